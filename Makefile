@@ -1,0 +1,48 @@
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+MODULES := $(patsubst %/go.mod,%,$(shell git ls-files --cached --others --exclude-standard 'go.mod' '*/go.mod'))
+# Modules with code of ours; the others only pin a tool.
+CODE := $(foreach m,$(MODULES),$(if $(shell git ls-files --cached --others --exclude-standard '$(m)/*.go' | head -1),$(m)))
+FUZZTIME ?= 30s
+LINT := go tool -modfile=$(CURDIR)/tools/lint/go.mod golangci-lint
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
+
+.PHONY: demo
+demo: ## run all eight operations against the sandbox, over HTTP on loopback
+	go run ./examples/lifecycle
+
+.PHONY: test
+test: ## run every test of every module, with the race detector
+	@for m in $(CODE); do echo "== $$m"; (cd $$m && go test -race -shuffle=on ./...); done
+
+.PHONY: generate
+generate: ## write gen/ anew from api/
+	go generate ./...
+
+.PHONY: check
+check: ## fail if generate, go mod tidy or gofmt would change or add a file
+	@before="$$(git status --porcelain; git diff)"; go generate ./...; \
+	if [ "$$before" != "$$(git status --porcelain; git diff)" ]; then \
+		git status --short; echo 'go generate ./... changed the files above: commit them' >&2; exit 1; fi
+	@for m in $(MODULES); do (cd $$m && go mod tidy -diff) || { echo "run go mod tidy in $$m" >&2; exit 1; }; done
+	@files="$$(git ls-files --cached --others --exclude-standard '*.go' | xargs gofmt -l)"; \
+	if [ -n "$$files" ]; then echo "$$files"; echo 'run gofmt -w on the files above' >&2; exit 1; fi
+
+.PHONY: lint
+lint: ## run golangci-lint over every module
+	@for m in $(CODE); do echo "== $$m"; (cd $$m && $(LINT) run --config $(CURDIR)/.golangci.yml ./...); done
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZTIME (30s)
+	@grep -rlE '^func Fuzz' --include='*_test.go' . | while read -r f; do \
+		for t in $$(grep -oE '^func Fuzz[A-Za-z0-9_]+' $$f | cut -c6-); do \
+			echo "== $$f $$t"; (cd $$(dirname $$f) && go test -run='^$$' -fuzz="^$$t\$$" -fuzztime=$(FUZZTIME) .); done; done
+
+.PHONY: sandbox
+sandbox: ## serve the sandbox on loopback and print how to point a client at it
+	go run ./examples/sandbox

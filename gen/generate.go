@@ -1,0 +1,8 @@
+// Package gen holds one generated client per vendor, made from the descriptions in api/ by `go generate ./...`.
+//
+// Nothing below it is edited by hand but package wire: change api/<vendor>.yaml or oapi-codegen.yaml and generate again.
+package gen
+
+//go:generate go tool -modfile=../tools/go.mod oapi-codegen -config ../oapi-codegen.yaml -package thousandeyes -o thousandeyes/thousandeyes.gen.go ../api/thousandeyes.yaml
+//go:generate go tool -modfile=../tools/go.mod oapi-codegen -config ../oapi-codegen.yaml -package moov -o moov/moov.gen.go ../api/moov.yaml
+//go:generate go tool -modfile=../tools/go.mod oapi-codegen -config ../oapi-codegen.yaml -package sailpoint -o sailpoint/sailpoint.gen.go ../api/sailpoint.yaml

@@ -1,0 +1,86 @@
+// Package wire holds the two hand-written types that generated models refer to.
+package wire
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Time is a timestamp in a vendor's answer. It never fails to decode: a value that is not understood keeps its JSON
+// form and reads as the zero time, because an odd timestamp must not cost the rest of the answer.
+//
+// The zero Time is no timestamp and marshals to null. Times are compared by [Time.Time], not by ==.
+type Time struct {
+	t    time.Time
+	text string // JSON form as received; empty for a Time made by NewTime
+}
+
+// NewTime returns t as a Time that marshals in RFC 3339 form.
+func NewTime(t time.Time) Time { return Time{t: t} }
+
+// layouts are the forms seen from the vendors, RFC 3339 first. Forms without a zone are read as UTC.
+var layouts = []string{
+	time.RFC3339Nano,
+	"2006-01-02T15:04Z07:00",
+	"2006-01-02T15:04:05Z0700",
+	"2006-01-02T15:04Z0700",
+	"2006-01-02T15:04:05",
+	"2006-01-02T15:04",
+	time.DateTime,
+	time.DateOnly,
+}
+
+// Time returns the instant, or the zero time if there is none or it was not understood; Text tells the two apart.
+func (t Time) Time() time.Time { return t.t }
+
+// IsZero reports whether there is no understood instant.
+func (t Time) IsZero() bool { return t.t.IsZero() }
+
+// Text returns what the vendor sent: the text of a JSON string, any other value as JSON, "" if it was null or absent.
+func (t Time) Text() string {
+	switch {
+	case t.text == "" && t.t.IsZero():
+		return ""
+	case t.text == "":
+		return t.t.Format(time.RFC3339Nano)
+	}
+	var s string
+	if json.Unmarshal([]byte(t.text), &s) == nil {
+		return s
+	}
+	return t.text
+}
+
+// String returns Text.
+func (t Time) String() string { return t.Text() }
+
+// MarshalJSON returns the value as it was received, the RFC 3339 form of one made by NewTime, or null.
+func (t Time) MarshalJSON() ([]byte, error) {
+	switch {
+	case t.text != "":
+		return []byte(t.text), nil
+	case t.t.IsZero():
+		return []byte("null"), nil
+	}
+	return t.t.MarshalJSON()
+}
+
+// UnmarshalJSON accepts every JSON value.
+func (t *Time) UnmarshalJSON(data []byte) error {
+	*t = Time{}
+	if string(data) == "null" {
+		return nil
+	}
+	t.text = string(data)
+	if len(data) < 2 || data[0] != '"' {
+		return nil
+	}
+	s := t.text[1 : len(t.text)-1]
+	for _, layout := range layouts {
+		if at, err := time.Parse(layout, s); err == nil {
+			t.t = at
+			return nil
+		}
+	}
+	return nil
+}

@@ -1,0 +1,372 @@
+package upstream
+
+import (
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Difference is one keyword, or one member of a keyword, in which a vendor's description differs from ours.
+type Difference struct {
+	// Operation is ours, or the vendor's where we have none; Their is the vendor's, or the zero value where it has none.
+	Operation, Their Operation
+	// Place is the JSON Pointer, from the operation, of what differs. It leads through references, and through
+	// parameters by their location and name.
+	Place string
+
+	Kind    Kind   // of the node that has the keyword
+	Keyword string // of that node
+	Member  string // of the keyword, where one member is on one side only; "" if the whole keyword differs
+
+	Was, Is string // our value and the vendor's as JSON without prose; "" where there is none
+
+	Node, TheirNode Place // that have the keyword or lack it
+	Ours, Theirs    Place // the values, or the members; either may not exist
+	Element         Kind  // of the members; "" if they are plain values
+
+	// Reason is that of the x-deviation that excuses the difference, or "".
+	Reason string
+}
+
+// Result is what a comparison found, in the order of our document.
+type Result struct {
+	Differences []Difference // that nothing excuses
+	Excused     []Difference
+	Unused      []Deviation    // entries that excuse nothing
+	Operations  [][2]Operation // ours and the vendor's that met
+	// Pairs leads from the JSON Pointer of each node of the vendor's document that was compared to those of ours.
+	Pairs map[string][]string
+}
+
+// Options say how the vendor's document is to be read. A nil function changes nothing.
+type Options struct {
+	Path   func(path string) string // the path that we have for the vendor's
+	Server func(url string) string  // the server URL that we have for the vendor's
+}
+
+// Compare compares each operation of ours with the vendor's at the same method and path, and reports the methods that
+// the vendor has on our paths and we have not. Operations on other paths of the vendor are ignored.
+func Compare(ours, theirs *Document, opts Options) Result {
+	if opts.Path == nil {
+		opts.Path = func(path string) string { return path }
+	}
+	if opts.Server == nil {
+		opts.Server = func(url string) string { return url }
+	}
+	c := &comparer{opts: opts, used: map[Deviation]bool{}, same: map[[2]*yaml.Node]bool{}}
+	c.result.Pairs = map[string][]string{}
+
+	their := theirOperations(theirs, opts.Path)
+	seen := map[string]bool{}
+	for _, op := range ours.Operations() {
+		key := op.Method + Template(op.Path)
+		seen[key] = true
+		c.operation(op, their[key])
+	}
+	for _, item := range items(ours) {
+		for _, method := range Methods {
+			key := method + Template(item.Path)
+			if op, ok := their[key]; ok && !seen[key] {
+				seen[key] = true
+				c.op, c.their, c.path = op, op, ""
+				c.report(Difference{Kind: KindPathItem, Keyword: method, Is: encode(op.String()), Node: item.item, Theirs: op.op})
+			}
+		}
+	}
+	for _, d := range ours.Deviations() {
+		if !c.used[d] {
+			c.result.Unused = append(c.result.Unused, d)
+		}
+	}
+	return c.result
+}
+
+// Equal reports whether two nodes of a kind differ in nothing that no x-deviation of ours excuses.
+func Equal(kind Kind, ours, theirs Place) bool {
+	c := &comparer{used: map[Deviation]bool{}, same: map[[2]*yaml.Node]bool{}}
+	c.opts.Server = func(url string) string { return url }
+	c.result.Pairs = map[string][]string{}
+	c.node(kind, ours, theirs)
+	return len(c.result.Differences) == 0
+}
+
+// theirOperations finds operations by method and template. A path that needs no rule to match wins over one that does.
+func theirOperations(d *Document, rewrite func(string) string) map[string]Operation {
+	all := map[string]Operation{}
+	for _, op := range d.Operations() {
+		all[op.Method+Template(op.Path)] = op
+	}
+	for _, op := range d.Operations() {
+		key := op.Method + Template(rewrite(op.Path))
+		if _, ok := all[key]; !ok {
+			all[key] = op
+		}
+	}
+	return all
+}
+
+func items(d *Document) []Operation {
+	ops := d.Operations()
+	return slices.CompactFunc(ops, func(a, b Operation) bool { return a.Path == b.Path })
+}
+
+type comparer struct {
+	opts   Options
+	result Result
+	used   map[Deviation]bool
+
+	op, their Operation       // under comparison
+	path      string          // of the node under comparison, from the operation
+	above     [][2]*yaml.Node // pairs that are being compared: a schema may contain itself
+	same      map[[2]*yaml.Node]bool
+}
+
+func (c *comparer) operation(ours, theirs Operation) {
+	c.op, c.their, c.path = ours, theirs, ""
+	if !theirs.op.Exists() {
+		c.report(Difference{Kind: KindPathItem, Keyword: ours.Method, Was: encode(ours.String()), Node: ours.item, Ours: ours.op})
+		return
+	}
+	c.result.Operations = append(c.result.Operations, [2]Operation{ours, theirs})
+	c.servers(ours, theirs)
+	c.security(ours, theirs)
+	c.parameters(ours, theirs)
+	c.node(KindOperation, ours.op, theirs.op)
+}
+
+// report files a difference under the excused ones if an x-deviation of the node names its keyword or member.
+func (c *comparer) report(d Difference) {
+	d.Operation, d.Their, d.Place = c.op, c.their, c.path
+	if d.Kind != KindPathItem {
+		d.Place += "/" + escape(d.Keyword)
+	}
+	if d.Member != "" {
+		d.Place += "/" + escape(d.Member)
+	}
+	for _, keyword := range excuses(d) {
+		if reason := d.Node.Child(deviationKey).Child(keyword); reason.Exists() {
+			c.used[Deviation{d.Node.Pointer, keyword, reason.Text()}] = true
+			d.Reason = reason.Text()
+			c.result.Excused = append(c.result.Excused, d)
+			return
+		}
+	}
+	c.result.Differences = append(c.result.Differences, d)
+}
+
+// excuses returns the entries of x-deviation that reach a difference. A keyword that is a map of names, such as
+// properties, does not stand for each of them.
+func excuses(d Difference) []string {
+	switch one := d.Keyword + "/" + d.Member; {
+	case d.Kind == KindRequirement:
+		return []string{"security"}
+	case d.Member == "":
+		return []string{d.Keyword}
+	case grammar[d.Kind][d.Keyword].shape == named, d.Keyword == "parameters":
+		return []string{one}
+	default:
+		return []string{d.Keyword, one}
+	}
+}
+
+// in runs f with the path extended by tokens.
+func (c *comparer) in(f func(), tokens ...string) {
+	path := c.path
+	for _, token := range tokens {
+		c.path += "/" + escape(token)
+	}
+	f()
+	c.path = path
+}
+
+// node compares two nodes of one kind, keyword by keyword: ours in our order, then those that only the vendor has.
+func (c *comparer) node(kind Kind, ours, theirs Place) {
+	ours, theirs = ours.Resolve(), theirs.Resolve()
+	pair := [2]*yaml.Node{ours.node, theirs.node}
+	if c.same[pair] || slices.Contains(c.above, pair) {
+		return
+	}
+	c.above = append(c.above, pair)
+	found := len(c.result.Differences) + len(c.result.Excused)
+	defer func() {
+		c.above = c.above[:len(c.above)-1]
+		c.same[pair] = found == len(c.result.Differences)+len(c.result.Excused)
+	}()
+	if pairs := c.result.Pairs[theirs.Pointer]; !slices.Contains(pairs, ours.Pointer) {
+		c.result.Pairs[theirs.Pointer] = append(pairs, ours.Pointer)
+	}
+
+	if ref := theirs.Child("$ref"); ref.Exists() {
+		c.report(Difference{Kind: kind, Keyword: "$ref", Is: ref.JSON(""), Node: ours, Theirs: ref})
+		return
+	}
+	keywords := ours.Keys()
+	for _, keyword := range theirs.Keys() {
+		if !slices.Contains(keywords, keyword) {
+			keywords = append(keywords, keyword)
+		}
+	}
+	for _, keyword := range keywords {
+		isGoType := keyword == GoType && !ours.Child(GoType).Exists() // theirs is not for us
+		if structural(kind, keyword) && !isGoType {
+			c.keyword(kind, keyword, ours, theirs)
+		}
+	}
+}
+
+func (c *comparer) keyword(kind Kind, keyword string, ours, theirs Place) {
+	r := grammar[kind][keyword]
+	d := Difference{
+		Kind: kind, Keyword: keyword, Node: ours, TheirNode: theirs,
+		Ours: member(ours, keyword), Theirs: member(theirs, keyword), Element: r.kind,
+	}
+	if kind == KindServer && keyword == "url" {
+		c.serverURL(d)
+		return
+	}
+	oneSided := d.Ours.Exists() != d.Theirs.Exists()
+	excused := ours.Child(deviationKey).Child(keyword).Exists()
+	switch {
+	case !d.Ours.Exists() && !d.Theirs.Exists():
+	case r.shape == named && !(oneSided && excused):
+		c.named(d, r.kind)
+	case r.shape == set && (!oneSided || keyword == "required") && !excused, r.shape == keys && !oneSided:
+		c.set(d, r)
+	case r.shape == branches && !oneSided:
+		c.branches(d, r.kind)
+	case r.shape == node && d.Ours.isMapping() && d.Theirs.isMapping():
+		c.in(func() { c.node(r.kind, d.Ours, d.Theirs) }, keyword)
+	default:
+		d.Was, d.Is = d.Ours.json(r), d.Theirs.json(r)
+		if d.Was != d.Is {
+			c.report(d)
+		}
+	}
+}
+
+func (c *comparer) named(d Difference, kind Kind) {
+	ours, theirs := d.Ours, d.Theirs
+	fold := func(name string) string {
+		if d.Keyword == "headers" { // RFC 9110, section 5.1
+			return strings.ToLower(name)
+		}
+		return name
+	}
+	find := func(p Place, name string) Place {
+		for _, key := range p.Keys() {
+			if fold(key) == fold(name) {
+				return p.Child(key)
+			}
+		}
+		return Place{}
+	}
+	for _, name := range ours.Keys() {
+		if their := find(theirs, name); their.Exists() {
+			c.in(func() { c.node(kind, ours.Child(name), their) }, d.Keyword, name)
+			continue
+		}
+		if strings.HasPrefix(name, "x-") && kind == KindResponse {
+			continue
+		}
+		d.Member, d.Ours, d.Theirs = name, ours.Child(name), Place{}
+		d.Was, d.Is = d.Ours.JSON(kind), ""
+		c.report(d)
+	}
+	for _, name := range theirs.Keys() {
+		if find(ours, name).Exists() || strings.HasPrefix(name, "x-") && kind == KindResponse {
+			continue
+		}
+		d.Member, d.Ours, d.Theirs = name, Place{}, theirs.Child(name)
+		d.Was, d.Is = "", d.Theirs.JSON(kind)
+		c.report(d)
+	}
+}
+
+// set compares two lists, or the keys of two maps, without regard to their order.
+func (c *comparer) set(d Difference, r rule) {
+	text := func(list Place, token string) string {
+		if r.shape == keys {
+			return encode(token)
+		}
+		return list.Child(token).JSON("")
+	}
+	missing := func(from, in Place) []string {
+		have := map[string]bool{}
+		for _, token := range in.Keys() {
+			have[text(in, token)] = true
+		}
+		return slices.DeleteFunc(from.Keys(), func(token string) bool { return have[text(from, token)] })
+	}
+	ours, theirs := d.Ours, d.Theirs
+	for _, token := range missing(ours, theirs) {
+		d.Was, d.Is, d.Ours, d.Theirs = text(ours, token), "", ours.Child(token), Place{}
+		d.Member = strings.Trim(d.Was, `"`)
+		c.report(d)
+	}
+	for _, token := range missing(theirs, ours) {
+		d.Was, d.Is, d.Ours, d.Theirs = "", text(theirs, token), Place{}, theirs.Child(token)
+		d.Member = strings.Trim(d.Is, `"`)
+		c.report(d)
+	}
+}
+
+// branches compares two lists of schemas by position where they are of one length. Otherwise equal branches meet, in
+// their order, and the rest came or went.
+func (c *comparer) branches(d Difference, kind Kind) {
+	ours, theirs := d.Ours.Keys(), d.Theirs.Keys()
+	if len(ours) == len(theirs) {
+		for _, i := range ours {
+			c.in(func() { c.node(kind, d.Ours.Child(i), d.Theirs.Child(i)) }, d.Keyword, i)
+		}
+		return
+	}
+	our, their := d.Ours, d.Theirs
+	matched := 0
+	for _, i := range ours {
+		same := slices.IndexFunc(theirs[matched:], func(j string) bool { return our.Child(i).JSON(kind) == their.Child(j).JSON(kind) })
+		if same < 0 {
+			d.Member, d.Ours, d.Theirs = i, our.Child(i), Place{}
+			d.Was, d.Is = d.Ours.JSON(kind), ""
+			c.report(d)
+			continue
+		}
+		c.newBranches(d, their, theirs[matched:matched+same])
+		matched += same + 1
+	}
+	c.newBranches(d, their, theirs[matched:])
+}
+
+func (c *comparer) newBranches(d Difference, theirs Place, indices []string) {
+	for _, i := range indices {
+		d.Member, d.Ours, d.Theirs = i, Place{}, theirs.Child(i)
+		d.Was, d.Is = "", d.Theirs.JSON(KindSchema)
+		c.report(d)
+	}
+}
+
+func (c *comparer) parameters(ours, theirs Operation) {
+	their := theirs.Parameters()
+	d := Difference{Kind: KindOperation, Keyword: "parameters", Node: ours.op, TheirNode: theirs.op, Element: KindParameter}
+	for _, p := range ours.Parameters() {
+		if i := slices.IndexFunc(their, func(q Parameter) bool { return q.key == p.key }); i >= 0 {
+			c.in(func() { c.node(KindParameter, p.Place, their[i].Place) }, "parameters", p.In+":"+p.Name)
+			their = slices.Delete(their, i, i+1)
+			continue
+		}
+		d.Member, d.Ours, d.Theirs = p.Name, p.Place, Place{}
+		d.Was, d.Is = parameterJSON(p), ""
+		c.report(d)
+	}
+	for _, p := range their {
+		d.Member, d.Ours, d.Theirs = p.Name, Place{}, p.Place
+		d.Was, d.Is = "", parameterJSON(p)
+		c.report(d)
+	}
+}
+
+func parameterJSON(p Parameter) string {
+	m := plain(p.Place, rule{node, KindParameter}, nil).(map[string]any) // it has a name, so it is a mapping
+	m["name"], m["in"] = p.Name, p.In
+	return encode(m)
+}

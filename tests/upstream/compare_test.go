@@ -1,0 +1,218 @@
+package upstream_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/grantwright/oauth-go/tests/upstream"
+)
+
+// base is the description that each row changes by replacing one text with another.
+const base = `openapi: 3.0.1
+info: {title: Base, version: "1"}
+servers:
+  - url: https://{tenant}.example.com/v1
+    variables:
+      tenant: {default: acme}
+security:
+  - oauth: [read, write]
+paths:
+  /tokens/{id}:
+    parameters:
+      - {name: id, in: path, required: true, schema: {type: string}}
+    post:
+      operationId: createToken
+      parameters:
+        - name: X-Version
+          in: header
+          schema: {type: string, default: v1}
+      requestBody:
+        required: true
+        content:
+          application/json:
+            schema:
+              type: object
+              required: [grant]
+              properties:
+                grant: {type: string, enum: [code, refresh]}
+                note: {type: string, example: hello}
+      responses:
+        '200':
+          description: Fine.
+          headers:
+            X-Left: {schema: {type: integer}}
+          content:
+            application/json:
+              schema: {$ref: '#/components/schemas/Token'}
+              examples:
+                one: {value: {id: a}}
+        '400':
+          description: Not fine.
+components:
+  securitySchemes:
+    oauth:
+      type: oauth2
+      flows:
+        clientCredentials: {tokenUrl: https://example.com/token, scopes: {read: Read., write: Write.}}
+  schemas:
+    Token:
+      type: object
+      properties:
+        id: {type: string, maxLength: 10}
+        parent: {$ref: '#/components/schemas/Token'}
+        value:
+          oneOf:
+            - {type: string}
+            - {type: integer}
+`
+
+func TestCompare(t *testing.T) {
+	const post = "POST /tokens/{id} "
+	const schema = post + "/responses/200/content/application~1json/schema"
+	tests := []struct {
+		name, old, new string
+		want           []string // operation and place: was -> is
+	}{
+		{"nothing", "", "", nil},
+		{"description", "Not fine.", "Worse.", nil},
+		{"operation id", "createToken", "issueToken", nil},
+		{"title", "type: object\n      properties", "type: object\n      title: T\n      properties", nil},
+		{"extension", "maxLength: 10", "maxLength: 10, x-order: 1", nil},
+		{"false is the default", "schema: {type: string, default: v1}", "required: false\n          schema: {type: string, default: v1, nullable: false}", nil},
+		{"order of a set", "[read, write]", "[write, read]", nil},
+		{"order of an enum", "[code, refresh]", "[refresh, code]", nil},
+		{"header spelling", "X-Left", "x-left", nil},
+		{"name of a path parameter", "id}:\n    parameters:\n      - {name: id", "key}:\n    parameters:\n      - {name: key", nil},
+		{"security on the operation", "      operationId: createToken\n", "      security: [{oauth: [write, read]}]\n", nil},
+		{"sibling of a reference", "schema: {$ref: '#/components/schemas/Token'}", "schema: {$ref: '#/components/schemas/Token', type: string}", nil},
+
+		{"type", "id: {type: string, maxLength: 10}", "id: {type: integer, maxLength: 10}", []string{schema + `/properties/id/type: "string" -> "integer"`}},
+		{"limit gone", ", maxLength: 10", "", []string{schema + `/properties/id/maxLength: 10 -> `}},
+		{"nullable", "maxLength: 10", "maxLength: 10, nullable: true", []string{schema + `/properties/id/nullable:  -> true`}},
+		{"property", "        parent:", "        other: {type: boolean}\n        parent:", []string{schema + `/properties/other:  -> {"type":"boolean"}`}},
+		{"branch in the middle", "            - {type: integer}", "            - {type: boolean}\n            - {type: integer}", []string{schema + `/properties/value/oneOf/1:  -> {"type":"boolean"}`}},
+		{"union kind", "oneOf", "anyOf", []string{
+			schema + `/properties/value/oneOf: [{"type":"string"},{"type":"integer"}] -> `,
+			schema + `/properties/value/anyOf:  -> [{"type":"string"},{"type":"integer"}]`,
+		}},
+		{"enum", "[code, refresh]", "[code, null]", []string{
+			post + `/requestBody/content/application~1json/schema/properties/grant/enum/refresh: "refresh" -> `,
+			post + `/requestBody/content/application~1json/schema/properties/grant/enum/null:  -> null`,
+		}},
+		{"enum gone", ", enum: [code, refresh]", "", []string{post + `/requestBody/content/application~1json/schema/properties/grant/enum: ["code","refresh"] -> `}},
+		{"required", "required: [grant]", "required: [grant, note]", []string{post + `/requestBody/content/application~1json/schema/required/note:  -> "note"`}},
+		{"example", "example: hello", "example: bye", []string{post + `/requestBody/content/application~1json/schema/properties/note/example: "hello" -> "bye"`}},
+		{"named example", "{id: a}", "{id: b}", []string{post + `/responses/200/content/application~1json/examples/one/value: {"id":"a"} -> {"id":"b"}`}},
+		{"body optional", "requestBody:\n        required: true", "requestBody:", []string{post + `/requestBody/required: true -> `}},
+		{"media type", "application/json:\n            schema:\n", "text/json:\n            schema:\n", []string{
+			post + `/requestBody/content/application~1json: {"schema":{"properties":{"grant":{"enum":["code","refresh"],"type":"string"},"note":{"example":"hello","type":"string"}},"required":["grant"],"type":"object"}} -> `,
+			post + `/requestBody/content/text~1json:  -> {"schema":{"properties":{"grant":{"enum":["code","refresh"],"type":"string"},"note":{"example":"hello","type":"string"}},"required":["grant"],"type":"object"}}`,
+		}},
+		{"status", "'400'", "404", []string{post + `/responses/400: {} -> `, post + `/responses/404:  -> {}`}},
+		{"response header", "{schema: {type: integer}}", "{required: true, schema: {type: integer}}", []string{post + `/responses/200/headers/X-Left/required:  -> true`}},
+		{"parameter", "name: X-Version", "name: X-Api-Version", []string{
+			post + `/parameters/X-Version: {"in":"header","name":"X-Version","schema":{"default":"v1","type":"string"}} -> `,
+			post + `/parameters/X-Api-Version:  -> {"in":"header","name":"X-Api-Version","schema":{"default":"v1","type":"string"}}`,
+		}},
+		{"parameter default", "default: v1", "default: v2", []string{post + `/parameters/header:X-Version/schema/default: "v1" -> "v2"`}},
+		{"server", "example.com/v1", "example.com/v2", []string{post + `/servers/0/url: "https://{tenant}.example.com/v1" -> "https://{tenant}.example.com/v2"`}},
+		{"server variable", "default: acme", "default: other", []string{post + `/servers/0/variables/tenant/default: "acme" -> "other"`}},
+		{"scope", "[read, write]", "[read]", []string{post + `/security/oauth/scopes/write: "write" -> `}},
+		{"declared scope", "read: Read., ", "", []string{post + `/security/oauth/flows/clientCredentials/scopes/read: "read" -> `}},
+		{"security alternative", "  - oauth: [read, write]", "  - oauth: [read, write]\n  - {}", []string{post + `/security/[]:  -> []`}},
+		{"security scheme undefined", "    oauth:\n      type", "    other:\n      type", nil},
+		{"method", "    post:", "    put:", []string{post + `: "POST /tokens/{id}" -> `, `PUT /tokens/{id} :  -> "PUT /tokens/{id}"`}},
+		{"reference to elsewhere", "schema: {$ref: '#/components/schemas/Token'}", "schema: {$ref: 'https://example.com/a.yaml'}", []string{schema + `/$ref:  -> "https://example.com/a.yaml"`}},
+	}
+	ours := parse(t, base)
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			require.Contains(t, base, test.old)
+			result := upstream.Compare(ours, parse(t, strings.ReplaceAll(base, test.old, test.new)), upstream.Options{})
+			assert.Equal(t, test.want, texts(result.Differences))
+			assert.Empty(t, result.Excused)
+		})
+	}
+}
+
+func TestCompareDeviations(t *testing.T) {
+	const id, responses = "id: {type: string, maxLength: 10", "          headers:\n            X-Left: {schema: {type: integer}}\n"
+	tests := []struct {
+		name, ours, theirs string // replacements in base: old => new
+		differences        int
+		excused, unused    []string
+	}{
+		{"of the keyword", id + " => " + id + ", x-deviation: {type: Because.}", "id: {type: string => id: {type: number", 0, []string{"type"}, nil},
+		{"of another keyword", id + " => " + id + ", x-deviation: {format: Because.}", "id: {type: string => id: {type: number", 1, nil, []string{"format"}},
+		{"of nothing", id + " => " + id + ", x-deviation: {type: Because.}", "", 0, nil, []string{"type"}},
+		{"of a Go type", id + " => " + id + ", x-go-type: T, x-deviation: {x-go-type: Because.}", "", 0, []string{"x-go-type"}, nil},
+		{"Go type without one", id + " => " + id + ", x-go-type: T", "", 1, nil, nil},
+		{"of a member", "      type: object\n      properties: =>       type: object\n      x-deviation: {properties/more: Because.}\n      properties:", "        parent: =>         more: {}\n        parent:", 0, []string{"properties"}, nil},
+		{"of all members", "      type: object\n      properties: =>       type: object\n      x-deviation: {properties: Because.}\n      properties:", "        parent: =>         more: {}\n        parent:", 1, nil, []string{"properties"}},
+		{"of a whole map that we leave out", responses + " =>           x-deviation: {headers: Because.}\n", "", 0, []string{"headers"}, nil},
+		{"of a set", "enum: [code, refresh] => enum: [code], x-deviation: {enum: Because.}", "", 0, []string{"enum"}, nil},
+		{"of a method", "  /tokens/{id}: =>   /more:\n    x-deviation: {get: Because.}\n    get: {responses: {}}\n  /tokens/{id}:", "", 0, []string{"get"}, nil},
+		{"of security", "      operationId: createToken =>       x-deviation: {security: Because.}\n      security: [{oauth: [read]}]", "", 0, []string{"scopes"}, nil},
+		{"in a component that nothing uses", "    Token: =>     Unused: {x-deviation: {type: Because.}}\n    Token:", "", 0, nil, []string{"type"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			result := upstream.Compare(parse(t, edit(t, test.ours)), parse(t, edit(t, test.theirs)), upstream.Options{})
+			assert.Len(t, result.Differences, test.differences, texts(result.Differences))
+			var excused, unused []string
+			for _, d := range result.Excused {
+				assert.Equal(t, "Because.", d.Reason)
+				excused = append(excused, d.Keyword)
+			}
+			for _, d := range result.Unused {
+				unused = append(unused, d.Keyword)
+			}
+			assert.Equal(t, test.excused, excused)
+			assert.Equal(t, test.unused, unused)
+		})
+	}
+}
+
+func TestCompareReadsMovedPathsAndServers(t *testing.T) {
+	theirs := parse(t, strings.NewReplacer("/tokens/", "/v1/tokens/", "example.com/v1", "example.com").Replace(base))
+	result := upstream.Compare(parse(t, base), theirs, upstream.Options{
+		Path:   func(path string) string { return strings.TrimPrefix(path, "/v1") },
+		Server: func(url string) string { return url + "/v1" },
+	})
+	assert.Empty(t, texts(result.Differences))
+}
+
+func TestPairsLeadToOurNames(t *testing.T) {
+	theirs := parse(t, strings.NewReplacer("schemas/Token", "schemas/token", "    Token:", "    token:").Replace(base))
+	result := upstream.Compare(parse(t, base), theirs, upstream.Options{})
+	require.Empty(t, texts(result.Differences))
+	assert.Equal(t, []string{"/components/schemas/Token"}, result.Pairs["/components/schemas/token"])
+}
+
+func edit(t *testing.T, replacement string) string {
+	t.Helper()
+	old, with, _ := strings.Cut(replacement, " => ")
+	require.Contains(t, base, old)
+	if old == "" {
+		return base
+	}
+	return strings.Replace(base, old, with, 1)
+}
+
+func parse(t *testing.T, text string) *upstream.Document {
+	t.Helper()
+	doc, err := upstream.Parse([]byte(text))
+	require.NoError(t, err)
+	return doc
+}
+
+func texts(differences []upstream.Difference) []string {
+	var all []string
+	for _, d := range differences {
+		all = append(all, d.Operation.String()+" "+d.Place+": "+d.Was+" -> "+d.Is)
+	}
+	return all
+}

@@ -1,0 +1,265 @@
+// Package upstream reads published OpenAPI 3 descriptions and compares ours with a vendor's, operation by operation and
+// keyword by keyword, everything but prose.
+//
+// A description may be of any size, YAML or JSON, with local references or without, and may name security schemes that
+// it does not define. References to other documents are kept as they are and never followed. Names of components are
+// not compared, only what stands behind them: a vendor's renamed schema is no difference.
+//
+// A node of our description may carry x-deviation, a map from keywords of that node to the reasons why they differ.
+package upstream
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Document is one parsed description. It is for one goroutine at a time.
+type Document struct {
+	root   *yaml.Node
+	uri    string // of a document that another refers to; of the first it is the base of its references
+	first  *Document
+	others map[string]*Document // of the first: what it and they refer to, nil for what could not be had
+	load   Loader
+}
+
+// Loader returns the document at a URI that a reference names, without its fragment, or an error to leave the
+// reference as it is.
+type Loader func(uri string) ([]byte, error)
+
+// Parse reads a description in YAML or JSON. It fails on anything that is not OpenAPI 3 with paths. References to other
+// documents are not followed.
+func Parse(data []byte) (*Document, error) { return ParseAt("", data, nil) }
+
+// ParseAt is Parse for a description that was read from uri and whose references to other documents load supplies.
+func ParseAt(uri string, data []byte, load Loader) (*Document, error) {
+	root, err := parseNode(data)
+	if err != nil {
+		return nil, fmt.Errorf("upstream: %w", err)
+	}
+	d := &Document{root: root, uri: uri, others: map[string]*Document{}, load: load}
+	d.first = d
+	version := d.Root().Child("openapi")
+	if !version.Exists() || !strings.HasPrefix(version.node.Value, "3.") {
+		return nil, errors.New("upstream: not an OpenAPI 3 description: openapi is missing or not 3.x")
+	}
+	if !d.Root().Child("paths").isMapping() {
+		return nil, errors.New("upstream: paths is missing or not a mapping")
+	}
+	return d, nil
+}
+
+func parseNode(data []byte) (*yaml.Node, error) {
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	if trimmed := bytes.TrimLeft(data, " \t\r\n"); bytes.HasPrefix(trimmed, []byte("{")) && json.Valid(data) {
+		return parseJSON(json.NewDecoder(bytes.NewReader(data)))
+	}
+	var doc yaml.Node
+	if err := yaml.Unmarshal(data, &doc); err != nil {
+		return nil, err
+	}
+	if doc.Kind != yaml.DocumentNode || doc.Content[0].Kind != yaml.MappingNode {
+		return nil, errors.New("the document is empty or not a mapping")
+	}
+	return doc.Content[0], nil
+}
+
+// parseJSON builds the tree itself: YAML readers refuse tabs and surrogate pairs, which JSON allows.
+func parseJSON(dec *json.Decoder) (*yaml.Node, error) {
+	dec.UseNumber()
+	tok, err := dec.Token()
+	if err != nil {
+		return nil, err
+	}
+	switch v := tok.(type) {
+	case json.Delim:
+		n := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+		if v == '[' {
+			n.Kind, n.Tag = yaml.SequenceNode, "!!seq"
+		}
+		for dec.More() {
+			child, err := parseJSON(dec) // in an object, keys and values in turn
+			if err != nil {
+				return nil, err
+			}
+			n.Content = append(n.Content, child)
+		}
+		_, err := dec.Token()
+		return n, err
+	case string:
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: v, Style: yaml.DoubleQuotedStyle}, nil
+	case json.Number:
+		tag := "!!int"
+		if strings.ContainsAny(v.String(), ".eE") {
+			tag = "!!float"
+		}
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: tag, Value: v.String()}, nil
+	case bool:
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: strconv.FormatBool(v)}, nil
+	case nil:
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}, nil
+	}
+	return nil, io.ErrUnexpectedEOF
+}
+
+// Place is a node of a document and where it is written. The zero Place is no node.
+type Place struct {
+	// Pointer is the JSON Pointer (RFC 6901) of the node in its document. In a document that another refers to it
+	// stands behind the URI and "#".
+	Pointer string
+
+	doc  *Document
+	node *yaml.Node // never an alias
+}
+
+// Root returns the whole document.
+func (d *Document) Root() Place {
+	if d != d.first {
+		return Place{Pointer: d.uri + "#", doc: d, node: d.root}
+	}
+	return Place{doc: d, node: d.root}
+}
+
+// At returns the node that a JSON Pointer names; references are not followed. It does not exist if there is none.
+func (d *Document) At(pointer string) Place {
+	at := d.Root()
+	if pointer == "" {
+		return at
+	}
+	for _, token := range strings.Split(strings.TrimPrefix(pointer, "/"), "/") {
+		at = at.Child(unescape(token))
+	}
+	return at
+}
+
+func (p Place) isMapping() bool { return p.node != nil && p.node.Kind == yaml.MappingNode }
+
+// Exists reports whether there is a node.
+func (p Place) Exists() bool { return p.node != nil }
+
+// Node returns the YAML node, with its line and column unless the document was JSON, or nil.
+func (p Place) Node() *yaml.Node { return p.node }
+
+// Child returns the value of a key of a mapping, or the element of a sequence by its index; it may not exist.
+func (p Place) Child(token string) Place {
+	if p.node == nil {
+		return Place{}
+	}
+	child := Place{Pointer: p.Pointer + "/" + escape(token), doc: p.doc}
+	switch p.node.Kind {
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(p.node.Content); i += 2 {
+			if p.node.Content[i].Value == token {
+				child.node = unalias(p.node.Content[i+1])
+				return child
+			}
+		}
+	case yaml.SequenceNode:
+		if i, err := strconv.Atoi(token); err == nil && i >= 0 && i < len(p.node.Content) {
+			child.node = unalias(p.node.Content[i])
+			return child
+		}
+	}
+	return Place{}
+}
+
+// Keys returns the keys of a mapping, or the indices of a sequence, in their order.
+func (p Place) Keys() []string {
+	var keys []string
+	switch {
+	case p.node == nil:
+	case p.node.Kind == yaml.MappingNode:
+		for i := 0; i+1 < len(p.node.Content); i += 2 {
+			keys = append(keys, p.node.Content[i].Value)
+		}
+	case p.node.Kind == yaml.SequenceNode:
+		for i := range p.node.Content {
+			keys = append(keys, strconv.Itoa(i))
+		}
+	}
+	return keys
+}
+
+// Text returns the value of a scalar, or "".
+func (p Place) Text() string {
+	if p.node == nil || p.node.Kind != yaml.ScalarNode {
+		return ""
+	}
+	return p.node.Value
+}
+
+// Resolve follows $ref. Members beside it are ignored, as OpenAPI 3.0 says. A reference to nothing, to itself or to a
+// document that is not to be had is returned as the node that holds it.
+func (p Place) Resolve() Place {
+	start, seen := p, []*yaml.Node(nil)
+	for p.isMapping() {
+		ref := p.Child("$ref").Text()
+		if ref == "" {
+			return p
+		}
+		seen = append(seen, p.node)
+		uri, fragment, _ := strings.Cut(ref, "#")
+		fragment, err := url.PathUnescape(fragment)
+		doc := p.doc.other(uri)
+		if err != nil || doc == nil {
+			return start
+		}
+		if p = doc.At(fragment); p.node == nil || slices.Contains(seen, p.node) {
+			return start
+		}
+	}
+	return p
+}
+
+// other returns the document that a reference of d names, or nil.
+func (d *Document) other(ref string) *Document {
+	if ref == "" {
+		return d
+	}
+	base, err := url.Parse(d.uri)
+	if err != nil || d.first.load == nil {
+		return nil
+	}
+	target, err := base.Parse(ref)
+	if err != nil {
+		return nil
+	}
+	uri := target.String()
+	if uri == d.first.uri {
+		return d.first
+	}
+	if other, ok := d.first.others[uri]; ok {
+		return other
+	}
+	d.first.others[uri] = nil
+	if data, err := d.first.load(uri); err == nil {
+		if root, err := parseNode(data); err == nil {
+			d.first.others[uri] = &Document{root: root, uri: uri, first: d.first}
+		}
+	}
+	return d.first.others[uri]
+}
+
+func unalias(n *yaml.Node) *yaml.Node {
+	for n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	return n
+}
+
+var (
+	escaper   = strings.NewReplacer("~", "~0", "/", "~1")
+	unescaper = strings.NewReplacer("~1", "/", "~0", "~")
+)
+
+func escape(token string) string { return escaper.Replace(token) }
+
+func unescape(token string) string { return unescaper.Replace(token) }

@@ -1,0 +1,145 @@
+package upstream
+
+import (
+	"cmp"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Operation is one operation of a document.
+type Operation struct {
+	Method string // lower case
+	Path   string // as the document has it
+
+	doc      *Document
+	item, op Place
+}
+
+// String returns method and path, such as "POST /oauth2/token".
+func (o Operation) String() string { return strings.ToUpper(o.Method) + " " + o.Path }
+
+// Place returns where the operation is written.
+func (o Operation) Place() Place { return o.op }
+
+// Item returns the path item that holds the operation.
+func (o Operation) Item() Place { return o.item }
+
+// Operations returns the operations in the order of the document.
+func (d *Document) Operations() []Operation {
+	var all []Operation
+	paths := d.Root().Child("paths")
+	for _, path := range paths.Keys() {
+		item := paths.Child(path).Resolve()
+		for _, method := range item.Keys() {
+			if slices.Contains(Methods, method) && strings.HasPrefix(path, "/") {
+				all = append(all, Operation{Method: method, Path: path, doc: d, item: item, op: item.Child(method)})
+			}
+		}
+	}
+	return all
+}
+
+var pathParameter = regexp.MustCompile(`\{[^}]*\}`)
+
+// Template returns a path without the names of its parameters, by which operations of two documents meet.
+func Template(path string) string { return pathParameter.ReplaceAllString(path, "{}") }
+
+// Servers returns the servers that hold for the operation, where they are written.
+func (o Operation) Servers() Place {
+	for _, at := range []Place{o.op, o.item, o.doc.Root()} {
+		if servers := at.Child("servers"); len(servers.Keys()) > 0 {
+			return servers
+		}
+	}
+	return Place{}
+}
+
+// Security returns the security requirements that hold for the operation, where they are written.
+func (o Operation) Security() Place {
+	if own := o.op.Child("security"); own.Exists() {
+		return own
+	}
+	return o.doc.Root().Child("security")
+}
+
+// Parameter is a parameter of an operation.
+type Parameter struct {
+	Name, In string
+	Place    Place
+	key      string // by which it is found in another document
+}
+
+// Parameters returns the parameters of the operation and those of its path item that it does not replace.
+func (o Operation) Parameters() []Parameter {
+	var all []Parameter
+	for _, list := range []Place{o.op.Child("parameters"), o.item.Child("parameters")} {
+		for _, i := range list.Keys() {
+			at := list.Child(i).Resolve()
+			p := Parameter{Name: at.Child("name").Text(), In: at.Child("in").Text(), Place: at}
+			p.key = p.In + ":" + p.Name
+			switch p.In {
+			case "header": // RFC 9110, section 5.1
+				p.key = strings.ToLower(p.key)
+			case "path": // its name is only the document's, its position in the path is everyone's
+				p.key = p.In + ":" + strconv.Itoa(slices.Index(pathParameter.FindAllString(o.Path, -1), "{"+p.Name+"}"))
+			}
+			if !slices.ContainsFunc(all, func(q Parameter) bool { return q.key == p.key }) {
+				all = append(all, p)
+			}
+		}
+	}
+	return all
+}
+
+// requirement is one alternative of a security list.
+type requirement struct {
+	at      Place
+	schemes []scheme
+}
+
+type scheme struct {
+	name       string
+	definition Place // does not exist where the document names a scheme without defining it
+	scopes     []string
+}
+
+func (o Operation) requirements() []requirement {
+	list := o.Security()
+	all := make([]requirement, 0, len(list.Keys()))
+	for _, i := range list.Keys() {
+		r := requirement{at: list.Child(i)}
+		for _, name := range r.at.Keys() {
+			s := scheme{name: name, definition: o.doc.Root().Child("components").Child("securitySchemes").Child(name).Resolve()}
+			scopes := r.at.Child(name)
+			for _, j := range scopes.Keys() {
+				s.scopes = append(s.scopes, scopes.Child(j).Text())
+			}
+			slices.Sort(s.scopes)
+			r.schemes = append(r.schemes, s)
+		}
+		slices.SortStableFunc(r.schemes, func(a, b scheme) int {
+			return cmp.Compare(a.definition.JSON(KindScheme), b.definition.JSON(KindScheme))
+		})
+		all = append(all, r)
+	}
+	return all
+}
+
+// equal reports whether two alternatives ask for the same. A scheme without a definition may be any.
+func (r requirement) equal(s requirement) bool {
+	return slices.EqualFunc(r.schemes, s.schemes, func(a, b scheme) bool {
+		known := a.definition.Exists() && b.definition.Exists()
+		return slices.Equal(a.scopes, b.scopes) && (!known || a.definition.JSON(KindScheme) == b.definition.JSON(KindScheme))
+	})
+}
+
+// text describes the alternative without the names of its schemes.
+func (r requirement) text() string {
+	all := []any{}
+	for _, s := range r.schemes {
+		all = append(all, map[string]any{"scheme": s.definition.Child("type").Text(), "scopes": s.scopes})
+	}
+	return encode(all)
+}
