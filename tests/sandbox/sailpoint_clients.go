@@ -1,0 +1,425 @@
+package sandbox
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/grantwright/oauth-go/gen/sailpoint"
+	"github.com/grantwright/oauth-go/gen/wire"
+	"github.com/grantwright/oauth-go/oauthclients/jsonpatch"
+)
+
+// oauthClient is an OAuth client with what no answer shows but the first, and no answer shows at all.
+type oauthClient struct {
+	sailpoint.OAuthClient
+	secret string
+	tenant *string
+}
+
+// newOAuthClient fills in what every client has.
+func newOAuthClient(c sailpoint.OAuthClient, now time.Time) *oauthClient {
+	o := &oauthClient{OAuthClient: c}
+	o.AccessType = cmp.Or(o.AccessType, sailpoint.AccessTypeONLINE)
+	o.Type = cmp.Or(o.Type, sailpoint.ClientTypeCONFIDENTIAL)
+	o.AccessTokenValiditySeconds = cmp.Or(o.AccessTokenValiditySeconds, 750)
+	if c.Secret != nil {
+		o.secret, o.Secret = string(*c.Secret), nil
+	}
+	if o.Created.IsZero() {
+		o.Created = timestamp(now)
+	}
+	if o.Modified.IsZero() {
+		o.Modified = o.Created
+	}
+	if o.LastUsed == nil {
+		o.LastUsed = &wire.Time{}
+	}
+	if o.GrantTypes == nil {
+		o.GrantTypes = []sailpoint.GrantType{}
+	}
+	return o
+}
+
+// timestamp is a time as precise as the vendor writes it.
+func timestamp(t time.Time) wire.Time { return wire.NewTime(t.UTC().Truncate(time.Millisecond)) }
+
+// sampleClient is the vendor's published sample, in use before.
+func sampleClient() sailpoint.OAuthClient {
+	created := time.Date(2017, 7, 11, 18, 45, 37, 98e6, time.UTC)
+	return sailpoint.OAuthClient{
+		ID:                          SampleClientID,
+		Secret:                      new(wire.Secret(ClientSecret)),
+		Name:                        "Demo API Client",
+		BusinessName:                new("Acme-Solar"),
+		HomepageURL:                 new("http://localhost:12345"),
+		Description:                 new("A client for demonstrations."),
+		AccessTokenValiditySeconds:  750,
+		RefreshTokenValiditySeconds: 86400,
+		RedirectURIs:                []string{"http://localhost:12345"},
+		GrantTypes: []sailpoint.GrantType{
+			sailpoint.GrantTypeAUTHORIZATIONCODE,
+			sailpoint.GrantTypeCLIENTCREDENTIALS,
+			sailpoint.GrantTypeREFRESHTOKEN,
+		},
+		AccessType: sailpoint.AccessTypeOFFLINE,
+		Type:       sailpoint.ClientTypeCONFIDENTIAL,
+		Enabled:    true,
+		Created:    timestamp(created),
+		Modified:   timestamp(created),
+		LastUsed:   new(timestamp(created)),
+		Scope:      []string{"demo:api-client-scope:first", "demo:api-client-scope:second"},
+	}
+}
+
+func (o *oauthClient) grantee() *grantee {
+	return &grantee{
+		Client:      Client{ID: o.ID, Secret: o.secret, Scopes: o.Scope},
+		life:        time.Duration(o.AccessTokenValiditySeconds) * time.Second,
+		refreshLife: time.Duration(o.RefreshTokenValiditySeconds) * time.Second,
+		grants:      o.GrantTypes,
+		accessType:  o.AccessType,
+		enabled:     o.Enabled,
+		lastUsed:    o.used,
+	}
+}
+
+// used notes the use of a client, once a day.
+func (o *oauthClient) used(now time.Time) {
+	if o.LastUsed.IsZero() || o.LastUsed.Time().UTC().Format(time.DateOnly) != now.UTC().Format(time.DateOnly) {
+		o.LastUsed = new(timestamp(now))
+	}
+}
+
+func (s *SailPoint) oauthClient(id string) *oauthClient {
+	if i := slices.IndexFunc(s.oauthClients, func(o *oauthClient) bool { return o.ID == id }); i >= 0 {
+		return s.oauthClients[i]
+	}
+	return nil
+}
+
+func (s *SailPoint) list(c *call) answer {
+	keep := func(*oauthClient) bool { return true }
+	if filters := c.URL.Query().Get("filters"); filters != "" {
+		var err error
+		if keep, err = parseFilter(filters); err != nil {
+			return sailPointError(c, http.StatusBadRequest, err.Error())
+		}
+	}
+	found := []sailpoint.OAuthClient{}
+	for _, o := range s.oauthClients {
+		if keep(o) {
+			found = append(found, o.OAuthClient)
+		}
+	}
+	return jsonAnswer(http.StatusOK, found)
+}
+
+func (s *SailPoint) get(c *call) answer {
+	o := s.oauthClient(c.clientID)
+	if o == nil {
+		return noSuchClient(c)
+	}
+	return jsonAnswer(http.StatusOK, o.OAuthClient)
+}
+
+func (s *SailPoint) delete(c *call) answer {
+	if s.oauthClient(c.clientID) == nil {
+		return noSuchClient(c)
+	}
+	s.oauthClients = slices.DeleteFunc(s.oauthClients, func(o *oauthClient) bool { return o.ID == c.clientID })
+	return answer{status: http.StatusNoContent}
+}
+
+func (s *SailPoint) create(c *call) answer {
+	r, err := readCreate(c.body)
+	if err != nil {
+		return sailPointError(c, http.StatusBadRequest, err.Error())
+	}
+	o := newOAuthClient(sailpoint.OAuthClient{
+		ID:                          newHexID(),
+		Secret:                      new(wire.Secret(newHexID() + newHexID())),
+		Name:                        *r.Name,
+		BusinessName:                r.BusinessName,
+		HomepageURL:                 r.HomepageURL,
+		Description:                 r.Description,
+		AccessTokenValiditySeconds:  r.AccessTokenValiditySeconds,
+		RefreshTokenValiditySeconds: *cmp.Or(r.RefreshTokenValiditySeconds, new(int32(86400))),
+		RedirectURIs:                r.RedirectURIs,
+		GrantTypes:                  r.GrantTypes,
+		AccessType:                  r.AccessType,
+		Type:                        *cmp.Or(r.Type, new(sailpoint.ClientType(""))),
+		Internal:                    *cmp.Or(r.Internal, new(false)),
+		Enabled:                     r.Enabled,
+		StrongAuthSupported:         *cmp.Or(r.StrongAuthSupported, new(false)),
+		ClaimsSupported:             *cmp.Or(r.ClaimsSupported, new(false)),
+		Scope:                       r.Scope,
+	}, c.now)
+	if o.Scope == nil {
+		o.Scope = []string{allScopes}
+	}
+	s.oauthClients = append(s.oauthClients, o)
+
+	// The vendor documents no nulls in this answer, unlike in all others.
+	a := sailpoint.CreateOAuthClientResponse{
+		ID:                          o.ID,
+		Secret:                      wire.Secret(o.secret),
+		Name:                        o.Name,
+		BusinessName:                *cmp.Or(o.BusinessName, new("")),
+		HomepageURL:                 *cmp.Or(o.HomepageURL, new("")),
+		Description:                 *cmp.Or(o.Description, new("")),
+		AccessTokenValiditySeconds:  o.AccessTokenValiditySeconds,
+		RefreshTokenValiditySeconds: o.RefreshTokenValiditySeconds,
+		RedirectURIs:                o.RedirectURIs,
+		GrantTypes:                  o.GrantTypes,
+		AccessType:                  o.AccessType,
+		Type:                        o.Type,
+		Internal:                    o.Internal,
+		Enabled:                     o.Enabled,
+		StrongAuthSupported:         o.StrongAuthSupported,
+		ClaimsSupported:             o.ClaimsSupported,
+		Created:                     o.Created,
+		Modified:                    o.Modified,
+		Scope:                       o.Scope,
+	}
+	if a.RedirectURIs == nil {
+		a.RedirectURIs = []string{}
+	}
+	return jsonAnswer(http.StatusOK, a)
+}
+
+// readCreate reads a create request. Unknown members are ignored.
+func readCreate(body []byte) (*sailpoint.CreateOAuthClientRequest, error) {
+	members, err := object(body)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"name", "description", "accessTokenValiditySeconds", "grantTypes", "accessType", "enabled"} {
+		if members[name] == nil {
+			return nil, fmt.Errorf("%s is required", name)
+		}
+	}
+	if err := checkFields(members); err != nil {
+		return nil, err
+	}
+	var r sailpoint.CreateOAuthClientRequest
+	if err := json.Unmarshal(body, &r); err != nil {
+		return nil, errors.New("a member has the wrong type")
+	}
+	if slices.Contains(r.GrantTypes, sailpoint.GrantTypeAUTHORIZATIONCODE) && len(r.RedirectURIs) == 0 {
+		return nil, errors.New("redirectUris is required with AUTHORIZATION_CODE")
+	}
+	return &r, nil
+}
+
+func (s *SailPoint) patch(c *call) answer {
+	o := s.oauthClient(c.clientID)
+	if o == nil {
+		return noSuchClient(c)
+	}
+	patched, err := o.patched(c.body)
+	if err != nil {
+		return sailPointError(c, http.StatusBadRequest, err.Error())
+	}
+	patched.Modified = timestamp(c.now)
+	*o = *patched
+	return jsonAnswer(http.StatusOK, o.OAuthClient)
+}
+
+// patchable are the fields that a patch may change.
+var patchable = []string{
+	"tenant", "businessName", "homepageUrl", "name", "description", "accessTokenValiditySeconds",
+	"refreshTokenValiditySeconds", "redirectUris", "grantTypes", "accessType", "enabled", "strongAuthSupported",
+	"claimsSupported",
+}
+
+// patched returns a copy of the client with a JSON Patch applied to its patchable fields, which are all that the patch
+// can see.
+func (o *oauthClient) patched(body []byte) (*oauthClient, error) {
+	var operations []sailpoint.JSONPatchOperation
+	if err := json.Unmarshal(body, &operations); err != nil || operations == nil {
+		return nil, errors.New("the body must be a JSON Patch, an array of operations")
+	}
+	for i, op := range operations {
+		for _, pointer := range []*string{&op.Path, op.From} {
+			if pointer != nil && !slices.Contains(patchable, topLevel(*pointer)) {
+				return nil, fmt.Errorf("operation %d: this path cannot be patched", i)
+			}
+		}
+	}
+	var patch jsonpatch.Patch
+	if err := json.Unmarshal(body, &patch); err != nil {
+		return nil, err
+	}
+
+	whole, err := json.Marshal(o.OAuthClient)
+	if err != nil {
+		return nil, err
+	}
+	members, err := object(whole)
+	if err != nil {
+		return nil, err
+	}
+	maps.DeleteFunc(members, func(name string, _ json.RawMessage) bool { return !slices.Contains(patchable, name) })
+	if o.tenant != nil {
+		if members["tenant"], err = json.Marshal(*o.tenant); err != nil {
+			return nil, err
+		}
+	}
+	before, err := json.Marshal(members)
+	if err != nil {
+		return nil, err
+	}
+	after, err := patch.Apply(before)
+	if err != nil {
+		return nil, err
+	}
+	if members, err = object(after); err != nil {
+		return nil, err
+	}
+	for _, name := range patchable {
+		if members[name] == nil {
+			members[name] = json.RawMessage("null") // removed
+		}
+	}
+	if err := checkFields(members); err != nil {
+		return nil, err
+	}
+
+	patched := &oauthClient{OAuthClient: o.OAuthClient, secret: o.secret}
+	// What the copy shares with the client must not be written over.
+	patched.BusinessName, patched.HomepageURL, patched.Description = nil, nil, nil
+	patched.RedirectURIs, patched.GrantTypes = nil, nil
+	if err := json.Unmarshal(after, &patched.OAuthClient); err != nil {
+		return nil, errors.New("a member has the wrong type")
+	}
+	if err := json.Unmarshal(members["tenant"], &patched.tenant); err != nil {
+		return nil, err
+	}
+	return patched, nil
+}
+
+// topLevel returns the first reference token of a JSON Pointer. No patchable name needs escapes.
+func topLevel(pointer string) string {
+	first, _, _ := strings.Cut(strings.TrimPrefix(pointer, "/"), "/")
+	return first
+}
+
+func object(body []byte) (map[string]json.RawMessage, error) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(body, &members); err != nil || members == nil {
+		return nil, errors.New("the body must be a JSON object")
+	}
+	return members, nil
+}
+
+// checkFields refuses values that no client may have, in the members that are there.
+func checkFields(members map[string]json.RawMessage) error {
+	for name, raw := range members {
+		check := fieldChecks[name]
+		if check == nil {
+			continue
+		}
+		var value any
+		if err := json.Unmarshal(raw, &value); err != nil {
+			return err
+		}
+		if text := check(value); text != "" {
+			return fmt.Errorf("%s must be %s", name, text)
+		}
+	}
+	return nil
+}
+
+// fieldChecks return what a value should have been, or "". Nulls are for fields that are nullable when read.
+var fieldChecks = map[string]func(any) string{
+	"tenant":                      nullable(text),
+	"businessName":                nullable(text),
+	"homepageUrl":                 nullable(text),
+	"description":                 nullable(text),
+	"name":                        filled,
+	"accessTokenValiditySeconds":  atLeast(1),
+	"refreshTokenValiditySeconds": atLeast(0),
+	"redirectUris":                nullable(listOf(filled, 0)),
+	"grantTypes":                  listOf(oneOf(sailpoint.GrantType.Valid), 1),
+	"accessType":                  oneOf(sailpoint.AccessType.Valid),
+	"type":                        oneOf(sailpoint.ClientType.Valid),
+	"internal":                    boolean,
+	"enabled":                     boolean,
+	"strongAuthSupported":         boolean,
+	"claimsSupported":             boolean,
+	"scope":                       nullable(listOf(filled, 0)),
+}
+
+func nullable(check func(any) string) func(any) string {
+	return func(value any) string {
+		if value == nil {
+			return ""
+		}
+		return check(value)
+	}
+}
+
+func text(value any) string {
+	if _, ok := value.(string); !ok {
+		return "a string"
+	}
+	return ""
+}
+
+func filled(value any) string {
+	if s, _ := value.(string); s == "" {
+		return "a string that is not empty"
+	}
+	return ""
+}
+
+func boolean(value any) string {
+	if _, ok := value.(bool); !ok {
+		return "true or false"
+	}
+	return ""
+}
+
+func atLeast(least float64) func(any) string {
+	return func(value any) string {
+		if n, ok := value.(float64); !ok || n < least || n > 1<<31-1 || n != float64(int32(n)) {
+			return fmt.Sprintf("a whole number from %.0f", least)
+		}
+		return ""
+	}
+}
+
+func oneOf[E ~string](valid func(E) bool) func(any) string {
+	return func(value any) string {
+		if s, _ := value.(string); !valid(E(s)) {
+			return "a known value"
+		}
+		return ""
+	}
+}
+
+func listOf(check func(any) string, least int) func(any) string {
+	return func(value any) string {
+		list, ok := value.([]any)
+		if !ok || len(list) < least {
+			return fmt.Sprintf("a list of %d or more", least)
+		}
+		for _, element := range list {
+			if text := check(element); text != "" {
+				return "a list, each of it " + text
+			}
+		}
+		return ""
+	}
+}
+
+func noSuchClient(c *call) answer {
+	return sailPointError(c, http.StatusNotFound, "there is no such client")
+}

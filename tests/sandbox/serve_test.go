@@ -1,0 +1,120 @@
+package sandbox_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/grantwright/oauth-go/tests/sandbox"
+)
+
+type key struct{}
+
+// countedBody counts how often it is closed.
+type countedBody struct {
+	io.Reader
+	closed *int
+}
+
+func (b countedBody) Close() error { *b.closed++; return nil }
+
+func TestTransportHandsOverTheRequest(t *testing.T) {
+	closed := 0
+	ctx := context.WithValue(t.Context(), key{}, "the caller's own")
+	r, err := http.NewRequestWithContext(ctx, http.MethodPut, "https://api.example.com/a%2Fb?q=1", countedBody{strings.NewReader("body"), &closed})
+	require.NoError(t, err)
+	response, err := sandbox.Transport(http.HandlerFunc(func(w http.ResponseWriter, in *http.Request) {
+		body, _ := io.ReadAll(in.Body)
+		assert.Equal(t, "body", string(body))
+		assert.Equal(t, "api.example.com", in.Host)
+		assert.Equal(t, "/a%2Fb?q=1", in.RequestURI)
+		assert.Nil(t, in.Context().Value(key{}))
+		w.Header().Set("X", "y")
+		w.WriteHeader(http.StatusTeapot)
+		w.Header().Set("Z", "too late")
+		_, _ = io.WriteString(w, "tea")
+	})).RoundTrip(r)
+	require.NoError(t, err)
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	assert.Equal(t, "tea", string(body))
+	assert.Equal(t, "418 I'm a teapot", response.Status)
+	assert.Equal(t, http.Header{"X": {"y"}, "Content-Type": {"text/plain; charset=utf-8"}}, response.Header)
+	assert.Same(t, r, response.Request)
+	assert.Equal(t, 1, closed)
+}
+
+func TestTransportClosesTheBodyOfWhatIsNotSent(t *testing.T) {
+	closed := 0
+	ctx, cancel := context.WithCancelCause(t.Context())
+	left := errors.New("left")
+	cancel(left)
+	r, err := http.NewRequestWithContext(ctx, http.MethodPut, "http://x", countedBody{strings.NewReader(""), &closed})
+	require.NoError(t, err)
+	_, err = sandbox.Transport(http.NotFoundHandler()).RoundTrip(r)
+	require.ErrorIs(t, err, left)
+	assert.Equal(t, 1, closed)
+}
+
+func TestTransportStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := make(chan error, 1)
+		rt := sandbox.Transport(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusOK)
+			for {
+				if _, err := io.WriteString(w, "."); err != nil {
+					ended <- r.Context().Err()
+					return
+				}
+				time.Sleep(time.Second)
+			}
+		}))
+		get := func(ctx context.Context) io.ReadCloser {
+			r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://x", nil)
+			require.NoError(t, err)
+			response, err := rt.RoundTrip(r)
+			require.NoError(t, err)
+			return response.Body
+		}
+
+		body := get(t.Context())
+		got := make([]byte, 3)
+		_, err := io.ReadFull(body, got)
+		require.NoError(t, err)
+		assert.Equal(t, "...", string(got))
+		require.NoError(t, body.Close())
+		require.ErrorIs(t, <-ended, context.Canceled, "who closes the body leaves")
+
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second+1)
+		defer cancel()
+		all, err := io.ReadAll(get(ctx))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Equal(t, "......", string(all))
+		<-ended
+	})
+}
+
+func TestTransportBreaksWhatAHandlerAborts(t *testing.T) {
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://x", nil)
+	require.NoError(t, err)
+	response, err := sandbox.Transport(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "10")
+		_, _ = io.WriteString(w, "half")
+		panic(http.ErrAbortHandler)
+	})).RoundTrip(r)
+	require.NoError(t, err)
+	assert.EqualValues(t, 10, response.ContentLength)
+	body, err := io.ReadAll(response.Body)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	assert.Equal(t, "half", string(body))
+	require.NoError(t, response.Body.Close())
+}

@@ -1,0 +1,249 @@
+package sandbox_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/grantwright/oauth-go/gen/sailpoint"
+	"github.com/grantwright/oauth-go/gen/wire"
+	"github.com/grantwright/oauth-go/tests/sandbox"
+)
+
+// moovPair gets an access and a refresh token.
+func moovPair(t *testing.T, h http.Handler, fields ...string) (access, refresh string) {
+	t.Helper()
+	got := sendForm(t, h, "/oauth2/token", inBody(fields...))
+	require.Equal(t, 200, got.status, got.body)
+	return got.text(t, "access_token"), got.text(t, "refresh_token")
+}
+
+func ping(t *testing.T, h http.Handler, token string) int {
+	t.Helper()
+	return send(t, h, http.MethodGet, "/ping", "", "", bearer(token)).status
+}
+
+func TestTokensExpire(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := sandbox.New()
+		te := sendForm(t, h, "/v7/oauth2/token", inBody("grant_type", "client_credentials"))
+		moov, refresh := moovPair(t, h, "grant_type", "client_credentials", "scope", "/ping.read")
+		sp := sendForm(t, h, "/oauth/token", inBody("grant_type", "client_credentials"))
+		statuses := func() []int {
+			return []int{
+				ping(t, h, moov),
+				send(t, h, http.MethodGet, "/beta/oauth-clients", "", "", bearer(sp.text(t, "access_token"))).status,
+				send(t, h, http.MethodGet, "/v7/account-groups", "", "", bearer(te.text(t, "access_token"))).status,
+			}
+		}
+
+		assert.Equal(t, []int{200, 200, 200}, statuses())
+		time.Sleep(750*time.Second - time.Nanosecond)
+		assert.Equal(t, []int{200, 200, 200}, statuses())
+		time.Sleep(time.Nanosecond)
+		assert.Equal(t, []int{200, 401, 200}, statuses())
+		time.Sleep(150 * time.Second)
+		assert.Equal(t, []int{401, 401, 200}, statuses())
+		time.Sleep(time.Hour)
+		assert.Equal(t, []int{401, 401, 401}, statuses())
+
+		expired := send(t, h, http.MethodGet, "/beta/oauth-clients", "", "", bearer(sp.text(t, "access_token")))
+		assert.JSONEq(t, `{"error": "JWT validation failed: JWT is expired"}`, expired.body)
+		moov, _ = moovPair(t, h, "grant_type", "refresh_token", "refresh_token", refresh)
+		assert.Equal(t, 200, ping(t, h, moov), "a refresh token outlives its access token")
+	})
+}
+
+func TestTokenAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		expiresIn := func(r reply) json.Number {
+			var a struct {
+				ExpiresIn json.Number `json:"expires_in"`
+			}
+			require.NoError(t, json.Unmarshal([]byte(r.body), &a), r.body)
+			return a.ExpiresIn
+		}
+		h := sandbox.New()
+		moovFields := inBody("grant_type", "client_credentials", "scope", "/accounts.read /accounts.write")
+
+		te := sendForm(t, h, "/v7/oauth2/token", inBody("grant_type", "client_credentials"))
+		assert.Equal(t, json.Number("3600"), expiresIn(te))
+		assert.Equal(t, "read", te.text(t, "scope"))
+		assert.NotContains(t, te.body, "refresh_token")
+
+		moov := sendForm(t, h, "/oauth2/token", moovFields)
+		assert.Equal(t, json.Number(strconv.FormatInt(time.Now().Add(15*time.Minute).Unix(), 10)), expiresIn(moov))
+		assert.Equal(t, "Bearer", moov.text(t, "token_type"))
+		assert.Equal(t, "/accounts.read /accounts.write", moov.text(t, "scope"))
+		inSeconds := sandbox.NewMoov(&sandbox.MoovOptions{ExpiresInSeconds: true, TokenLife: time.Minute})
+		assert.Equal(t, json.Number("60"), expiresIn(sendForm(t, inSeconds, "/oauth2/token", moovFields)))
+
+		sp := sendForm(t, h, "/oauth/token", inBody("grant_type", "client_credentials"))
+		assert.Equal(t, json.Number("749"), expiresIn(sp))
+		assert.Equal(t, "bearer", sp.text(t, "token_type"))
+		assert.Equal(t, "sp:scopes:all", sp.text(t, "scope"))
+		assert.NotEmpty(t, sp.text(t, "user_id"))
+		assert.NotContains(t, sp.body, "refresh_token")
+	})
+}
+
+func TestMoovRefreshTokensRotate(t *testing.T) {
+	h := sandbox.NewMoov(nil)
+	access1, refresh1 := moovPair(t, h, "grant_type", "client_credentials", "scope", "a b")
+	access2, refresh2 := moovPair(t, h, "grant_type", "refresh_token", "refresh_token", refresh1, "scope", "a")
+	assert.NotEqual(t, refresh1, refresh2)
+	assert.Equal(t, []int{200, 200}, []int{ping(t, h, access1), ping(t, h, access2)})
+	assert.Equal(t, 401, ping(t, h, refresh2), "a refresh token is no access token")
+
+	wider := sendForm(t, h, "/oauth2/token", inBody("grant_type", "refresh_token", "refresh_token", refresh2, "scope", "a c"))
+	assert.JSONEq(t, `{"error": "invalid_scope"}`, wider.body)
+	access3, refresh3 := moovPair(t, h, "grant_type", "refresh_token", "refresh_token", refresh2, "scope", "a b")
+
+	reuse := sendForm(t, h, "/oauth2/token", inBody("grant_type", "refresh_token", "refresh_token", refresh1))
+	assertStatus(t, 400, reuse)
+	assert.JSONEq(t, `{"error": "invalid_grant"}`, reuse.body)
+	assert.Equal(t, []int{401, 401, 401}, []int{ping(t, h, access1), ping(t, h, access2), ping(t, h, access3)})
+	assertStatus(t, 400, sendForm(t, h, "/oauth2/token", inBody("grant_type", "refresh_token", "refresh_token", refresh3)))
+}
+
+func TestMoovRevocation(t *testing.T) {
+	other := sandbox.Client{ID: "other", Secret: "other-secret"}
+	h := sandbox.NewMoov(&sandbox.MoovOptions{Clients: []sandbox.Client{{ID: sandbox.ClientID, Secret: sandbox.ClientSecret}, other}})
+	revoke := func(fields ...string) reply { return sendForm(t, h, "/oauth2/revoke", inBody(fields...)) }
+
+	access, refresh := moovPair(t, h, "grant_type", "client_credentials", "scope", "a")
+	foreign := sendForm(t, h, "/oauth2/revoke", []string{"token", access}, basic(other.ID, other.Secret))
+	assert.JSONEq(t, `{"error": "unauthorized_client"}`, foreign.body)
+	stolen := sendForm(t, h, "/oauth2/token", []string{"grant_type", "refresh_token", "refresh_token", refresh}, basic(other.ID, other.Secret))
+	assert.JSONEq(t, `{"error": "invalid_grant"}`, stolen.body)
+	assert.Equal(t, 200, ping(t, h, access))
+
+	got := revoke("token", access, "token_type_hint", "refresh_token") // a wrong hint
+	assertStatus(t, 204, got)
+	assert.Empty(t, got.body)
+	assert.Equal(t, 401, ping(t, h, access))
+	assertStatus(t, 204, revoke("token", access))
+	assertStatus(t, 204, revoke("token", "never-issued"))
+
+	access, refresh = moovPair(t, h, "grant_type", "refresh_token", "refresh_token", refresh)
+	assert.Equal(t, 200, ping(t, h, access), "an access token dies alone")
+	assertStatus(t, 204, revoke("token", refresh))
+	assert.Equal(t, 401, ping(t, h, access), "a refresh token takes its access tokens along")
+	assertStatus(t, 400, sendForm(t, h, "/oauth2/token", inBody("grant_type", "refresh_token", "refresh_token", refresh)))
+}
+
+func TestSailPointRefreshTokenStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		grants := []sailpoint.GrantType{sailpoint.GrantTypeCLIENTCREDENTIALS, sailpoint.GrantTypeREFRESHTOKEN}
+		client := func(id, secret string) sailpoint.OAuthClient {
+			return sailpoint.OAuthClient{
+				ID: id, Secret: new(wire.Secret(secret)), Enabled: true, GrantTypes: grants, AccessType: sailpoint.AccessTypeOFFLINE,
+				AccessTokenValiditySeconds: 750, RefreshTokenValiditySeconds: 86400,
+			}
+		}
+		h := sandbox.NewSailPoint(&sandbox.SailPointOptions{OAuthClients: []sailpoint.OAuthClient{
+			client(sandbox.SampleClientID, sandbox.ClientSecret), client("other", "other-secret")}})
+		sample := func(fields ...string) reply {
+			return sendForm(t, h, "/oauth/token", append([]string{"client_id", sandbox.SampleClientID, "client_secret", sandbox.ClientSecret}, fields...))
+		}
+		got := sample("grant_type", "client_credentials")
+		refresh := got.text(t, "refresh_token")
+		require.NotEmpty(t, refresh)
+		assert.NotContains(t, got.body, "user_id")
+
+		stolen := sendForm(t, h, "/oauth/token", []string{"grant_type", "refresh_token", "refresh_token", refresh}, basic("other", "other-secret"))
+		assert.Equal(t, "invalid_grant", stolen.text(t, "error"))
+
+		time.Sleep(86400*time.Second - time.Nanosecond)
+		got = sample("grant_type", "refresh_token", "refresh_token", refresh)
+		assertStatus(t, 200, got)
+		assert.Equal(t, refresh, got.text(t, "refresh_token"))
+		time.Sleep(time.Nanosecond)
+		got = sample("grant_type", "refresh_token", "refresh_token", refresh)
+		assertStatus(t, 400, got)
+		assert.Equal(t, "invalid_grant", got.text(t, "error"))
+	})
+}
+
+func TestSailPointSampleClientHasEveryGrant(t *testing.T) {
+	h := sandbox.NewSailPoint(nil)
+	for grant, fields := range map[string][]string{
+		"client_credentials": {},
+		"refresh_token":      {"refresh_token", "unknown"},
+		"authorization_code": {"code", "x", "redirect_uri", "http://localhost:12345"},
+	} {
+		got := sendForm(t, h, "/oauth/token", append(fields, "client_id", sandbox.SampleClientID, "client_secret", sandbox.ClientSecret, "grant_type", grant))
+		if grant == "client_credentials" {
+			assert.NotEmpty(t, got.text(t, "refresh_token"))
+			continue
+		}
+		assert.Equal(t, "invalid_grant", got.text(t, "error"), grant)
+	}
+}
+
+func TestRateLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &sandbox.Sandbox{
+			ThousandEyes: sandbox.NewThousandEyes(&sandbox.ThousandEyesOptions{RateLimit: 2}),
+			Moov:         sandbox.NewMoov(&sandbox.MoovOptions{RateLimit: 2}),
+			SailPoint:    sandbox.NewSailPoint(&sandbox.SailPointOptions{RateLimit: 2}),
+		}
+		time.Sleep(300 * time.Millisecond) // so that a reset is not on the second
+		te := func() reply { return sendForm(t, h, "/v7/oauth2/token", inBody("grant_type", "client_credentials")) }
+		moov := func() reply { return sendForm(t, h, "/oauth2/revoke", inBody("token", "x")) }
+		sp := func() reply { return sendForm(t, h, "/oauth/token", inBody("grant_type", "client_credentials")) }
+		for range 2 {
+			assertStatus(t, 200, te())
+			assertStatus(t, 204, moov())
+			assertStatus(t, 200, sp())
+		}
+
+		got := te()
+		assertStatus(t, 429, got)
+		assert.Equal(t, "application/problem+json", got.header.Get("Content-Type"))
+		assert.Equal(t, "2", got.header.Get("X-Organization-Rate-Limit-Limit"))
+		assert.Equal(t, "0", got.header.Get("X-Organization-Rate-Limit-Remaining"))
+		reset, err := strconv.ParseInt(got.header.Get("X-Organization-Rate-Limit-Reset"), 10, 64)
+		require.NoError(t, err)
+		assert.Equal(t, time.Now().Add(time.Minute).Unix()+1, reset)
+
+		got = moov()
+		assertStatus(t, 429, got)
+		assert.Equal(t, "1", got.header.Get("Retry-After"))
+		assert.Empty(t, got.body)
+
+		got = sp()
+		assertStatus(t, 429, got)
+		assert.Equal(t, "10", got.header.Get("Retry-After"))
+		assert.JSONEq(t, `{"message": " Rate Limit Exceeded "}`, got.body)
+
+		time.Sleep(time.Second)
+		assertStatus(t, 204, moov())
+		assertStatus(t, 429, sp())
+		time.Sleep(9 * time.Second)
+		assertStatus(t, 200, sp())
+		assertStatus(t, 429, te())
+		time.Sleep(time.Until(time.Unix(reset, 0)))
+		assertStatus(t, 200, te())
+	})
+}
+
+func TestRateLimitIsPerVersionAndCanBeOff(t *testing.T) {
+	h := sandbox.NewSailPoint(&sandbox.SailPointOptions{RateLimit: 1})
+	token := sendForm(t, h, "/oauth/token", inBody("grant_type", "client_credentials")).text(t, "access_token")
+	for _, path := range []string{"/beta/oauth-clients", "/v3/oauth-clients", "/oauth-clients/v1"} {
+		assertStatus(t, 200, send(t, h, http.MethodGet, path, "", "", bearer(token)))
+		assertStatus(t, 429, send(t, h, http.MethodGet, path, "", "", bearer(token)))
+	}
+
+	off := sandbox.NewMoov(&sandbox.MoovOptions{RateLimit: -1})
+	for range 1000 {
+		require.Equal(t, 204, sendForm(t, off, "/oauth2/revoke", inBody("token", "x")).status)
+	}
+}
