@@ -41,8 +41,14 @@ lint: ## run golangci-lint over every module
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@grep -rlE '^func Fuzz' --include='*_test.go' . | while read -r f; do \
 		for t in $$(grep -oE '^func Fuzz[A-Za-z0-9_]+' $$f | cut -c6-); do \
-			echo "== $$f $$t"; (cd $$(dirname $$f) && go test -run='^$$' -fuzz="^$$t\$$" -fuzztime=$(FUZZTIME) .); done; done
+			echo "== $$f $$t"; (cd $$(dirname $$f) && go test -run='^$$' -fuzz="^$$t\$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=10x .); done; done
 
 .PHONY: sandbox
 sandbox: ## serve the sandbox on loopback and print how to point a client at it
 	go run ./examples/sandbox
+
+.PHONY: interop
+interop: ## run the public JSON Patch test suite, fetched with npm
+	@dir="$$(mktemp -d)"; trap 'rm -rf "$$dir"' EXIT; \
+	(cd "$$dir" && npm pack --silent json-patch-test-suite@1.1.0 >/dev/null && tar xzf *.tgz); \
+	JSON_PATCH_TEST_SUITE="$$dir/package" go test -count=1 -tags=interop -run=Suite -v ./oauthclients/jsonpatch | tail -5

@@ -50,9 +50,9 @@ func (e *Error) Error() string {
 	if e.Index >= 0 {
 		text += fmt.Sprintf("operation %d: ", e.Index)
 	}
-	switch {
-	case e.Op == "":
-	case e.Op == "move" || e.Op == "copy":
+	switch e.Op {
+	case "":
+	case "move", "copy":
 		text += fmt.Sprintf("%s %q to %q: ", e.Op, e.From, e.Path)
 	default:
 		text += fmt.Sprintf("%s %q: ", e.Op, e.Path)

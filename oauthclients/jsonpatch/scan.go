@@ -3,6 +3,7 @@ package jsonpatch
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -60,7 +61,7 @@ func (s *scanner) value(i, depth int) (extent, error) {
 		return extent{end: i}, errSyntax
 	}
 	var end int
-	ok := true
+	var ok bool
 	switch s.text[i] {
 	case '{':
 		return s.object(i, depth)
@@ -120,10 +121,8 @@ func (s *scanner) object(i, depth int) (extent, error) {
 			}
 			seen[name] = true
 		} else {
-			for _, other := range s.names[base:] {
-				if other == name {
-					return extent{end: i}, errDuplicate
-				}
+			if slices.Contains(s.names[base:], name) {
+				return extent{end: i}, errDuplicate
 			}
 			s.names = append(s.names, name)
 		}
