@@ -1,0 +1,134 @@
+package tokens
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// basicVector is a client and the Authorization headers of the two Basic styles; both are empty if the client has an
+// empty id or secret and must be refused.
+type basicVector struct{ ID, Secret, Basic, Unencoded string }
+
+func basicVectors(t *testing.T) []basicVector {
+	t.Helper()
+	data, err := os.ReadFile("testdata/basic_vectors.json")
+	require.NoError(t, err)
+	var vectors []basicVector
+	require.NoError(t, json.Unmarshal(data, &vectors))
+	require.NotEmpty(t, vectors)
+	return vectors
+}
+
+// Each style authenticates by its one method, with each vector, at each endpoint (RFC 6749, section 2.3.1).
+func TestAuthStyles(t *testing.T) {
+	revoke := func(e *Endpoint) error { return e.Revoke(t.Context(), "the-token", HintNone) }
+	exchange := func(g Grant) func(*Endpoint) error {
+		return func(e *Endpoint) error {
+			_, err := e.Exchange(t.Context(), g)
+			return err
+		}
+	}
+	thousandEyes, moov, sailPoint := vendorCases[0], vendorCases[1], vendorCases[2]
+	operations := []struct {
+		name   string
+		vendor vendorCase
+		call   func(*Endpoint) error
+	}{
+		{"ThousandEyes token", thousandEyes, exchange(thousandEyes.grant)},
+		{"Moov token", moov, exchange(moov.grant)},
+		{"Moov refresh", moov, exchange(Grant{RefreshToken: "rt"})},
+		{"Moov revoke", moov, revoke},
+		{"SailPoint token", sailPoint, exchange(sailPoint.grant)},
+		{"SailPoint refresh", sailPoint, exchange(Grant{RefreshToken: "rt"})},
+	}
+	styles := map[AuthStyle]func(basicVector) string{
+		AuthStyleBasic:          func(v basicVector) string { return v.Basic },
+		AuthStyleBasicUnencoded: func(v basicVector) string { return v.Unencoded },
+		AuthStyleBody:           nil,
+	}
+	for _, op := range operations {
+		for style, header := range styles {
+			for _, vector := range basicVectors(t) {
+				name := op.name + "/" + strconv.Itoa(int(style)) + "/" + vector.ID + ":" + vector.Secret
+				t.Run(name, func(t *testing.T) {
+					s := newScript(reply(200, jsonType, tokenReply))
+					creds := Credentials{ClientID: vector.ID, ClientSecret: vector.Secret}
+
+					if vector.Basic == "" {
+						_, err := op.vendor.make(creds, options{client: s.client(), style: style})
+						require.ErrorContains(t, err, "is empty")
+						e, err := op.vendor.make(CredentialsFunc(creds.Retrieve), options{client: s.client(), style: style})
+						require.NoError(t, err)
+						require.ErrorContains(t, op.call(e), "is empty")
+						assert.Empty(t, s.requests())
+						return
+					}
+
+					e, err := op.vendor.make(creds, options{client: s.client(), style: style})
+					require.NoError(t, err)
+					require.NoError(t, op.call(e))
+					sent := s.only(t)
+					form, err := url.ParseQuery(sent.Body)
+					require.NoError(t, err)
+					if header == nil {
+						assert.NotContains(t, sent.Header, "Authorization")
+						assert.Equal(t, []string{vector.ID}, form["client_id"])
+						assert.Equal(t, []string{vector.Secret}, form["client_secret"])
+					} else {
+						assert.Equal(t, []string{header(vector)}, sent.Header["Authorization"])
+						assert.NotContains(t, form, "client_id")
+						assert.NotContains(t, form, "client_secret")
+					}
+					assert.NotContains(t, sent.URL, "?", "credentials never stand in the URL")
+				})
+			}
+		}
+	}
+}
+
+func TestAuthStyleDefaults(t *testing.T) {
+	for _, v := range vendorCases {
+		t.Run(v.name, func(t *testing.T) {
+			s := newScript(reply(200, jsonType, tokenReply))
+			_, err := v.endpoint(t, s).Exchange(t.Context(), v.grant)
+			require.NoError(t, err)
+			sent := s.only(t)
+			assert.Equal(t, v.style == AuthStyleBody, sent.Header["Authorization"] == nil)
+		})
+	}
+}
+
+// No style is ever tried after another: a refusal is final while the credentials stay the same.
+func TestAuthStyleIsNeverProbed(t *testing.T) {
+	for _, v := range vendorCases {
+		t.Run(v.name, func(t *testing.T) {
+			s := newScript(reply(401, jsonType, `{"error":"invalid_client"}`))
+			e, err := v.make(testCredentials, options{client: s.client()})
+			require.NoError(t, err)
+			_, err = e.Exchange(t.Context(), v.grant)
+			require.ErrorIs(t, err, InvalidClient)
+			require.ErrorIs(t, err, Status(http.StatusUnauthorized))
+			s.only(t)
+		})
+	}
+}
+
+func TestAuthStyleUnknown(t *testing.T) {
+	for _, v := range vendorCases {
+		for _, style := range []AuthStyle{-1, 4, 99} {
+			e, err := v.make(testCredentials, options{style: style})
+			assert.Nil(t, e)
+			assert.EqualError(t, err, "tokens: "+v.name+": AuthStyle "+strconv.Itoa(int(style))+
+				" is unknown; use AuthStyleBasic, AuthStyleBasicUnencoded or AuthStyleBody")
+			assert.NotErrorIs(t, err, errors.ErrUnsupported)
+		}
+	}
+}

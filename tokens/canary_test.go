@@ -1,0 +1,350 @@
+package tokens
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// Every secret of these tests has canary in it, and characters that each encoding writes in its own way.
+const (
+	canaryID      = "canary-id+/ é&<x>"
+	canarySecret  = "canary-secret %2B:\"q\" z"
+	canaryAccess  = "canary-access.+/~=="
+	canaryRefresh = "canary-refresh+/=&% r"
+	canaryUser    = "canary-user+/=&% u"
+)
+
+var canaryCredentials = Credentials{ClientID: canaryID, ClientSecret: canarySecret}
+
+// assertSilent prints v in every way that a program might, and looks for canaries.
+func assertSilent(t *testing.T, v any) {
+	t.Helper()
+	var texts []string
+	for _, verb := range []string{"%v", "%+v", "%#v", "%q", "%s", "%d", "%x", "%T"} {
+		texts = append(texts, fmt.Sprintf(verb, v), fmt.Sprintf(verb, []any{v}), fmt.Sprintf(verb, struct{ V any }{v}))
+	}
+	var b strings.Builder
+	for _, handler := range []slog.Handler{slog.NewTextHandler(&b, nil), slog.NewJSONHandler(&b, nil)} {
+		logger := slog.New(handler).With("with", v).WithGroup("group")
+		logger.Info("message", "value", v, slog.Group("nested", "value", v))
+		if _, isToken := v.(*Token); !isToken { // a Token's JSON is for storage, and its documentation says so
+			logger.Info("message", "values", []any{v}, "struct", struct{ V any }{v})
+		}
+	}
+	texts = append(texts, b.String())
+	func() {
+		defer func() { texts = append(texts, fmt.Sprintf("panic: %v %+v", v, recover())) }()
+		panic(v)
+	}()
+	if err, ok := v.(error); ok {
+		texts = append(texts, chain(err)...)
+		texts = append(texts, fmt.Errorf("wrapped: %w", err).Error(), errors.Join(err, err).Error())
+	}
+	assertNoCanary(t, strings.Join(texts, "\n"))
+}
+
+// assertNoCanary looks for canaries as they are, hexadecimal, base64 and form-encoded.
+func assertNoCanary(t *testing.T, text string) {
+	t.Helper()
+	encodings := []string{
+		"canary", fmt.Sprintf("%x", "canary"), fmt.Sprintf("%X", "canary"),
+		AuthStyleBasic.basic(canaryCredentials)[6:], AuthStyleBasicUnencoded.basic(canaryCredentials)[6:],
+		base64.StdEncoding.EncodeToString([]byte(canaryID))[:12], base64.StdEncoding.EncodeToString([]byte(canarySecret))[:12],
+	}
+	for _, encoding := range encodings {
+		if i := strings.Index(text, encoding); i >= 0 {
+			assert.Failf(t, "a secret shows", "%q in ...%s...", encoding, text[max(0, i-60):min(len(text), i+100)])
+		}
+	}
+}
+
+// chain is the text of every error that err wraps.
+func chain(err error) (texts []string) {
+	if err == nil {
+		return nil
+	}
+	texts = append(texts, err.Error(), fmt.Sprintf("%v %+v %#v %q", err, err, err, err))
+	switch u := err.(type) { //nolint:errorlint // the chain itself
+	case interface{ Unwrap() error }:
+		texts = append(texts, chain(u.Unwrap())...)
+	case interface{ Unwrap() []error }:
+		for _, e := range u.Unwrap() {
+			texts = append(texts, chain(e)...)
+		}
+	}
+	return texts
+}
+
+// The values that hold secrets do not print them.
+func TestCanaryValues(t *testing.T) {
+	token := Token{AccessToken: canaryAccess, TokenType: "Bearer", RefreshToken: canaryRefresh, Expiry: start}
+	grant := Grant{RefreshToken: canaryRefresh, UserToken: canaryUser, Params: url.Values{"assertion": {"canary"}}}
+	fromFunc, err := CredentialsFunc(func(context.Context) (Credentials, error) { return canaryCredentials, nil }).Retrieve(t.Context())
+	require.NoError(t, err)
+	values := map[string]any{
+		"Credentials":       canaryCredentials,
+		"*Credentials":      &canaryCredentials,
+		"CredentialsFunc's": fromFunc,
+		"CredentialsFunc":   CredentialsFunc(canaryCredentials.Retrieve),
+		"Grant":             grant,
+		"*Grant":            &grant,
+		"*Token":            &token,
+		"Static":            Static(canaryAccess),
+		"*Error":            &Error{Method: "GET", URL: "https://x", Body: []byte("canary")},
+		"Error":             Error{Method: "GET", URL: "https://x", Body: []byte("canary")},
+	}
+	header := http.Header{"X-Gateway-Key": {"canary"}, "Cookie": {"canary"}}
+	for _, v := range vendorCases {
+		e, err := v.make(canaryCredentials, options{header: header})
+		require.NoError(t, err)
+		values["*Endpoint of "+v.name] = e
+	}
+	for name, src := range map[string]Source{"Static": Static(canaryAccess), "a struct": plainSource{canaryAccess}} {
+		d, err := NewDoer(src, apiURL, nil)
+		require.NoError(t, err)
+		transport, err := NewTransport(src, apiURL, nil)
+		require.NoError(t, err)
+		values["Doer over "+name], values["*Doer over "+name] = d, &d
+		values["*Transport over "+name] = transport
+	}
+	for name, v := range values {
+		t.Run(name, func(t *testing.T) { assertSilent(t, v) })
+	}
+	t.Run("a Token that shows only as JSON", func(t *testing.T) {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%q", "%s"} {
+			assertNoCanary(t, fmt.Sprintf(verb, token))
+			assertNoCanary(t, fmt.Sprintf(verb, struct{ Token Token }{token}))
+		}
+		var b strings.Builder
+		slog.New(slog.NewJSONHandler(&b, nil)).Info("", "token", token, "pointer", &token)
+		slog.New(slog.NewTextHandler(&b, nil)).Info("", "token", token, "pointer", &token, "nested", struct{ Token Token }{token})
+		assertNoCanary(t, b.String())
+	})
+}
+
+// plainSource is a Source as a user may write it, with no thought of what prints it.
+type plainSource struct{ token string }
+
+func (s plainSource) Token(context.Context) (*Token, error) { return &Token{AccessToken: s.token}, nil }
+
+// echoes are answers of a server that repeats what it was sent, and adds secrets of its own where no one asked.
+func echoes(status int) map[string]step {
+	form := func(req *http.Request) string {
+		body, _ := req.GetBody()
+		data, _ := io.ReadAll(body)
+		values, _ := url.ParseQuery(string(data))
+		var b strings.Builder
+		b.Write(data)
+		for name, v := range values {
+			fmt.Fprintf(&b, " %s=%s", name, v)
+		}
+		id, secret, _ := req.BasicAuth()
+		plainID, _ := url.QueryUnescape(id)
+		plainSecret, _ := url.QueryUnescape(secret)
+		fmt.Fprintf(&b, " %s %s %s %s %s", req.Header.Get("Authorization"), id, secret, plainID, plainSecret)
+		return b.String()
+	}
+	answer := func(mediaType, body string) step {
+		return func(req *http.Request) (*http.Response, error) {
+			said := form(req)
+			quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(said)
+			text := strings.NewReplacer("{quoted}", quoted, "{said}", said).Replace(body)
+			return reply(status, mediaType, text, "X-Request-Id", "id "+said, "Set-Cookie", "canary", "X-Canary", "canary",
+				"Www-Authenticate", `Bearer error="`+quoted+`", error_description="`+quoted+`"`)(req)
+		}
+	}
+	return map[string]step{
+		"RFC 6749":          answer(jsonType, `{"error":"{quoted}","error_description":"{quoted}","canary":"canary"}`),
+		"one word":          answer(jsonType, `{"error":"invalid_request","error_description":"bad: {quoted}","access_token":"canary"}`),
+		"RFC 9457":          answer("application/problem+json", `{"type":"https://x/`+url.PathEscape(canaryID)+`","title":"{quoted}","detail":"{quoted}","instance":"canary"}`),
+		"ThousandEyes":      answer(jsonType, `{"errors":[{"field":"{quoted}","code":"{quoted}","message":"{quoted}","value":"canary"},"{quoted}"],"httpStatus":"{quoted}"}`),
+		"Moov":              answer(jsonType, `{"refresh_token":"{quoted}","token":"{quoted} is bad","scope":"{quoted}","secret":"canary"}`),
+		"SailPoint":         answer(jsonType, `{"detailCode":"{quoted}","trackingId":"{quoted}","messages":[{"text":"{quoted}"}],"causes":[{"text":"{quoted}"}]}`),
+		"SailPoint 429":     answer(jsonType, `{"message":"{quoted}"}`),
+		"plain text":        answer("text/plain", "{said}"),
+		"plain text, long":  answer("text/plain", strings.Repeat("x", 150)+"{said}"),
+		"text of no type":   answer("", "{said}"),
+		"HTML":              answer("text/html", "<p>{said} canary</p>"),
+		"JSON of no object": answer("", `["canary"]`),
+		"cut JSON":          answer("", `{"canary":"canary`),
+		"a JSON string":     answer(jsonType, `"{quoted}"`),
+		"nothing":           answer("", ""),
+	}
+}
+
+// Every answer that fails, of every vendor and grant and by every style, says nothing of what was sent.
+func TestCanaryAnswers(t *testing.T) {
+	exchange := func(g Grant) func(context.Context, *Endpoint) error {
+		return func(ctx context.Context, e *Endpoint) error {
+			_, err := e.Exchange(ctx, g)
+			return err
+		}
+	}
+	anew, refresh := exchange(Grant{Scopes: []string{"a"}}), exchange(Grant{RefreshToken: canaryRefresh})
+	operations := map[string]map[string]func(context.Context, *Endpoint) error{
+		"ThousandEyes": {"client_credentials": anew, "on behalf": exchange(Grant{UserToken: canaryUser})},
+		"SailPoint":    {"client_credentials": anew, "refresh": refresh},
+		"Moov": {"client_credentials": anew, "refresh": refresh, "revoke": func(ctx context.Context, e *Endpoint) error {
+			return e.Revoke(ctx, canaryAccess, HintAccessToken)
+		}},
+	}
+	for _, v := range vendorCases {
+		for op, call := range operations[v.name] {
+			for _, style := range []AuthStyle{AuthStyleBasic, AuthStyleBasicUnencoded, AuthStyleBody} {
+				for _, status := range []int{200, 400, 422, 503} {
+					if op == "revoke" && status == 200 {
+						continue // a success
+					}
+					for name, step := range echoes(status) {
+						t.Run(fmt.Sprint(v.name, "/", op, style, "/", status, " ", name), func(t *testing.T) {
+							var log strings.Builder
+							s := newScript(step)
+							e, err := v.make(canaryCredentials, options{client: s.client()})
+							require.NoError(t, err)
+							e.style = style
+							ctx := settings{logger: slog.New(slog.NewJSONHandler(&log, nil))}.in(t.Context())
+							synctest.Test(t, func(t *testing.T) { err = call(withBubble(ctx, t), e) })
+							var failed *Error
+							require.ErrorAs(t, err, &failed)
+							assertSilent(t, err)
+							assertNoCanary(t, fmt.Sprintf("%+v %+v", *failed, failed.Fields))
+							assertNoCanary(t, log.String())
+						})
+					}
+				}
+			}
+		}
+	}
+}
+
+// withBubble gives a bubble's context the values of another.
+func withBubble(values context.Context, t *testing.T) context.Context {
+	return context.WithValue(t.Context(), settingsKey{}, values.Value(settingsKey{}))
+}
+
+// A failure without an answer is as silent, and so is an answer that breaks off.
+func TestCanaryTransportFailures(t *testing.T) {
+	steps := map[string]step{
+		"refused": unanswered(&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}),
+		"a client beneath": func(req *http.Request) (*http.Response, error) {
+			return nil, fmt.Errorf("gateway: %w", &url.Error{Op: "Post", URL: req.URL.String(), Err: io.EOF})
+		},
+		"quoting the body": func(req *http.Request) (*http.Response, error) {
+			body, _ := req.GetBody()
+			data, _ := io.ReadAll(body)
+			return nil, fmt.Errorf("cannot send %s with %s", data, req.Header.Get("Authorization"))
+		},
+		"cut": streamed(jsonType, func(context.Context) io.Reader {
+			return io.MultiReader(strings.NewReader(`{"access_token":"canary`), brokenReader{io.ErrUnexpectedEOF})
+		}),
+		"too long":      reply(200, jsonType, `{"access_token":"canary`+strings.Repeat("canary", 1<<18)+`"}`),
+		"time is up":    after(time.Hour, reply(200, "", "")),
+		"a bad address": reply(307, "", "", "Location", "https://a b/"),
+	}
+	for name, step := range steps {
+		for _, style := range []AuthStyle{AuthStyleBasic, AuthStyleBody} {
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					e, err := Moov(canaryCredentials, &MoovOptions{HTTPClient: newScript(step).client(), AuthStyle: style})
+					require.NoError(t, err)
+					_, err = e.Exchange(t.Context(), Grant{RefreshToken: canaryRefresh})
+					require.Error(t, err)
+					assertSilent(t, err)
+				})
+			})
+		}
+	}
+}
+
+// At an API: the token, the URL's user and query, the headers and bodies of both sides.
+func TestCanaryAPICalls(t *testing.T) {
+	echo := func(status int, mediaType string) step {
+		return func(req *http.Request) (*http.Response, error) {
+			said := req.Header.Get("Authorization") + " " + req.URL.RawQuery
+			body := `{"error":"no","message":"` + said + `","secret":"canary"}`
+			if mediaType != jsonType {
+				body = said
+			}
+			return reply(status, mediaType, body, "X-Request-Id", said, "Retry-After", said)(req)
+		}
+	}
+	token := strings.TrimRight(canaryAccess, "=")
+	sources := map[string]Source{
+		"Static":    Static(token),
+		"renewable": tokensNamed(token, token+"2"),
+		"unusable":  Static(token + "\n"),
+		"of another type": sourceFunc(func(context.Context) (*Token, error) {
+			return &Token{AccessToken: token, TokenType: "DPoP"}, nil
+		}),
+		"failing": sourceFunc(func(ctx context.Context) (*Token, error) {
+			e, err := ThousandEyes(canaryCredentials, &ThousandEyesOptions{HTTPClient: newScript(echoes(401)["RFC 6749"]).client()})
+			if err != nil {
+				return nil, err
+			}
+			return e.Exchange(ctx, Grant{UserToken: canaryUser})
+		}),
+	}
+	for name, src := range sources {
+		for _, status := range []int{200, 302, 401, 503} {
+			for _, mediaType := range []string{jsonType, "text/plain", "text/html"} {
+				t.Run(fmt.Sprint(name, status, mediaType), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						var log strings.Builder
+						d, err := NewDoer(src, apiURL, &DoerOptions{
+							HTTPClient: newScript(echo(status, mediaType)).client(),
+							Logger:     slog.New(slog.NewTextHandler(&log, nil)),
+						})
+						require.NoError(t, err)
+						var got *http.Response
+						req := newRequest(t, http.MethodGet, apiURL+"/x?filters=canary+query#canary", "")
+						req.Header.Set("X-Canary", "canary")
+						resp, err := d.Do(req.WithContext(WithResponse(t.Context(), &got)))
+						if err == nil {
+							err = DecodeResponse(resp, &struct {
+								Message int `json:"message"`
+							}{})
+						}
+						require.Error(t, err)
+						assertSilent(t, err)
+						assertNoCanary(t, log.String())
+					})
+				})
+			}
+		}
+	}
+}
+
+// A client whose id or secret is an ordinary word does not make the vendor's codes unreadable.
+func TestCanaryHidingKeepsCodes(t *testing.T) {
+	for _, code := range standardCodes {
+		s := newScript(reply(401, jsonType, `{"error":"`+string(code)+`","error_description":"client unknown"}`))
+		e, err := Moov(Credentials{ClientID: "client", ClientSecret: "invalid"}, &MoovOptions{HTTPClient: s.client()})
+		require.NoError(t, err)
+		_, err = e.Exchange(t.Context(), vendorCases[1].grant)
+		require.ErrorIs(t, err, code)
+		assert.ErrorContains(t, err, "[REDACTED] unknown")
+	}
+}
+
+// JSON requests, which users send by the generated clients, are searched for secrets like forms.
+func TestCanaryJSONRequest(t *testing.T) {
+	s := newScript(reply(400, jsonType, `{"error":"invalid_request","error_description":"what is canary-secret?"}`))
+	_, err := doerOver(t, s, nil).Do(newRequest(t, http.MethodPost, apiURL, `{"client_secret":"canary-secret","token":5}`))
+	require.ErrorIs(t, err, InvalidRequest)
+	assertSilent(t, err)
+}

@@ -1,0 +1,483 @@
+package tokens
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestNewDoerRefuses(t *testing.T) {
+	tests := []struct {
+		baseURL string
+		opts    *DoerOptions
+		want    string
+	}{
+		{"", nil, "tokens: the base URL has no host; write https://host"},
+		{"http://api.example.com/x", nil, "tokens: the base URL http://api.example.com/x is neither https nor loopback; a token would be sent in the clear"},
+		{apiURL, &DoerOptions{Timeout: -1}, "tokens: Timeout and IdleTimeout must not be negative"},
+		{apiURL, &DoerOptions{IdleTimeout: -1}, "tokens: Timeout and IdleTimeout must not be negative"},
+		{apiURL, &DoerOptions{Retry: Retry{MaxElapsed: -1}}, "tokens: a Retry has a negative member"},
+		{apiURL, &DoerOptions{Retry: Retry{Initial: -1}}, "tokens: a Retry has a negative member"},
+	}
+	for _, tt := range tests {
+		for _, src := range []Source{nil, Static("at")} {
+			_, err := NewDoer(src, tt.baseURL, tt.opts)
+			assert.EqualError(t, err, tt.want)
+		}
+	}
+}
+
+func TestZeroDoer(t *testing.T) {
+	body := &countedBody{Reader: strings.NewReader("x")}
+	req := newRequest(t, http.MethodPost, apiURL, "")
+	req.Body = body
+	resp, err := Doer{}.Do(req)
+	assert.Nil(t, resp)
+	require.EqualError(t, err, "tokens: the zero Doer cannot send; make one with NewDoer")
+	assert.Equal(t, 1, body.closed())
+}
+
+func TestDoerSetsAccept(t *testing.T) {
+	s := newScript(reply(200, jsonType, `{}`))
+	d := doerOver(t, s, nil)
+	for _, header := range []http.Header{nil, {}, {"Accept": {"text/csv"}}} {
+		req := newRequest(t, http.MethodGet, apiURL, "")
+		req.Header = header
+		resp, err := d.Do(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+	}
+	assert.Equal(t, "application/json, application/problem+json", s.requests()[0].Header.Get("Accept"))
+	assert.Equal(t, "application/json, application/problem+json", s.requests()[1].Header.Get("Accept"))
+	assert.Equal(t, []string{"text/csv"}, s.requests()[2].Header["Accept"])
+	assert.Zero(t, s.leaks())
+}
+
+// Media types compare as RFC 9110 section 8.3.1 says, and only where the Doer asked for JSON.
+func TestDoerMediaTypes(t *testing.T) {
+	tests := []struct {
+		mediaType string
+		status    int
+		body      string
+		accept    string
+		want      string // what is wrong, "" if nothing
+	}{
+		{"application/json", 200, `{}`, "", ""},
+		{"APPLICATION/JSON;Charset=utf-8", 201, `{}`, "", ""},
+		{"application/problem+json", 200, `{}`, "", ""},
+		{"application/vnd.example+JSON; v=1", 200, `{}`, "", ""},
+		{"application/json;charset", 200, `{}`, "", ""},
+		{" application/json ; a=b=c", 200, `{}`, "", ""},
+		{"", 200, `{}`, "", ""},
+		{"text/html; charset=utf-8", 200, `<p>`, "", "the answer is text/html; charset=utf-8 where JSON was asked for"},
+		{"text/plain", 202, `{}`, "", "the answer is text/plain where JSON was asked for"},
+		{"application/jsonp", 200, `x()`, "", "the answer is application/jsonp where JSON was asked for"},
+		{"application/json-seq", 200, `x`, "", "the answer is application/json-seq where JSON was asked for"},
+		{"te\x1bxt", 200, `x`, "", "the answer is te xt where JSON was asked for"},
+		{"text/html", 204, ``, "", ""},
+		{"text/html", 200, ``, "", ""},
+		{"text/html", 200, `<p>`, "text/html", ""},
+		{"text/html", 200, `<p>`, "*/*", ""},
+	}
+	for _, tt := range tests {
+		t.Run(fmt.Sprint(tt.mediaType, tt.status, tt.accept), func(t *testing.T) {
+			s := newScript(reply(tt.status, tt.mediaType, tt.body))
+			req := newRequest(t, http.MethodGet, apiURL, "")
+			if tt.accept != "" {
+				req.Header.Set("Accept", tt.accept)
+			}
+			resp, err := doerOver(t, s, nil).Do(req)
+			if tt.want == "" {
+				require.NoError(t, err)
+				data, err := io.ReadAll(resp.Body)
+				require.NoError(t, err)
+				assert.Equal(t, tt.body, string(data))
+				require.NoError(t, resp.Body.Close())
+			} else {
+				assert.Nil(t, resp)
+				var e *Error
+				require.ErrorAs(t, err, &e)
+				assert.ErrorContains(t, err, ": "+tt.want)
+				assert.Equal(t, tt.body, string(e.Body), "the body is kept")
+				assert.Equal(t, tt.status, e.StatusCode)
+			}
+			assert.Zero(t, s.leaks())
+		})
+	}
+}
+
+func TestDoerMakesErrorsOfAllButSuccess(t *testing.T) {
+	for _, status := range []int{200, 201, 202, 204, 206, 299, 300, 304, 400, 404, 500, 503, 999} {
+		for _, mediaType := range []string{jsonType, ""} {
+			s := newScript(reply(status, mediaType, ""))
+			resp, err := doerOver(t, s, nil).Do(newRequest(t, http.MethodGet, apiURL+"/x?secret=1", ""))
+			if status < 300 {
+				require.NoError(t, err)
+				require.NoError(t, resp.Body.Close())
+			} else {
+				assert.Nil(t, resp)
+				require.ErrorIs(t, err, Status(status))
+				assert.Equal(t, "GET "+apiURL+"/x: "+Status(status).Error(), err.Error())
+			}
+			assert.Zero(t, s.leaks())
+		}
+	}
+}
+
+// A RoundTripper need not set Response.Request, as one that is a handler in a test does not.
+func TestDoerOverAHandler(t *testing.T) {
+	var token string
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token = r.Header.Get("Authorization")
+		w.Header().Set("Content-Type", jsonType)
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprintf(w, `{"error":"access_denied","error_description":"%s may not"}`, token)
+	})
+	base := roundTripFunc(func(req *http.Request) (*http.Response, error) {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, req)
+		return w.Result(), nil
+	})
+	for _, src := range []Source{nil, Static("the-token")} {
+		d, err := NewDoer(src, apiURL, &DoerOptions{HTTPClient: &http.Client{Transport: base}})
+		require.NoError(t, err)
+		_, err = d.Do(newRequest(t, http.MethodGet, apiURL+"/things", ""))
+		require.ErrorIs(t, err, Status(403))
+		require.ErrorContains(t, err, "GET "+apiURL+"/things: 403 Forbidden: access_denied")
+		assert.NotContains(t, err.Error(), "the-token")
+	}
+	assert.Equal(t, "Bearer the-token", token)
+}
+
+type roundTripFunc func(*http.Request) (*http.Response, error)
+
+func (f roundTripFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// zeros is an answer without end.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+func TestDoerCapsTheBody(t *testing.T) {
+	tests := []struct {
+		name    string
+		maxBody int64
+		size    int64
+		want    string
+	}{
+		{"below", 10, 9, ""},
+		{"exactly", 10, 10, ""},
+		{"above", 10, 11, "GET " + apiURL + ": 200 OK: the answer is longer than 10 bytes"},
+		{"the default", 0, 64 << 20, ""},
+		{"above the default", 0, 64<<20 + 1, "GET " + apiURL + ": 200 OK: the answer is longer than 67108864 bytes"},
+		{"no bound", -1, 65 << 20, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newScript(streamed(jsonType, func(context.Context) io.Reader { return io.LimitReader(zeros{}, tt.size) }))
+			d, err := NewDoer(nil, apiURL, &DoerOptions{HTTPClient: s.client(), MaxBody: tt.maxBody})
+			require.NoError(t, err)
+			resp, err := d.Do(newRequest(t, http.MethodGet, apiURL, ""))
+			require.NoError(t, err)
+			n, err := io.Copy(io.Discard, resp.Body)
+			if tt.want == "" {
+				require.NoError(t, err)
+				assert.Equal(t, tt.size, n)
+			} else {
+				require.EqualError(t, err, tt.want)
+				require.ErrorIs(t, err, Status(200))
+				_, again := resp.Body.Read(make([]byte, 1))
+				require.EqualError(t, again, tt.want, "and stays so")
+			}
+			require.NoError(t, resp.Body.Close())
+			assert.Zero(t, s.leaks())
+		})
+	}
+}
+
+// The deadline covers the headers, the body, and all retries; the caller's own may come first.
+func TestDoerTimeout(t *testing.T) {
+	unavailable := after(9*time.Second, reply(503, "", "", "Retry-After", "9"))
+	slowBody := streamed(jsonType, func(ctx context.Context) io.Reader {
+		return &dripping{ctx, 9 * time.Second, []string{"{", " ", " ", " ", "}"}}
+	})
+	never := after(time.Hour, reply(200, jsonType, "{}"))
+	tests := []struct {
+		name    string
+		step    step
+		opts    DoerOptions
+		client  time.Duration // http.Client.Timeout
+		caller  time.Duration // the deadline of the caller's context
+		want    time.Duration // when the call ends
+		timeout bool
+	}{
+		{"headers, by default", never, DoerOptions{}, 0, 0, 30 * time.Second, true},
+		{"headers", never, DoerOptions{Timeout: 5 * time.Second}, 0, 0, 5 * time.Second, true},
+		{"headers, by the client's", never, DoerOptions{}, 7 * time.Second, 0, 7 * time.Second, true},
+		{"headers, by our own before the client's", never, DoerOptions{Timeout: 50 * time.Second}, 7 * time.Second, 0, 50 * time.Second, true},
+		{"headers, by the caller's", never, DoerOptions{}, 0, 4 * time.Second, 4 * time.Second, true},
+		{"body", slowBody, DoerOptions{}, 0, 0, 30 * time.Second, true},
+		{"body, by the client's", slowBody, DoerOptions{}, 20 * time.Second, 0, 20 * time.Second, true},
+		{"body, by the caller's", slowBody, DoerOptions{}, 0, 10 * time.Second, 10 * time.Second, true},
+		{"body in time", slowBody, DoerOptions{Timeout: 46 * time.Second}, 0, 0, 45 * time.Second, false},
+		// 9 s, a wait of 9, 9 s, and no wait of 9 that would pass the deadline.
+		{"retries", unavailable, DoerOptions{Retry: Retry{Attempts: 9}}, 0, 0, 27 * time.Second, false},
+		{"in the middle of an attempt", unavailable, DoerOptions{Timeout: 20 * time.Second}, 0, 0, 20 * time.Second, true},
+		{"headers with an idle limit", never, DoerOptions{IdleTimeout: time.Second}, 0, 0, 30 * time.Second, true},
+		{"body within the idle limit", slowBody, DoerOptions{IdleTimeout: 10 * time.Second}, 0, 0, 45 * time.Second, false},
+		{"body past the idle limit", slowBody, DoerOptions{IdleTimeout: 8 * time.Second}, 0, 0, 8 * time.Second, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newScript(tt.step)
+				tt.opts.HTTPClient = s.client()
+				tt.opts.HTTPClient.Timeout = tt.client
+				d, err := NewDoer(nil, apiURL, &tt.opts)
+				require.NoError(t, err)
+				req := newRequest(t, http.MethodGet, apiURL+"/x?secret=1", "")
+				if tt.caller != 0 {
+					ctx, cancel := context.WithTimeout(t.Context(), tt.caller)
+					defer cancel()
+					req = req.WithContext(ctx)
+				}
+				began := time.Now()
+				resp, err := d.Do(req)
+				if err == nil {
+					_, err = io.ReadAll(resp.Body)
+					require.NoError(t, resp.Body.Close())
+				}
+				assert.Equal(t, tt.want, time.Since(began))
+				if tt.timeout {
+					var e *Error
+					require.ErrorAs(t, err, &e)
+					assert.True(t, e.Timeout())
+					require.ErrorIs(t, err, context.DeadlineExceeded)
+					assert.ErrorContains(t, err, "GET "+apiURL+"/x: ")
+					assert.NotContains(t, err.Error(), "secret")
+				} else if err != nil {
+					require.ErrorIs(t, err, Status(503))
+				}
+				assert.Zero(t, s.leaks())
+			})
+		})
+	}
+}
+
+// With an idle limit the caller may take as long as it likes between reads, before the first one too.
+func TestDoerIdleTimeoutIsTheServersAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScript(streamed(jsonType, func(ctx context.Context) io.Reader {
+			return &dripping{ctx, 4 * time.Second, []string{"[", "]"}}
+		}))
+		d, err := NewDoer(nil, apiURL, &DoerOptions{HTTPClient: s.client(), IdleTimeout: 5 * time.Second})
+		require.NoError(t, err)
+		resp, err := d.Do(newRequest(t, http.MethodGet, apiURL, ""))
+		require.NoError(t, err)
+		for _, want := range []string{"[", "]"} {
+			time.Sleep(time.Hour)
+			part := make([]byte, 8)
+			n, err := resp.Body.Read(part)
+			require.NoError(t, err)
+			assert.Equal(t, want, string(part[:n]))
+		}
+		require.NoError(t, resp.Body.Close())
+	})
+}
+
+func TestDoerCancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		s := newScript(after(time.Hour, reply(200, jsonType, "{}")))
+		began := time.Now()
+		_, err := doerOver(t, s, nil).Do(newRequest(t, http.MethodGet, apiURL, "").WithContext(ctx))
+		assert.Equal(t, time.Second, time.Since(began))
+		require.ErrorIs(t, err, context.Canceled)
+		var e *Error
+		require.ErrorAs(t, err, &e)
+		assert.False(t, e.Timeout())
+		assert.Zero(t, e.StatusCode)
+	})
+}
+
+// What a call holds ends with its answer's Close, or with its error.
+func TestDoerEndsTheRequestContext(t *testing.T) {
+	for _, status := range []int{200, 404} {
+		var ctx context.Context
+		s := newScript(func(req *http.Request) (*http.Response, error) {
+			ctx = req.Context()
+			return reply(status, jsonType, "{}")(req)
+		})
+		resp, err := doerOver(t, s, nil).Do(newRequest(t, http.MethodGet, apiURL, ""))
+		if status == 200 {
+			require.NoError(t, err)
+			require.NoError(t, ctx.Err(), "the body can be read yet")
+			require.NoError(t, resp.Body.Close())
+		}
+		assert.Error(t, ctx.Err())
+	}
+}
+
+func TestDecodeResponse(t *testing.T) {
+	type thing struct {
+		Name string `json:"name"`
+		Size int    `json:"size"`
+	}
+	tests := []struct {
+		name string
+		step step
+		want string
+	}{
+		{"good", reply(200, jsonType, `{"name":"a","size":1,"more":[]}`), ""},
+		{"a member that does not fit", reply(200, jsonType, `{"name":"a","size":"s3cret"}`), `: 200 OK: the answer does not fit: member "size" is not a int`},
+		{"not an object", reply(201, jsonType, `["s3cret"]`), ": 201 Created: the answer is not the JSON expected"},
+		{"not JSON", reply(200, jsonType, `s3cret`), ": 200 OK: the answer is not JSON at byte 1"},
+		{"nothing", reply(204, "", ``), ": 204 No Content: the answer is not JSON at byte 0"},
+		{"cut", streamed(jsonType, func(context.Context) io.Reader {
+			return io.MultiReader(strings.NewReader(`{"name":"s3cret`), brokenReader{io.ErrUnexpectedEOF})
+		}), ": 200 OK: unexpected EOF"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newScript(tt.step)
+			resp, err := doerOver(t, s, nil).Do(newRequest(t, http.MethodGet, apiURL+"?q=s3cret", ""))
+			require.NoError(t, err)
+			var got thing
+			err = DecodeResponse(resp, &got)
+			if tt.want == "" {
+				require.NoError(t, err)
+				assert.Equal(t, thing{"a", 1}, got)
+			} else {
+				require.EqualError(t, err, "GET "+apiURL+tt.want)
+				var e *Error
+				require.ErrorAs(t, err, &e)
+				assert.NotZero(t, e.StatusCode)
+			}
+			assert.Zero(t, s.leaks())
+		})
+	}
+}
+
+// A failure without an answer tells method, URL and cause; net/http would tell the query, too.
+func TestDoerTransportFailures(t *testing.T) {
+	refused := errors.New("connection refused")
+	tests := []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"plain", refused, "POST https://api.example.com/x: connection refused"},
+		{
+			"a client beneath the client",
+			fmt.Errorf("gateway: %w", &url.Error{Op: "Post", URL: apiURL + "/x?filter=s3cret", Err: refused}),
+			`POST https://api.example.com/x: gateway: Post "https://api.example.com/x?[REDACTED]": connection refused`,
+		},
+		{
+			"a cause that quotes the password",
+			fmt.Errorf("bad userinfo user:s3cret-password: %w", refused),
+			"POST https://api.example.com/x: bad userinfo user:[REDACTED]: connection refused",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newScript(unanswered(tt.err))
+			req := newRequest(t, http.MethodPost, "https://user:s3cret-password@api.example.com/x?filter=s3cret#f", "body")
+			resp, err := doerOver(t, s, nil).Do(req)
+			assert.Nil(t, resp)
+			require.EqualError(t, err, tt.want)
+			require.ErrorIs(t, err, refused)
+			var e *Error
+			require.ErrorAs(t, err, &e)
+			assert.Zero(t, e.StatusCode)
+			assert.Equal(t, "https://api.example.com/x", e.URL)
+		})
+	}
+}
+
+// What hides a secret in the text of a cause hides nothing else of it.
+func TestDoerTransportFailureIsMatched(t *testing.T) {
+	cause := &net.OpError{Op: "read", Net: "tcp", Err: timeoutError{}}
+	s := newScript(unanswered(fmt.Errorf("of s3cret-query: %w", cause)))
+	_, err := doerOver(t, s, nil).Do(newRequest(t, http.MethodGet, apiURL+"?s3cret-query", ""))
+	require.EqualError(t, err, "GET "+apiURL+": of [REDACTED]: read tcp: i/o timeout")
+	require.ErrorIs(t, err, timeoutError{})
+	var op *net.OpError
+	require.ErrorAs(t, err, &op)
+	assert.Same(t, cause, op)
+	var e *Error
+	require.ErrorAs(t, err, &e)
+	assert.True(t, e.Timeout())
+}
+
+func TestDoerOddRequests(t *testing.T) {
+	s := newScript(reply(400, jsonType, `{"error":"invalid_request"}`))
+	d := doerOver(t, s, nil)
+
+	_, err := d.Do((&http.Request{Method: http.MethodGet}).WithContext(t.Context()))
+	require.EqualError(t, err, "GET : http: nil Request.URL")
+
+	for _, getBody := range []func() (io.ReadCloser, error){
+		func() (io.ReadCloser, error) { return nil, io.ErrClosedPipe },
+		func() (io.ReadCloser, error) { return io.NopCloser(brokenReader{io.ErrClosedPipe}), nil },
+	} {
+		req := newRequest(t, http.MethodPost, apiURL, "client_secret=x")
+		req.GetBody = getBody
+		_, err = d.Do(req)
+		require.ErrorIs(t, err, InvalidRequest, "the answer counts, whatever becomes of the request")
+	}
+}
+
+// O-03, B-08: a server that no known authority vouches for is sent nothing.
+func TestDoerChecksCertificates(t *testing.T) {
+	var requests atomic.Int32
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests.Add(1) }))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	defer server.Close()
+	d, err := NewDoer(Static("at"), server.URL, &DoerOptions{Retry: Retry{Initial: 1}})
+	require.NoError(t, err)
+	_, err = d.Do(newRequest(t, http.MethodGet, server.URL, ""))
+	require.ErrorContains(t, err, "certificate")
+	assert.Zero(t, requests.Load())
+
+	d, err = NewDoer(Static("at"), server.URL, &DoerOptions{HTTPClient: server.Client()})
+	require.NoError(t, err)
+	resp, err := d.Do(newRequest(t, http.MethodGet, server.URL, ""))
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.EqualValues(t, 1, requests.Load())
+}
+
+// Without a client of its own, and over real loopback.
+func TestDoerOverDefaultTransport(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", jsonType)
+		fmt.Fprintf(w, "%q", r.Header.Get("Authorization"))
+	}))
+	defer server.Close()
+	d, err := NewDoer(Static("at"), server.URL, nil)
+	require.NoError(t, err)
+	resp, err := d.Do(newRequest(t, http.MethodGet, server.URL, ""))
+	require.NoError(t, err)
+	var seen string
+	require.NoError(t, DecodeResponse(resp, &seen))
+	assert.Equal(t, "Bearer at", seen)
+}

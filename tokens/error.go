@@ -1,0 +1,165 @@
+package tokens
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// Error is a failed call: an answer outside 2xx, an answer that cannot be read, or (StatusCode 0) no answer at all,
+// with the cause wrapped. The package comment tells which vendor member lands in which field.
+type Error struct {
+	Method     string
+	URL        string // without user and query
+	StatusCode int
+	Code       Code
+	Message    string
+	RequestID  string        // what to quote to the vendor's support
+	RetryAfter time.Duration // how long the vendor asks to wait, counted from the answer; 0 if it does not say
+	Fields     []Field
+	// Body is the start of the answer, at most 64 KiB. It can hold whatever the server saw fit to echo, so it is in no
+	// error text; think before logging it.
+	Body []byte `json:"-"`
+
+	cause error
+}
+
+// Field is one complaint about one field of a request.
+type Field struct {
+	Name    string // "" if the vendor names none
+	Code    string
+	Message string
+}
+
+// Code is a vendor's error code. It is an error only to be the target of errors.Is.
+type Code string
+
+// Error returns the code.
+func (c Code) Error() string { return string(c) }
+
+// Codes of RFC 6749 section 5.2, RFC 7009 section 2.2.1 and RFC 6750 section 3.1.
+const (
+	InvalidRequest       Code = "invalid_request"
+	InvalidClient        Code = "invalid_client"
+	InvalidGrant         Code = "invalid_grant"
+	UnauthorizedClient   Code = "unauthorized_client"
+	UnsupportedGrantType Code = "unsupported_grant_type"
+	InvalidScope         Code = "invalid_scope"
+	UnsupportedTokenType Code = "unsupported_token_type"
+	InvalidToken         Code = "invalid_token"
+	InsufficientScope    Code = "insufficient_scope"
+)
+
+var standardCodes = []Code{
+	InvalidRequest, InvalidClient, InvalidGrant, UnauthorizedClient, UnsupportedGrantType, InvalidScope,
+	UnsupportedTokenType, InvalidToken, InsufficientScope,
+}
+
+// Status is an HTTP status code. It is an error only to be the target of errors.Is.
+type Status int
+
+// Error returns the code and its name.
+func (s Status) Error() string {
+	return strings.TrimSpace(strconv.Itoa(int(s)) + " " + http.StatusText(int(s)))
+}
+
+// Error tells the method, URL, status, code, message and request id, and nothing else of the answer.
+func (e Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Method + " " + e.URL + ": ")
+	if e.StatusCode != 0 {
+		b.WriteString(Status(e.StatusCode).Error())
+	}
+	for _, part := range []string{clean(string(e.Code)), clean(e.Message), e.causeText()} {
+		if part == "" {
+			continue
+		}
+		if !strings.HasSuffix(b.String(), ": ") {
+			b.WriteString(": ")
+		}
+		b.WriteString(part)
+	}
+	if id := clean(e.RequestID); id != "" {
+		b.WriteString(" (request id " + id + ")")
+	}
+	return b.String()
+}
+
+func (e Error) causeText() string {
+	if e.cause == nil {
+		return ""
+	}
+	return e.cause.Error()
+}
+
+// Format prints Error's text whatever the verb, so that %#v does not spill Body.
+func (e Error) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, e.Error()) }
+
+// LogValue gives what Error's text tells, as attributes.
+func (e Error) LogValue() slog.Value {
+	attrs := []slog.Attr{slog.String("method", e.Method), slog.String("url", e.URL)}
+	if e.StatusCode != 0 {
+		attrs = append(attrs, slog.Int("status", e.StatusCode))
+	}
+	for _, a := range []struct{ key, value string }{
+		{"code", clean(string(e.Code))},
+		{"message", clean(e.Message)},
+		{"cause", e.causeText()},
+		{"request_id", clean(e.RequestID)},
+	} {
+		if a.value != "" {
+			attrs = append(attrs, slog.String(a.key, a.value))
+		}
+	}
+	return slog.GroupValue(attrs...)
+}
+
+// Is reports whether target is e's [Code] or [Status].
+func (e Error) Is(target error) bool {
+	switch t := target.(type) {
+	case Code:
+		return e.Code == t && t != ""
+	case Status:
+		return e.StatusCode == int(t) && t != 0
+	}
+	return false
+}
+
+// Unwrap returns the cause of an answer that never came or cannot be read, or nil.
+func (e Error) Unwrap() error { return e.cause }
+
+// Timeout reports whether the call ran out of time.
+func (e Error) Timeout() bool {
+	t, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](e.cause)
+	return ok && t.Timeout()
+}
+
+// Decode reads Body as JSON into v, such as a pointer to a generated error model.
+func (e Error) Decode(v any) error {
+	if err := json.Unmarshal(e.Body, v); err != nil {
+		return fmt.Errorf("tokens: the body of this error does not fit %T", v) // err would quote it
+	}
+	return nil
+}
+
+// clean makes a server's text fit for one line of a log: no control characters (RFC 6749 section 5.2 forbids them
+// anyway) and at most 200 characters.
+func clean(s string) string {
+	const most = 200
+	words := strings.FieldsFunc(strings.ToValidUTF8(s, "\uFFFD"), func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) })
+	s = strings.Join(words, " ")
+	if r := []rune(s); len(r) > most {
+		s = string(r[:most]) + "..."
+	}
+	return s
+}

@@ -1,0 +1,182 @@
+package tokens
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/grantwright/oauth-go/gen/moov"
+	"github.com/grantwright/oauth-go/gen/sailpoint"
+	"github.com/grantwright/oauth-go/gen/thousandeyes"
+)
+
+func TestErrorIs(t *testing.T) {
+	err := fmt.Errorf("renewing: %w", &Error{StatusCode: 400, Code: InvalidGrant, cause: io.EOF})
+	assert.ErrorIs(t, err, InvalidGrant)
+	assert.ErrorIs(t, err, Status(http.StatusBadRequest))
+	assert.ErrorIs(t, err, io.EOF)
+	assert.NotErrorIs(t, err, InvalidClient)
+	assert.NotErrorIs(t, err, Status(401))
+
+	var e *Error
+	require.ErrorAs(t, err, &e)
+	assert.Equal(t, InvalidGrant, e.Code)
+
+	bare := &Error{}
+	assert.NotErrorIs(t, bare, Status(0), "no status is none to match")
+	assert.NotErrorIs(t, bare, Code(""), "no code is none to match")
+	assert.NoError(t, bare.Unwrap())
+}
+
+func TestCodeAndStatusTexts(t *testing.T) {
+	assert.Equal(t, "invalid_grant", InvalidGrant.Error())
+	assert.Equal(t, "429 Too Many Requests", Status(429).Error())
+	assert.Equal(t, "599", Status(599).Error())
+}
+
+// The text is the same whatever prints it, and Body is in none.
+func TestErrorText(t *testing.T) {
+	tests := []struct {
+		name string
+		err  Error
+		want string
+	}{
+		{
+			"all there is",
+			Error{
+				Method: "POST", URL: "https://api.moov.io/oauth2/token", StatusCode: 400, Code: InvalidGrant, Message: "used",
+				RequestID: "r-1", Fields: []Field{{Name: "f"}}, RetryAfter: time.Second, Body: []byte("the body"),
+			},
+			"POST https://api.moov.io/oauth2/token: 400 Bad Request: invalid_grant: used (request id r-1)",
+		},
+		{"a status alone", Error{Method: "GET", URL: "https://x", StatusCode: 599}, "GET https://x: 599"},
+		{"a cause alone", Error{Method: "GET", URL: "https://x", cause: io.EOF}, "GET https://x: EOF"},
+		{"a cause beside a status", Error{Method: "GET", URL: "https://x", StatusCode: 200, cause: io.EOF}, "GET https://x: 200 OK: EOF"},
+		{
+			"control characters",
+			Error{Method: "GET", URL: "https://x", StatusCode: 400, Code: "a\nb", Message: "c\x1b[2Jd\u202e", RequestID: "e\r\nf"},
+			"GET https://x: 400 Bad Request: a b: c [2Jd (request id e f)",
+		},
+		{
+			"long texts",
+			Error{Method: "GET", URL: "https://x", StatusCode: 400, Message: strings.Repeat("m", 201)},
+			"GET https://x: 400 Bad Request: " + strings.Repeat("m", 200) + "...",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			assert.Equal(t, tt.want, tt.err.Error())
+			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
+				assert.Equal(t, tt.want, fmt.Sprintf(verb, tt.err), verb)
+				assert.Equal(t, tt.want, fmt.Sprintf(verb, &tt.err), verb)
+			}
+		})
+	}
+}
+
+func TestErrorLogged(t *testing.T) {
+	err := &Error{
+		Method: "GET", URL: "https://x", StatusCode: 400, Code: InvalidGrant, Message: "a\nb", RequestID: "r", Body: []byte("body"), cause: io.EOF,
+	}
+	want := `{"method":"GET","url":"https://x","status":400,"code":"invalid_grant","message":"a b","cause":"EOF","request_id":"r"}`
+	var b strings.Builder
+	slog.New(slog.NewJSONHandler(&b, nil)).Info("", "err", err)
+	var line struct{ Err json.RawMessage }
+	require.NoError(t, json.Unmarshal([]byte(b.String()), &line))
+	assert.JSONEq(t, want, string(line.Err))
+
+	b.Reset()
+	slog.New(slog.NewTextHandler(&b, nil)).Info("", "err", &Error{Method: "GET", URL: "https://x", cause: io.EOF})
+	assert.Contains(t, b.String(), `err.method=GET err.url=https://x err.cause=EOF`)
+	assert.NotContains(t, b.String(), "status", "there was no answer")
+}
+
+func TestErrorTimeout(t *testing.T) {
+	tests := []struct {
+		name  string
+		cause error
+		want  bool
+	}{
+		{"none", nil, false},
+		{"broken", io.EOF, false},
+		{"deadline", context.DeadlineExceeded, true},
+		{"cancelled", context.Canceled, false},
+		{"network", &net.OpError{Op: "read", Err: timeoutError{}}, true},
+		{"the token's", &noTokenError{&Error{cause: context.DeadlineExceeded}}, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			assert.Equal(t, tt.want, (&Error{cause: tt.cause}).Timeout())
+		})
+	}
+}
+
+// timeoutError is what package net returns when a dialer's or a connection's time is up.
+type timeoutError struct{}
+
+func (timeoutError) Error() string        { return "i/o timeout" }
+func (timeoutError) Timeout() bool        { return true }
+func (timeoutError) Is(target error) bool { return target == context.DeadlineExceeded } //nolint:errorlint // as net has it
+
+// Every error model of the generated packages is filled from a kept body, and nothing of it is lost.
+func TestErrorDecode(t *testing.T) {
+	sailPoint := `{"detailCode":"400.1 Bad Request Content","trackingId":"e7eab609",` +
+		`"messages":[{"locale":"en-US","localeOrigin":"DEFAULT","text":"malformed"}],` +
+		`"causes":[{"locale":"en-US","localeOrigin":"REQUEST","text":"no name"}]}`
+	tests := []struct {
+		name   string
+		status int
+		body   string
+		model  any
+	}{
+		{
+			"thousandeyes.ValidationError", 400,
+			`{"type":"about:blank","title":"Bad Request","status":400,"detail":"d","instance":"/i","errors":[{"code":"c","field":3,"message":"m"},{"field":"scope"}]}`,
+			&thousandeyes.ValidationError{},
+		},
+		{"thousandeyes.UnauthorizedError", 401, `{"error":"invalid_client","error_description":"d"}`, &thousandeyes.UnauthorizedError{}},
+		{"thousandeyes.Error", 429, `{"type":"about:blank","title":"t","status":429,"detail":"d","instance":"/i"}`, &thousandeyes.Error{}},
+		{"moov.GenericError", 400, `{"error":"invalid_request"}`, &moov.GenericError{}},
+		{"moov.AuthTokenRequestError", 422, `{"scope":"s","refresh_token":"r"}`, &moov.AuthTokenRequestError{}},
+		{"moov.RevokeTokenRequestError", 422, `{"token":"t","token_type_hint":"h"}`, &moov.RevokeTokenRequestError{}},
+		{"sailpoint.ErrorResponseDto", 400, sailPoint, &sailpoint.ErrorResponseDto{}},
+		{"sailpoint.BadRequest", 400, sailPoint, &sailpoint.BadRequest{}},
+		{"sailpoint.Forbidden", 403, sailPoint, &sailpoint.Forbidden{}},
+		{"sailpoint.NotFound", 404, sailPoint, &sailpoint.NotFound{}},
+		{"sailpoint.InternalServerError", 500, sailPoint, &sailpoint.InternalServerError{}},
+		{"sailpoint.UnauthorizedError", 401, `{"error":"JWT validation failed: JWT is expired"}`, &sailpoint.UnauthorizedError{}},
+		{"sailpoint.RateLimitError", 429, `{"message":" Rate Limit Exceeded "}`, &sailpoint.RateLimitError{}},
+		{"sailpoint.OAuthError", 400, `{"error":"invalid_grant","error_description":"d"}`, &sailpoint.OAuthError{}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e := failed(t, reply(tt.status, jsonType, tt.body))
+			require.NoError(t, e.Decode(tt.model))
+			again, err := json.Marshal(tt.model)
+			require.NoError(t, err)
+			assert.JSONEq(t, tt.body, string(again))
+		})
+	}
+
+	t.Run("a body that does not fit", func(t *testing.T) {
+		for _, body := range []string{`{"error":{"s3cret":1}}`, `<s3cret>`, ``} {
+			err := failed(t, reply(400, jsonType, body)).Decode(&moov.GenericError{})
+			assert.EqualError(t, err, "tokens: the body of this error does not fit *moov.GenericError")
+		}
+	})
+	t.Run("no answer", func(t *testing.T) {
+		err := failed(t, unanswered(errors.New("no route"))).Decode(&moov.GenericError{})
+		assert.EqualError(t, err, "tokens: the body of this error does not fit *moov.GenericError")
+	})
+}

@@ -1,0 +1,230 @@
+package tokens_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/grantwright/oauth-go/tests/sandbox"
+	"github.com/grantwright/oauth-go/tokens"
+)
+
+var creds = tokens.Credentials{ClientID: sandbox.ClientID, ClientSecret: sandbox.ClientSecret}
+
+// serve starts the sandbox on loopback.
+func serve() (vendors *sandbox.Sandbox, baseURL string, stop func()) {
+	vendors = sandbox.New()
+	server, err := sandbox.Listen(vendors)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return vendors, server.URL, func() { _ = server.Close() }
+}
+
+// show prints a request as the sandbox received it, with what names stand for in place of their values.
+func show(r sandbox.Request, headers []string, names map[string]string) {
+	fmt.Println(r.Method, r.Path)
+	for _, name := range headers {
+		fmt.Printf("%s: %q\n", name, r.Header.Get(name))
+	}
+	body := string(r.Body)
+	for value, name := range names {
+		body = strings.ReplaceAll(body, url.QueryEscape(value), name)
+	}
+	fmt.Println(body)
+}
+
+func last(requests []sandbox.Request) sandbox.Request { return requests[len(requests)-1] }
+
+func ExampleThousandEyes() {
+	vendors, baseURL, stop := serve()
+	defer stop()
+
+	endpoint, err := tokens.ThousandEyes(creds, &tokens.ThousandEyesOptions{BaseURL: baseURL, TenantID: "my-tenant"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	token, err := endpoint.Exchange(context.Background(), tokens.Grant{
+		Scopes:    []string{"read"},
+		UserToken: sandbox.UserToken, // on behalf of this user
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(token.TokenType, token.Scopes, token.RefreshToken == "")
+	show(last(vendors.ThousandEyes.Requests()), []string{"Accept", "Authorization", "Content-Type", "X-Tenant-Id"}, nil)
+	// Output:
+	// Bearer [read] true
+	// POST /v7/oauth2/token
+	// Accept: "application/json, application/problem+json"
+	// Authorization: ""
+	// Content-Type: "application/x-www-form-urlencoded"
+	// X-Tenant-Id: "my-tenant"
+	// client_id=sandbox-client&client_secret=sandbox-secret-6f1c90b2&grant_type=client_credentials&scope=read&thousandeyes_bearer_token=sandbox-user-token-83d4a7e5
+}
+
+func ExampleMoov() {
+	vendors, baseURL, stop := serve()
+	defer stop()
+
+	endpoint, err := tokens.Moov(creds, &tokens.MoovOptions{
+		BaseURL:    baseURL,
+		Origin:     "https://www.example.com", // registered with the API key
+		APIVersion: "v2026.07.00",
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	token, err := endpoint.Exchange(context.Background(), tokens.Grant{Scopes: []string{"/accounts.read", "/accounts.write"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(token.TokenType, token.Scopes)
+	r := last(vendors.Moov.Requests())
+	show(r, []string{"Content-Type", "Origin", "X-Moov-Version"}, nil)
+	id, _, _ := (&http.Request{Header: r.Header}).BasicAuth()
+	fmt.Println("Basic", id)
+	// Output:
+	// Bearer [/accounts.read /accounts.write]
+	// POST /oauth2/token
+	// Content-Type: "application/x-www-form-urlencoded"
+	// Origin: "https://www.example.com"
+	// X-Moov-Version: "v2026.07.00"
+	// grant_type=client_credentials&scope=%2Faccounts.read+%2Faccounts.write
+	// Basic sandbox-client
+}
+
+func ExampleEndpoint_Exchange_refresh() {
+	vendors, baseURL, stop := serve()
+	defer stop()
+	ctx := context.Background()
+
+	endpoint, err := tokens.Moov(creds, &tokens.MoovOptions{BaseURL: baseURL})
+	if err != nil {
+		log.Fatal(err)
+	}
+	token, err := endpoint.Exchange(ctx, tokens.Grant{Scopes: []string{"/accounts.read"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	refreshed, err := endpoint.Exchange(ctx, tokens.Grant{RefreshToken: token.RefreshToken})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("rotated:", refreshed.RefreshToken != token.RefreshToken)
+	show(last(vendors.Moov.Requests()), []string{"Content-Type"}, map[string]string{token.RefreshToken: "REFRESH"})
+	// Output:
+	// rotated: true
+	// POST /oauth2/token
+	// Content-Type: "application/x-www-form-urlencoded"
+	// grant_type=refresh_token&refresh_token=REFRESH
+}
+
+func ExampleEndpoint_Revoke() {
+	vendors, baseURL, stop := serve()
+	defer stop()
+	ctx := context.Background()
+
+	endpoint, err := tokens.Moov(creds, &tokens.MoovOptions{BaseURL: baseURL})
+	if err != nil {
+		log.Fatal(err)
+	}
+	token, err := endpoint.Exchange(ctx, tokens.Grant{Scopes: []string{"/accounts.read"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := endpoint.Revoke(ctx, token.RefreshToken, tokens.HintRefreshToken); err != nil {
+		log.Fatal(err)
+	}
+	show(last(vendors.Moov.Requests()), []string{"Content-Type"}, map[string]string{token.RefreshToken: "REFRESH"})
+
+	_, err = endpoint.Exchange(ctx, tokens.Grant{RefreshToken: token.RefreshToken})
+	fmt.Println("refused:", errors.Is(err, tokens.InvalidGrant))
+	// Output:
+	// POST /oauth2/revoke
+	// Content-Type: "application/x-www-form-urlencoded"
+	// token=REFRESH&token_type_hint=refresh_token
+	// refused: true
+}
+
+func ExampleSailPoint() {
+	vendors, baseURL, stop := serve()
+	defer stop()
+
+	// With a tenant's name in place of BaseURL the endpoint is https://{tenant}.api.identitynow.com/oauth/token.
+	endpoint, err := tokens.SailPoint("", creds, &tokens.SailPointOptions{BaseURL: baseURL})
+	if err != nil {
+		log.Fatal(err)
+	}
+	token, err := endpoint.Exchange(context.Background(), tokens.Grant{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(token.TokenType)
+	show(last(vendors.SailPoint.Requests()), []string{"Authorization", "Content-Type"}, nil)
+	// Output:
+	// Bearer
+	// POST /oauth/token
+	// Authorization: ""
+	// Content-Type: "application/x-www-form-urlencoded"
+	// client_id=sandbox-client&client_secret=sandbox-secret-6f1c90b2&grant_type=client_credentials
+}
+
+func ExampleCache() {
+	vendors, baseURL, stop := serve()
+	defer stop()
+
+	endpoint, err := tokens.Moov(creds, &tokens.MoovOptions{BaseURL: baseURL})
+	if err != nil {
+		log.Fatal(err)
+	}
+	cache := tokens.NewCache(endpoint, &tokens.CacheOptions{Grant: tokens.Grant{Scopes: []string{"/ping.read"}}})
+	transport, err := tokens.NewTransport(cache, baseURL, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	client := &http.Client{Transport: transport}
+	for range 3 {
+		resp, err := client.Get(baseURL + "/ping")
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(resp.Status)
+		_ = resp.Body.Close()
+	}
+	fmt.Println("token requests:", vendors.Moov.Count("createAccessToken"))
+	// Output:
+	// 200 OK
+	// 200 OK
+	// 200 OK
+	// token requests: 1
+}
+
+func ExampleError() {
+	vendors, baseURL, stop := serve()
+	defer stop()
+	vendors.ThousandEyes.Fault("createAccessToken", sandbox.Fault{
+		Status:      http.StatusBadRequest,
+		ContentType: "application/problem+json",
+		Body:        `{"type":"about:blank","title":"Bad request","errors":[{"code":"required","field":1,"message":"scope is missing"}]}`,
+	})
+
+	endpoint, err := tokens.ThousandEyes(creds, &tokens.ThousandEyesOptions{BaseURL: baseURL})
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = endpoint.Exchange(context.Background(), tokens.Grant{})
+	fmt.Println(errors.Is(err, tokens.Status(http.StatusBadRequest)))
+	if e, ok := errors.AsType[*tokens.Error](err); ok {
+		fmt.Println(e.Message)
+		fmt.Println(e.Fields[0].Name, e.Fields[0].Code, e.Fields[0].Message)
+	}
+	// Output:
+	// true
+	// Bad request
+	// 1 required scope is missing
+}

@@ -1,0 +1,116 @@
+package tokens
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestThousandEyesRefuses(t *testing.T) {
+	for _, baseURL := range []string{"https://api.thousandeyes.com/v7", "https://api.thousandeyes.com/v7/", "https://gateway.example.com/te/v7//"} {
+		e, err := ThousandEyes(testCredentials, &ThousandEyesOptions{BaseURL: baseURL})
+		assert.Nil(t, e)
+		assert.EqualError(t, err, "tokens: ThousandEyes: BaseURL must not end in /v7; the path of the token endpoint has it")
+	}
+	e, err := ThousandEyes(testCredentials, &ThousandEyesOptions{TenantID: "a\nb"})
+	assert.Nil(t, e)
+	assert.EqualError(t, err, "tokens: ThousandEyes: TenantID has a control character")
+}
+
+// The user's token is a form field and never a header.
+func TestThousandEyesOnBehalfOfAUser(t *testing.T) {
+	for _, style := range []AuthStyle{AuthStyleBody, AuthStyleBasic} {
+		s := newScript(reply(200, jsonType, tokenReply))
+		e, err := ThousandEyes(testCredentials, &ThousandEyesOptions{HTTPClient: s.client(), AuthStyle: style})
+		require.NoError(t, err)
+		_, err = e.Exchange(t.Context(), Grant{UserToken: "user-token"})
+		require.NoError(t, err)
+		assert.Contains(t, s.only(t).Body, "&thousandeyes_bearer_token=user-token")
+		for name, values := range s.only(t).Header {
+			assert.NotContains(t, strings.Join(values, " "), "user-token", name)
+		}
+	}
+}
+
+func TestMoovRefuses(t *testing.T) {
+	for _, origin := range []string{
+		"www.example.com", "https://www.example.com/", "https://www.example.com/pay", "https://a@www.example.com",
+		"https://www.example.com?q", "https://www.example.com#f", "ftp://www.example.com", "https://", "null", "https://a\nb", " https://a",
+	} {
+		e, err := Moov(testCredentials, &MoovOptions{Origin: origin})
+		assert.Nil(t, e)
+		assert.EqualError(t, err, "tokens: Moov: Origin must be scheme and host alone, such as https://www.example.com", origin)
+	}
+	e, err := Moov(testCredentials, &MoovOptions{APIVersion: "v1\r\nX: y"})
+	assert.Nil(t, e)
+	assert.EqualError(t, err, "tokens: Moov: APIVersion has a control character")
+}
+
+func TestMoovOriginReplacesTheHeader(t *testing.T) {
+	s := newScript(reply(200, jsonType, tokenReply))
+	e, err := Moov(testCredentials, &MoovOptions{
+		HTTPClient: s.client(), Origin: "http://www.example.com:8080", Header: http.Header{"Origin": {"https://old.example.com"}},
+	})
+	require.NoError(t, err)
+	_, err = e.Exchange(t.Context(), vendorCases[1].grant)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"http://www.example.com:8080"}, s.only(t).Header["Origin"])
+}
+
+func TestSailPointHosts(t *testing.T) {
+	tests := []struct {
+		name, tenant string
+		opts         SailPointOptions
+		want         string
+	}{
+		{"production", "acme", SailPointOptions{}, "https://acme.api.identitynow.com/oauth/token"},
+		{"production by name", "acme", SailPointOptions{Domain: SailPointProduction}, "https://acme.api.identitynow.com/oauth/token"},
+		{"demo", "acme", SailPointOptions{Domain: SailPointDemo}, "https://acme.api.identitynow-demo.com/oauth/token"},
+		{"FedRAMP", "acme", SailPointOptions{Domain: SailPointFedRAMP}, "https://acme.api.saas.sailpointfedramp.com/oauth/token"},
+		{"another domain", "acme", SailPointOptions{Domain: "example.com"}, "https://acme.api.example.com/oauth/token"},
+		{"vanity", "", SailPointOptions{BaseURL: "https://identity.example.com"}, "https://identity.example.com/oauth/token"},
+		{"vanity before tenant and domain", "acme", SailPointOptions{BaseURL: "https://identity.example.com/", Domain: SailPointDemo}, "https://identity.example.com/oauth/token"},
+		{"a name like a version", "", SailPointOptions{BaseURL: "https://v3.example.com/beta-gateway"}, "https://v3.example.com/beta-gateway/oauth/token"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newScript(reply(200, jsonType, tokenReply))
+			tt.opts.HTTPClient = s.client()
+			e, err := SailPoint(tt.tenant, testCredentials, &tt.opts)
+			require.NoError(t, err)
+			_, err = e.Exchange(t.Context(), Grant{})
+			require.NoError(t, err)
+			assert.Equal(t, tt.want, s.only(t).URL)
+			assert.Equal(t, strings.TrimSuffix(tt.want, "/oauth/token"), e.BaseURL())
+		})
+	}
+}
+
+func TestSailPointRefuses(t *testing.T) {
+	version := "BaseURL must not have an API version; the token endpoint has none"
+	tests := []struct {
+		tenant string
+		opts   SailPointOptions
+		want   string
+	}{
+		{"", SailPointOptions{}, "the tenant is empty; pass its name, or set BaseURL"},
+		{"acme.example.com/", SailPointOptions{}, `the tenant "acme.example.com/" is not a name; pass what stands before .api.identitynow.com`},
+		{"evil.example.com#", SailPointOptions{Domain: SailPointDemo}, `the tenant "evil.example.com#" is not a name; pass what stands before .api.identitynow-demo.com`},
+		{"-acme", SailPointOptions{}, `the tenant "-acme" is not a name; pass what stands before .api.identitynow.com`},
+		{strings.Repeat("a", 64), SailPointOptions{}, `the tenant "` + strings.Repeat("a", 64) + `" is not a name; pass what stands before .api.identitynow.com`},
+		{"acme", SailPointOptions{Domain: "example.com/x"}, `Domain "example.com/x" is not one; use SailPointProduction, SailPointDemo or SailPointFedRAMP`},
+		{"acme", SailPointOptions{Domain: "localhost"}, `Domain "localhost" is not one; use SailPointProduction, SailPointDemo or SailPointFedRAMP`},
+		{"acme", SailPointOptions{BaseURL: "https://acme.api.identitynow.com/beta"}, version},
+		{"acme", SailPointOptions{BaseURL: "https://acme.api.identitynow.com/v3/"}, version},
+		{"acme", SailPointOptions{BaseURL: "https://acme.api.identitynow.com/v2024"}, version},
+		{"acme", SailPointOptions{BaseURL: "https://acme.api.identitynow.com/latest//"}, version},
+	}
+	for _, tt := range tests {
+		e, err := SailPoint(tt.tenant, testCredentials, &tt.opts)
+		assert.Nil(t, e)
+		assert.EqualError(t, err, "tokens: SailPoint: "+tt.want)
+	}
+}
