@@ -1,0 +1,198 @@
+package oauthclients_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/grantwright/oauth-go/gen/sailpoint"
+	"github.com/grantwright/oauth-go/oauthclients"
+	"github.com/grantwright/oauth-go/oauthclients/jsonpatch"
+	"github.com/grantwright/oauth-go/oauthclients/patch"
+	"github.com/grantwright/oauth-go/tests/sandbox"
+	"github.com/grantwright/oauth-go/tokens"
+)
+
+// In a program, leave out HTTPClient, which here leads to a sandbox, and pass the tenant's name and credentials.
+func ExampleNewSailPoint() {
+	transport := &http.Client{Transport: sandbox.Transport(sandbox.NewSailPoint(nil))}
+	endpoint, err := tokens.SailPoint("tenant", tokens.Credentials{ClientID: sandbox.ClientID, ClientSecret: sandbox.ClientSecret},
+		&tokens.SailPointOptions{HTTPClient: transport})
+	if err != nil {
+		log.Fatal(err)
+	}
+	clients, err := oauthclients.NewSailPoint(endpoint.BaseURL(), tokens.NewCache(endpoint, nil),
+		&oauthclients.SailPointOptions{HTTPClient: transport, Version: oauthclients.VersionPerService})
+	if err != nil {
+		log.Fatal(err)
+	}
+	list, err := clients.List(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(list), list[0].Name)
+	// Output: 1 Demo API Client
+}
+
+// demo returns the OAuth clients of a sandbox.
+func demo() (*oauthclients.SailPoint, *sandbox.SailPoint) {
+	vendor := sandbox.NewSailPoint(nil)
+	transport := &http.Client{Transport: sandbox.Transport(vendor)}
+	endpoint, err := tokens.SailPoint("tenant", tokens.Credentials{ClientID: sandbox.ClientID, ClientSecret: sandbox.ClientSecret},
+		&tokens.SailPointOptions{HTTPClient: transport})
+	if err != nil {
+		log.Fatal(err)
+	}
+	clients, err := oauthclients.NewSailPoint(endpoint.BaseURL(), tokens.NewCache(endpoint, nil), &oauthclients.SailPointOptions{HTTPClient: transport})
+	if err != nil {
+		log.Fatal(err)
+	}
+	return clients, vendor
+}
+
+// received prints the last request that the sandbox got.
+func received(vendor *sandbox.SailPoint) {
+	requests := vendor.Requests()
+	r := requests[len(requests)-1]
+	fmt.Println(strings.TrimSuffix(r.Method+" "+r.Path+"?"+r.RawQuery, "?"))
+	fmt.Println("Accept:", r.Header.Get("Accept"))
+	fmt.Println("Content-Type:", r.Header.Values("Content-Type"))
+	fmt.Println(string(r.Body))
+}
+
+func ExampleSailPoint_Get() {
+	clients, vendor := demo()
+	client, err := clients.Get(context.Background(), "ef38f94347e94562b5bb8424a56397d8")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(client.Name, client.GrantTypes)
+	received(vendor)
+	// Output:
+	// Demo API Client [AUTHORIZATION_CODE CLIENT_CREDENTIALS REFRESH_TOKEN]
+	// GET /beta/oauth-clients/ef38f94347e94562b5bb8424a56397d8
+	// Accept: application/json, application/problem+json
+	// Content-Type: []
+}
+
+func ExampleSailPoint_List() {
+	clients, vendor := demo()
+	unused, err := clients.List(context.Background(), oauthclients.LastUsedBefore(time.Date(2023, 2, 5, 10, 59, 27, 214e6, time.UTC)))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, client := range unused {
+		fmt.Println(client.Name, client.LastUsed)
+	}
+	received(vendor)
+	// Output:
+	// Demo API Client 2017-07-11T18:45:37.098Z
+	// GET /beta/oauth-clients?filters=lastUsed%20le%202023-02-05T10%3A59%3A27.214Z
+	// Accept: application/json, application/problem+json
+	// Content-Type: []
+}
+
+func ExampleSailPoint_All() {
+	clients, _ := demo()
+	for client, err := range clients.All(context.Background(), oauthclients.Not(oauthclients.NeverUsed())) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(client.ID, client.Name)
+	}
+	// Output: ef38f94347e94562b5bb8424a56397d8 Demo API Client
+}
+
+func ExampleSailPoint_Create() {
+	clients, vendor := demo()
+	created, err := clients.Create(context.Background(), sailpoint.CreateOAuthClientRequest{
+		Name:                        new("Demo API Client"),
+		Description:                 new("A client for demonstrations."),
+		BusinessName:                new("Acme-Solar"),
+		HomepageURL:                 new("http://localhost:12345"),
+		AccessTokenValiditySeconds:  750,
+		RefreshTokenValiditySeconds: new(int32(86400)),
+		RedirectURIs:                []string{"http://localhost:12345", "http://localhost:67890"},
+		GrantTypes: []sailpoint.GrantType{
+			sailpoint.GrantTypeAUTHORIZATIONCODE, sailpoint.GrantTypeCLIENTCREDENTIALS, sailpoint.GrantTypeREFRESHTOKEN,
+		},
+		AccessType:          sailpoint.AccessTypeOFFLINE,
+		Type:                new(sailpoint.ClientTypeCONFIDENTIAL),
+		Internal:            new(false),
+		Enabled:             true,
+		StrongAuthSupported: new(false),
+		ClaimsSupported:     new(false),
+		Scope:               []string{"demo:api-client-scope:first", "demo:api-client-scope:second"},
+	})
+	if created != nil && created.Secret != "" {
+		// Keep created.ID and string(created.Secret) now, whatever err says: the secret is never shown again.
+		fmt.Println("secret:", created.Secret)
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+	received(vendor)
+	// Output:
+	// secret: [REDACTED]
+	// POST /beta/oauth-clients
+	// Accept: application/json, application/problem+json
+	// Content-Type: [application/json]
+	// {"accessTokenValiditySeconds":750,"accessType":"OFFLINE","businessName":"Acme-Solar","claimsSupported":false,"description":"A client for demonstrations.","enabled":true,"grantTypes":["AUTHORIZATION_CODE","CLIENT_CREDENTIALS","REFRESH_TOKEN"],"homepageUrl":"http://localhost:12345","internal":false,"name":"Demo API Client","redirectUris":["http://localhost:12345","http://localhost:67890"],"refreshTokenValiditySeconds":86400,"scope":["demo:api-client-scope:first","demo:api-client-scope:second"],"strongAuthSupported":false,"type":"CONFIDENTIAL"}
+}
+
+func ExampleSailPoint_Patch() {
+	clients, vendor := demo()
+	client, err := clients.Patch(context.Background(), "ef38f94347e94562b5bb8424a56397d8",
+		patch.StrongAuthSupported.Set(true),
+		patch.BusinessName.Set("acme-solar"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(client.StrongAuthSupported, *client.BusinessName)
+	received(vendor)
+	// Output:
+	// true acme-solar
+	// PATCH /beta/oauth-clients/ef38f94347e94562b5bb8424a56397d8
+	// Accept: application/json, application/problem+json
+	// Content-Type: [application/json-patch+json]
+	// [{"op":"replace","path":"/strongAuthSupported","value":true},{"op":"replace","path":"/businessName","value":"acme-solar"}]
+}
+
+// What patch does not have, jsonpatch has.
+func ExampleSailPoint_Patch_plain() {
+	clients, _ := demo()
+	client, err := clients.Patch(context.Background(), "ef38f94347e94562b5bb8424a56397d8",
+		jsonpatch.Test("/enabled", true),
+		jsonpatch.Copy("/name", "/description"),
+		jsonpatch.Replace("/homepageUrl", nil))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(*client.Description, client.HomepageURL == nil)
+	// Output: Demo API Client true
+}
+
+func ExampleSailPoint_Delete() {
+	clients, vendor := demo()
+	if err := clients.Delete(context.Background(), "ef38f94347e94562b5bb8424a56397d8"); err != nil {
+		log.Fatal(err)
+	}
+	received(vendor)
+	err := clients.Delete(context.Background(), "ef38f94347e94562b5bb8424a56397d8", oauthclients.AllowMissing)
+	fmt.Println("again:", err)
+	// Output:
+	// DELETE /beta/oauth-clients/ef38f94347e94562b5bb8424a56397d8
+	// Accept: application/json, application/problem+json
+	// Content-Type: []
+	//
+	// again: <nil>
+}
+
+func ExampleAnd() {
+	used := oauthclients.LastUsedBefore(time.Date(2023, 2, 5, 10, 59, 27, 214e6, time.UTC))
+	fmt.Println(oauthclients.And(oauthclients.Or(used, oauthclients.NeverUsed()), oauthclients.RawFilter("created le 2020-01-01T00:00:00Z")))
+	// Output: (lastUsed le 2023-02-05T10:59:27.214Z or lastUsed isnull) and (created le 2020-01-01T00:00:00Z)
+}

@@ -1,0 +1,186 @@
+package patch_test
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/grantwright/oauth-go/gen/sailpoint"
+	"github.com/grantwright/oauth-go/gen/wire"
+	"github.com/grantwright/oauth-go/oauthclients/jsonpatch"
+	"github.com/grantwright/oauth-go/oauthclients/patch"
+)
+
+func client() sailpoint.OAuthClient {
+	return sailpoint.OAuthClient{
+		ID: "2c91", BusinessName: new("Acme-Solar"), HomepageURL: new("http://localhost:12345"), Name: "Demo API Client",
+		AccessTokenValiditySeconds: 750, RefreshTokenValiditySeconds: 86400, RedirectURIs: []string{"http://localhost:12345"},
+		GrantTypes: []sailpoint.GrantType{sailpoint.GrantTypeAUTHORIZATIONCODE}, AccessType: sailpoint.AccessTypeOFFLINE,
+		Type: sailpoint.ClientTypeCONFIDENTIAL, Enabled: true, Scope: []string{"a", "b"},
+		Created:  wire.NewTime(time.Date(2017, 7, 11, 18, 45, 37, 98e6, time.UTC)),
+		Modified: wire.NewTime(time.Date(2018, 6, 25, 20, 22, 28, 104e6, time.UTC)),
+	}
+}
+
+func TestDiff(t *testing.T) {
+	after := client()
+	after.Name = "R&D"
+	after.BusinessName, after.HomepageURL = new(""), nil
+	after.Description = new("new")
+	after.RedirectURIs = append(after.RedirectURIs, "https://example.com/?a=1&b=2")
+	after.Enabled = false
+	after.Modified = wire.NewTime(after.Modified.Time().In(time.FixedZone("", 3600))) // the same instant
+	ops, err := patch.Diff(client(), after)
+	require.NoError(t, err)
+	body, err := jsonpatch.Patch(ops).MarshalJSON()
+	require.NoError(t, err)
+	assert.Equal(t, `[{"op":"replace","path":"/businessName","value":""},`+
+		`{"op":"replace","path":"/homepageUrl","value":null},`+
+		`{"op":"replace","path":"/name","value":"R&D"},`+
+		`{"op":"replace","path":"/description","value":"new"},`+
+		`{"op":"replace","path":"/redirectUris","value":["http://localhost:12345","https://example.com/?a=1&b=2"]},`+
+		`{"op":"replace","path":"/enabled","value":false}]`, string(body))
+}
+
+func TestDiffOfEqualClients(t *testing.T) {
+	ops, err := patch.Diff(client(), client())
+	require.NoError(t, err)
+	assert.Empty(t, ops)
+}
+
+func TestDiffTellsNullFromEmpty(t *testing.T) {
+	for _, tt := range []struct {
+		before, after []string
+		want          string
+	}{
+		{nil, nil, "[]"},
+		{nil, []string{}, `[{"op":"replace","path":"/redirectUris","value":[]}]`},
+		{[]string{}, nil, `[{"op":"replace","path":"/redirectUris","value":null}]`},
+		{[]string{"a"}, nil, `[{"op":"replace","path":"/redirectUris","value":null}]`},
+		{[]string{"a"}, []string{}, `[{"op":"replace","path":"/redirectUris","value":[]}]`},
+	} {
+		before, after := client(), client()
+		before.RedirectURIs, after.RedirectURIs = tt.before, tt.after
+		ops, err := patch.Diff(before, after)
+		require.NoError(t, err)
+		body, err := jsonpatch.Patch(ops).MarshalJSON()
+		require.NoError(t, err)
+		assert.Equal(t, tt.want, string(body))
+	}
+}
+
+func TestDiffNamesWhatCannotBePatched(t *testing.T) {
+	after := client()
+	after.Name = "x"
+	after.Scope = []string{"a"}
+	after.Secret = new(wire.Secret("s3cr3t"))
+	after.LastUsed = new(wire.NewTime(time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)))
+	ops, err := patch.Diff(client(), after)
+	require.EqualError(t, err, "patch: these fields differ and cannot be patched: secret, lastUsed, scope")
+	var fields *patch.FieldsError
+	require.ErrorAs(t, err, &fields)
+	assert.Equal(t, []string{"secret", "lastUsed", "scope"}, fields.Fields)
+	require.Len(t, ops, 1)
+	assert.Equal(t, "/name", ops[0].Path())
+}
+
+// Every field of the model is either patched or named, so that a new one cannot be forgotten.
+func TestDiffSeesEveryField(t *testing.T) {
+	patchable, _ := readSpec(t)
+	for f := range reflect.TypeFor[sailpoint.OAuthClient]().Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		after := client()
+		change(reflect.ValueOf(&after).Elem().FieldByIndex(f.Index))
+		ops, err := patch.Diff(client(), after)
+		if slices.Contains(patchable, name) {
+			require.NoError(t, err, name)
+			require.Len(t, ops, 1, name)
+			assert.Equal(t, "/"+name, ops[0].Path())
+			continue
+		}
+		assert.Empty(t, ops, name)
+		var fields *patch.FieldsError
+		require.ErrorAs(t, err, &fields, name)
+		assert.Equal(t, []string{name}, fields.Fields)
+	}
+}
+
+// change gives v another value.
+func change(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		p := reflect.New(v.Type().Elem())
+		change(p.Elem())
+		v.Set(p)
+	case reflect.Slice:
+		v.Set(reflect.Append(v, reflect.Zero(v.Type().Elem())))
+	case reflect.String:
+		v.SetString(v.String() + "x")
+	case reflect.Bool:
+		v.SetBool(!v.Bool())
+	case reflect.Int32:
+		v.SetInt(v.Int() + 1)
+	case reflect.Struct: // wire.Time
+		v.Set(reflect.ValueOf(wire.NewTime(time.Unix(0, 0))))
+	default:
+		panic(v.Kind())
+	}
+}
+
+// To apply the difference gives the other client, whatever differs.
+func TestDiffApplied(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	other := func() sailpoint.OAuthClient {
+		c := client()
+		text := func() *string { return [...]*string{nil, new(""), new("x\"<&>é"), new("y")}[random.IntN(4)] }
+		c.BusinessName, c.HomepageURL, c.Description = text(), text(), text()
+		c.Name = [...]string{"", "a", "b"}[random.IntN(3)]
+		c.AccessTokenValiditySeconds, c.RefreshTokenValiditySeconds = random.Int32N(3), random.Int32N(3)
+		c.RedirectURIs = [...][]string{nil, {}, {"a"}, {"a", "b"}}[random.IntN(4)]
+		c.GrantTypes = [...][]sailpoint.GrantType{{}, {"A"}, {"A", "B"}}[random.IntN(3)]
+		c.AccessType = [...]sailpoint.AccessType{"ONLINE", "OFFLINE"}[random.IntN(2)]
+		c.Enabled, c.StrongAuthSupported, c.ClaimsSupported = random.IntN(2) == 0, random.IntN(2) == 0, random.IntN(2) == 0
+		return c
+	}
+	for range 2000 {
+		before, after := other(), other()
+		ops, err := patch.Diff(before, after)
+		require.NoError(t, err)
+		doc, err := json.Marshal(before)
+		require.NoError(t, err)
+		want, err := json.Marshal(after)
+		require.NoError(t, err)
+		got, err := jsonpatch.Patch(ops).Apply(doc)
+		require.NoError(t, err)
+		require.JSONEq(t, string(want), string(got))
+	}
+}
+
+func changed() sailpoint.OAuthClient {
+	after := client()
+	after.Name, after.Enabled, after.HomepageURL, after.Description = "Renamed Client", false, nil, new("new")
+	return after
+}
+
+func TestDiffAllocates(t *testing.T) {
+	before, after := client(), changed()
+	assert.LessOrEqual(t, testing.AllocsPerRun(100, func() { _, _ = patch.Diff(before, after) }), 6.0)
+	assert.Zero(t, testing.AllocsPerRun(100, func() { _, _ = patch.Diff(before, before) }))
+}
+
+func BenchmarkDiff(b *testing.B) {
+	before, after := client(), changed()
+	b.ReportAllocs()
+	for b.Loop() {
+		if ops, err := patch.Diff(before, after); err != nil || len(ops) != 4 {
+			b.Fatal(ops, err)
+		}
+	}
+}

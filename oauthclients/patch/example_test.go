@@ -1,0 +1,40 @@
+package patch_test
+
+import (
+	"fmt"
+	"log"
+
+	"github.com/grantwright/oauth-go/gen/sailpoint"
+	"github.com/grantwright/oauth-go/oauthclients/jsonpatch"
+	"github.com/grantwright/oauth-go/oauthclients/patch"
+)
+
+func Example() {
+	body, err := jsonpatch.Patch{
+		patch.Name.Test("Demo API Client"),
+		patch.Enabled.Set(false),
+		patch.HomepageURL.Clear(),
+		patch.RedirectURIs.Append("https://example.com/callback"),
+	}.MarshalJSON()
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(string(body))
+	// Output: [{"op":"test","path":"/name","value":"Demo API Client"},{"op":"replace","path":"/enabled","value":false},{"op":"replace","path":"/homepageUrl","value":null},{"op":"add","path":"/redirectUris/-","value":"https://example.com/callback"}]
+}
+
+func ExampleDiff() {
+	before := sailpoint.OAuthClient{ID: "2c91", Name: "Demo", Description: new("old"), Scope: []string{"a"}}
+	after := before
+	after.Name, after.Description = "Demo API Client", nil
+	after.Scope = nil
+	ops, err := patch.Diff(before, after)
+	for _, op := range ops {
+		fmt.Printf("%v = %s\n", op, op.Value())
+	}
+	fmt.Println(err)
+	// Output:
+	// replace "/name" = "Demo API Client"
+	// replace "/description" = null
+	// patch: these fields differ and cannot be patched: scope
+}

@@ -1,0 +1,331 @@
+package oauthclients_test
+
+import (
+	"context"
+	"encoding/json"
+
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/grantwright/oauth-go/gen/sailpoint"
+	"github.com/grantwright/oauth-go/oauthclients"
+	"github.com/grantwright/oauth-go/oauthclients/jsonpatch"
+
+	"github.com/grantwright/oauth-go/tokens"
+)
+
+func TestNewSailPointBadInput(t *testing.T) {
+	src := tokens.Static("access-token")
+	for _, tt := range []struct {
+		name, origin string
+		src          tokens.Source
+		opts         *oauthclients.SailPointOptions
+		want         string
+	}{
+		{"no source", origin, nil, nil, "the token source is nil"},
+		{"no origin", "", src, nil, "origin: "},
+		{"no scheme", "tenant.api.identitynow.com", src, nil, "origin: "},
+		{"http", "http://tenant.api.identitynow.com", src, nil, "origin: "},
+		{"beta in the origin", origin + "/beta", src, nil, "the origin has the path /beta"},
+		{"v3 in the origin", origin + "/v3/", src, nil, "the origin has the path /v3/"},
+		{"v2026 in the origin", origin + "/v2026", src, nil, "the origin has the path /v2026"},
+		{"the collection in the origin", origin + "/oauth-clients/v1", src, nil, "the origin has the path /oauth-clients/v1"},
+		{"unknown version", origin, src, &oauthclients.SailPointOptions{Version: "v4"}, `Version "v4" is unknown`},
+		{"a version with a slash", origin, src, &oauthclients.SailPointOptions{Version: "v3/"}, `Version "v3/" is unknown`},
+		{"negative timeout", origin, src, &oauthclients.SailPointOptions{Timeout: -1}, "Timeout"},
+		{"negative retry", origin, src, &oauthclients.SailPointOptions{Retry: tokens.Retry{Attempts: -1}}, "Retry"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := oauthclients.NewSailPoint(tt.origin, tt.src, tt.opts)
+			require.ErrorContains(t, err, tt.want)
+			assert.True(t, strings.HasPrefix(err.Error(), "oauthclients: "), err)
+		})
+	}
+	for _, origin := range []string{"https://tenant.api.identitynow.com/", "http://127.0.0.1:8080", "https://gateway.example.com/sailpoint"} {
+		_, err := oauthclients.NewSailPoint(origin, src, nil)
+		assert.NoError(t, err, origin)
+	}
+}
+
+func TestVersions(t *testing.T) {
+	for version, collection := range map[oauthclients.Version]string{
+		"":                             "/beta/oauth-clients",
+		oauthclients.VersionBeta:       "/beta/oauth-clients",
+		oauthclients.VersionV3:         "/v3/oauth-clients",
+		oauthclients.VersionV2024:      "/v2024/oauth-clients",
+		oauthclients.VersionV2025:      "/v2025/oauth-clients",
+		oauthclients.VersionV2026:      "/v2026/oauth-clients",
+		oauthclients.VersionPerService: "/oauth-clients/v1",
+	} {
+		t.Run(collection, func(t *testing.T) {
+			list := false
+			clients, v := newClients(t, &oauthclients.SailPointOptions{Version: version}, func(w http.ResponseWriter, r *http.Request) {
+				if list = r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, collection); list {
+					answer(http.StatusOK, "["+sample+"]")(w, r)
+					return
+				}
+				answer(http.StatusOK, sample)(w, r)
+			})
+			ctx := t.Context()
+			_, err := clients.List(ctx)
+			require.NoError(t, err)
+			for _, err := range clients.All(ctx) {
+				require.NoError(t, err)
+			}
+			// An id that looks like the collection must not be taken for it, nor one that is escaped be unescaped.
+			for _, id := range []string{clientID, "oauth-clients", "a b?c"} {
+				_, err := clients.Get(ctx, id)
+				require.NoError(t, err)
+			}
+			_, err = clients.Patch(ctx, clientID, jsonpatch.Replace("/enabled", true))
+			require.NoError(t, err)
+			require.NoError(t, clients.Delete(ctx, clientID))
+			_, _ = clients.Create(ctx, createRequest())
+
+			var got []string
+			for _, r := range v.sent() {
+				got = append(got, r.Method+" "+r.URI)
+			}
+			assert.Equal(t, []string{
+				"GET " + collection,
+				"GET " + collection,
+				"GET " + collection + "/" + clientID,
+				"GET " + collection + "/oauth-clients",
+				"GET " + collection + "/a%20b%3Fc",
+				"PATCH " + collection + "/" + clientID,
+				"DELETE " + collection + "/" + clientID,
+				"POST " + collection,
+			}, got)
+		})
+	}
+}
+
+func TestOriginWithAPath(t *testing.T) {
+	v := &vendor{handler: answer(http.StatusOK, sample)}
+	clients, err := oauthclients.NewSailPoint("https://gateway.example.com/sailpoint/", tokens.Static("access-token"),
+		&oauthclients.SailPointOptions{HTTPClient: &http.Client{Transport: v}, Version: oauthclients.VersionPerService})
+	require.NoError(t, err)
+	_, err = clients.Get(t.Context(), clientID)
+	require.NoError(t, err)
+	assert.Equal(t, "/sailpoint/oauth-clients/v1/"+clientID, v.sent()[0].URI)
+}
+
+func TestBadIDs(t *testing.T) {
+	clients, v := newClients(t, nil, answer(http.StatusOK, sample))
+	ctx := t.Context()
+	for _, id := range []string{"", ".", "..", "a/b", "../beta", `a\b`, "a\x00", "a\r\nb"} {
+		_, err := clients.Get(ctx, id)
+		require.ErrorContains(t, err, "oauthclients: get: the id")
+		_, err = clients.Patch(ctx, id, jsonpatch.Replace("/enabled", true))
+		require.ErrorContains(t, err, "oauthclients: patch: the id")
+		require.ErrorContains(t, clients.Delete(ctx, id), "oauthclients: delete: the id")
+	}
+	assert.Empty(t, v.sent())
+}
+
+func TestGet(t *testing.T) {
+	clients, v := newClients(t, nil, answer(http.StatusOK, sample))
+	client, err := clients.Get(t.Context(), clientID)
+	require.NoError(t, err)
+	assert.Equal(t, []sent{{
+		Method: http.MethodGet, URI: "/beta/oauth-clients/" + clientID,
+		Accept: "application/json, application/problem+json", Authorization: "Bearer access-token",
+	}}, v.sent())
+
+	printed, err := json.Marshal(client)
+	require.NoError(t, err)
+	var got, want map[string]any
+	require.NoError(t, json.Unmarshal(printed, &got))
+	require.NoError(t, json.Unmarshal([]byte(sample), &want))
+	delete(want, "metadata") // null and absent are the same in these two
+	delete(want, "secret")
+	assert.Equal(t, want, got)
+}
+
+func TestOddAnswersAreRead(t *testing.T) {
+	clients, _ := newClients(t, nil, answer(http.StatusOK, `{"id":"G6xLlBBOKIcOAQuK","name":"odd","accessType":"SOMETIMES",`+
+		`"grantTypes":["CLIENT_CREDENTIALS","TOKEN_EXCHANGE"],"redirectUris":null,"enabled":null,"scope":null,`+
+		`"created":"2017-07-11T18:45","modified":"last week","lastUsed":1499798737,"tier":{"of":[1e400]}}`))
+	client, err := clients.Get(t.Context(), "G6xLlBBOKIcOAQuK")
+	require.NoError(t, err)
+	assert.Equal(t, "odd", client.Name)
+	assert.Equal(t, sailpoint.AccessType("SOMETIMES"), client.AccessType)
+	assert.Equal(t, []sailpoint.GrantType{sailpoint.GrantTypeCLIENTCREDENTIALS, "TOKEN_EXCHANGE"}, client.GrantTypes)
+	assert.Equal(t, 2017, client.Created.Time().Year())
+	assert.True(t, client.Modified.IsZero())
+	assert.Equal(t, "last week", client.Modified.Text())
+	assert.Equal(t, "1499798737", client.LastUsed.Text())
+}
+
+func TestErrorsAreTheVendors(t *testing.T) {
+	const body = `{"detailCode":"404 Not found","trackingId":"b21b1f7ce4da4d639f2c62a57171b427","messages":[{"locale":"en-US","text":"There is no such client."}]}`
+	clients, _ := newClients(t, nil, answer(http.StatusNotFound, body))
+	ctx := t.Context()
+	_, getErr := clients.Get(ctx, clientID)
+	_, patchErr := clients.Patch(ctx, clientID, jsonpatch.Replace("/enabled", true))
+	_, listErr := clients.List(ctx)
+	_, createErr := clients.Create(ctx, createRequest())
+	for _, err := range []error{getErr, patchErr, listErr, createErr, clients.Delete(ctx, clientID)} {
+		require.ErrorIs(t, err, tokens.Status(http.StatusNotFound))
+		var e *tokens.Error
+		require.ErrorAs(t, err, &e)
+		var model sailpoint.ErrorResponseDto
+		require.NoError(t, e.Decode(&model))
+		assert.Equal(t, "There is no such client.", *model.Messages[0].Text)
+	}
+}
+
+func TestNothingIsSentWithoutAToken(t *testing.T) {
+	v := &vendor{handler: answer(http.StatusOK, sample)}
+	unknown := &tokens.Error{Method: http.MethodPost, URL: origin + "/oauth/token", StatusCode: http.StatusNotFound}
+	clients, err := oauthclients.NewSailPoint(origin, failing{unknown}, &oauthclients.SailPointOptions{HTTPClient: &http.Client{Transport: v}})
+	require.NoError(t, err)
+	_, err = clients.Get(t.Context(), clientID)
+	require.ErrorIs(t, err, tokens.ErrNoToken)
+	require.ErrorIs(t, clients.Delete(t.Context(), clientID), tokens.ErrNoToken)
+	require.ErrorIs(t, clients.Delete(t.Context(), clientID, oauthclients.AllowMissing), tokens.ErrNoToken)
+	assert.Empty(t, v.sent())
+}
+
+// failing is a Source without tokens.
+type failing struct{ err error }
+
+func (f failing) Token(context.Context) (*tokens.Token, error) { return nil, f.err }
+
+func TestPatchSendsExactBytes(t *testing.T) {
+	clients, v := newClients(t, nil, answer(http.StatusOK, sample))
+	_, err := clients.Patch(t.Context(), clientID,
+		jsonpatch.Test("/name", "R&D <demo>"),
+		jsonpatch.Replace("/homepageUrl", nil),
+		jsonpatch.Add("/redirectUris/-", "https://example.com/?a=1&b=2"),
+		jsonpatch.Replace("/accessTokenValiditySeconds", json.RawMessage("750.0")),
+		jsonpatch.Move("/description", "/businessName"),
+		jsonpatch.Remove("/claimsSupported"),
+	)
+	require.NoError(t, err)
+	assert.Equal(t, sent{
+		Method: http.MethodPatch, URI: "/beta/oauth-clients/" + clientID, ContentType: "application/json-patch+json",
+		Accept: "application/json, application/problem+json", Authorization: "Bearer access-token",
+		Body: `[{"op":"test","path":"/name","value":"R&D <demo>"},` +
+			`{"op":"replace","path":"/homepageUrl","value":null},` +
+			`{"op":"add","path":"/redirectUris/-","value":"https://example.com/?a=1&b=2"},` +
+			`{"op":"replace","path":"/accessTokenValiditySeconds","value":750.0},` +
+			`{"op":"move","from":"/description","path":"/businessName"},` +
+			`{"op":"remove","path":"/claimsSupported"}]`,
+	}, v.sent()[0])
+}
+
+func TestPatchBadInput(t *testing.T) {
+	clients, v := newClients(t, nil, answer(http.StatusOK, sample))
+	_, err := clients.Patch(t.Context(), clientID)
+	require.EqualError(t, err, "oauthclients: patch: there are no operations; pass at least one")
+	_, err = clients.Patch(t.Context(), clientID, jsonpatch.Replace("name", "x"))
+	require.ErrorIs(t, err, jsonpatch.ErrInvalidPointer)
+	_, err = clients.Patch(t.Context(), clientID, jsonpatch.Operation{})
+	require.ErrorIs(t, err, jsonpatch.ErrInvalidPatch)
+	assert.Empty(t, v.sent())
+}
+
+func TestDeleteTakesAnySuccess(t *testing.T) {
+	for name, handler := range map[string]http.HandlerFunc{
+		"204":          func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) },
+		"200 as JSON":  answer(http.StatusOK, "null"),
+		"202 as HTML":  plain(http.StatusAccepted, "text/html", "<p>gone</p>"),
+		"200, cut off": cut(http.StatusOK, "gone"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			clients, v := newClients(t, nil, handler)
+			require.NoError(t, clients.Delete(t.Context(), clientID))
+			assert.Len(t, v.sent(), 1)
+			assert.Empty(t, v.sent()[0].ContentType)
+		})
+	}
+}
+
+func TestDeleteAllowMissing(t *testing.T) {
+	for status, missing := range map[int]bool{http.StatusNotFound: true, http.StatusForbidden: false, http.StatusInternalServerError: false} {
+		clients, _ := newClients(t, nil, answer(status, "{}"))
+		require.ErrorIs(t, clients.Delete(t.Context(), clientID), tokens.Status(status))
+		err := clients.Delete(t.Context(), clientID, oauthclients.AllowMissing)
+		if missing {
+			require.NoError(t, err)
+		} else {
+			require.ErrorIs(t, err, tokens.Status(status))
+		}
+	}
+}
+
+// What a vendor may have acted on is sent once.
+func TestRepetition(t *testing.T) {
+	calls := map[string]func(context.Context, *oauthclients.SailPoint) error{
+		"create": func(ctx context.Context, c *oauthclients.SailPoint) error {
+			_, err := c.Create(ctx, createRequest())
+			return err
+		},
+		"patch": func(ctx context.Context, c *oauthclients.SailPoint) error {
+			_, err := c.Patch(ctx, clientID, jsonpatch.Replace("/enabled", true))
+			return err
+		},
+		"delete": func(ctx context.Context, c *oauthclients.SailPoint) error { return c.Delete(ctx, clientID) },
+		"get": func(ctx context.Context, c *oauthclients.SailPoint) error {
+			_, err := c.Get(ctx, clientID)
+			return err
+		},
+	}
+	broken := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+	for _, tt := range []struct {
+		name    string
+		handler http.HandlerFunc
+		unsafe  int // requests of create and patch
+		safe    int // of get and delete
+	}{
+		{"429", answer(http.StatusTooManyRequests, "{}"), 3, 3},
+		{"500", answer(http.StatusInternalServerError, "{}"), 1, 1},
+		{"502", answer(http.StatusBadGateway, "{}"), 1, 3},
+		{"503", answer(http.StatusServiceUnavailable, "{}"), 1, 3},
+		{"504", answer(http.StatusGatewayTimeout, "{}"), 1, 3},
+		{"broken connection", broken, 1, 3},
+	} {
+		for call, do := range calls {
+			t.Run(tt.name+" "+call, func(t *testing.T) {
+				clients, v := newClients(t, &oauthclients.SailPointOptions{Retry: tokens.Retry{Initial: 1}}, tt.handler)
+				require.Error(t, do(t.Context(), clients))
+				want := tt.safe
+				if call == "create" || call == "patch" {
+					want = tt.unsafe
+				}
+				assert.Len(t, v.sent(), want)
+			})
+		}
+	}
+}
+
+func TestPerCallSettings(t *testing.T) {
+	clients, v := newClients(t, nil, answer(http.StatusServiceUnavailable, "{}"))
+	var last *http.Response
+	ctx := tokens.WithResponse(tokens.WithRetry(t.Context(), tokens.Retry{Attempts: 1}), &last)
+	_, err := clients.Get(ctx, clientID)
+	require.ErrorIs(t, err, tokens.Status(http.StatusServiceUnavailable))
+	assert.Len(t, v.sent(), 1)
+	assert.Equal(t, http.StatusServiceUnavailable, last.StatusCode)
+}
+
+func plain(status int, contentType, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header()["Content-Type"] = []string{contentType}
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(body))
+	}
+}
+
+// cut answers with the start of a body and breaks the connection.
+func cut(status int, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		answer(status, body)(w, r)
+		panic(http.ErrAbortHandler)
+	}
+}
