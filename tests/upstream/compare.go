@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -35,6 +36,7 @@ type Result struct {
 	Excused     []Difference
 	Unused      []Deviation    // entries that excuse nothing
 	Operations  [][2]Operation // ours and the vendor's that met
+	Undefined   []string       // security schemes that the vendor names and does not define
 	// Pairs leads from the JSON Pointer of each node of the vendor's document that was compared to those of ours.
 	Pairs map[string][]string
 }
@@ -141,7 +143,10 @@ func (c *comparer) report(d Difference) {
 	if d.Kind != KindPathItem {
 		d.Place += "/" + escape(d.Keyword)
 	}
-	if d.Member != "" {
+	switch {
+	case d.Element == KindParameter:
+		d.Place += "/" + escape(cmp.Or(d.Ours.Child("in").Text(), d.Theirs.Child("in").Text())+":"+d.Member)
+	case d.Member != "":
 		d.Place += "/" + escape(d.Member)
 	}
 	for _, keyword := range excuses(d) {

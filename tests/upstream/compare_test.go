@@ -114,8 +114,8 @@ func TestCompare(t *testing.T) {
 		{"status", "'400'", "404", []string{post + `/responses/400: {} -> `, post + `/responses/404:  -> {}`}},
 		{"response header", "{schema: {type: integer}}", "{required: true, schema: {type: integer}}", []string{post + `/responses/200/headers/X-Left/required:  -> true`}},
 		{"parameter", "name: X-Version", "name: X-Api-Version", []string{
-			post + `/parameters/X-Version: {"in":"header","name":"X-Version","schema":{"default":"v1","type":"string"}} -> `,
-			post + `/parameters/X-Api-Version:  -> {"in":"header","name":"X-Api-Version","schema":{"default":"v1","type":"string"}}`,
+			post + `/parameters/header:X-Version: {"in":"header","name":"X-Version","schema":{"default":"v1","type":"string"}} -> `,
+			post + `/parameters/header:X-Api-Version:  -> {"in":"header","name":"X-Api-Version","schema":{"default":"v1","type":"string"}}`,
 		}},
 		{"parameter default", "default: v1", "default: v2", []string{post + `/parameters/header:X-Version/schema/default: "v1" -> "v2"`}},
 		{"server", "example.com/v1", "example.com/v2", []string{post + `/servers/0/url: "https://{tenant}.example.com/v1" -> "https://{tenant}.example.com/v2"`}},

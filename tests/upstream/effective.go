@@ -49,6 +49,13 @@ func (c *comparer) serverURL(d Difference) {
 // security compares what the two operations ask of a caller: equal alternatives meet, the others in their order.
 func (c *comparer) security(ours, theirs Operation) {
 	our, their := ours.requirements(), theirs.requirements()
+	for _, r := range their {
+		for _, s := range r.schemes {
+			if !s.definition.Exists() && !slices.Contains(c.result.Undefined, s.name) {
+				c.result.Undefined = append(c.result.Undefined, s.name)
+			}
+		}
+	}
 	our = slices.DeleteFunc(our, func(r requirement) bool {
 		i := slices.IndexFunc(their, r.equal)
 		if i >= 0 {

@@ -1,0 +1,341 @@
+package tests
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/grantwright/oauth-go/gen/moov"
+	"github.com/grantwright/oauth-go/gen/sailpoint"
+	"github.com/grantwright/oauth-go/gen/thousandeyes"
+	"github.com/grantwright/oauth-go/gen/wire"
+	"github.com/grantwright/oauth-go/tests/sandbox"
+)
+
+// generatedOperations are the operations of the generated clients: each method that calls one, and each answer that
+// its vendor documents.
+var generatedOperations = []struct {
+	vendor, id string
+	client     reflect.Type
+	calls      map[string]func(ctx context.Context, url string) (any, error)
+	answers    []documentedAnswer
+}{
+	{
+		"thousandeyes", "createAccessToken", reflect.TypeFor[*thousandeyes.ClientWithResponses](),
+		map[string]func(context.Context, string) (any, error){
+			"CreateAccessTokenWithBodyWithResponse": func(ctx context.Context, url string) (any, error) {
+				return thousandEyesClient(url).CreateAccessTokenWithBodyWithResponse(ctx, nil, "text/plain", strings.NewReader("x"))
+			},
+			"CreateAccessTokenWithFormdataBodyWithResponse": func(ctx context.Context, url string) (any, error) {
+				return thousandEyesClient(url).CreateAccessTokenWithFormdataBodyWithResponse(ctx,
+					&thousandeyes.CreateAccessTokenParams{XTenantID: new("x")}, thousandeyes.AccessTokenRequest{})
+			},
+		},
+		[]documentedAnswer{
+			{200, "application/json", `{"access_token": "a", "token_type": "Bearer", "expires_in": 3600, "scope": "read"}`, "JSON200",
+				&thousandeyes.AccessToken{AccessToken: new(wire.Secret("a")), TokenType: new("Bearer"), ExpiresIn: new(json.Number("3600")), Scope: new("read")}},
+			{400, "application/problem+json", `{"title": "Bad", "errors": [{"code": "c", "field": 3, "message": "m"}]}`, "ApplicationProblemJSON400",
+				&thousandeyes.ValidationError{Title: new("Bad"), Errors: []thousandeyes.ValidationErrorItem{
+					{Code: new("c"), Field: new(any(3.0)), Message: new("m")}}}},
+			{401, "application/json", `{"error": "invalid_client", "error_description": "d"}`, "JSON401",
+				&thousandeyes.UnauthorizedError{Error: new("invalid_client"), ErrorDescription: new("d")}},
+			{429, "application/problem+json", `{"type": "t", "title": "Too many", "status": 429, "detail": "d", "instance": "i"}`, "ApplicationProblemJSON429",
+				&thousandeyes.Error{Type: new("t"), Title: new("Too many"), Status: new(429), Detail: new("d"), Instance: new("i")}},
+		},
+	},
+	{
+		"moov", "createAccessToken", reflect.TypeFor[*moov.ClientWithResponses](),
+		map[string]func(context.Context, string) (any, error){
+			"CreateAccessTokenWithBodyWithResponse": func(ctx context.Context, url string) (any, error) {
+				return moovClient(url).CreateAccessTokenWithBodyWithResponse(ctx, nil, "text/plain", strings.NewReader("x"))
+			},
+			"CreateAccessTokenWithResponse": func(ctx context.Context, url string) (any, error) {
+				return moovClient(url).CreateAccessTokenWithResponse(ctx, &moov.CreateAccessTokenParams{XMoovVersion: new("v2024.01.00")}, moov.AuthTokenRequest{})
+			},
+			"CreateAccessTokenWithFormdataBodyWithResponse": func(ctx context.Context, url string) (any, error) {
+				return moovClient(url).CreateAccessTokenWithFormdataBodyWithResponse(ctx, nil, moov.AuthTokenRequest{})
+			},
+		},
+		[]documentedAnswer{
+			{200, "application/json", `{"access_token": "a", "refresh_token": "r", "token_type": "Bearer", "expires_in": 1736964352, "scope": "s"}`, "JSON200",
+				&moov.AuthToken{AccessToken: "a", RefreshToken: "r", TokenType: moov.TokenTypeBearer, ExpiresIn: "1736964352", Scope: "s"}},
+			{400, "application/json", `{"error": "invalid_request"}`, "JSON400", &moov.GenericError{Error: "invalid_request"}},
+			{422, "application/json", `{"scope": "s", "refresh_token": "r"}`, "JSON422", &moov.AuthTokenRequestError{Scope: new("s"), RefreshToken: new("r")}},
+			bodyless(429), bodyless(500), bodyless(504),
+		},
+	},
+	{
+		"moov", "revokeAccessToken", reflect.TypeFor[*moov.ClientWithResponses](),
+		map[string]func(context.Context, string) (any, error){
+			"RevokeAccessTokenWithBodyWithResponse": func(ctx context.Context, url string) (any, error) {
+				return moovClient(url).RevokeAccessTokenWithBodyWithResponse(ctx, nil, "text/plain", strings.NewReader("x"))
+			},
+			"RevokeAccessTokenWithResponse": func(ctx context.Context, url string) (any, error) {
+				return moovClient(url).RevokeAccessTokenWithResponse(ctx, nil, moov.RevokeTokenRequest{})
+			},
+			"RevokeAccessTokenWithFormdataBodyWithResponse": func(ctx context.Context, url string) (any, error) {
+				return moovClient(url).RevokeAccessTokenWithFormdataBodyWithResponse(ctx, nil, moov.RevokeTokenRequest{})
+			},
+		},
+		[]documentedAnswer{
+			bodyless(204),
+			{400, "application/json", `{"error": "invalid_request"}`, "JSON400", &moov.GenericError{Error: "invalid_request"}},
+			{422, "application/json", `{"token": "t", "token_type_hint": "h"}`, "JSON422", &moov.RevokeTokenRequestError{Token: new("t"), TokenTypeHint: new("h")}},
+			bodyless(429), bodyless(500), bodyless(504),
+		},
+	},
+	{
+		"sailpoint", "createAccessToken", reflect.TypeFor[*sailpoint.ClientWithResponses](),
+		map[string]func(context.Context, string) (any, error){
+			"CreateAccessTokenWithBodyWithResponse": func(ctx context.Context, url string) (any, error) {
+				return sailPointClient(url).CreateAccessTokenWithBodyWithResponse(ctx, "text/plain", strings.NewReader("x"))
+			},
+			"CreateAccessTokenWithFormdataBodyWithResponse": func(ctx context.Context, url string) (any, error) {
+				return sailPointClient(url).CreateAccessTokenWithFormdataBodyWithResponse(ctx, sailpoint.AccessTokenRequest{})
+			},
+		},
+		[]documentedAnswer{
+			{200, "application/json", `{"access_token": "a", "token_type": "bearer", "expires_in": 749}`, "JSON200",
+				&sailpoint.AccessToken{AccessToken: "a", TokenType: "bearer", ExpiresIn: new(json.Number("749"))}},
+			{400, "application/json", `{"error": "invalid_grant"}`, "JSON400", &sailpoint.OAuthError{Error: new("invalid_grant")}},
+			{401, "application/json", `{"error": "invalid_client"}`, "JSON401", &sailpoint.OAuthError{Error: new("invalid_client")}},
+			sailPointTooMany,
+			sailPointFailed(500),
+		},
+	},
+	{
+		"sailpoint", "listOAuthClients", reflect.TypeFor[*sailpoint.ClientWithResponses](),
+		map[string]func(context.Context, string) (any, error){
+			"ListOAuthClientsWithResponse": func(ctx context.Context, url string) (any, error) {
+				return sailPointClient(url+"/beta").ListOAuthClientsWithResponse(ctx, &sailpoint.ListOAuthClientsParams{Filters: new("lastUsed isnull")})
+			},
+		},
+		[]documentedAnswer{
+			{200, "application/json", `[{"id": "i", "name": "n"}]`, "JSON200", &[]sailpoint.OAuthClient{{ID: "i", Name: "n"}}},
+			sailPointFailed(400), sailPointUnauthorized, sailPointFailed(403), sailPointTooMany, sailPointFailed(500),
+		},
+	},
+	{
+		"sailpoint", "createOAuthClient", reflect.TypeFor[*sailpoint.ClientWithResponses](),
+		map[string]func(context.Context, string) (any, error){
+			"CreateOAuthClientWithBodyWithResponse": func(ctx context.Context, url string) (any, error) {
+				return sailPointClient(url+"/beta").CreateOAuthClientWithBodyWithResponse(ctx, "application/json", strings.NewReader("{}"))
+			},
+			"CreateOAuthClientWithResponse": func(ctx context.Context, url string) (any, error) {
+				return sailPointClient(url+"/beta").CreateOAuthClientWithResponse(ctx, sailpoint.CreateOAuthClientRequest{})
+			},
+		},
+		[]documentedAnswer{
+			{200, "application/json", `{"id": "i", "secret": "s"}`, "JSON200", &sailpoint.CreateOAuthClientResponse{ID: "i", Secret: "s"}},
+			sailPointFailed(400), sailPointUnauthorized, sailPointFailed(403), sailPointTooMany, sailPointFailed(500),
+		},
+	},
+	{
+		"sailpoint", "getOAuthClient", reflect.TypeFor[*sailpoint.ClientWithResponses](),
+		map[string]func(context.Context, string) (any, error){
+			"GetOAuthClientWithResponse": func(ctx context.Context, url string) (any, error) {
+				return sailPointClient(url+"/beta").GetOAuthClientWithResponse(ctx, "i")
+			},
+		},
+		[]documentedAnswer{
+			sailPointClientAnswer,
+			sailPointFailed(400), sailPointUnauthorized, sailPointFailed(403), sailPointFailed(404), sailPointTooMany, sailPointFailed(500),
+		},
+	},
+	{
+		"sailpoint", "patchOAuthClient", reflect.TypeFor[*sailpoint.ClientWithResponses](),
+		map[string]func(context.Context, string) (any, error){
+			"PatchOAuthClientWithBodyWithResponse": func(ctx context.Context, url string) (any, error) {
+				return sailPointClient(url+"/beta").PatchOAuthClientWithBodyWithResponse(ctx, "i", "application/json-patch+json", strings.NewReader("[]"))
+			},
+			"PatchOAuthClientWithApplicationJSONPatchPlusJSONBodyWithResponse": func(ctx context.Context, url string) (any, error) {
+				return sailPointClient(url+"/beta").PatchOAuthClientWithApplicationJSONPatchPlusJSONBodyWithResponse(ctx, "i", []sailpoint.JSONPatchOperation{})
+			},
+		},
+		[]documentedAnswer{
+			sailPointClientAnswer,
+			sailPointFailed(400), sailPointUnauthorized, sailPointFailed(403), sailPointFailed(404), sailPointTooMany, sailPointFailed(500),
+		},
+	},
+	{
+		"sailpoint", "deleteOAuthClient", reflect.TypeFor[*sailpoint.ClientWithResponses](),
+		map[string]func(context.Context, string) (any, error){
+			"DeleteOAuthClientWithResponse": func(ctx context.Context, url string) (any, error) {
+				return sailPointClient(url+"/beta").DeleteOAuthClientWithResponse(ctx, "i")
+			},
+		},
+		[]documentedAnswer{
+			bodyless(204),
+			sailPointFailed(400), sailPointUnauthorized, sailPointFailed(403), sailPointFailed(404), sailPointTooMany, sailPointFailed(500),
+		},
+	},
+}
+
+// documentedAnswer is an answer and the one field of the generated result that it must fill; "" where it has no body.
+type documentedAnswer struct {
+	status            int
+	contentType, body string
+	field             string
+	want              any
+}
+
+func bodyless(status int) documentedAnswer { return documentedAnswer{status: status} }
+
+var (
+	sailPointUnauthorized = documentedAnswer{401, "application/json", `{"error": "JWT validation failed: JWT is expired"}`, "JSON401",
+		&sailpoint.UnauthorizedError{Error: "JWT validation failed: JWT is expired"}}
+	sailPointTooMany = documentedAnswer{429, "application/json", `{"message": " Rate Limit Exceeded "}`, "JSON429",
+		&sailpoint.RateLimitError{Message: " Rate Limit Exceeded "}}
+	sailPointClientAnswer = documentedAnswer{200, "application/json", `{"id": "i", "name": "n", "secret": null, "scope": ["s"]}`, "JSON200",
+		&sailpoint.OAuthClient{ID: "i", Name: "n", Scope: []string{"s"}}}
+)
+
+func sailPointFailed(status int) documentedAnswer {
+	return documentedAnswer{
+		status, "application/json",
+		`{"detailCode": "c", "trackingId": "i", "messages": [{"locale": "en-US", "localeOrigin": "DEFAULT", "text": "t"}], "causes": [{"text": "why"}]}`,
+		"JSON" + strconv.Itoa(status),
+		&sailpoint.ErrorResponseDto{
+			DetailCode: new("c"), TrackingID: new("i"),
+			Messages: []sailpoint.ErrorMessageDto{{Locale: new("en-US"), LocaleOrigin: new(sailpoint.LocaleOriginDEFAULT), Text: new("t")}},
+			Causes:   []sailpoint.ErrorMessageDto{{Text: new("why")}},
+		},
+	}
+}
+
+func TestGeneratedClientsFillTheFieldOfEachStatus(t *testing.T) {
+	vendors := sandbox.New()
+	server, err := sandbox.Listen(vendors)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, server.Close()) })
+	fault := map[string]func(string, ...sandbox.Fault){
+		"thousandeyes": vendors.ThousandEyes.Fault, "moov": vendors.Moov.Fault, "sailpoint": vendors.SailPoint.Fault,
+	}
+	count := map[string]func(string) int{
+		"thousandeyes": vendors.ThousandEyes.Count, "moov": vendors.Moov.Count, "sailpoint": vendors.SailPoint.Count,
+	}
+
+	for _, op := range generatedOperations {
+		for _, answer := range op.answers {
+			for method, call := range op.calls {
+				t.Run(op.vendor+"/"+method+"/"+strconv.Itoa(answer.status), func(t *testing.T) {
+					before := count[op.vendor](op.id)
+					fault[op.vendor](op.id, sandbox.Fault{Status: answer.status, ContentType: answer.contentType, Body: answer.body})
+					result, err := call(t.Context(), server.URL)
+					require.NoError(t, err)
+					assert.Equal(t, before+1, count[op.vendor](op.id))
+					assertFilled(t, answer, reflect.ValueOf(result).Elem())
+				})
+			}
+		}
+	}
+}
+
+// assertFilled wants the answer in its one field, every other typed field nil, and the raw answer beside them.
+func assertFilled(t *testing.T, answer documentedAnswer, result reflect.Value) {
+	t.Helper()
+	found := answer.field == ""
+	for field, value := range result.Fields() {
+		switch field.Name {
+		case "Body":
+			assert.Equal(t, answer.body, string(value.Bytes()))
+		case "HTTPResponse":
+			assert.Equal(t, answer.status, value.Interface().(*http.Response).StatusCode)
+		case answer.field:
+			found = true
+			assert.Equal(t, mustJSON(t, answer.want), mustJSON(t, value.Interface()), field.Name)
+			assert.IsType(t, answer.want, value.Interface())
+		default:
+			assert.True(t, value.IsNil(), "%s must be nil", field.Name)
+		}
+	}
+	assert.True(t, found, "the result has no field %s", answer.field)
+}
+
+// mustJSON compares models by what they say: a wire.Time also remembers how it was spelled.
+func mustJSON(t *testing.T, v any) string {
+	t.Helper()
+	text, err := json.Marshal(v)
+	require.NoError(t, err)
+	var b bytes.Buffer
+	require.NoError(t, json.Indent(&b, text, "", "\t"))
+	return b.String()
+}
+
+func TestEveryDocumentedStatusIsInTheTable(t *testing.T) {
+	documented := map[string][]string{} // media types by vendor, operation and status
+	for _, vendor := range vendorNames {
+		for _, item := range loadSpec(t, vendor).Paths.Map() {
+			for _, op := range item.Operations() {
+				for status, response := range op.Responses.Map() {
+					key := vendor + " " + op.OperationID + " " + status
+					documented[key] = []string{}
+					for mediaType := range response.Value.Content {
+						documented[key] = append(documented[key], mediaType)
+					}
+				}
+			}
+		}
+	}
+	inTable := map[string][]string{}
+	for _, op := range generatedOperations {
+		for _, answer := range op.answers {
+			key := op.vendor + " " + op.id + " " + strconv.Itoa(answer.status)
+			assert.NotContains(t, inTable, key)
+			inTable[key] = []string{}
+			if answer.contentType != "" {
+				inTable[key] = []string{answer.contentType}
+			}
+		}
+	}
+	assert.Equal(t, documented, inTable)
+}
+
+func TestEveryGeneratedMethodIsInTheTable(t *testing.T) {
+	methods, inTable := map[string]bool{}, map[string]bool{}
+	for _, op := range generatedOperations {
+		for method := range op.client.Methods() {
+			if strings.HasSuffix(method.Name, "WithResponse") {
+				methods[op.vendor+" "+method.Name] = true
+			}
+		}
+		for name := range op.calls {
+			inTable[op.vendor+" "+name] = true
+		}
+	}
+	assert.Equal(t, methods, inTable)
+}
+
+// The generated constructors fail for a malformed URL only.
+
+func thousandEyesClient(url string) *thousandeyes.ClientWithResponses {
+	c, err := thousandeyes.NewClientWithResponses(url)
+	if err != nil {
+		panic(err)
+	}
+	return c
+}
+
+func moovClient(url string) *moov.ClientWithResponses {
+	c, err := moov.NewClientWithResponses(url)
+	if err != nil {
+		panic(err)
+	}
+	return c
+}
+
+func sailPointClient(url string) *sailpoint.ClientWithResponses {
+	c, err := sailpoint.NewClientWithResponses(url)
+	if err != nil {
+		panic(err)
+	}
+	return c
+}

@@ -1,0 +1,529 @@
+package tests
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/legacy"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/grantwright/oauth-go/gen/moov"
+	"github.com/grantwright/oauth-go/gen/sailpoint"
+	"github.com/grantwright/oauth-go/gen/thousandeyes"
+	"github.com/grantwright/oauth-go/tests/sandbox"
+)
+
+// vendorNames are the specs in api/ and the packages in gen/.
+var vendorNames = []string{"moov", "sailpoint", "thousandeyes"}
+
+func loadSpec(t testing.TB, vendor string) *openapi3.T {
+	t.Helper()
+	doc, err := openapi3.NewLoader().LoadFromFile("../api/" + vendor + ".yaml")
+	require.NoError(t, err)
+	return doc
+}
+
+// validating passes requests on to h and fails the test for each request, and each answer, that the vendor's spec does
+// not describe. A vendor of "" is all of them, for a handler that serves all.
+//
+// Answers that are broken off are not looked at, nor is what the sandbox serves outside the SDK's operations. An answer
+// that a fault scripts is judged as any other.
+func validating(t testing.TB, vendor string, h http.Handler) http.Handler {
+	t.Helper()
+	v := &validator{t: t, handler: h}
+	for _, name := range vendorNames {
+		if vendor != "" && vendor != name {
+			continue
+		}
+		doc := loadSpec(t, name)
+		doc.Servers = nil // requests arrive at the test server, whatever it is called
+		for _, item := range doc.Paths.Map() {
+			item.Servers = nil
+		}
+		router, err := legacy.NewRouter(doc)
+		require.NoError(t, err)
+		v.routers = append(v.routers, router)
+	}
+	require.NotEmpty(t, v.routers, "no vendor %q", vendor)
+	return v
+}
+
+type validator struct {
+	t       testing.TB
+	handler http.Handler
+	routers []routers.Router
+
+	mu   sync.Mutex
+	seen map[string]bool // operation and status, as in "getOAuthClient 404"
+}
+
+var (
+	outsideSpecs = []string{"/ping", "/v7/account-groups"}
+	// The spec's paths are those of one version; the others, and the service's own v1, have the same operations.
+	versionedPath = regexp.MustCompile(`^(?:/(?:beta|v3|v202[4-6])/oauth-clients|/oauth-clients/v1)(/[^/]+)?$`)
+)
+
+// ServeHTTP implements http.Handler.
+func (v *validator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if slices.Contains(outsideSpecs, r.URL.Path) {
+		v.handler.ServeHTTP(w, r)
+		return
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	input := v.validateRequest(r, body)
+
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	answer := httptest.NewRecorder()
+	broken := v.serve(answer, r)
+	if !broken && input != nil {
+		v.validateAnswer(input, answer)
+	}
+
+	maps.Copy(w.Header(), answer.Header())
+	if broken && !answer.Flushed {
+		panic(http.ErrAbortHandler)
+	}
+	w.WriteHeader(answer.Code)
+	_, _ = w.Write(answer.Body.Bytes())
+	if broken {
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// serve reports whether the handler broke the connection.
+func (v *validator) serve(w http.ResponseWriter, r *http.Request) (broken bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			if p != http.ErrAbortHandler {
+				panic(p)
+			}
+			broken = true
+		}
+	}()
+	v.handler.ServeHTTP(w, r)
+	return false
+}
+
+func (v *validator) validateRequest(r *http.Request, body []byte) *openapi3filter.RequestValidationInput {
+	request := r.Clone(r.Context())
+	request.URL.Path, request.URL.RawPath = r.URL.EscapedPath(), ""
+	if match := versionedPath.FindStringSubmatch(request.URL.Path); match != nil {
+		request.URL.Path = "/oauth-clients" + match[1]
+	} else if strings.HasPrefix(request.URL.Path, "/oauth-clients") {
+		request.URL.Path = "/unversioned" + request.URL.Path
+	}
+	request.Body = io.NopCloser(bytes.NewReader(body))
+	for _, router := range v.routers {
+		route, params, err := router.FindRoute(request)
+		if err != nil {
+			continue
+		}
+		input := &openapi3filter.RequestValidationInput{
+			Request:    request,
+			PathParams: params,
+			Route:      route,
+			Options: &openapi3filter.Options{
+				AuthenticationFunc:                openapi3filter.NoopAuthenticationFunc,
+				IncludeResponseStatus:             true,
+				MultiError:                        true,
+				RejectWhenRequestBodyNotSpecified: true,
+				SkipSettingDefaults:               true,
+			},
+		}
+		if err := openapi3filter.ValidateRequest(context.Background(), input); err != nil {
+			v.t.Errorf("%s %s is not as described: %v", r.Method, r.URL.Path, err)
+		}
+		return input
+	}
+	v.t.Errorf("%s %s is not described", r.Method, r.URL.Path)
+	return nil
+}
+
+func (v *validator) validateAnswer(input *openapi3filter.RequestValidationInput, answer *httptest.ResponseRecorder) {
+	operation := input.Route.Operation
+	v.mu.Lock()
+	if v.seen == nil {
+		v.seen = map[string]bool{}
+	}
+	v.seen[fmt.Sprintf("%s %d", operation.OperationID, answer.Code)] = true
+	v.mu.Unlock()
+
+	err := openapi3filter.ValidateResponse(context.Background(), &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: input,
+		Status:                 answer.Code,
+		Header:                 answer.Header(),
+		Body:                   io.NopCloser(bytes.NewReader(answer.Body.Bytes())),
+		Options:                input.Options,
+	})
+	if err != nil {
+		v.t.Errorf("the %d of %s is not as described: %v", answer.Code, operation.OperationID, err)
+	}
+	if response := operation.Responses.Status(answer.Code); response != nil && len(response.Value.Content) == 0 && answer.Body.Len() > 0 {
+		v.t.Errorf("the %d of %s has a body", answer.Code, operation.OperationID)
+	}
+}
+
+// spy keeps what a test would have been failed for.
+type spy struct {
+	testing.TB
+	failures []string
+}
+
+func (s *spy) Errorf(format string, args ...any) {
+	s.failures = append(s.failures, fmt.Sprintf(format, args...))
+}
+
+func TestValidatingCatchesWhatIsNotDescribed(t *testing.T) {
+	const form = "application/x-www-form-urlencoded"
+	const good = "client_id=" + sandbox.ClientID + "&client_secret=" + sandbox.ClientSecret + "&token=x"
+	for _, tt := range []struct {
+		name, path, contentType, body string
+		fault                         sandbox.Fault
+		want                          string
+	}{
+		{"nothing", "/oauth2/revoke", form, good, sandbox.Fault{}, ""},
+		{"broken connection", "/oauth2/revoke", form, good, sandbox.Fault{Drop: true}, ""},
+		{"cut body", "/oauth2/revoke", form, good, sandbox.Fault{Status: 418, Body: "teapot", Cut: 3}, ""},
+		{"outside", "/ping", "", "", sandbox.Fault{}, ""},
+		{"path", "/oauth2/introspect", form, good, sandbox.Fault{}, "POST /oauth2/introspect is not described"},
+		{"missing field", "/oauth2/revoke", "application/json", `{}`, sandbox.Fault{Status: 204}, `property "token" is missing`},
+		{"enum", "/oauth2/revoke", form, good + "&token_type_hint=id_token", sandbox.Fault{Status: 204}, "token_type_hint"},
+		{"content type", "/oauth2/revoke", "text/plain", good, sandbox.Fault{Status: 204}, "Content-Type"},
+		{"status", "/oauth2/revoke", form, good, sandbox.Fault{Status: 418}, "status is not supported"},
+		{"answer's type", "/oauth2/revoke", form, good, sandbox.Fault{Status: 400, Body: `{"error": 1}`}, "the 400 of revokeAccessToken"},
+		{"answer's content type", "/oauth2/revoke", form, good, sandbox.Fault{Status: 400, Body: "<html>", ContentType: "text/html"}, "Content-Type"},
+		{"body", "/oauth2/revoke", form, good, sandbox.Fault{Status: 429, Body: "{}"}, "has a body"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := sandbox.NewMoov(nil)
+			m.Fault("revokeAccessToken", tt.fault)
+			s := &spy{TB: t}
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://x"+tt.path, strings.NewReader(tt.body))
+			require.NoError(t, err)
+			if tt.contentType != "" {
+				r.Header.Set("Content-Type", tt.contentType)
+			}
+			response, err := sandbox.Transport(validating(s, "moov", m)).RoundTrip(r)
+			if err == nil {
+				_, err = io.ReadAll(response.Body)
+				require.NoError(t, response.Body.Close())
+			}
+			assert.Equal(t, tt.fault.Drop || tt.fault.Cut > 0, err != nil)
+			if tt.want == "" {
+				assert.Empty(t, s.failures)
+				return
+			}
+			assert.Contains(t, strings.Join(s.failures, "\n"), tt.want)
+		})
+	}
+}
+
+func TestValidatingKnowsEveryPath(t *testing.T) {
+	s := &spy{TB: t}
+	h := validating(s, "", sandbox.New())
+	for path, status := range map[string]int{
+		"/beta/oauth-clients":        401,
+		"/v3/oauth-clients/x":        401,
+		"/v2024/oauth-clients":       401,
+		"/v2025/oauth-clients/x":     401,
+		"/v2026/oauth-clients":       401,
+		"/oauth-clients/v1":          401,
+		"/oauth-clients/v1/a%2Fb":    401,
+		"/v7/account-groups":         401,
+		"/v2027/oauth-clients":       404,
+		"/oauth-clients/v1x":         404,
+		"/beta/oauth-clients/x/more": 404,
+	} {
+		s.failures = nil
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://x"+path, nil)
+		require.NoError(t, err)
+		response, err := sandbox.Transport(h).RoundTrip(r)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		assert.Equal(t, status, response.StatusCode, path)
+		assert.Equal(t, status == 404, len(s.failures) > 0, "%s: %s", path, s.failures)
+	}
+}
+
+// Only a vendor in trouble answers these; in the sandbox a fault does.
+var onlyByFault = []string{"500", "504"}
+
+// driven serves a vendor to its generated client, and fails the test unless every documented status was seen in the end.
+func driven(t *testing.T, vendor string, handlers ...http.Handler) (clients []*http.Client) {
+	t.Helper()
+	var validators []*validator
+	for _, h := range handlers {
+		v := validating(t, vendor, h).(*validator)
+		validators = append(validators, v)
+		clients = append(clients, &http.Client{Transport: sandbox.Transport(v)})
+	}
+	t.Cleanup(func() {
+		seen, documented := map[string]bool{}, map[string]bool{}
+		for _, v := range validators {
+			maps.Copy(seen, v.seen)
+		}
+		for _, item := range loadSpec(t, vendor).Paths.Map() {
+			for _, op := range item.Operations() {
+				for status := range op.Responses.Map() {
+					if !slices.Contains(onlyByFault, status) {
+						documented[op.OperationID+" "+status] = true
+					}
+				}
+			}
+		}
+		assert.Equal(t, documented, seen)
+	})
+	return clients
+}
+
+// want returns a check of one call's status, to be given what the call returned.
+func want[R interface{ StatusCode() int }](t *testing.T, status int) func(R, error) R {
+	return func(result R, err error) R {
+		t.Helper()
+		require.NoError(t, err)
+		require.Equal(t, status, result.StatusCode())
+		return result
+	}
+}
+
+func TestThousandEyesAsDescribed(t *testing.T) {
+	clients := driven(t, "thousandeyes", sandbox.NewThousandEyes(&sandbox.ThousandEyesOptions{RateLimit: 5}))
+	c, err := thousandeyes.NewClientWithResponses("https://api.thousandeyes.com", thousandeyes.WithHTTPClient(clients[0]))
+	require.NoError(t, err)
+	get := func(status int, r thousandeyes.AccessTokenRequest, edits ...thousandeyes.RequestEditorFn) *thousandeyes.CreateAccessTokenResult {
+		t.Helper()
+		params := &thousandeyes.CreateAccessTokenParams{XTenantID: new("tenant")}
+		return want[*thousandeyes.CreateAccessTokenResult](t, status)(c.CreateAccessTokenWithFormdataBodyWithResponse(t.Context(), params, r, edits...))
+	}
+	full := thousandeyes.AccessTokenRequest{
+		ClientID:                new(sandbox.ClientID),
+		ClientSecret:            new(sandbox.ClientSecret),
+		GrantType:               new("client_credentials"),
+		Scope:                   new("read"),
+		ThousandeyesBearerToken: new(sandbox.UserToken),
+	}
+
+	assert.NotEmpty(t, *get(200, full).JSON200.AccessToken)
+	assert.NotNil(t, get(200, thousandeyes.AccessTokenRequest{GrantType: new("client_credentials")}, basicAuth(sandbox.ClientSecret)).JSON200)
+	wrong := full
+	wrong.GrantType = new("refresh_token")
+	assert.NotNil(t, get(400, wrong).ApplicationProblemJSON400)
+	assert.NotNil(t, get(401, thousandeyes.AccessTokenRequest{GrantType: new("client_credentials")}, basicAuth("wrong")).JSON401)
+	get(200, full)
+	assert.NotNil(t, get(429, full).ApplicationProblemJSON429)
+}
+
+func basicAuth(secret string) func(context.Context, *http.Request) error {
+	return func(_ context.Context, r *http.Request) error {
+		r.SetBasicAuth(sandbox.ClientID, secret)
+		return nil
+	}
+}
+
+func TestMoovAsDescribed(t *testing.T) {
+	clients := driven(t, "moov", sandbox.NewMoov(nil), sandbox.NewMoov(&sandbox.MoovOptions{RateLimit: 1}))
+	connect := func(client *http.Client) *moov.ClientWithResponses {
+		c, err := moov.NewClientWithResponses("https://api.moov.io", moov.WithHTTPClient(client))
+		require.NoError(t, err)
+		return c
+	}
+	c := connect(clients[0])
+	auth := basicAuth(sandbox.ClientSecret)
+	token := func(status int) func(*moov.CreateAccessTokenResult, error) *moov.CreateAccessTokenResult {
+		return want[*moov.CreateAccessTokenResult](t, status)
+	}
+	revoke := func(status int) func(*moov.RevokeAccessTokenResult, error) *moov.RevokeAccessTokenResult {
+		return want[*moov.RevokeAccessTokenResult](t, status)
+	}
+	params := &moov.CreateAccessTokenParams{XMoovVersion: new("v2024.01.00")}
+	grant := moov.AuthTokenRequest{GrantType: moov.GrantTypeClientCredentials, Scope: new("/accounts.read /accounts.write")}
+
+	pair := token(200)(c.CreateAccessTokenWithResponse(t.Context(), params, grant, auth)).JSON200
+	refresh := moov.AuthTokenRequest{GrantType: moov.GrantTypeRefreshToken, RefreshToken: new(string(pair.RefreshToken))}
+	refresh.ClientID, refresh.ClientSecret = new(sandbox.ClientID), new(sandbox.ClientSecret)
+	pair = token(200)(c.CreateAccessTokenWithFormdataBodyWithResponse(t.Context(), params, refresh)).JSON200
+	assert.NotNil(t, token(400)(c.CreateAccessTokenWithFormdataBodyWithResponse(t.Context(), params, refresh)).JSON400)
+	assert.NotNil(t, token(422)(c.CreateAccessTokenWithResponse(t.Context(), nil,
+		moov.AuthTokenRequest{GrantType: moov.GrantTypeClientCredentials}, auth)).JSON422)
+
+	request := moov.RevokeTokenRequest{Token: string(pair.RefreshToken), TokenTypeHint: new(moov.TokenTypeHintRefreshToken)}
+	version := &moov.RevokeAccessTokenParams{XMoovVersion: new("v2024.01.00")}
+	revoke(204)(c.RevokeAccessTokenWithResponse(t.Context(), version, request, auth))
+	revoke(204)(c.RevokeAccessTokenWithFormdataBodyWithResponse(t.Context(), version, request, auth))
+	assert.NotNil(t, revoke(400)(c.RevokeAccessTokenWithResponse(t.Context(), nil, request, basicAuth("wrong"))).JSON400)
+	assert.NotNil(t, revoke(422)(c.RevokeAccessTokenWithResponse(t.Context(), nil, moov.RevokeTokenRequest{}, auth)).JSON422)
+
+	busy := connect(clients[1])
+	token(200)(busy.CreateAccessTokenWithResponse(t.Context(), nil, grant, auth))
+	token(429)(busy.CreateAccessTokenWithResponse(t.Context(), nil, grant, auth))
+	revoke(429)(busy.RevokeAccessTokenWithResponse(t.Context(), nil, request, auth))
+}
+
+func TestSailPointAsDescribed(t *testing.T) {
+	clients := driven(t, "sailpoint", sandbox.NewSailPoint(nil), sandbox.NewSailPoint(&sandbox.SailPointOptions{RateLimit: 1}))
+	const origin = "https://sailpoint.api.identitynow.com"
+	connect := func(client *http.Client, path string) *sailpoint.ClientWithResponses {
+		c, err := sailpoint.NewClientWithResponses(origin+path, sailpoint.WithHTTPClient(client))
+		require.NoError(t, err)
+		return c
+	}
+	credentials := sailpoint.AccessTokenRequest{
+		GrantType: "client_credentials", ClientID: new(sandbox.ClientID), ClientSecret: new(sandbox.ClientSecret)}
+	login := func(c *sailpoint.ClientWithResponses, status int, r sailpoint.AccessTokenRequest) *sailpoint.CreateAccessTokenResult {
+		t.Helper()
+		return want[*sailpoint.CreateAccessTokenResult](t, status)(c.CreateAccessTokenWithFormdataBodyWithResponse(t.Context(), r))
+	}
+	operations := func(c *sailpoint.ClientWithResponses, token string) sailPointCalls {
+		return sailPointCalls{t, c, func(_ context.Context, r *http.Request) error {
+			r.Header.Set("Authorization", "Bearer "+token)
+			return nil
+		}}
+	}
+
+	// Tokens.
+	tokens := connect(clients[0], "")
+	manager := string(login(tokens, 200, credentials).JSON200.AccessToken)
+	narrow := credentials
+	narrow.Scope = new("sp:scopes:default")
+	visitor := string(login(tokens, 200, narrow).JSON200.AccessToken)
+	sample := sailpoint.AccessTokenRequest{
+		GrantType: "client_credentials", ClientID: new(sandbox.SampleClientID), ClientSecret: new(sandbox.ClientSecret)}
+	sample.RefreshToken = new(string(*login(tokens, 200, sample).JSON200.RefreshToken))
+	sample.GrantType = "refresh_token"
+	login(tokens, 200, sample)
+	unknown := credentials
+	unknown.GrantType = "password"
+	assert.NotNil(t, login(tokens, 400, unknown).JSON400)
+	unknown.ClientSecret = new("wrong")
+	assert.NotNil(t, login(tokens, 401, unknown).JSON401)
+
+	// Clients, in every version.
+	for _, path := range []string{"/beta", "/v3", "/v2024", "/v2025", "/v2026"} {
+		operations(connect(clients[0], path), manager).succeed()
+	}
+	ok := operations(connect(clients[0], "/beta"), manager)
+	ok.badRequests()
+	ok.all(404, "unknown", "getOAuthClient", "patchOAuthClient", "deleteOAuthClient")
+	operations(connect(clients[0], "/beta"), "unknown").all(401, sandbox.SampleClientID)
+	operations(connect(clients[0], "/beta"), visitor).all(403, sandbox.SampleClientID)
+
+	// The limit: one request to tokens and one to each version.
+	busy := connect(clients[1], "")
+	manager = string(login(busy, 200, credentials).JSON200.AccessToken)
+	assert.NotNil(t, login(busy, 429, credentials).JSON429)
+	busyClients := operations(connect(clients[1], "/beta"), manager)
+	busyClients.all(200, sandbox.SampleClientID, "getOAuthClient")
+	busyClients.all(429, sandbox.SampleClientID)
+}
+
+// sailPointCalls calls the operations on OAuth clients with one token.
+type sailPointCalls struct {
+	t      *testing.T
+	client *sailpoint.ClientWithResponses
+	auth   sailpoint.RequestEditorFn
+}
+
+func newClientRequest(grants ...sailpoint.GrantType) sailpoint.CreateOAuthClientRequest {
+	return sailpoint.CreateOAuthClientRequest{
+		Name:                       new("Demo API Client"),
+		Description:                nil,
+		AccessTokenValiditySeconds: 750,
+		GrantTypes:                 grants,
+		AccessType:                 sailpoint.AccessTypeOFFLINE,
+		Enabled:                    true,
+	}
+}
+
+func replace(path, value string) []sailpoint.JSONPatchOperation {
+	return []sailpoint.JSONPatchOperation{{Op: sailpoint.JSONPatchOperationOpReplace, Path: path, Value: []byte(value)}}
+}
+
+// succeed takes a client through its life.
+func (s sailPointCalls) succeed() {
+	s.t.Helper()
+	ctx := s.t.Context()
+	made := want[*sailpoint.CreateOAuthClientResult](s.t, 200)(
+		s.client.CreateOAuthClientWithResponse(ctx, newClientRequest(sailpoint.GrantTypeCLIENTCREDENTIALS), s.auth)).JSON200
+	want[*sailpoint.GetOAuthClientResult](s.t, 200)(s.client.GetOAuthClientWithResponse(ctx, made.ID, s.auth))
+	for _, operations := range [][]sailpoint.JSONPatchOperation{
+		replace("/strongAuthSupported", "true"),
+		replace("/businessName", "null"),
+		replace("/redirectUris", `["https://example.com"]`),
+		{{Op: sailpoint.JSONPatchOperationOpMove, From: new("/redirectUris/0"), Path: "/redirectUris/-"}},
+		{{Op: sailpoint.JSONPatchOperationOpRemove, Path: "/redirectUris"}},
+	} {
+		want[*sailpoint.PatchOAuthClientResult](s.t, 200)(
+			s.client.PatchOAuthClientWithApplicationJSONPatchPlusJSONBodyWithResponse(ctx, made.ID, operations, s.auth))
+	}
+	want[*sailpoint.ListOAuthClientsResult](s.t, 200)(s.client.ListOAuthClientsWithResponse(ctx, nil, s.auth))
+	found := want[*sailpoint.ListOAuthClientsResult](s.t, 200)(
+		s.client.ListOAuthClientsWithResponse(ctx, &sailpoint.ListOAuthClientsParams{Filters: new("lastUsed isnull")}, s.auth))
+	assert.Len(s.t, *found.JSON200, 1)
+	want[*sailpoint.DeleteOAuthClientResult](s.t, 204)(s.client.DeleteOAuthClientWithResponse(ctx, made.ID, s.auth))
+}
+
+// badRequests are described and refused all the same.
+func (s sailPointCalls) badRequests() {
+	s.t.Helper()
+	ctx := s.t.Context()
+	unknownParameter := func(_ context.Context, r *http.Request) error { r.URL.RawQuery = "force=true"; return nil }
+	id := sandbox.SampleClientID
+	want[*sailpoint.ListOAuthClientsResult](s.t, 400)(
+		s.client.ListOAuthClientsWithResponse(ctx, &sailpoint.ListOAuthClientsParams{Filters: new("name eq x")}, s.auth))
+	want[*sailpoint.CreateOAuthClientResult](s.t, 400)(
+		s.client.CreateOAuthClientWithResponse(ctx, newClientRequest(sailpoint.GrantTypeAUTHORIZATIONCODE), s.auth))
+	want[*sailpoint.GetOAuthClientResult](s.t, 400)(s.client.GetOAuthClientWithResponse(ctx, id, s.auth, unknownParameter))
+	want[*sailpoint.PatchOAuthClientResult](s.t, 400)(
+		s.client.PatchOAuthClientWithApplicationJSONPatchPlusJSONBodyWithResponse(ctx, id, replace("/internal", "true"), s.auth))
+	want[*sailpoint.DeleteOAuthClientResult](s.t, 400)(s.client.DeleteOAuthClientWithResponse(ctx, id, s.auth, unknownParameter))
+}
+
+// all wants one status of these operations, or of every one.
+func (s sailPointCalls) all(status int, id string, operations ...string) {
+	s.t.Helper()
+	ctx := s.t.Context()
+	calls := map[string]func() (interface{ StatusCode() int }, error){
+		"listOAuthClients": func() (interface{ StatusCode() int }, error) {
+			return s.client.ListOAuthClientsWithResponse(ctx, nil, s.auth)
+		},
+		"createOAuthClient": func() (interface{ StatusCode() int }, error) {
+			return s.client.CreateOAuthClientWithResponse(ctx, newClientRequest(sailpoint.GrantTypeCLIENTCREDENTIALS), s.auth)
+		},
+		"getOAuthClient": func() (interface{ StatusCode() int }, error) {
+			return s.client.GetOAuthClientWithResponse(ctx, id, s.auth)
+		},
+		"patchOAuthClient": func() (interface{ StatusCode() int }, error) {
+			return s.client.PatchOAuthClientWithApplicationJSONPatchPlusJSONBodyWithResponse(ctx, id, replace("/enabled", "true"), s.auth)
+		},
+		"deleteOAuthClient": func() (interface{ StatusCode() int }, error) {
+			return s.client.DeleteOAuthClientWithResponse(ctx, id, s.auth)
+		},
+	}
+	if len(operations) == 0 {
+		operations = slices.Collect(maps.Keys(calls))
+	}
+	for _, operation := range operations {
+		result, err := calls[operation]()
+		require.NoError(s.t, err, operation)
+		require.Equal(s.t, strconv.Itoa(status), strconv.Itoa(result.StatusCode()), operation)
+	}
+}
