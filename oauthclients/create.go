@@ -49,7 +49,7 @@ func (s *SailPoint) Create(ctx context.Context, req sailpoint.CreateOAuthClientR
 			}
 		}
 	}
-	resp, err := s.api.CreateOAuthClient(ctx, req, anyMediaType)
+	resp, err := s.api.CreateOAuthClient(ctx, req, anyMediaType) //nolint:bodyclose // readCreated closes it
 	if err != nil {
 		return nil, err
 	}

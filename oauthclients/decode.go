@@ -221,14 +221,16 @@ func scanList[T ~string](s *scanner, v *[]T) {
 		s.failed = true
 		return
 	}
-	*v = []T{}
 	if s.take(']') {
+		*v = []T{}
 		return
 	}
+	list := make([]T, 0, 4) // few have more
 	for !s.failed {
-		*v = append(*v, T(s.text()))
+		list = append(list, T(s.text()))
 		if !s.take(',') {
 			s.failed = !s.take(']')
+			*v = list
 			return
 		}
 	}

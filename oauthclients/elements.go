@@ -159,7 +159,7 @@ func (e *elements) fill() error {
 	switch {
 	case n > 0:
 		return nil // an error comes again
-	case err == io.EOF: //nolint:errorlint // Read returns io.EOF itself; one that is wrapped is an error
+	case err == io.EOF: // one that is wrapped is an error
 		return errEnd
 	}
 	return err

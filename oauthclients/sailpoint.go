@@ -108,7 +108,7 @@ func (s *SailPoint) Get(ctx context.Context, id string) (*sailpoint.OAuthClient,
 	if err := checkID(id); err != nil {
 		return nil, fmt.Errorf("oauthclients: get: %w", err)
 	}
-	resp, err := s.api.GetOAuthClient(ctx, id)
+	resp, err := s.api.GetOAuthClient(ctx, id) //nolint:bodyclose // readClient closes it
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +132,7 @@ func (s *SailPoint) Patch(ctx context.Context, id string, ops ...jsonpatch.Opera
 	if err != nil {
 		return nil, fmt.Errorf("oauthclients: patch: %w", err)
 	}
-	resp, err := s.api.PatchOAuthClientWithBody(ctx, id, "application/json-patch+json", bytes.NewReader(body))
+	resp, err := s.api.PatchOAuthClientWithBody(ctx, id, "application/json-patch+json", bytes.NewReader(body)) //nolint:bodyclose // readClient closes it
 	if err != nil {
 		return nil, err
 	}

@@ -77,7 +77,7 @@ func TestVersions(t *testing.T) {
 				require.NoError(t, err)
 			}
 			// An id that looks like the collection must not be taken for it, nor one that is escaped be unescaped.
-			for _, id := range []string{clientID, "oauth-clients", "a b?c"} {
+			for _, id := range []string{clientID, "oauth-clients", "a b?c", "a;b"} {
 				_, err := clients.Get(ctx, id)
 				require.NoError(t, err)
 			}
@@ -96,6 +96,7 @@ func TestVersions(t *testing.T) {
 				"GET " + collection + "/" + clientID,
 				"GET " + collection + "/oauth-clients",
 				"GET " + collection + "/a%20b%3Fc",
+				"GET " + collection + "/a%3Bb",
 				"PATCH " + collection + "/" + clientID,
 				"DELETE " + collection + "/" + clientID,
 				"POST " + collection,
