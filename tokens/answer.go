@@ -22,25 +22,26 @@ func readToken(resp *http.Response, requested time.Time, scopes []string) (*Toke
 		return nil, err // an *Error already
 	}
 	var answer struct {
-		AccessToken  json.RawMessage `json:"access_token"`
-		TokenType    json.RawMessage `json:"token_type"`
-		RefreshToken json.RawMessage `json:"refresh_token"`
-		ExpiresIn    json.RawMessage `json:"expires_in"`
-		Scope        json.RawMessage `json:"scope"`
-		Error        json.RawMessage `json:"error"`
+		AccessToken  string   `json:"access_token"`
+		TokenType    string   `json:"token_type"`
+		RefreshToken string   `json:"refresh_token"`
+		ExpiresIn    lifetime `json:"expires_in"`
+		Scope        string   `json:"scope"`
+		Error        string   `json:"error"`
 	}
-	if err := json.Unmarshal(data, &answer); err != nil {
+	err = json.Unmarshal(data, &answer)
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); err != nil && (!ok || wrong.Field == "") {
 		return nil, newError(resp, data, notJSON(err))
 	}
-	if text(answer.Error) != "" { // some servers answer errors with 200
+	if answer.Error != "" { // some servers answer errors with 200
 		return nil, newError(resp, data, nil)
 	}
 	t := &Token{
-		AccessToken:  text(answer.AccessToken),
-		TokenType:    text(answer.TokenType),
-		RefreshToken: text(answer.RefreshToken),
-		Scopes:       strings.Fields(text(answer.Scope)),
-		Expiry:       expiry(answer.ExpiresIn, requested, resp.Header),
+		AccessToken:  answer.AccessToken,
+		TokenType:    answer.TokenType,
+		RefreshToken: answer.RefreshToken,
+		Scopes:       strings.Fields(answer.Scope),
+		Expiry:       answer.ExpiresIn.end(requested, resp.Header),
 	}
 	if t.AccessToken == "" {
 		return nil, newError(resp, data, errors.New("the answer has no access_token"))
@@ -56,13 +57,27 @@ func readToken(resp *http.Response, requested time.Time, scopes []string) (*Toke
 
 func isBearer(tokenType string) bool { return strings.EqualFold(tokenType, "Bearer") }
 
-// expiry is the end of a life that is counted from before the request. expires_in is a number or a string of seconds;
-// above 10^9 it is a Unix time, as Moov documents it. Missing, null or not understood: not known.
-func expiry(expiresIn json.RawMessage, requested time.Time, header http.Header) time.Time {
-	seconds, err := strconv.ParseFloat(firstOf(strings.TrimSpace(text(expiresIn)), number(expiresIn)), 64)
-	if (err != nil && !errors.Is(err, strconv.ErrRange)) || math.IsNaN(seconds) {
+// lifetime is what expires_in says: a number or a string of seconds that, above 10^9, are a Unix time, as Moov documents
+// it. Missing, null or not understood: not known.
+type lifetime struct {
+	seconds float64
+	known   bool
+}
+
+func (l *lifetime) UnmarshalJSON(data []byte) error {
+	seconds, err := strconv.ParseFloat(strings.TrimSpace(strings.Trim(string(data), `"`)), 64)
+	if (err == nil || errors.Is(err, strconv.ErrRange)) && !math.IsNaN(seconds) {
+		*l = lifetime{seconds, true}
+	}
+	return nil
+}
+
+// end is the end of a life that is counted from before the request.
+func (l lifetime) end(requested time.Time, header http.Header) time.Time {
+	if !l.known {
 		return time.Time{}
 	}
+	seconds := l.seconds
 	if seconds > 1e9 {
 		// Against the server's own clock where it tells it: ours may be wrong.
 		now := requested

@@ -79,7 +79,7 @@ func chain(err error) (texts []string) {
 		return nil
 	}
 	texts = append(texts, err.Error(), fmt.Sprintf("%v %+v %#v %q", err, err, err, err))
-	switch u := err.(type) { //nolint:errorlint // the chain itself
+	switch u := err.(type) {
 	case interface{ Unwrap() error }:
 		texts = append(texts, chain(u.Unwrap())...)
 	case interface{ Unwrap() []error }:
@@ -338,6 +338,18 @@ func TestCanaryHidingKeepsCodes(t *testing.T) {
 		_, err = e.Exchange(t.Context(), vendorCases[1].grant)
 		require.ErrorIs(t, err, code)
 		assert.ErrorContains(t, err, "[REDACTED] unknown")
+	}
+}
+
+// A secret that begins like another is hidden whole.
+func TestCanaryWithinCanary(t *testing.T) {
+	for _, style := range []AuthStyle{AuthStyleBasic, AuthStyleBody} {
+		s := newScript(reply(400, "text/plain", "bad pair: acme / acme-canary"))
+		e, err := Moov(Credentials{ClientID: "acme", ClientSecret: "acme-canary"}, &MoovOptions{HTTPClient: s.client(), AuthStyle: style})
+		require.NoError(t, err)
+		_, err = e.Exchange(t.Context(), vendorCases[1].grant)
+		require.ErrorContains(t, err, "bad pair: [REDACTED] / [REDACTED]")
+		assertSilent(t, err)
 	}
 }
 

@@ -10,11 +10,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 )
 
 const (
-	formMediaType  = "application/x-www-form-urlencoded"
 	maxTokenAnswer = 1 << 20
 
 	clientCredentials = "client_credentials"
@@ -43,7 +41,7 @@ type vendor struct {
 }
 
 // send sends a form by a typed generated method.
-type send func(context.Context, form) (*http.Response, error)
+type send func(context.Context, *form) (*http.Response, error)
 
 // form is a token or revocation request. Empty fields are not sent: RFC 6749 section 3.2 treats them as omitted.
 type form struct {
@@ -55,11 +53,11 @@ type form struct {
 }
 
 // field is an optional field of a generated request.
-func field[S ~string](s S) *S {
-	if s == "" {
+func field[S ~string](s *S) *S {
+	if *s == "" {
 		return nil
 	}
-	return &s
+	return s
 }
 
 // common are the settings that every vendor's options have.
@@ -132,14 +130,13 @@ func (e *Endpoint) Exchange(ctx context.Context, g Grant) (*Token, error) {
 		f.grantType, f.refreshToken = refreshToken, g.RefreshToken
 		effect = rotating
 	}
-	var sent time.Time
-	set := settingsOf(ctx)
-	set.repeat, set.sent = effect, &sent
-	resp, err := e.send(set.in(ctx), e.exchange, f, g.Params) //nolint:bodyclose // readToken closes it
+	call := settingsOf(ctx).in(ctx)
+	call.settings.repeat, call.settings.sent = effect, &call.sent
+	resp, err := e.send(call, e.exchange, f, g.Params) //nolint:bodyclose // readToken closes it
 	if err != nil {
 		return nil, err
 	}
-	return readToken(resp, sent, g.Scopes)
+	return readToken(resp, call.sent, g.Scopes)
 }
 
 // Hint tells the vendor what kind of token to look for first (RFC 7009, section 2.1).
@@ -168,9 +165,9 @@ func (e *Endpoint) Revoke(ctx context.Context, token string, hint Hint) error {
 	if err != nil {
 		return fmt.Errorf("tokens: %s: %w", e.vendor.name, err)
 	}
-	set := settingsOf(ctx)
-	set.repeat = safe
-	resp, err := e.send(set.in(ctx), e.revoke, form{token: token, hint: string(hint)}, nil)
+	call := settingsOf(ctx).in(ctx)
+	call.settings.repeat = safe
+	resp, err := e.send(call, e.revoke, form{token: token, hint: string(hint)}, nil)
 	if err != nil {
 		return err
 	}
@@ -212,7 +209,7 @@ func (e *Endpoint) credentials(ctx context.Context) (Credentials, error) {
 
 // authenticate adds the credentials by the one method that is set (RFC 6749, section 2.3), and what no generated field
 // holds.
-func (e *Endpoint) authenticate(f form, creds Credentials, params url.Values) form {
+func (e *Endpoint) authenticate(f form, creds Credentials, params url.Values) *form {
 	if e.style == AuthStyleBody {
 		f.clientID, f.clientSecret = creds.ClientID, creds.ClientSecret
 	}
@@ -226,7 +223,7 @@ func (e *Endpoint) authenticate(f form, creds Credentials, params url.Values) fo
 		}
 		return appendForm(req, params)
 	}
-	return f
+	return &f
 }
 
 // appendForm adds fields to a form request.

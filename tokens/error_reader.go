@@ -40,7 +40,7 @@ func newError(resp *http.Response, body []byte, cause error) *Error {
 		Method:     resp.Request.Method,
 		URL:        redactURL(resp.Request.URL),
 		StatusCode: resp.StatusCode,
-		RequestID:  firstOf(resp.Header.Get("X-Request-ID"), resp.Header.Get("SLPT-Request-ID")),
+		RequestID:  firstOf(resp.Header.Get("X-Request-ID"), resp.Header.Get("Slpt-Request-Id")),
 		RetryAfter: retryAfter(resp, time.Now()),
 		Body:       body[:min(len(body), maxErrorBody)],
 		cause:      cause,

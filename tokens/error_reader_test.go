@@ -227,11 +227,29 @@ func TestErrorBodyIsBounded(t *testing.T) {
 		assert.Len(t, e.Body, maxErrorBody)
 		assert.Equal(t, 500, e.StatusCode)
 	})
+	t.Run("without end", func(t *testing.T) {
+		read := &countingReader{}
+		e := failed(t, func(req *http.Request) (*http.Response, error) {
+			resp, err := reply(500, "text/plain", "")(req)
+			resp.Body = io.NopCloser(read)
+			return resp, err
+		})
+		assert.Len(t, e.Body, maxErrorBody)
+		assert.Equal(t, maxErrorBody, read.n, "no more is read than is kept")
+	})
 	t.Run("exactly the bound", func(t *testing.T) {
 		body := `{"error":"invalid_grant","padding":"` + strings.Repeat("x", maxErrorBody-38) + `"}`
 		require.Len(t, body, maxErrorBody)
 		assert.Equal(t, InvalidGrant, failed(t, reply(500, jsonType, body)).Code)
 	})
+}
+
+// countingReader gives x without end, and counts what it gave.
+type countingReader struct{ n int }
+
+func (r *countingReader) Read(p []byte) (int, error) {
+	r.n += copy(p, strings.Repeat("x", len(p)))
+	return len(p), nil
 }
 
 func TestErrorStatusWinsOverABodyThatBreaksOff(t *testing.T) {

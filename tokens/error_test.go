@@ -127,7 +127,7 @@ type timeoutError struct{}
 
 func (timeoutError) Error() string        { return "i/o timeout" }
 func (timeoutError) Timeout() bool        { return true }
-func (timeoutError) Is(target error) bool { return target == context.DeadlineExceeded } //nolint:errorlint // as net has it
+func (timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
 
 // Every error model of the generated packages is filled from a kept body, and nothing of it is lost.
 func TestErrorDecode(t *testing.T) {

@@ -60,22 +60,22 @@ func Moov(creds CredentialsProvider, opts *MoovOptions) (*Endpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tokens: %s: %w", v.name, err)
 	}
-	version := field(o.APIVersion)
-	e.exchange = func(ctx context.Context, f form) (*http.Response, error) {
+	version := field(&o.APIVersion)
+	e.exchange = func(ctx context.Context, f *form) (*http.Response, error) {
 		return client.CreateAccessTokenWithFormdataBody(ctx, &moov.CreateAccessTokenParams{XMoovVersion: version}, moov.AuthTokenRequest{
 			GrantType:    moov.GrantType(f.grantType),
-			Scope:        field(f.scope),
-			RefreshToken: field(f.refreshToken),
-			ClientID:     field(f.clientID),
-			ClientSecret: field(f.clientSecret),
+			Scope:        field(&f.scope),
+			RefreshToken: field(&f.refreshToken),
+			ClientID:     field(&f.clientID),
+			ClientSecret: field(&f.clientSecret),
 		}, f.edit)
 	}
-	e.revoke = func(ctx context.Context, f form) (*http.Response, error) {
+	e.revoke = func(ctx context.Context, f *form) (*http.Response, error) {
 		return client.RevokeAccessTokenWithFormdataBody(ctx, &moov.RevokeAccessTokenParams{XMoovVersion: version}, moov.RevokeTokenRequest{
 			Token:         f.token,
-			TokenTypeHint: field(moov.TokenTypeHint(f.hint)),
-			ClientID:      field(f.clientID),
-			ClientSecret:  field(f.clientSecret),
+			TokenTypeHint: (*moov.TokenTypeHint)(field(&f.hint)),
+			ClientID:      field(&f.clientID),
+			ClientSecret:  field(&f.clientSecret),
 		}, f.edit)
 	}
 	return e, nil

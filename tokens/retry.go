@@ -133,8 +133,8 @@ func (t *retryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 			*c.sent = time.Now()
 		}
 		resp, err := t.base.RoundTrip(req)
-		if err == nil && resp.Request == nil {
-			resp.Request = req
+		if err == nil {
+			complete(resp, req)
 		}
 		if attempt >= c.policy.Attempts || err == nil && resp.StatusCode < 300 || req.Context().Err() != nil ||
 			!c.policy.repeatable(req.Method, resp, err) {
@@ -157,6 +157,18 @@ func (t *retryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 		req = again
+	}
+}
+
+// complete makes sure that an answer can be told: net/http fails a call, and quotes the header, where Location is no URL.
+func complete(resp *http.Response, req *http.Request) {
+	if resp.Request == nil {
+		resp.Request = req
+	}
+	if location := resp.Header.Get("Location"); location != "" {
+		if _, err := req.URL.Parse(location); err != nil {
+			resp.Header.Del("Location")
+		}
 	}
 }
 

@@ -207,29 +207,56 @@ func TestRetryBodies(t *testing.T) {
 			assert.Zero(t, s.leaks())
 		}
 	})
-	t.Run("that can are sent whole and closed once", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			s := newScript(reply(429, "", "", "Retry-After", "1"), reply(429, "", "", "Retry-After", "31"))
-			d, err := NewDoer(nil, apiURL, &DoerOptions{HTTPClient: s.client()})
-			require.NoError(t, err)
-			var bodies []*countedBody
-			req := newRequest(t, http.MethodPost, apiURL, "")
-			req.GetBody = func() (io.ReadCloser, error) {
-				bodies = append(bodies, &countedBody{Reader: strings.NewReader("body")})
-				return bodies[len(bodies)-1], nil
-			}
-			req.Body, _ = req.GetBody()
-			_, err = d.Do(req)
-			require.ErrorIs(t, err, Status(429))
-			require.Len(t, s.requests(), 2)
-			for _, sent := range s.requests() {
-				assert.Equal(t, "body", sent.Body)
-			}
-			for i, b := range bodies {
-				assert.Equal(t, 1, b.closed(), "body %d", i)
-			}
+	lastAnswers := map[string]step{
+		"given up":         reply(429, "", "", "Retry-After", "31"),
+		"cancelled":        reply(429, "", "", "Retry-After", "10"),
+		"refused for good": reply(403, "", ""),
+	}
+	for name, last := range lastAnswers {
+		t.Run("that can are sent whole and closed once/"+name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				time.AfterFunc(5*time.Second, cancel)
+				s := newScript(reply(429, "", "", "Retry-After", "1"), last)
+				d, err := NewDoer(nil, apiURL, &DoerOptions{HTTPClient: s.client()})
+				require.NoError(t, err)
+				var bodies []*countedBody
+				req := newRequest(t, http.MethodPost, apiURL, "").WithContext(ctx)
+				req.GetBody = func() (io.ReadCloser, error) {
+					bodies = append(bodies, &countedBody{Reader: strings.NewReader("body")})
+					return bodies[len(bodies)-1], nil
+				}
+				req.Body, _ = req.GetBody()
+				_, err = d.Do(req)
+				require.Error(t, err)
+				require.Len(t, s.requests(), 2)
+				for _, sent := range s.requests() {
+					assert.Equal(t, "body", sent.Body)
+				}
+				for i, b := range bodies {
+					assert.Equal(t, 1, b.closed(), "body %d", i)
+				}
+				assert.Zero(t, s.leaks())
+			})
 		})
+	}
+}
+
+// A request whose Source failed was never sent, but asking again is the Source's business.
+func TestRetryNotForASourceThatFails(t *testing.T) {
+	asked := 0
+	src := sourceFunc(func(context.Context) (*Token, error) {
+		asked++
+		return nil, errRefused
 	})
+	s := newScript(reply(200, jsonType, "{}"))
+	d, err := NewDoer(src, apiURL, &DoerOptions{HTTPClient: s.client()})
+	require.NoError(t, err)
+	_, err = d.Do(newRequest(t, http.MethodGet, apiURL, ""))
+	require.ErrorIs(t, err, ErrNoToken)
+	require.ErrorIs(t, err, syscall.ECONNREFUSED)
+	assert.Equal(t, 1, asked)
+	assert.Empty(t, s.requests())
 }
 
 // Each attempt has a token that is valid then: authentication lies beneath repetition.

@@ -74,13 +74,13 @@ func SailPoint(tenant string, creds CredentialsProvider, opts *SailPointOptions)
 	if err != nil {
 		return nil, fmt.Errorf("tokens: %s: %w", v.name, err)
 	}
-	e.exchange = func(ctx context.Context, f form) (*http.Response, error) {
+	e.exchange = func(ctx context.Context, f *form) (*http.Response, error) {
 		return client.CreateAccessTokenWithFormdataBody(ctx, sailpoint.AccessTokenRequest{
 			GrantType:    f.grantType,
-			Scope:        field(f.scope),
-			RefreshToken: field(f.refreshToken),
-			ClientID:     field(f.clientID),
-			ClientSecret: field(f.clientSecret),
+			Scope:        field(&f.scope),
+			RefreshToken: field(&f.refreshToken),
+			ClientID:     field(&f.clientID),
+			ClientSecret: field(&f.clientSecret),
 		}, f.edit)
 	}
 	return e, nil

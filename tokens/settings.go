@@ -20,12 +20,42 @@ type settings struct {
 	logger   *slog.Logger
 }
 
+// settingsContext is context.WithValue in one allocation.
+type settingsContext struct {
+	context.Context //nolint:containedctx // it is one
+
+	settings settings
+	sent     time.Time // where settings.sent may point
+}
+
+func (c *settingsContext) Value(key any) any {
+	if key == (settingsKey{}) {
+		return &c.settings
+	}
+	return c.Context.Value(key)
+}
+
 // call is what the layers beneath a Doer need to know of the call under way.
 type call struct {
 	policy   policy
 	logger   *slog.Logger
 	deadline time.Time
 	sent     *time.Time
+}
+
+// callContext is context.WithValue in one allocation, with room for the body of the answer.
+type callContext struct {
+	context.Context //nolint:containedctx // it is one
+
+	call   call
+	answer answerBody
+}
+
+func (c *callContext) Value(key any) any {
+	if key == (settingsKey{}) {
+		return &c.call
+	}
+	return c.Context.Value(key)
 }
 
 // WithRetry returns a context in which calls use r in place of the Doer's or the Endpoint's own Retry. The calls that a
@@ -56,8 +86,8 @@ func withoutSettings(ctx context.Context) context.Context {
 	return context.WithValue(ctx, settingsKey{}, nil)
 }
 
-func (s settings) in(ctx context.Context) context.Context {
-	return context.WithValue(ctx, settingsKey{}, &s)
+func (s settings) in(ctx context.Context) *settingsContext {
+	return &settingsContext{Context: ctx, settings: s}
 }
 
 func (s settings) policy(retry Retry) policy {

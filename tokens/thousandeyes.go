@@ -50,14 +50,14 @@ func ThousandEyes(creds CredentialsProvider, opts *ThousandEyesOptions) (*Endpoi
 	if err != nil {
 		return nil, fmt.Errorf("tokens: %s: %w", v.name, err)
 	}
-	params := &thousandeyes.CreateAccessTokenParams{XTenantID: field(o.TenantID)}
-	e.exchange = func(ctx context.Context, f form) (*http.Response, error) {
+	params := &thousandeyes.CreateAccessTokenParams{XTenantID: field(&o.TenantID)}
+	e.exchange = func(ctx context.Context, f *form) (*http.Response, error) {
 		return client.CreateAccessTokenWithFormdataBody(ctx, params, thousandeyes.AccessTokenRequest{
-			GrantType:               field(f.grantType),
-			Scope:                   field(f.scope),
-			ThousandeyesBearerToken: field(f.userToken),
-			ClientID:                field(f.clientID),
-			ClientSecret:            field(f.clientSecret),
+			GrantType:               field(&f.grantType),
+			Scope:                   field(&f.scope),
+			ThousandeyesBearerToken: field(&f.userToken),
+			ClientID:                field(&f.clientID),
+			ClientSecret:            field(&f.clientSecret),
 		}, f.edit)
 	}
 	return e, nil

@@ -77,7 +77,7 @@ func checkedRoundTrip(t *testing.T, rt http.RoundTripper, req *http.Request, rep
 	before := *req
 	header := req.Header.Clone()
 
-	resp, err := rt.RoundTrip(req) //nolint:bodyclose // the caller's
+	resp, err := rt.RoundTrip(req)
 
 	assert.Equal(t, header, req.Header, "the request was modified")
 	assert.Equal(t, before.URL.String(), req.URL.String())
