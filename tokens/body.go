@@ -42,10 +42,13 @@ var errTimeout = errors.New("timeout")
 
 // timeoutOr returns the error to show for err: context.DeadlineExceeded if the Doer ended ctx.
 func timeoutOr(ctx context.Context, err error) error {
-	if context.Cause(ctx) == errTimeout { //nolint:errorlint // the very cause set by the Doer
-		return context.DeadlineExceeded
+	if context.Cause(ctx) != errTimeout { //nolint:errorlint // the very cause set by the Doer
+		return err
 	}
-	return err
+	if errors.Is(err, ErrNoToken) {
+		return &noTokenError{context.DeadlineExceeded}
+	}
+	return context.DeadlineExceeded
 }
 
 // answerBody bounds the time and the size of an answer, and frees what its call holds when it is closed.

@@ -210,11 +210,16 @@ func (c *Cache) schedule(e *entry) {
 	}
 }
 
-// keep makes t the current token. It must not be modified thereafter.
+// keep makes t the current token. It must not be modified thereafter. One that has only a refresh token, as a store may
+// hold, makes the next caller fetch.
 func (c *Cache) keep(t *Token) {
 	if c.refreshes {
 		c.refresh = firstOf(t.RefreshToken, c.refresh)
 		t.RefreshToken = c.refresh
+	}
+	if t.AccessToken == "" {
+		c.current.Store(nil)
+		return
 	}
 	now := c.now()
 	e := &entry{token: t, life: never, renewAt: never, deadAt: never}

@@ -114,7 +114,7 @@ func (t *Transport) authorize(req *http.Request, token *Token) *http.Request {
 }
 
 // usable refuses what must not be sent as a Bearer token: one of another type (RFC 6749, section 7.1), and one with a
-// character that RFC 6750 section 2.1 does not allow.
+// character that ends or breaks the header. RFC 6750 section 2.1 allows fewer still, but what a vendor issues it takes.
 func usable(token *Token) error {
 	switch {
 	case token == nil || token.AccessToken == "":

@@ -1,0 +1,251 @@
+package tests
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/grantwright/oauth-go/tests/sandbox"
+	"github.com/grantwright/oauth-go/tokens"
+)
+
+// vendor is what the tests that hold for every vendor need to know of one.
+type vendor struct {
+	name      string           // its folder of gen/
+	style     tokens.AuthStyle // by default
+	grant     tokens.Grant     // that works with sandboxCredentials
+	offline   tokens.Credentials
+	refreshes bool   // gives refresh tokens, to the client that offline is
+	rotates   bool   // with a new one at each refresh
+	revokes   bool   // has RFC 7009
+	tokenPath string // of createAccessToken
+	probe     string // an operation that wants a token
+	probePath string
+	endpoint  func(tokens.CredentialsProvider, endpointOptions) (*tokens.Endpoint, error)
+	sandbox   func(sandboxOptions) vendorServer
+}
+
+// endpointOptions are the settings that the Endpoints of all vendors have.
+type endpointOptions struct {
+	baseURL string // "": the vendor's own, of the tenant "tenant"
+	client  *http.Client
+	style   tokens.AuthStyle
+	retry   tokens.Retry
+}
+
+// sandboxOptions are the settings that the sandboxes of all vendors have. The rate limits are off.
+type sandboxOptions struct {
+	clients []sandbox.Client
+	life    time.Duration
+}
+
+// vendorServer is what the sandboxes of all vendors can do.
+type vendorServer interface {
+	http.Handler
+	Count(operationID string) int
+	Fault(operationID string, f ...sandbox.Fault)
+	ClearFaults()
+	Requests() []sandbox.Request
+}
+
+// The operation ids of the vendors' token requests and revocations.
+const (
+	createAccessToken = "createAccessToken"
+	revokeAccessToken = "revokeAccessToken"
+)
+
+var vendors = []vendor{
+	{
+		name:      "moov",
+		style:     tokens.AuthStyleBasic,
+		grant:     tokens.Grant{Scopes: []string{"/accounts.read"}},
+		offline:   sandboxCredentials,
+		refreshes: true,
+		rotates:   true,
+		revokes:   true,
+		tokenPath: "/oauth2/token",
+		probe:     "ping",
+		probePath: "/ping",
+		endpoint: func(creds tokens.CredentialsProvider, o endpointOptions) (*tokens.Endpoint, error) {
+			return tokens.Moov(creds, &tokens.MoovOptions{BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Retry: o.retry})
+		},
+		sandbox: func(o sandboxOptions) vendorServer {
+			return sandbox.NewMoov(&sandbox.MoovOptions{Clients: o.clients, TokenLife: o.life, RateLimit: -1})
+		},
+	},
+	{
+		name:      "sailpoint",
+		style:     tokens.AuthStyleBody,
+		offline:   tokens.Credentials{ClientID: sandbox.SampleClientID, ClientSecret: sandbox.ClientSecret},
+		refreshes: true,
+		tokenPath: "/oauth/token",
+		probe:     "listOAuthClients",
+		probePath: "/beta/oauth-clients",
+		endpoint: func(creds tokens.CredentialsProvider, o endpointOptions) (*tokens.Endpoint, error) {
+			return tokens.SailPoint("tenant", creds, &tokens.SailPointOptions{BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Retry: o.retry})
+		},
+		sandbox: func(o sandboxOptions) vendorServer {
+			return sandbox.NewSailPoint(&sandbox.SailPointOptions{Clients: o.clients, TokenLife: o.life, RateLimit: -1})
+		},
+	},
+	{
+		name:      "thousandeyes",
+		style:     tokens.AuthStyleBody,
+		tokenPath: "/v7/oauth2/token",
+		probe:     "getAccountGroups",
+		probePath: "/v7/account-groups",
+		endpoint: func(creds tokens.CredentialsProvider, o endpointOptions) (*tokens.Endpoint, error) {
+			return tokens.ThousandEyes(creds, &tokens.ThousandEyesOptions{BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Retry: o.retry})
+		},
+		sandbox: func(o sandboxOptions) vendorServer {
+			return sandbox.NewThousandEyes(&sandbox.ThousandEyesOptions{Clients: o.clients, TokenLife: o.life, RateLimit: -1})
+		},
+	},
+}
+
+// once is a Retry that repeats nothing.
+var once = tokens.Retry{Attempts: 1}
+
+// rig is a vendor in memory, and what stands before it.
+type rig struct {
+	vendor
+	server vendorServer
+	client *http.Client
+}
+
+// newRig returns a vendor's sandbox, in memory so that it also works inside a synctest bubble.
+func newRig(v vendor, o sandboxOptions) *rig {
+	server := v.sandbox(o)
+	return &rig{vendor: v, server: server, client: &http.Client{Transport: sandbox.Transport(server)}}
+}
+
+// asks returns an Endpoint of the rig.
+func (r *rig) asks(t *testing.T, creds tokens.CredentialsProvider, style tokens.AuthStyle, retry tokens.Retry) *tokens.Endpoint {
+	t.Helper()
+	e, err := r.endpoint(creds, endpointOptions{client: r.client, style: style, retry: retry})
+	require.NoError(t, err)
+	return e
+}
+
+// plain returns an Endpoint that authenticates as the vendor has it and repeats nothing.
+func (r *rig) plain(t *testing.T) *tokens.Endpoint {
+	t.Helper()
+	return r.asks(t, sandboxCredentials, tokens.AuthStyleDefault, once)
+}
+
+// cache returns a Cache over plain.
+func (r *rig) cache(t *testing.T) *tokens.Cache {
+	t.Helper()
+	return tokens.NewCache(r.plain(t), &tokens.CacheOptions{Grant: r.grant})
+}
+
+// answers scripts the next answers of the token endpoint.
+func (r *rig) answers(f ...sandbox.Fault) { r.server.Fault(createAccessToken, f...) }
+
+// calls returns a function that calls the vendor's API with src's tokens, and what failed of it.
+func (r *rig) calls(t *testing.T, src tokens.Source) func(context.Context) error {
+	t.Helper()
+	baseURL := r.plain(t).BaseURL()
+	doer, err := tokens.NewDoer(src, baseURL, &tokens.DoerOptions{HTTPClient: r.client, Retry: once})
+	require.NoError(t, err)
+	return func(ctx context.Context) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, baseURL+r.probePath, nil)
+		if err != nil {
+			return err
+		}
+		resp, err := doer.Do(req)
+		if err != nil {
+			return err
+		}
+		return resp.Body.Close()
+	}
+}
+
+// bubble runs a test in a synctest bubble that begins, unlike others, after 2001: before that a Unix time, which Moov's
+// expires_in is, looks like a length of time.
+func bubble(t *testing.T, test func(*testing.T)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		pass(time.Until(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)))
+		test(t)
+	})
+}
+
+// pass lets time go by, which in a bubble takes none.
+func pass(d time.Duration) { <-time.After(d) }
+
+// grantee is the client that asks for tokens where they may have to be refreshed.
+func (v vendor) grantee() tokens.Credentials {
+	if v.refreshes {
+		return v.offline
+	}
+	return sandboxCredentials
+}
+
+func TestVendorsHaveARow(t *testing.T) {
+	folders, err := filepath.Glob("../gen/*/*.gen.go")
+	require.NoError(t, err)
+	generated := []string{}
+	for _, file := range folders {
+		generated = append(generated, filepath.Base(filepath.Dir(file)))
+	}
+	var rows []string
+	for _, v := range vendors {
+		rows = append(rows, v.name)
+	}
+	assert.ElementsMatch(t, generated, rows, "a folder of gen/ without a row in vendors, or a row without a folder")
+}
+
+// What the table says of each vendor is what the vendor, as its spec describes it, and tokens do.
+func TestVendorsAreAsTheTableSays(t *testing.T) {
+	for _, v := range vendors {
+		t.Run(v.name, func(t *testing.T) {
+			r := newRig(v, sandboxOptions{})
+			r.client.Transport = sandbox.Transport(validating(t, v.name, r.server))
+			ctx := t.Context()
+
+			require.ErrorIs(t, r.calls(t, tokens.Static("unknown"))(ctx), tokens.Status(http.StatusUnauthorized), "the probe wants a token")
+			require.NoError(t, r.calls(t, r.cache(t))(ctx))
+			assert.Equal(t, 1, r.server.Count(createAccessToken))
+			assert.Equal(t, 2, r.server.Count(v.probe))
+			assert.Equal(t, v.tokenPath, r.server.Requests()[1].Path)
+
+			err := r.plain(t).Revoke(ctx, "unknown", tokens.HintNone)
+			if v.revokes {
+				require.NoError(t, err)
+				assert.Equal(t, 1, r.server.Count(revokeAccessToken))
+			} else {
+				require.ErrorIs(t, err, errors.ErrUnsupported)
+			}
+
+			before := len(r.server.Requests())
+			if !v.refreshes {
+				_, err := r.plain(t).Exchange(ctx, tokens.Grant{RefreshToken: "rt"})
+				require.ErrorIs(t, err, errors.ErrUnsupported)
+				assert.Len(t, r.server.Requests(), before, "nothing is sent")
+				return
+			}
+			first := r.offlineToken(t)
+			second, err := r.asks(t, v.offline, tokens.AuthStyleDefault, once).Exchange(ctx, tokens.Grant{RefreshToken: first.RefreshToken})
+			require.NoError(t, err)
+			assert.NotEqual(t, first.AccessToken, second.AccessToken)
+			assert.Equal(t, v.rotates, first.RefreshToken != second.RefreshToken)
+		})
+	}
+}
+
+// offlineToken returns a token that came with a refresh token.
+func (r *rig) offlineToken(t *testing.T) *tokens.Token {
+	t.Helper()
+	token, err := r.asks(t, r.offline, tokens.AuthStyleDefault, once).Exchange(t.Context(), r.grant)
+	require.NoError(t, err)
+	require.NotEmpty(t, token.RefreshToken)
+	return token
+}
