@@ -52,3 +52,7 @@ interop: ## run the public JSON Patch test suite, fetched with npm
 	@dir="$$(mktemp -d)"; trap 'rm -rf "$$dir"' EXIT; \
 	(cd "$$dir" && npm pack --silent json-patch-test-suite@1.1.0 >/dev/null && tar xzf *.tgz); \
 	JSON_PATCH_TEST_SUITE="$$dir/package" go test -count=1 -tags=interop -run=Suite -v ./oauthclients/jsonpatch | tail -5
+
+.PHONY: bench
+bench: ## measure the hot paths beside x/oauth2 and the other peers, in one run of some minutes
+	cd tests/bench && go run .

@@ -3,7 +3,6 @@ package tokens
 import (
 	"encoding/json"
 	"errors"
-	"io"
 	"math"
 	"net/http"
 	"slices"
@@ -17,7 +16,7 @@ import (
 // member the last counts.
 func readToken(resp *http.Response, requested time.Time, scopes []string) (*Token, error) {
 	defer func() { _ = resp.Body.Close() }()
-	data, err := io.ReadAll(resp.Body)
+	data, err := readAll(resp)
 	if err != nil {
 		return nil, err // an *Error already
 	}

@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,7 +17,7 @@ import (
 // status and the start of the body; v may then be filled in part.
 func DecodeResponse(resp *http.Response, v any) error {
 	defer func() { _ = resp.Body.Close() }()
-	data, err := io.ReadAll(resp.Body)
+	data, err := readAll(resp)
 	if err != nil {
 		return err // an *Error already
 	}
@@ -24,6 +25,15 @@ func DecodeResponse(resp *http.Response, v any) error {
 		return newError(resp, data, notJSON(err))
 	}
 	return nil
+}
+
+// readAll reads an answer into one piece of memory where its length is known.
+func readAll(resp *http.Response) ([]byte, error) {
+	const most = 1 << 20 // to take on trust
+	var b bytes.Buffer
+	b.Grow(int(max(0, min(resp.ContentLength, most))) + bytes.MinRead)
+	_, err := b.ReadFrom(resp.Body)
+	return b.Bytes(), err
 }
 
 // notJSON says what is wrong with an answer without quoting it, as encoding/json may.

@@ -42,3 +42,8 @@ func originOf(u *url.URL) origin {
 	}
 	return origin{u.Scheme, host}
 }
+
+// has tells whether u is of this origin; it mostly is, and spelled alike.
+func (o origin) has(u *url.URL) bool {
+	return u.Scheme == o.scheme && u.Host == o.host || originOf(u) == o
+}

@@ -51,18 +51,19 @@ func (t *Transport) Format(f fmt.State, _ rune) {
 
 // RoundTrip sends req with a token. If the Source gives none, nothing is sent and the error matches [ErrNoToken].
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if originOf(req.URL) != t.origin || req.Header["Authorization"] != nil {
+	if !t.origin.has(req.URL) || req.Header["Authorization"] != nil {
 		return t.base.RoundTrip(req)
 	}
 	token, err := t.src.Token(req.Context())
+	var header []string
 	if err == nil {
-		err = usable(token)
+		header, err = t.headerOf(token)
 	}
 	if err != nil {
 		closeBody(req)
 		return nil, &noTokenError{err}
 	}
-	resp, err := t.send(req, token)
+	resp, err := t.send(req, header)
 	if err != nil || resp.StatusCode != http.StatusUnauthorized {
 		return resp, err
 	}
@@ -85,12 +86,13 @@ func (t *Transport) renew(req *http.Request, rejected *Token, resp *http.Respons
 		closeBody(again)
 		return resp, nil //nolint:nilerr // the 401 is the better news
 	}
+	header, _ := t.headerOf(token)
 	discard(resp)
-	return t.send(again, token)
+	return t.send(again, header)
 }
 
-func (t *Transport) send(req *http.Request, token *Token) (*http.Response, error) {
-	authorized := t.authorize(req, token)
+func (t *Transport) send(req *http.Request, header []string) (*http.Response, error) {
+	authorized := authorize(req, header)
 	resp, err := t.base.RoundTrip(authorized)
 	if err == nil && resp.Request == nil {
 		resp.Request = authorized // as net/http does it: an Error is made of it
@@ -98,18 +100,28 @@ func (t *Transport) send(req *http.Request, token *Token) (*http.Response, error
 	return resp, err
 }
 
-// authorize returns a copy of req with the token.
-func (t *Transport) authorize(req *http.Request, token *Token) *http.Request {
-	h := t.header.Load()
-	if h == nil || h.token != token {
-		h = &header{token, []string{"Bearer " + token.AccessToken}}
-		t.header.Store(h)
+// headerOf returns the Authorization header of a token, after a look at whether it may be one.
+func (t *Transport) headerOf(token *Token) ([]string, error) {
+	if h := t.header.Load(); h != nil && h.token == token {
+		return h.values, nil
 	}
+	if err := usable(token); err != nil {
+		return nil, err
+	}
+	h := &header{token, []string{"Bearer " + token.AccessToken}}
+	t.header.Store(h)
+	return h.values, nil
+}
+
+// authorize returns a copy of req with an Authorization header.
+func authorize(req *http.Request, header []string) *http.Request {
 	authorized := new(http.Request)
 	*authorized = *req
-	authorized.Header = make(http.Header, len(req.Header)+1)
-	maps.Copy(authorized.Header, req.Header)
-	authorized.Header["Authorization"] = h.values
+	authorized.Header = maps.Clone(req.Header)
+	if authorized.Header == nil {
+		authorized.Header = http.Header{}
+	}
+	authorized.Header["Authorization"] = header
 	return authorized
 }
 

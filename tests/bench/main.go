@@ -1,0 +1,93 @@
+// Command bench measures the hot paths of this module beside its peers, all in one run, and prints how each figure
+// stands against its target.
+//
+//	go run . [-short] [group ...]
+//
+// The groups are cache, transport, exchange, herd, refusal, deadline, load, minute, patch and clients; without any, all
+// run, for about four minutes. Absolute times depend on the machine and on what else it does. Ratios are taken
+// within rounds in which everybody had a turn, so that such drift cancels.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A group measures figures that share a setting.
+type group struct {
+	name    string
+	measure func(effort) []figure
+}
+
+var groups = []group{
+	{"cache", measureCache},
+	{"transport", measureTransport},
+	{"exchange", measureExchange},
+	{"herd", measureHerd},
+	{"refusal", measureRefusal},
+	{"deadline", measureDeadline},
+	{"load", measureLoad},
+	{"minute", measureMinute},
+	{"patch", measurePatch},
+	{"clients", measureClients},
+}
+
+// effort is how thoroughly to measure.
+type effort struct {
+	rounds    int           // turns that each contender has in a benchmark
+	turn      time.Duration // of each, about
+	scenarios int           // repetitions of a scenario
+	load      time.Duration
+	minute    time.Duration
+}
+
+var (
+	thorough = effort{rounds: 15, turn: 40 * time.Millisecond, scenarios: 3, load: 5 * time.Second, minute: time.Minute}
+	quick    = effort{rounds: 3, turn: 10 * time.Millisecond, scenarios: 1, load: 2 * time.Second, minute: 40 * time.Second}
+)
+
+func main() {
+	log.SetFlags(0)
+	short := flag.Bool("short", false, "measure less: the figures are rough")
+	flag.Usage = func() {
+		fmt.Fprintf(flag.CommandLine.Output(), "usage: go run . [-short] [group ...]\ngroups: %s\n", strings.Join(groupNames(), " "))
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	for _, name := range flag.Args() {
+		if !slices.Contains(groupNames(), name) {
+			log.Fatalf("there is no group %q; the groups are %s", name, strings.Join(groupNames(), " "))
+		}
+	}
+	testing.Init() // after Parse: the flags of package testing are not ours
+	e := thorough
+	if *short {
+		e = quick
+	}
+
+	var measured []measurement
+	for _, g := range groups {
+		if flag.NArg() > 0 && !slices.Contains(flag.Args(), g.name) {
+			continue
+		}
+		start := time.Now()
+		fmt.Fprintf(os.Stderr, "%-10s", g.name)
+		measured = append(measured, measurement{g.name, g.measure(e)})
+		fmt.Fprintf(os.Stderr, "%5.0f s\n", time.Since(start).Seconds())
+	}
+	report(os.Stdout, measured)
+}
+
+func groupNames() []string {
+	var names []string
+	for _, g := range groups {
+		names = append(names, g.name)
+	}
+	return names
+}

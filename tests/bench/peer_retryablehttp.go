@@ -1,0 +1,22 @@
+package main
+
+import (
+	"net/http"
+
+	"github.com/hashicorp/go-retryablehttp"
+)
+
+// openRetryable is golang.org/x/oauth2 over github.com/hashicorp/go-retryablehttp, as the two are often combined.
+func openRetryable(s setup) session {
+	s.endpoint = retryable(s.endpoint, s.attempts)
+	return openXOAuth2(s)
+}
+
+func retryable(client *http.Client, attempts int) *http.Client {
+	c := retryablehttp.NewClient()
+	c.HTTPClient, c.Logger = client, nil
+	if attempts > 0 {
+		c.RetryMax = attempts - 1
+	}
+	return c.StandardClient()
+}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/aws/smithy-go/auth/bearer"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// openSmithy is github.com/aws/smithy-go's cache of bearer tokens. It renews nothing early by default; here it does as
+// its own tests have it.
+func openSmithy(s setup) session {
+	cache := bearer.NewTokenCache(smithyProvider(s), func(o *bearer.TokenCacheOptions) {
+		o.RefreshBeforeExpires = 5 * time.Minute
+	})
+	auth := bearer.NewAuthenticationMiddleware(bearer.NewSignHTTPSMessage(), cache)
+	api := middleware.FinalizeHandlerFunc(func(_ context.Context, in middleware.FinalizeInput) (out middleware.FinalizeOutput, _ middleware.Metadata, err error) {
+		out.Result, err = s.api.RoundTrip(in.Request.(*smithyhttp.Request).Request) //nolint:bodyclose // the caller does
+		return out, middleware.Metadata{}, err
+	})
+	return session{
+		token: func(ctx context.Context) (string, error) {
+			t, err := cache.RetrieveBearerToken(ctx)
+			return t.Value, err
+		},
+		send: func(req *http.Request) (*http.Response, error) {
+			out, _, err := auth.HandleFinalize(req.Context(), middleware.FinalizeInput{Request: &smithyhttp.Request{Request: req}}, api)
+			if err != nil {
+				return nil, err
+			}
+			return out.Result.(*http.Response), nil
+		},
+	}
+}
+
+type smithyProvider setup
+
+func (p smithyProvider) RetrieveBearerToken(ctx context.Context) (bearer.Token, error) {
+	a, expiry, err := fetch(ctx, p.endpoint, p.baseURL)
+	if err != nil {
+		return bearer.Token{}, err
+	}
+	return bearer.Token{Value: a.AccessToken, CanExpire: true, Expires: expiry}, nil
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/grantwright/oauth-go/tests/sandbox"
+)
+
+// measureMinute is about what takes its time: an API that refuses every token, and, half a minute later, tokens that
+// have come into everyone's renewal window. Only light load is on meanwhile, so it all happens in the same minute.
+func measureMinute(e effort) []figure {
+	var flood, renewal []figure
+	var running sync.WaitGroup
+	running.Go(func() { flood = measureFlood(e) })
+	running.Go(func() { renewal = measureRenewal() })
+	running.Wait()
+	return append(renewal, flood...)
+}
+
+// untilDue is how long after the start every peer's token is due, but still good: see [peer.early].
+const untilDue = 33 * time.Second
+
+// due opens a session of every peer, with tokens that are due after untilDue.
+func due() []waiting {
+	var sessions []waiting
+	for _, p := range peers {
+		sessions = append(sessions, openWaiting(p, int(untilDue/time.Second)-1+p.early))
+	}
+	return sessions
+}
+
+// measureRenewal is about tokens that are due: for a herd, and at an endpoint that is down for a while.
+func measureRenewal() []figure {
+	herds, hinted, silent := due(), due(), due()
+	time.Sleep(untilDue)
+
+	requests, slowCalls := values{}, values{}
+	for _, w := range herds {
+		slowCalls.add(w.name, w.herd(requests).slow())
+	}
+	figures := []figure{
+		{"10,000 callers at renewal: token requests", count, requests, target{most: 1}},
+		{"  callers that waited", count, slowCalls, target{most: 0}},
+	}
+
+	withHint, withoutHint := newOutages(), newOutages()
+	var running sync.WaitGroup
+	for i := range peers {
+		running.Go(func() { withHint.endure(hinted[i], http.Header{"Retry-After": {"1"}}) })
+		running.Go(func() { withoutHint.endure(silent[i], nil) })
+	}
+	running.Wait()
+	figures = append(figures, withHint.figures("endpoint down for 2 s, Retry-After: token requests", 3)...)
+	return append(figures, withoutHint.figures("endpoint down for 2 s, no hint: token requests", 10)...)
+}
+
+// outages are what all peers made of one.
+type outages struct {
+	mu                                              sync.Mutex
+	requests, slow, failed, afterwards, recoveredIn values
+}
+
+func newOutages() *outages {
+	return &outages{requests: values{}, slow: values{}, failed: values{}, afterwards: values{}, recoveredIn: values{}}
+}
+
+// endure has callers come while the endpoint is down for 2 s, and 4 s more.
+func (all *outages) endure(w waiting, header http.Header) {
+	w.always(sandbox.Fault{Status: http.StatusServiceUnavailable, Header: header, Delay: slow})
+	before := w.requests()
+	stop := make(chan struct{})
+	o, wait := steady(100, stop, w.get)
+	time.Sleep(2 * time.Second)
+	w.always(sandbox.Fault{Delay: slow})
+	up, down := time.Now(), w.requests()
+	recovered := time.Duration(0)
+	for time.Since(up) < 4*time.Second {
+		time.Sleep(5 * time.Millisecond)
+		if recovered == 0 && w.requests() > down {
+			recovered = time.Since(up)
+		}
+	}
+	close(stop)
+	wait()
+
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	all.requests.add(w.name, float64(down-before))
+	all.afterwards.add(w.name, float64(w.requests()-down))
+	all.slow.add(w.name, o.slow())
+	all.failed.add(w.name, float64(o.failed))
+	if recovered > 0 {
+		all.recoveredIn.add(w.name, float64(recovered))
+	}
+}
+
+func (all *outages) figures(name string, most float64) []figure {
+	return []figure{
+		{name, count, all.requests, target{most: most}},
+		{"  calls that waited", count, all.slow, target{most: 0}},
+		{"  calls that failed", count, all.failed, target{most: 0}},
+		{"  token requests in the 4 s after it", count, all.afterwards, target{most: 1}},
+		{"  asked again after", duration, all.recoveredIn, unset},
+	}
+}
+
+// measureFlood is about an API that answers 401 whatever the token.
+func measureFlood(e effort) []figure {
+	var mu sync.Mutex
+	requests := values{}
+	together(peers, func(p peer) {
+		v := newVendor(hour)
+		v.always(sandbox.Fault{Delay: slow})
+		s := p.open(v.setup(newAnswering(http.StatusUnauthorized), 0))
+		if s.send == nil || p.borrows {
+			return
+		}
+		stop := make(chan struct{})
+		_, wait := steady(100, stop, s.call)
+		time.Sleep(e.minute)
+		made := v.requests()
+		v.ClearFaults()
+		close(stop)
+		wait()
+		mu.Lock()
+		defer mu.Unlock()
+		requests.add(p.name, float64(made))
+	})
+	name := fmt.Sprintf("401 to everything, 100 calls/s for %.0f s: token requests", e.minute.Seconds())
+	return []figure{{name, count, requests, target{most: 3}}}
+}
