@@ -2,9 +2,9 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-MODULES := $(patsubst %/go.mod,%,$(shell git ls-files --cached --others --exclude-standard 'go.mod' '*/go.mod'))
-# Modules with code of ours; the others only pin a tool.
-CODE := $(foreach m,$(MODULES),$(if $(shell git ls-files --cached --others --exclude-standard '$(m)/*.go' | head -1),$(m)))
+MODULES := $(patsubst %/,%,$(dir $(shell git ls-files --cached --others --exclude-standard 'go.mod' '*/go.mod')))
+# tools and tools/lint have no code; they only pin a tool.
+CODE := $(filter-out tools tools/lint,$(MODULES))
 FUZZTIME ?= 30s
 LINT := go tool -modfile=$(CURDIR)/tools/lint/go.mod golangci-lint
 
