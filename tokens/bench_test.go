@@ -1,0 +1,53 @@
+package tokens
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func cached() *Cache {
+	return NewCache(nil, &CacheOptions{Initial: &Token{AccessToken: "token", TokenType: "Bearer", Expiry: time.Now().Add(time.Hour)}})
+}
+
+// BenchmarkCacheToken is the hot path: 0 allocations.
+func BenchmarkCacheToken(b *testing.B) {
+	c := cached()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := c.Token(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkTransport is what a token costs each request: 3 allocations, for a request and a header map of its own.
+func BenchmarkTransport(b *testing.B) {
+	transport, req := overNothing(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := transport.RoundTrip(req); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func overNothing(tb testing.TB) (*Transport, *http.Request) {
+	tb.Helper()
+	req, err := http.NewRequestWithContext(tb.Context(), http.MethodGet, "https://api.example.com/x", nil)
+	require.NoError(tb, err)
+	req.Header.Set("Accept", "application/json")
+	resp := &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: req}
+	transport, err := NewTransport(cached(), "https://api.example.com", roundTrip(func(*http.Request) (*http.Response, error) { return resp, nil }))
+	require.NoError(tb, err)
+	return transport, req
+}
+
+func TestHotPathsAllocateWhatTheyMust(t *testing.T) {
+	c := cached()
+	require.Zero(t, testing.AllocsPerRun(100, func() { _, _ = c.Token(t.Context()) }))
+	transport, req := overNothing(t)
+	require.LessOrEqual(t, testing.AllocsPerRun(100, func() { _, _ = transport.RoundTrip(req) }), 3.0)
+}
