@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -79,3 +80,6 @@ const sample = `{"id":"2c9180835d2e5168015d32f890ca1581","businessName":"Acme-So
 	`"accessType":"OFFLINE","type":"CONFIDENTIAL","internal":false,"enabled":true,"strongAuthSupported":false,` +
 	`"claimsSupported":false,"created":"2017-07-11T18:45:37.098Z","modified":"2018-06-25T20:22:28.104Z","secret":null,` +
 	`"metadata":null,"lastUsed":"2017-07-11T18:45:37.098Z","scope":["demo:api-client-scope:first","demo:api-client-scope:second"]}`
+
+// pass lets the fake time of a synctest bubble pass.
+func pass(d time.Duration) { <-time.After(d) }

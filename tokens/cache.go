@@ -33,7 +33,7 @@ const (
 //     token is returned without a lock or an allocation.
 //   - From then until 5 % of its life, or 10 s if that is less, before its end, it is still returned at once, and renewed
 //     in the background. If that fails it serves on; the next try waits for as long as the endpoint asks (Retry-After,
-//     X-Organization-Rate-Limit-Reset), else for 0.1 s, doubling to 30 s.
+//     X-Organization-Rate-Limit-Reset; an hour at most), else for 0.1 s, doubling to 30 s.
 //   - Without a token, callers wait for a fetch. If that fails they all get its error, and so do later callers until the
 //     next try is due: as above, or 5 s after invalid_client, invalid_grant, invalid_scope and unauthorized_client.
 //   - A token whose life is not known is kept until it is invalidated. One that arrives dead is given to those who

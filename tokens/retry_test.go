@@ -428,7 +428,7 @@ func TestRetryClosesBeforeItWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(reply(503, "", strings.Repeat("x", 1<<20), "Retry-After", "10"), reply(200, jsonType, "{}"))
 		go func() {
-			time.Sleep(5 * time.Second)
+			pass(5 * time.Second)
 			assert.Len(t, s.requests(), 1)
 			assert.Zero(t, s.leaks())
 		}()

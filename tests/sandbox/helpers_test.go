@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -77,3 +78,6 @@ func assertStatus(t *testing.T, want int, got reply) {
 	t.Helper()
 	assert.Equal(t, want, got.status, "body %s", got.body)
 }
+
+// pass lets the fake time of a synctest bubble pass.
+func pass(d time.Duration) { <-time.After(d) }

@@ -82,7 +82,7 @@ func TestClientLifecycle(t *testing.T) {
 		assert.NotEmpty(t, own.text(t, "refresh_token"))
 		used := func() string { return s.get(t, clients+"/"+client.ID).text(t, "lastUsed") }
 		assert.Equal(t, "2000-01-01T00:00:00Z", used())
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		sendForm(t, s, "/oauth/token", credentials)
 		assert.Equal(t, "2000-01-01T00:00:00Z", used(), "written once a day")
 
@@ -94,7 +94,7 @@ func TestClientLifecycle(t *testing.T) {
 		assertStatus(t, 401, sendForm(t, s, "/oauth/token", credentials))
 		assertStatus(t, 200, s.patch(t, client.ID, `[{"op": "replace", "path": "/enabled", "value": true}]`))
 
-		time.Sleep(24 * time.Hour)
+		pass(24 * time.Hour)
 		sendForm(t, s, "/oauth/token", credentials)
 		s.token = sendForm(t, s, "/oauth/token", inBody("grant_type", "client_credentials")).text(t, "access_token")
 		assert.Equal(t, "2000-01-02T00:01:00Z", used())
@@ -169,7 +169,7 @@ func TestPatch(t *testing.T) {
 		{"number", `[{"op": "replace", "path": "/refreshTokenValiditySeconds", "value": 0}]`, 200, "refreshTokenValiditySeconds", `0`},
 		{"test and copy", `[{"op": "test", "path": "/name", "value": "Demo API Client"}, {"op": "copy", "from": "/name", "path": "/businessName"}]`, 200, "businessName", `"Demo API Client"`},
 		{"move", `[{"op": "move", "from": "/businessName", "path": "/description"}]`, 200, "businessName", `null`},
-		{"tenant", `[{"op": "add", "path": "/tenant", "value": "acme"}, {"op": "test", "path": "/tenant", "value": "acme"}]`, 200, "tenant", ``},
+		{"tenant", `[{"op": "add", "path": "/tenant", "value": "example"}, {"op": "test", "path": "/tenant", "value": "example"}]`, 200, "tenant", ``},
 		{"empty", `[]`, 200, "name", `"Demo API Client"`},
 
 		{"failed test undoes", `[{"op": "replace", "path": "/name", "value": "x"}, {"op": "test", "path": "/enabled", "value": false}]`, 400, "name", `"Demo API Client"`},
@@ -232,10 +232,10 @@ func TestPatchNamesTheOperationThatIsNotAllowed(t *testing.T) {
 
 func TestTenantIsKeptBetweenPatches(t *testing.T) {
 	s := newTenant(t, nil)
-	assertStatus(t, 200, s.patch(t, sandbox.SampleClientID, `[{"op": "add", "path": "/tenant", "value": "acme"}]`))
-	assertStatus(t, 200, s.patch(t, sandbox.SampleClientID, `[{"op": "test", "path": "/tenant", "value": "acme"}]`))
+	assertStatus(t, 200, s.patch(t, sandbox.SampleClientID, `[{"op": "add", "path": "/tenant", "value": "example"}]`))
+	assertStatus(t, 200, s.patch(t, sandbox.SampleClientID, `[{"op": "test", "path": "/tenant", "value": "example"}]`))
 	assertStatus(t, 200, s.patch(t, sandbox.SampleClientID, `[{"op": "remove", "path": "/tenant"}]`))
-	assertStatus(t, 400, s.patch(t, sandbox.SampleClientID, `[{"op": "test", "path": "/tenant", "value": "acme"}]`))
+	assertStatus(t, 400, s.patch(t, sandbox.SampleClientID, `[{"op": "test", "path": "/tenant", "value": "example"}]`))
 }
 
 func TestFilters(t *testing.T) {

@@ -86,8 +86,8 @@ func (m memory) RoundTrip(r *http.Request) (*http.Response, error) {
 	read, write := io.Pipe()
 	w := &memoryWriter{request: r, header: http.Header{}, body: write, started: make(chan *http.Response, 1)}
 	w.reader = &memoryBody{PipeReader: read, cancel: cancel, leave: context.AfterFunc(r.Context(), func() {
+		_ = write.CloseWithError(context.Cause(r.Context())) // first: the handler's end would look like the answer's
 		cancel()
-		_ = write.CloseWithError(context.Cause(r.Context()))
 	})}
 	go w.serve(m.handler, in)
 

@@ -75,7 +75,7 @@ func TestTransportStreams(t *testing.T) {
 					ended <- r.Context().Err()
 					return
 				}
-				time.Sleep(time.Second)
+				pass(time.Second)
 			}
 		}))
 		get := func(ctx context.Context) io.ReadCloser {

@@ -44,13 +44,13 @@ func TestTokensExpire(t *testing.T) {
 		}
 
 		assert.Equal(t, []int{200, 200, 200}, statuses())
-		time.Sleep(750*time.Second - time.Nanosecond)
+		pass(750*time.Second - time.Nanosecond)
 		assert.Equal(t, []int{200, 200, 200}, statuses())
-		time.Sleep(time.Nanosecond)
+		pass(time.Nanosecond)
 		assert.Equal(t, []int{200, 401, 200}, statuses())
-		time.Sleep(150 * time.Second)
+		pass(150 * time.Second)
 		assert.Equal(t, []int{401, 401, 200}, statuses())
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		assert.Equal(t, []int{401, 401, 401}, statuses())
 
 		expired := send(t, h, http.MethodGet, "/beta/oauth-clients", "", "", bearer(sp.text(t, "access_token")))
@@ -160,11 +160,11 @@ func TestSailPointRefreshTokenStays(t *testing.T) {
 		stolen := sendForm(t, h, "/oauth/token", []string{"grant_type", "refresh_token", "refresh_token", refresh}, basic("other", "other-secret"))
 		assert.Equal(t, "invalid_grant", stolen.text(t, "error"))
 
-		time.Sleep(86400*time.Second - time.Nanosecond)
+		pass(86400*time.Second - time.Nanosecond)
 		got = sample("grant_type", "refresh_token", "refresh_token", refresh)
 		assertStatus(t, 200, got)
 		assert.Equal(t, refresh, got.text(t, "refresh_token"))
-		time.Sleep(time.Nanosecond)
+		pass(time.Nanosecond)
 		got = sample("grant_type", "refresh_token", "refresh_token", refresh)
 		assertStatus(t, 400, got)
 		assert.Equal(t, "invalid_grant", got.text(t, "error"))
@@ -194,7 +194,7 @@ func TestRateLimits(t *testing.T) {
 			Moov:         sandbox.NewMoov(&sandbox.MoovOptions{RateLimit: 2}),
 			SailPoint:    sandbox.NewSailPoint(&sandbox.SailPointOptions{RateLimit: 2}),
 		}
-		time.Sleep(300 * time.Millisecond) // so that a reset is not on the second
+		pass(300 * time.Millisecond) // so that a reset is not on the second
 		te := func() reply { return sendForm(t, h, "/v7/oauth2/token", inBody("grant_type", "client_credentials")) }
 		moov := func() reply { return sendForm(t, h, "/oauth2/revoke", inBody("token", "x")) }
 		sp := func() reply { return sendForm(t, h, "/oauth/token", inBody("grant_type", "client_credentials")) }
@@ -223,13 +223,13 @@ func TestRateLimits(t *testing.T) {
 		assert.Equal(t, "10", got.header.Get("Retry-After"))
 		assert.JSONEq(t, `{"message": " Rate Limit Exceeded "}`, got.body)
 
-		time.Sleep(time.Second)
+		pass(time.Second)
 		assertStatus(t, 204, moov())
 		assertStatus(t, 429, sp())
-		time.Sleep(9 * time.Second)
+		pass(9 * time.Second)
 		assertStatus(t, 200, sp())
 		assertStatus(t, 429, te())
-		time.Sleep(time.Until(time.Unix(reset, 0)))
+		pass(time.Until(time.Unix(reset, 0)))
 		assertStatus(t, 200, te())
 	})
 }
