@@ -56,3 +56,11 @@ interop: ## run the public JSON Patch test suite, fetched with npm
 .PHONY: bench
 bench: ## measure the hot paths beside x/oauth2 and the other peers, in one run of some minutes
 	cd tests/bench && go run .
+
+.PHONY: drift
+drift: ## compare api/ with what the vendors publish now
+	cd tools/specsync && go run .
+
+.PHONY: apidiff
+apidiff: ## compare the exported API with the last version tag; REF=name compares with another ref
+	cd tools/apidiff && go run . $(if $(REF),-ref $(REF))

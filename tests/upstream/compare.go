@@ -213,8 +213,7 @@ func (c *comparer) node(kind Kind, ours, theirs Place) {
 		}
 	}
 	for _, keyword := range keywords {
-		isGoType := keyword == GoType && !ours.Child(GoType).Exists() // theirs is not for us
-		if structural(kind, keyword) && !isGoType {
+		if structural(kind, keyword) {
 			c.keyword(kind, keyword, ours, theirs)
 		}
 	}
@@ -226,6 +225,9 @@ func (c *comparer) keyword(kind Kind, keyword string, ours, theirs Place) {
 		Kind: kind, Keyword: keyword, Node: ours, TheirNode: theirs,
 		Ours: member(ours, keyword), Theirs: member(theirs, keyword), Element: r.kind,
 	}
+	if keyword == GoType { // a vendor's is not for our generator
+		d.Theirs = Place{}
+	}
 	if kind == KindServer && keyword == "url" {
 		c.serverURL(d)
 		return
@@ -234,7 +236,7 @@ func (c *comparer) keyword(kind Kind, keyword string, ours, theirs Place) {
 	excused := ours.Child(deviationKey).Child(keyword).Exists()
 	switch {
 	case !d.Ours.Exists() && !d.Theirs.Exists():
-	case r.shape == named && !(oneSided && excused):
+	case r.shape == named && (!oneSided || !excused):
 		c.named(d, r.kind)
 	case r.shape == set && (!oneSided || keyword == "required") && !excused, r.shape == keys && !oneSided:
 		c.set(d, r)

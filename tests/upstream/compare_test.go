@@ -16,7 +16,7 @@ info: {title: Base, version: "1"}
 servers:
   - url: https://{tenant}.example.com/v1
     variables:
-      tenant: {default: acme}
+      tenant: {default: example}
 security:
   - oauth: [read, write]
 paths:
@@ -119,7 +119,7 @@ func TestCompare(t *testing.T) {
 		}},
 		{"parameter default", "default: v1", "default: v2", []string{post + `/parameters/header:X-Version/schema/default: "v1" -> "v2"`}},
 		{"server", "example.com/v1", "example.com/v2", []string{post + `/servers/0/url: "https://{tenant}.example.com/v1" -> "https://{tenant}.example.com/v2"`}},
-		{"server variable", "default: acme", "default: other", []string{post + `/servers/0/variables/tenant/default: "acme" -> "other"`}},
+		{"server variable", "default: example", "default: other", []string{post + `/servers/0/variables/tenant/default: "example" -> "other"`}},
 		{"scope", "[read, write]", "[read]", []string{post + `/security/oauth/scopes/write: "write" -> `}},
 		{"declared scope", "read: Read., ", "", []string{post + `/security/oauth/flows/clientCredentials/scopes/read: "read" -> `}},
 		{"security alternative", "  - oauth: [read, write]", "  - oauth: [read, write]\n  - {}", []string{post + `/security/[]:  -> []`}},

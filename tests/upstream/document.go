@@ -134,7 +134,7 @@ func (d *Document) At(pointer string) Place {
 	if pointer == "" {
 		return at
 	}
-	for _, token := range strings.Split(strings.TrimPrefix(pointer, "/"), "/") {
+	for token := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
 		at = at.Child(unescape(token))
 	}
 	return at

@@ -64,7 +64,7 @@ func (c *comparer) security(ours, theirs Operation) {
 		return i >= 0
 	})
 	d := Difference{Kind: KindOperation, Keyword: "security", Node: ours.op, TheirNode: theirs.op}
-	for len(our) > 0 && len(their) > 0 && len(our[0].schemes) == len(their[0].schemes) {
+	for len(our) > 0 && len(their) > 0 && our[0].alike(their[0]) {
 		c.requirement(d, our[0], their[0])
 		our, their = our[1:], their[1:]
 	}

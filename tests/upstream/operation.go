@@ -111,7 +111,7 @@ func (o Operation) requirements() []requirement {
 	for _, i := range list.Keys() {
 		r := requirement{at: list.Child(i)}
 		for _, name := range r.at.Keys() {
-			s := scheme{name: name, definition: o.doc.Root().Child("components").Child("securitySchemes").Child(name).Resolve()}
+			s := scheme{name: name, scopes: []string{}, definition: o.doc.Root().Child("components").Child("securitySchemes").Child(name).Resolve()}
 			scopes := r.at.Child(name)
 			for _, j := range scopes.Keys() {
 				s.scopes = append(s.scopes, scopes.Child(j).Text())
@@ -132,6 +132,14 @@ func (r requirement) equal(s requirement) bool {
 	return slices.EqualFunc(r.schemes, s.schemes, func(a, b scheme) bool {
 		known := a.definition.Exists() && b.definition.Exists()
 		return slices.Equal(a.scopes, b.scopes) && (!known || a.definition.JSON(KindScheme) == b.definition.JSON(KindScheme))
+	})
+}
+
+// alike reports whether one alternative may have become the other: its schemes have the same types, or the same names.
+func (r requirement) alike(s requirement) bool {
+	return slices.EqualFunc(r.schemes, s.schemes, func(a, b scheme) bool {
+		known := a.definition.Exists() && b.definition.Exists()
+		return !known || a.name == b.name || a.definition.Child("type").Text() == b.definition.Child("type").Text()
 	})
 }
 

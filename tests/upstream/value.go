@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -75,7 +76,7 @@ func plain(p Place, r rule, above []*yaml.Node) any {
 			}
 		}
 		if r.shape == set {
-			slices.SortFunc(s, func(a, b any) int { return bytes.Compare([]byte(encode(a)), []byte(encode(b))) })
+			slices.SortFunc(s, func(a, b any) int { return strings.Compare(encode(a), encode(b)) })
 		}
 		return s
 	}

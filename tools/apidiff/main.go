@@ -1,0 +1,109 @@
+// Command apidiff compares the exported API of packages tokens and oauthclients, and of the packages below them, with
+// that of an older commit, by default the one with the highest version tag.
+//
+// A generated type that the API of those packages leads to counts as theirs; the rest of gen/ is reported apart. It
+// exits with 1 if something breaks that CHANGELOG.md does not name above the section of the older version, and with 2 if
+// it cannot tell.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+func main() {
+	os.Exit(apidiffMain(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+}
+
+const (
+	exitCompatible = iota
+	exitBreaking
+	exitUnknown
+)
+
+func apidiffMain(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("apidiff", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	root := flags.String("root", "../..", "`directory` of the module")
+	ref := flags.String("ref", "", "`commit` to compare with; the highest version tag if empty")
+	if err := flags.Parse(args); err != nil {
+		return exitUnknown
+	}
+	r, err := compare(ctx, *root, *ref)
+	switch {
+	case errors.Is(err, errNoTag):
+		fmt.Fprintln(stdout, err)
+		return exitCompatible
+	case err != nil:
+		fmt.Fprintln(stderr, err)
+		return exitUnknown
+	}
+	r.print(stdout)
+	if len(r.unnamed) > 0 {
+		return exitBreaking
+	}
+	return exitCompatible
+}
+
+var errNoTag = errors.New("apidiff: no tag to compare with")
+
+// compare compares the module in root, as it is on disk, with a commit in a work tree of its own.
+func compare(ctx context.Context, root, ref string) (_ *report, err error) {
+	if ref == "" {
+		tags, err := git(ctx, root, "tag", "--list", "v*", "--merged", "HEAD", "--sort=-version:refname") // not of nested modules
+		if err != nil {
+			return nil, err
+		}
+		if ref, _, _ = strings.Cut(tags, "\n"); ref == "" {
+			return nil, errNoTag
+		}
+	}
+	dir, err := os.MkdirTemp("", "apidiff")
+	if err != nil {
+		return nil, fmt.Errorf("apidiff: %w", err)
+	}
+	defer func() { err = cmp.Or(err, os.RemoveAll(dir)) }()
+	tree := filepath.Join(dir, "tree")
+	if _, err := git(ctx, root, "worktree", "add", "--quiet", "--detach", tree, ref); err != nil {
+		return nil, err
+	}
+	defer func() {
+		_, removal := git(context.WithoutCancel(ctx), root, "worktree", "remove", "--force", tree)
+		err = cmp.Or(err, removal)
+	}()
+
+	before, err := load(ctx, tree)
+	if err != nil {
+		return nil, fmt.Errorf("apidiff: at %s: %w", ref, err)
+	}
+	after, err := load(ctx, root)
+	if err != nil {
+		return nil, fmt.Errorf("apidiff: %w", err)
+	}
+	changelog, err := os.ReadFile(filepath.Join(root, "CHANGELOG.md"))
+	if err != nil {
+		return nil, fmt.Errorf("apidiff: %w", err)
+	}
+	return newReport(ref, before, after, string(changelog)), nil
+}
+
+func git(ctx context.Context, dir string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "git", args...)
+	cmd.Dir = dir
+	out, err := cmd.Output()
+	if err != nil {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+			err = fmt.Errorf("%w: %s", err, strings.TrimSpace(string(exit.Stderr)))
+		}
+		return "", fmt.Errorf("apidiff: git %s: %w", args[0], err)
+	}
+	return string(out), nil
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// The module that the rows change, in files of one text each.
+var module = map[string]string{
+	"go.mod":       "module example.com/sdk\n\ngo 1.26.0\n",
+	"CHANGELOG.md": "# Changelog\n\n## Unreleased\n\n## 1.2.3\n\n- `tokens.Old.Name` is gone.\n",
+	"tokens/tokens.go": `// Package tokens is one of the two.
+package tokens
+
+import "example.com/sdk/gen/example"
+
+// Token is what is got.
+type Token struct{ Value string }
+
+// Fetch gets a Token.
+func Fetch(id string) (*Token, error) { return nil, nil }
+
+// Old is not new.
+type Old struct{ Name string }
+
+// Read returns a generated type.
+func Read() []*example.Thing { return nil }
+`,
+	"oauthclients/oauthclients.go": "// Package oauthclients is the other.\npackage oauthclients\n",
+	"gen/example/example.go": `// Package example is generated.
+package example
+
+// Thing is reached by way of tokens.Read, and Kind by way of Thing.
+type Thing struct {
+	ID   string
+	Kind Kind
+}
+
+// Kind is an enum.
+type Kind string
+
+// KindA is one of its values.
+const KindA Kind = "a"
+
+// Client is reached by nothing.
+type Client struct{ Server string }
+`,
+}
+
+func TestApidiff(t *testing.T) {
+	tests := []struct {
+		name, file, old, new string
+		code                 int
+		want                 []string
+	}{
+		{"nothing", "CHANGELOG.md", "", "", exitCompatible, []string{"Since v1.2.3, the next version is v1.2.4.\n"}},
+		{"additive", "tokens/tokens.go", "// Old", "// New is new.\nfunc New() {}\n\n// Old", exitCompatible, []string{"Additive:\n  tokens: New: added\n", "is v1.3.0"}},
+		{"breaking", "tokens/tokens.go", "Fetch(id string)", "Fetch(id int)", exitBreaking, []string{"Breaking:\n  tokens: Fetch: changed from", "Not named in CHANGELOG.md:\n  tokens.Fetch\n", "is v2.0.0"}},
+		{"breaking, named long ago", "tokens/tokens.go", "Name string", "Name int", exitBreaking, []string{"tokens.Old.Name\n"}},
+		{"generated and reached", "gen/example/example.go", "ID   string", "ID   int", exitBreaking, []string{"Breaking:\n  gen/example: Thing.ID: changed from string to int\n"}},
+		{"generated constant of what is reached", "gen/example/example.go", "const KindA", "const KindB", exitBreaking, []string{"gen/example: KindA: removed"}},
+		{"generated and not reached", "gen/example/example.go", "Server string", "Server int", exitCompatible, []string{"lead to:\n  gen/example: Client.Server: changed from string to int\n", "is v1.3.0"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			root := repository(t)
+			require.Contains(t, module[test.file], test.old)
+			write(t, root, test.file, strings.Replace(module[test.file], test.old, test.new, 1))
+			code, out := runTool(t, "-root", root)
+			assert.Equal(t, test.code, code, out)
+			for _, want := range test.want {
+				assert.Contains(t, out, want)
+			}
+			trees, err := git(t.Context(), root, "worktree", "list")
+			require.NoError(t, err)
+			assert.Equal(t, 1, strings.Count(trees, "\n"), "its work tree is gone again")
+		})
+	}
+
+	t.Run("breaking and named", func(t *testing.T) {
+		root := repository(t)
+		write(t, root, "tokens/tokens.go", string(bytes.Replace([]byte(module["tokens/tokens.go"]), []byte("Fetch(id string)"), []byte("Fetch(id int)"), 1)))
+		write(t, root, "CHANGELOG.md", "## Unreleased\n\n### Breaking\n\n- `tokens.Fetch` takes a number.\n\n## 1.2.3\n")
+		code, out := runTool(t, "-root", root)
+		assert.Equal(t, exitCompatible, code, out)
+		assert.Contains(t, out, "is v2.0.0")
+	})
+	t.Run("a given commit", func(t *testing.T) {
+		code, out := runTool(t, "-root", repository(t), "-ref", "HEAD")
+		assert.Equal(t, exitCompatible, code, out)
+		assert.Contains(t, out, "Since HEAD, the next version is a new patch version.")
+	})
+	t.Run("no tag", func(t *testing.T) {
+		root := repository(t)
+		_, err := git(t.Context(), root, "tag", "--delete", "v1.2.3")
+		require.NoError(t, err)
+		code, out := runTool(t, "-root", root)
+		assert.Equal(t, exitCompatible, code)
+		assert.Contains(t, out, "no tag to compare with")
+	})
+	t.Run("what does not compile", func(t *testing.T) {
+		root := repository(t)
+		write(t, root, "tokens/tokens.go", "package tokens\n\nvar x int = \"\"\n")
+		code, _ := runTool(t, "-root", root)
+		assert.Equal(t, exitUnknown, code)
+	})
+}
+
+func runTool(t *testing.T, args ...string) (int, string) {
+	t.Helper()
+	var out bytes.Buffer
+	code := apidiffMain(t.Context(), args, &out, &out)
+	return code, out.String()
+}
+
+// repository is a git repository with the module at tag v1.2.3.
+func repository(t *testing.T) string {
+	t.Helper()
+	root := t.TempDir()
+	for name, text := range module {
+		write(t, root, name, text)
+	}
+	for _, args := range [][]string{{"init", "-q"}, {"add", "-A"}, {"commit", "-qm", "first"}, {"tag", "v1.2.3"}} {
+		cmd := exec.CommandContext(t.Context(), "git", append([]string{"-c", "user.name=test", "-c", "user.email=test@example.com"}, args...)...)
+		cmd.Dir = root
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(out))
+	}
+	return root
+}
+
+func write(t *testing.T, root, name, text string) {
+	t.Helper()
+	file := filepath.Join(root, filepath.FromSlash(name))
+	require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o644))
+}

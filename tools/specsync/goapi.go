@@ -1,0 +1,200 @@
+package main
+
+import (
+	"bytes"
+	"go/ast"
+	"go/format"
+	"go/parser"
+	"go/token"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/grantwright/oauth-go/tests/upstream"
+)
+
+// symbol is one exported thing of a generated package.
+type symbol struct {
+	name string // "Client.GetOAuthClient", "OAuthClient.BusinessName", "GrantTypeRefreshToken"
+	of   string // the type that has it, or that a constant is of; its own name for a type or function
+	wire string // the name of a field on the wire, or the value of a constant
+	is   string // its declaration
+}
+
+// symbols returns the exported things of a generated file by name. The client interfaces are left out: they repeat
+// the methods of the clients.
+func symbols(source []byte) (map[string]symbol, error) {
+	file, err := parser.ParseFile(token.NewFileSet(), "", source, parser.SkipObjectResolution)
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]symbol{}
+	add := func(s symbol) {
+		if name := s.name[strings.LastIndex(s.name, ".")+1:]; ast.IsExported(name) && ast.IsExported(s.name) && !strings.HasSuffix(s.of, "Interface") {
+			all[s.name] = s
+		}
+	}
+	for _, decl := range file.Decls {
+		switch decl := decl.(type) {
+		case *ast.FuncDecl:
+			name := decl.Name.Name
+			if decl.Recv != nil {
+				name = strings.TrimPrefix(gofmt(decl.Recv.List[0].Type), "*") + "." + name
+			}
+			add(symbol{name, name, "", gofmt(decl.Type)})
+		case *ast.GenDecl:
+			for _, spec := range decl.Specs {
+				switch spec := spec.(type) {
+				case *ast.TypeSpec:
+					addType(add, spec)
+				case *ast.ValueSpec:
+					for i, name := range spec.Names {
+						if i < len(spec.Values) {
+							value := gofmt(spec.Values[i])
+							wire, _ := strconv.Unquote(value)
+							add(symbol{name.Name, gofmt(spec.Type), wire, gofmt(spec.Type) + " = " + value})
+						}
+					}
+				}
+			}
+		}
+	}
+	return all, nil
+}
+
+func addType(add func(symbol), spec *ast.TypeSpec) {
+	structure, ok := spec.Type.(*ast.StructType)
+	if !ok {
+		add(symbol{spec.Name.Name, spec.Name.Name, "", gofmt(spec.Type)})
+		return
+	}
+	add(symbol{spec.Name.Name, spec.Name.Name, "", "struct"})
+	for _, field := range structure.Fields.List {
+		wire := ""
+		if field.Tag != nil {
+			tag, _ := strconv.Unquote(field.Tag.Value)
+			wire, _, _ = strings.Cut(reflect.StructTag(tag).Get("json"), ",")
+		}
+		for _, name := range field.Names {
+			add(symbol{spec.Name.Name + "." + name.Name, spec.Name.Name, wire, gofmt(field.Type)})
+		}
+	}
+}
+
+func gofmt(n ast.Node) string {
+	if n == nil || reflect.ValueOf(n).IsNil() {
+		return ""
+	}
+	var b bytes.Buffer
+	if err := format.Node(&b, token.NewFileSet(), n); err != nil {
+		return err.Error()
+	}
+	return strings.Join(strings.Fields(b.String()), " ")
+}
+
+// goChange is one exported thing that differs between two generated files. Was or Is is "" where there is none.
+type goChange struct {
+	Name string `json:"name"`
+	Was  string `json:"was,omitempty"`
+	Is   string `json:"is,omitempty"`
+
+	symbol symbol
+}
+
+func (c goChange) breaks() bool { return c.Was != "" }
+
+// goChanges compares the exported things of two generated files.
+func goChanges(before, after map[string]symbol) []goChange {
+	var all []goChange
+	for name, s := range before {
+		if after[name].is != s.is {
+			all = append(all, goChange{name, s.is, after[name].is, s})
+		}
+	}
+	for name, s := range after {
+		if _, ok := before[name]; !ok {
+			all = append(all, goChange{name, "", s.is, s})
+		}
+	}
+	slices.SortFunc(all, func(a, b goChange) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+// touches reports whether a change of the generated code comes from a difference.
+func touches(d upstream.Difference, s symbol) bool {
+	operation := s.of
+	for _, prefix := range []string{"ClientWithResponses.", "Client.", "New", "Parse"} {
+		operation = strings.TrimPrefix(operation, prefix)
+	}
+	if section, name, ok := component(componentOf(d.Node.Pointer)); ok && section == "schemas" {
+		if !same(s.of, name) {
+			// A type that the generator names after the schema and what it holds.
+			return len(s.of) > len(name) && same(s.of[:len(name)], name) && d.Member+d.Keyword != "" && holds(s.of[len(name):], d)
+		}
+		switch property := propertyOf(d); {
+		case d.Keyword == "enum" && d.Member != "":
+			return s.wire == d.Member
+		case property != "":
+			return s.wire == property
+		}
+		return true
+	}
+	if !prefixed(operation, d.Operation.Place().Child("operationId").Text()) {
+		return false
+	}
+	tokens := strings.Split(d.Place, "/")
+	switch {
+	case len(tokens) > 2 && tokens[1] == "responses":
+		return strings.Contains(s.name, tokens[2])
+	case len(tokens) > 3 && tokens[1] == "requestBody":
+		return strings.Contains(strings.ToLower(s.name), strings.ToLower(mediaName(tokens[3])))
+	case len(tokens) > 1 && tokens[1] == "parameters":
+		return d.Keyword == "parameters" || strings.Contains(s.name, "Params")
+	}
+	return d.Kind == upstream.KindPathItem
+}
+
+// mediaName is what the generator has of a media type in the names of its functions.
+func mediaName(escaped string) string {
+	if strings.Contains(escaped, "form") {
+		return "formdata"
+	}
+	return "json"
+}
+
+// componentOf returns the pointer of the component that holds a node, or "".
+func componentOf(pointer string) string {
+	if tokens := strings.SplitN(pointer, "/", 5); len(tokens) >= 4 && tokens[1] == "components" {
+		return strings.Join(tokens[:4], "/")
+	}
+	return ""
+}
+
+// propertyOf returns the property of a component that a difference is about, or "" if it is about the component.
+func propertyOf(d upstream.Difference) string {
+	rest := strings.TrimPrefix(d.Node.Pointer, componentOf(d.Node.Pointer))
+	if _, property, ok := strings.Cut(rest, "/properties/"); ok {
+		property, _, _ = strings.Cut(property, "/")
+		return property
+	}
+	if d.Keyword == "properties" || d.Keyword == "required" {
+		return d.Member
+	}
+	return ""
+}
+
+func holds(rest string, d upstream.Difference) bool {
+	property := propertyOf(d)
+	return property != "" && prefixed(rest, property)
+}
+
+// same compares names of Go and of a description, which have other letters and other capitals.
+func same(goName, name string) bool { return strings.EqualFold(letters(goName), letters(name)) }
+
+func prefixed(goName, name string) bool {
+	goName, name = strings.ToLower(letters(goName)), strings.ToLower(letters(name))
+	return name != "" && strings.HasPrefix(goName, name)
+}
+
+func letters(s string) string { return goName(s) }

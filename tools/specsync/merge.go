@@ -1,0 +1,354 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/grantwright/oauth-go/tests/upstream"
+)
+
+// merger brings our description to the vendor's structure, one difference after the other, each found in what the
+// edits before it left. What it cannot merge it leaves as it is and says.
+type merger struct {
+	sheet  *sheet
+	theirs *upstream.Document
+	config *config
+	opts   upstream.Options
+
+	now       upstream.Result   // of the sheet as it is
+	standing  map[string]string // differences that stay, and why
+	place     string            // of the difference that is being settled
+	decisions []string          // what a person still has to decide
+	making    map[string]string // components that are being made, by the vendor's pointer
+}
+
+// merge returns our text with the vendor's structure and what a person still has to decide.
+func merge(ours string, theirs *upstream.Document, c *config, opts upstream.Options) (string, []string, error) {
+	s, err := newSheet(ours)
+	if err != nil {
+		return "", nil, err
+	}
+	m := &merger{sheet: s, theirs: theirs, config: c, opts: opts, standing: map[string]string{}, making: map[string]string{}}
+	before := referenced(s.doc)
+	for range 5000 { // each turn settles one difference
+		m.now = upstream.Compare(m.sheet.doc, theirs, opts)
+		i := slices.IndexFunc(m.now.Differences, func(d upstream.Difference) bool { return m.standing[id(d)] == "" })
+		if i < 0 {
+			m.sweep(before)
+			if m.sheet.text != ours {
+				m.decidef("x-upstream: name the commit or version and the date of what was read")
+			}
+			if err := m.remember(); err != nil {
+				return "", nil, err
+			}
+			return m.sheet.text, m.decisions, nil
+		}
+		d := m.now.Differences[i]
+		was := m.sheet.text
+		m.place = d.Place
+		if err := m.settle(d); err != nil {
+			m.stand(d, err.Error())
+		} else if m.sheet.text == was {
+			m.stand(d, "nothing to edit")
+		}
+	}
+	return "", nil, errors.New("specsync: the merge does not come to an end")
+}
+
+func id(d upstream.Difference) string {
+	return strings.Join([]string{d.Operation.String(), d.Place, d.Was, d.Is}, " ")
+}
+
+func (m *merger) stand(d upstream.Difference, why string) {
+	m.standing[id(d)] = why
+	m.decidef("%s %s: %s", d.Operation, d.Place, why)
+}
+
+func (m *merger) decidef(format string, args ...any) {
+	if line := fmt.Sprintf(format, args...); !slices.Contains(m.decisions, line) {
+		m.decisions = append(m.decisions, line)
+	}
+}
+
+// settle makes the edit that one difference asks for.
+func (m *merger) settle(d upstream.Difference) error {
+	switch {
+	case d.Kind == upstream.KindPathItem && d.Is == "":
+		return m.leave(d, &leaveRule{Reason: "Upstream no longer describes it; kept until it is known to be gone."})
+	case d.Kind == upstream.KindPathItem:
+		return errors.New("an operation that we do not have; describe it by hand if it is wanted")
+	case d.Keyword == "$ref":
+		return fmt.Errorf("upstream refers to %s, which is not followed; see -allow-ref", d.Is)
+	case d.Kind == upstream.KindRequirement, d.Keyword == "security" && d.Kind == upstream.KindOperation:
+		return m.security(d)
+	case d.Keyword == "servers" && d.Kind == upstream.KindOperation:
+		return m.servers(d)
+	case d.Keyword == "parameters" && d.Kind == upstream.KindOperation:
+		return m.parameter(d)
+	}
+	if rule := m.config.leaves(d.Kind, d.Keyword, d.Place); rule != nil && d.Was == "" {
+		return m.leave(d, rule)
+	}
+	if !m.agreed(d) {
+		return m.split(d)
+	}
+	if component := m.renamed(d); component != "" {
+		return m.sheet.replace(d.Node.Pointer, reference(component))
+	}
+	return m.edit(d)
+}
+
+// edit changes the keyword or a member of it where it is written.
+func (m *merger) edit(d upstream.Difference) error {
+	keyword := below(d.Node.Pointer, d.Keyword)
+	list := d.TheirNode.Child(d.Keyword)
+	switch {
+	case d.Is == "" && d.Ours.Exists():
+		return m.sheet.remove(d.Ours.Pointer)
+	case d.Member == "":
+		value := d.TheirNode.CopyMember(d.Kind, d.Keyword, m.refer)
+		if d.Kind == upstream.KindServer && d.Keyword == "url" {
+			value = text(m.opts.Server(value.Value))
+		}
+		m.dress(value, d)
+		return m.sheet.set(d.Node.Pointer, d.Keyword, value, keywordsBefore(d.Kind, d.Keyword), nil)
+	}
+
+	if d.Keyword == "properties" || d.Keyword == "responses" {
+		m.decidef("%s%s: a new %s, which needs words of ours", d.Operation, d.Place, nouns[d.Keyword])
+	}
+	value := text("") // the prose of a scope, which is not taken over
+	if list.Node().Kind == yaml.SequenceNode || d.Element != "" {
+		value = m.take(d.Theirs, d.Element)
+		m.dress(value, d)
+	}
+	if !d.Node.Child(d.Keyword).Exists() {
+		parent := &yaml.Node{Kind: list.Node().Kind, Content: []*yaml.Node{value}}
+		if parent.Kind == yaml.MappingNode {
+			parent.Content = []*yaml.Node{text(d.Member), value}
+		}
+		return m.sheet.set(d.Node.Pointer, d.Keyword, parent, keywordsBefore(d.Kind, d.Keyword), nil)
+	}
+	_, token := parent(d.Theirs.Pointer)
+	if list.Node().Kind == yaml.MappingNode {
+		keys := list.Keys()
+		at := slices.Index(keys, token)
+		return m.sheet.set(keyword, token, value, keys[:at], keys[at+1:])
+	}
+	at, err := strconv.Atoi(token)
+	if err != nil {
+		return err
+	}
+	if d.Element == "" {
+		at = behind(d.Node.Child(d.Keyword), list, at)
+	}
+	return m.sheet.insert(keyword, at, value)
+}
+
+// behind returns where a member of the vendor's set belongs in ours: behind the nearest one before it that we have.
+func behind(ours, theirs upstream.Place, at int) int {
+	for at--; at >= 0; at-- {
+		for i, token := range ours.Keys() {
+			if ours.Child(token).JSON("") == theirs.Child(strconv.Itoa(at)).JSON("") {
+				return i + 1
+			}
+		}
+	}
+	return 0
+}
+
+// order is how our descriptions order the keywords of a node.
+var order = map[upstream.Kind][]string{
+	upstream.KindOperation: {"operationId", "summary", "description", "deprecated", seenKey, "x-patchable", "security", "x-deviation", "parameters", "requestBody", "responses"},
+	upstream.KindSchema: {"type", "x-go-name", "nullable", "format", "description", "deprecated", "allOf", "anyOf", "oneOf", "enum", "default",
+		"minimum", "maximum", "minLength", "maxLength", "pattern", "minItems", "maxItems", "items", "example", "x-go-type",
+		"x-go-type-skip-optional-pointer", "x-deviation", "properties", "additionalProperties", "required"},
+	upstream.KindResponse: {"description", "x-deviation", "headers", "content"},
+}
+
+func keywordsBefore(kind upstream.Kind, keyword string) []string {
+	return order[kind][:max(0, slices.Index(order[kind], keyword))]
+}
+
+// leave notes an x-deviation in place of what we never take over.
+func (m *merger) leave(d upstream.Difference, rule *leaveRule) error {
+	m.decidef("%s%s is left as it is: %s", d.Operation, d.Place, rule.Reason)
+	keyword := d.Keyword
+	if d.Kind != upstream.KindPathItem && d.Node.Child(keyword).Exists() {
+		keyword += "/" + d.Member
+	}
+	at := below(d.Node.Pointer, "x-deviation")
+	if d.Node.Child("x-deviation").Exists() {
+		return m.sheet.set(at, keyword, text(rule.Reason), nil, nil)
+	}
+	entry := &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{text(keyword), text(rule.Reason)}}
+	return m.sheet.set(d.Node.Pointer, "x-deviation", entry, keywordsBefore(d.Kind, "x-deviation"), upstream.Methods)
+}
+
+func (m *merger) parameter(d upstream.Difference) error {
+	if d.Is == "" {
+		for _, list := range []upstream.Place{d.Node.Child("parameters"), d.Operation.Item().Child("parameters")} {
+			for _, i := range list.Keys() {
+				if list.Child(i).Resolve().Pointer == d.Ours.Pointer {
+					return m.sheet.remove(list.Child(i).Pointer)
+				}
+			}
+		}
+	}
+	m.decidef("%s%s: a new parameter, which needs words of ours", d.Operation, d.Place)
+	value := m.take(d.Theirs, upstream.KindParameter)
+	m.dressAll(value, d.Place)
+	if d.Node.Child("parameters").Exists() {
+		return m.sheet.insert(below(d.Node.Pointer, "parameters"), len(d.Node.Child("parameters").Keys()), value)
+	}
+	list := &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{value}}
+	return m.sheet.set(d.Node.Pointer, "parameters", list, keywordsBefore(d.Kind, "parameters"), nil)
+}
+
+func (m *merger) servers(d upstream.Difference) error {
+	list := d.Operation.Servers()
+	switch {
+	case d.Is == "":
+		return m.sheet.remove(d.Ours.Pointer)
+	case !list.Exists():
+		return errors.New("upstream names a server, ours none")
+	}
+	return m.sheet.insert(list.Pointer, len(list.Keys()), d.Theirs.Copy(upstream.KindServer, m.refer))
+}
+
+// security writes the vendor's alternatives at our operation, under our names of the schemes.
+func (m *merger) security(d upstream.Difference) error {
+	list := &yaml.Node{Kind: yaml.SequenceNode}
+	theirs := d.Their.Security()
+	for _, i := range theirs.Keys() {
+		alternative := &yaml.Node{Kind: yaml.MappingNode}
+		for _, name := range theirs.Child(i).Keys() {
+			ours, err := m.scheme(name)
+			if err != nil {
+				return err
+			}
+			alternative.Content = append(alternative.Content, text(ours), theirs.Child(i).Child(name).Copy("", nil))
+		}
+		list.Content = append(list.Content, alternative)
+	}
+	if len(list.Content) == 0 {
+		list.Style = yaml.FlowStyle
+	}
+	return m.sheet.set(d.Node.Pointer, "security", list, keywordsBefore(upstream.KindOperation, "security"), nil)
+}
+
+// scheme returns our name of the vendor's security scheme; a new scheme keeps its name.
+func (m *merger) scheme(name string) (string, error) {
+	const schemes = "/components/securitySchemes"
+	ours := m.sheet.doc.At(schemes)
+	their := m.theirs.At(schemes).Child(name).Resolve()
+	if !their.Exists() {
+		if ours.Child(name).Exists() {
+			return name, nil
+		}
+		return "", fmt.Errorf("upstream names the security scheme %s without defining it", name)
+	}
+	for _, our := range ours.Keys() {
+		if upstream.Equal(upstream.KindScheme, ours.Child(our), their) {
+			return our, nil
+		}
+	}
+	for _, pointer := range m.now.Pairs[their.Pointer] {
+		if above, our := parent(pointer); above == schemes {
+			return our, nil
+		}
+	}
+	if ours.Child(name).Exists() {
+		return name, nil
+	}
+	return name, m.define("securitySchemes", name, their.Copy(upstream.KindScheme, m.refer))
+}
+
+// define adds a component.
+func (m *merger) define(section, name string, value *yaml.Node) error {
+	for _, step := range [][2]string{{"", "components"}, {"/components", section}} {
+		if !m.sheet.doc.At(below(step[0], step[1])).Exists() {
+			if err := m.sheet.set(step[0], step[1], &yaml.Node{Kind: yaml.MappingNode, Style: yaml.FlowStyle}, nil, nil); err != nil {
+				return err
+			}
+		}
+	}
+	m.decidef("new component %s, named by upstream: give it a name and words of ours", name)
+	return m.sheet.set(below("/components", section), name, value, nil, nil)
+}
+
+// sweep removes the components that something referred to before the merge and nothing does now.
+func (m *merger) sweep(before []string) {
+	for _, component := range before {
+		if !m.sheet.doc.At(component).Exists() || slices.Contains(referenced(m.sheet.doc), component) {
+			continue
+		}
+		if err := m.sheet.remove(component); err != nil {
+			m.decidef("%s is no longer referred to: %v", component, err)
+			continue
+		}
+		m.sweep(before) // it may have been the last to refer to another
+		return
+	}
+}
+
+// referenced returns the components that something in a document refers to.
+func referenced(doc *upstream.Document) []string {
+	var all []string
+	var walk func(n *yaml.Node)
+	walk = func(n *yaml.Node) {
+		for i, c := range n.Content {
+			if n.Kind == yaml.MappingNode && i%2 == 0 && c.Value == "$ref" {
+				all = append(all, strings.TrimPrefix(n.Content[i+1].Value, "#"))
+			}
+			walk(c)
+		}
+	}
+	walk(doc.Root().Node())
+	return all
+}
+
+var errShared = errors.New("we share one component where upstream now has two; describe them apart by hand")
+
+// site returns where our operation refers to the component that holds a difference, nearest to it: the pointer of the
+// reference, its path from the operation, and what it refers to.
+func (m *merger) site(d upstream.Difference) (pointer, path string, kind upstream.Kind, err error) {
+	at := map[string]string{} // from paths to where the nodes are written
+	for r := range d.Operation.Reached() {
+		if r.Path != "" && !strings.HasPrefix(d.Place+"/", r.Path+"/") {
+			continue
+		}
+		above := r.Path
+		for above != "" && (above == r.Path || at[above] == "") {
+			above = above[:strings.LastIndex(above, "/")]
+		}
+		written := at[above] + strings.TrimPrefix(r.Path, above)
+		if r.Kind == upstream.KindParameter {
+			written = writtenParameter(d.Operation, r.Place)
+		}
+		at[r.Path] = r.Place.Pointer
+		if r.Path != "" && written != r.Place.Pointer {
+			pointer, path, kind = written, r.Path, r.Kind
+		}
+	}
+	if pointer == "" {
+		return "", "", "", errShared
+	}
+	return pointer, path, kind, nil
+}
+
+func writtenParameter(op upstream.Operation, p upstream.Place) string {
+	for _, list := range []upstream.Place{op.Place().Child("parameters"), op.Item().Child("parameters")} {
+		for _, i := range list.Keys() {
+			if list.Child(i).Resolve().Pointer == p.Pointer {
+				return list.Child(i).Pointer
+			}
+		}
+	}
+	return p.Pointer
+}

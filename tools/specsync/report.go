@@ -1,0 +1,221 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/grantwright/oauth-go/tests/upstream"
+)
+
+// report is what a person needs to decide about a vendor's new description.
+type report struct {
+	Vendor  string   `json:"vendor"`
+	From    string   `json:"from"`
+	Changes []change `json:"changes"`
+
+	// Deviations are the differences that we have on purpose; Unused are reasons that nothing needs any more, because
+	// upstream has caught up with us or has dropped what we departed from.
+	Deviations []deviation `json:"deviations"`
+	Unused     []deviation `json:"unused"`
+
+	// Notes say how the description was read: paths that moved, security schemes that it does not define.
+	Notes []string `json:"notes"`
+
+	Go       []goChange `json:"go"`       // of the generated package
+	Wrappers []string   `json:"wrappers"` // what the compiler says of the packages around it
+	Decide   []string   `json:"decide"`   // what -write leaves to a person
+}
+
+// change is one difference, once for all the operations that it is in.
+type change struct {
+	Class      class    `json:"class"`
+	What       string   `json:"what"`
+	Operations []string `json:"operations"`
+	Place      string   `json:"place"`              // JSON Pointer from the first operation
+	Pointer    string   `json:"pointer,omitempty"`  // in api/<vendor>.yaml
+	Upstream   string   `json:"upstream,omitempty"` // in the vendor's description
+	Was        string   `json:"was,omitempty"`
+	Is         string   `json:"is,omitempty"`
+	Go         []string `json:"go,omitempty"`
+	Note       string   `json:"note,omitempty"`
+
+	differences []upstream.Difference
+	left        bool // by a rule of specsync.yaml, so that it never reaches Go code
+}
+
+// deviation is one reason and where it holds.
+type deviation struct {
+	Keyword  string   `json:"keyword"`
+	Reason   string   `json:"reason"`
+	Pointers []string `json:"pointers"` // in api/<vendor>.yaml
+	Upstream string   `json:"upstream"` // what the vendor has at the first
+}
+
+func newReport(name, from string, result upstream.Result, c *config) *report {
+	r := &report{Vendor: name, From: from, Changes: []change{}}
+	for _, d := range result.Differences {
+		if !implied(d, result.Differences) {
+			r.add(d, result.Differences, c)
+		}
+	}
+	for _, op := range result.Operations {
+		if op[0].Path != op[1].Path {
+			r.Notes = append(r.Notes, fmt.Sprintf("%s is read from %s", op[0], op[1]))
+		}
+	}
+	for _, name := range result.Undefined {
+		r.Notes = append(r.Notes, "security scheme "+name+" is named and not defined; only its scopes were compared")
+	}
+	r.markRenames()
+	for _, d := range result.Excused {
+		keyword := d.Keyword
+		if entry := d.Keyword + "/" + d.Member; d.Node.Child("x-deviation").Child(entry).Exists() {
+			keyword = entry
+		}
+		r.Deviations = grouped(r.Deviations, deviation{keyword, d.Reason, []string{d.Node.Pointer}, d.Is})
+	}
+	for _, d := range result.Unused {
+		r.Unused = grouped(r.Unused, deviation{d.Keyword, d.Reason, []string{d.Pointer}, ""})
+	}
+	return r
+}
+
+// implied reports whether a difference says no more than another: a required entry of a property that came or went, and
+// all that a schema of another type has or lacks.
+func implied(d upstream.Difference, all []upstream.Difference) bool {
+	return d.Kind == upstream.KindSchema && slices.ContainsFunc(all, func(o upstream.Difference) bool {
+		switch {
+		case o.Kind != upstream.KindSchema || o.Node.Pointer != d.Node.Pointer:
+			return false
+		case o.Keyword == "type" && o.Was != "" && o.Is != "":
+			return d.Keyword != "type" && d.Keyword != "nullable" && d.Keyword != "example"
+		}
+		return d.Keyword == "required" && o.Keyword == "properties" && o.Member == d.Member && (o.Was == "") == (d.Was == "")
+	})
+}
+
+// where is what a difference is grouped by: the node that has it, and for what operations have each for themselves
+// the words alone.
+func where(d upstream.Difference) string {
+	switch {
+	case d.Kind == upstream.KindPathItem:
+		return d.Operation.String()
+	case d.Keyword == "servers", d.Keyword == "security", d.Kind == upstream.KindRequirement:
+		return ""
+	}
+	return d.Node.Pointer
+}
+
+func (r *report) add(d upstream.Difference, all []upstream.Difference, conf *config) {
+	op := d.Operation.String()
+	for i := range r.Changes {
+		if c := &r.Changes[i]; where(c.differences[0]) == where(d) && c.What == what(d) && c.Was == d.Was && c.Is == d.Is {
+			if !slices.Contains(c.Operations, op) {
+				c.Operations = append(c.Operations, op)
+			}
+			c.differences = append(c.differences, d)
+			return
+		}
+	}
+	c := change{
+		Class: classify(d, all, conf.Vendors[r.Vendor].Scopes), What: what(d), Operations: []string{op}, Place: d.Place,
+		Pointer: pointerOf(d), Upstream: d.Theirs.Pointer, Was: d.Was, Is: d.Is, differences: []upstream.Difference{d},
+	}
+	if d.Keyword == "properties" && requires(d, all) {
+		c.note("required")
+	}
+	if rule := conf.leaves(d.Kind, d.Keyword, d.Place); rule != nil && d.Was == "" {
+		c.Class, c.left = tolerated, true
+		c.note("left as it is")
+	}
+	r.Changes = append(r.Changes, c)
+}
+
+// pointerOf is where a difference is in our description, or where it would be.
+func pointerOf(d upstream.Difference) string {
+	switch {
+	case d.Ours.Exists():
+		return d.Ours.Pointer
+	case d.Kind == upstream.KindRequirement || d.Element == upstream.KindParameter || d.Member == "" || d.Element == "":
+		return below(d.Node.Pointer, d.Keyword)
+	}
+	return below(d.Node.Pointer, d.Keyword, d.Member)
+}
+
+// markRenames notes where one property went and another of the same type came at the same place.
+func (r *report) markRenames() {
+	for i := range r.Changes {
+		gone := r.Changes[i].differences[0]
+		for j := range r.Changes {
+			came := r.Changes[j].differences[0]
+			if gone.Keyword != "properties" || came.Keyword != "properties" || gone.Is != "" || came.Was != "" ||
+				gone.Node.Pointer != came.Node.Pointer || gone.Ours.Child("type").Text() != came.Theirs.Child("type").Text() ||
+				!alike(gone.Member, came.Member) {
+				continue
+			}
+			r.Changes[i].note("renamed to " + came.Member + "?")
+			r.Changes[j].note("renamed from " + gone.Member + "?")
+		}
+	}
+}
+
+func (c *change) note(words string) {
+	if c.Note != "" {
+		c.Note += "; "
+	}
+	c.Note += words
+}
+
+// alike reports whether one name is the other with more or fewer letters at an end, or in another spelling.
+func alike(a, b string) bool {
+	a, b = strings.ToLower(goName(a)), strings.ToLower(goName(b))
+	return strings.Contains(a, b) || strings.Contains(b, a)
+}
+
+func grouped(all []deviation, d deviation) []deviation {
+	for i := range all {
+		if have := &all[i]; have.Keyword == d.Keyword && have.Reason == d.Reason {
+			if !slices.Contains(have.Pointers, d.Pointers[0]) {
+				have.Pointers = append(have.Pointers, d.Pointers...)
+			}
+			return all
+		}
+	}
+	return append(all, d)
+}
+
+// addGo tells each change which exported things it touches. A change that takes one away, or gives it another type, is
+// breaking whatever is sent.
+func (r *report) addGo(vendor string, changes []goChange) {
+	r.Go = changes
+	for i, c := range r.Changes {
+		if c.Class == prose || c.left || len(c.differences) == 0 {
+			continue
+		}
+		for _, g := range changes {
+			if slices.ContainsFunc(c.differences, func(d upstream.Difference) bool { return touches(d, g.symbol) }) {
+				c.Go = append(c.Go, vendor+"."+g.Name)
+				if g.breaks() {
+					c.Class = breaking
+				}
+			}
+		}
+		r.Changes[i] = c
+	}
+}
+
+// exit is the exit code that a report asks for.
+func (r *report) exit() int {
+	switch {
+	case slices.ContainsFunc(r.Changes, func(c change) bool { return c.Class == breaking }):
+		return exitBreaking
+	case len(r.Changes)+len(r.Unused) > 0:
+		return exitChanged
+	}
+	return exitNone
+}
+
+func (r *report) of(c class) []change {
+	return slices.DeleteFunc(slices.Clone(r.Changes), func(have change) bool { return have.Class != c })
+}

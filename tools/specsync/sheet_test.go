@@ -1,0 +1,146 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+)
+
+const page = `# Ours.
+openapi: 3.0.1
+paths:
+  /things:
+    # Why this one.
+    get:
+      operationId: getThing # kept
+      security:
+        - basic: [] # no scope
+      parameters:
+        - name: a
+          in: query
+
+        - in: header
+          name: b
+      responses:
+        '200': {description: Fine., x-flow: {a: 1}}
+components:
+  schemas:
+    Thing:
+      type: object
+      required: [id, name]
+      # About the properties.
+      properties:
+        id:
+          description: >-
+            Two lines
+            of words.
+          type: string
+        # The name.
+        name: {type: string} # short
+`
+
+func TestSheet(t *testing.T) {
+	tests := []struct {
+		name     string
+		edit     func(*sheet) error
+		old, new string // what the page has there, and what it has then
+	}{
+		{
+			"a scalar keeps its comment",
+			func(s *sheet) error { return s.replace("/paths/~1things/get/operationId", text("getThings")) },
+			"operationId: getThing # kept", "operationId: getThings # kept",
+		},
+		{
+			"a key behind another",
+			func(s *sheet) error {
+				return s.set("/components/schemas/Thing/properties/id", "format", text("uuid"), []string{"type"}, nil)
+			},
+			"          type: string\n        # The name.", "          type: string\n          format: uuid\n        # The name.",
+		},
+		{
+			"a key before another",
+			func(s *sheet) error {
+				return s.set("/components/schemas/Thing/properties", "age", mapping("type", "integer"), nil, []string{"none", "name"})
+			},
+			"        # The name.\n        name:", "        # The name.\n        age:\n          type: integer\n        name:",
+		},
+		{
+			"a key before the first of an item takes the dash",
+			func(s *sheet) error {
+				return s.set("/paths/~1things/get/parameters/1", "x", text("y"), nil, []string{"in"})
+			},
+			"        - in: header\n", "        - x: y\n          in: header\n",
+		},
+		{
+			"an entry goes with the comment above it",
+			func(s *sheet) error { return s.remove("/components/schemas/Thing/properties/name") },
+			"        # The name.\n        name: {type: string} # short\n", "",
+		},
+		{
+			"the first key of an item goes",
+			func(s *sheet) error { return s.remove("/paths/~1things/get/parameters/0/name") },
+			"        - name: a\n          in: query\n", "        - in: query\n",
+		},
+		{
+			"an item goes",
+			func(s *sheet) error { return s.remove("/paths/~1things/get/parameters/0") },
+			"        - name: a\n          in: query\n\n", "\n",
+		},
+		{
+			"the last item takes its key along",
+			func(s *sheet) error {
+				if err := s.remove("/paths/~1things/get/parameters/0"); err != nil {
+					return err
+				}
+				return s.remove("/paths/~1things/get/parameters/0")
+			},
+			"      parameters:\n        - name: a\n          in: query\n\n        - in: header\n          name: b\n", "",
+		},
+		{
+			"an item at the end",
+			func(s *sheet) error { return s.insert("/paths/~1things/get/parameters", 9, mapping("name", "c")) },
+			"          name: b\n", "          name: b\n        - name: c\n",
+		},
+		{
+			"flow style opens where it is edited",
+			func(s *sheet) error { return s.insert("/components/schemas/Thing/required", 1, text("404")) },
+			"      required: [id, name]\n", "      required:\n        - id\n        - '404'\n        - name\n",
+		},
+		{
+			"flow style opens as far as it must",
+			func(s *sheet) error {
+				return s.set("/paths/~1things/get/responses/200", "content", mapping("a", "b"), nil, nil)
+			},
+			"        '200': {description: Fine., x-flow: {a: 1}}\n",
+			"        '200':\n          description: Fine.\n          x-flow:\n            a: 1\n          content:\n            a: b\n",
+		},
+		{
+			"a schema that loses all stays",
+			func(s *sheet) error { return s.remove("/components/schemas/Thing/properties/name/type") },
+			"        name: {type: string} # short\n", "        name: {}\n",
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s, err := newSheet(page)
+			require.NoError(t, err)
+			require.NoError(t, test.edit(s))
+			assert.Equal(t, replaceOnce(t, page, test.old, test.new), s.text)
+		})
+	}
+}
+
+func TestSheetRefusesWhatIsNotThere(t *testing.T) {
+	s, err := newSheet(page)
+	require.NoError(t, err)
+	assert.Error(t, s.remove("/components/schemas/Other"))
+	assert.Error(t, s.set("/components/schemas/Other", "type", text("object"), nil, nil))
+	assert.Error(t, s.insert("/components/schemas/Other", 0, text("object")))
+	assert.Equal(t, page, s.text)
+}
+
+func mapping(key, value string) *yaml.Node {
+	return &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{text(key), text(value)}}
+}

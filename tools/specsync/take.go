@@ -1,0 +1,264 @@
+package main
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/grantwright/oauth-go/tests/upstream"
+)
+
+// take returns the vendor's node as one for our description: its structure, with references to our components.
+func (m *merger) take(their upstream.Place, kind upstream.Kind) *yaml.Node {
+	if kind != "" {
+		if n := m.refer(their.Resolve(), kind); n != nil {
+			return n
+		}
+	}
+	return their.Copy(kind, m.refer)
+}
+
+// refer returns a reference to our component for the vendor's, which it makes if it has to, or nil where the vendor's
+// is to be written out: it is no component, or one that has no Go type of its own.
+func (m *merger) refer(target upstream.Place, kind upstream.Kind) *yaml.Node {
+	section, name, ok := component(target.Pointer)
+	if !ok {
+		return nil
+	}
+	if ours := m.counterpart(target, kind); ours != "" {
+		return reference(ours)
+	}
+	if making := m.making[target.Pointer]; making != "" {
+		return reference(making)
+	}
+	if kind != upstream.KindSchema || !typed(target) || target.Child("enum").Exists() && m.config.leaves(kind, "enum", m.place) != nil {
+		return nil
+	}
+	name = goName(name)
+	for i := 2; m.sheet.doc.At(below("/components", section, name)).Exists(); i++ {
+		name = strings.TrimRight(name, "0123456789") + strconv.Itoa(i)
+	}
+	ours := below("/components", section, name)
+	m.making[target.Pointer] = ours
+	defer delete(m.making, target.Pointer)
+	value := target.Copy(kind, m.refer)
+	m.dressAll(value, m.place)
+	if err := m.define(section, name, value); err != nil {
+		return nil
+	}
+	m.now.Pairs[target.Pointer] = append(m.now.Pairs[target.Pointer], ours)
+	return reference(ours)
+}
+
+// component splits the pointer of a component into its section and name.
+func component(pointer string) (section, name string, ok bool) {
+	tokens := strings.Split(pointer, "/")
+	if len(tokens) != 4 || tokens[0] != "" || tokens[1] != "components" {
+		return "", "", false
+	}
+	_, name = parent(pointer)
+	return tokens[2], name, true
+}
+
+// counterpart returns our component that stands where the vendor's does, or "". Where ours stands for more than one of
+// the vendor's, only one that is equal will do.
+func (m *merger) counterpart(target upstream.Place, kind upstream.Kind) string {
+	for _, pointer := range m.now.Pairs[target.Pointer] {
+		if _, _, ok := component(pointer); !ok {
+			continue
+		}
+		if len(m.theirsOf(pointer)) <= 1 || upstream.Equal(kind, m.sheet.doc.At(pointer), target) {
+			return pointer
+		}
+	}
+	return ""
+}
+
+// theirsOf returns the vendor's nodes that our node was compared with.
+func (m *merger) theirsOf(pointer string) []string {
+	var all []string
+	for their, ours := range m.now.Pairs {
+		if slices.Contains(ours, pointer) {
+			all = append(all, their)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// agreed reports whether all of the vendor's nodes that our node stands for ask for the same edit.
+func (m *merger) agreed(d upstream.Difference) bool {
+	for _, pointer := range m.theirsOf(d.Node.Pointer) {
+		their := m.theirs.At(pointer)
+		if their.Exists() && state(their, d) != state(d.TheirNode, d) {
+			return false
+		}
+	}
+	return true
+}
+
+// state is what a vendor's node has in the place of a difference.
+func state(their upstream.Place, d upstream.Difference) string {
+	at := their.Child(d.Keyword)
+	switch {
+	case d.Member == "":
+		return their.KeywordJSON(d.Kind, d.Keyword)
+	case at.Exists() && at.Node().Kind == yaml.SequenceNode && d.Element == "":
+		has := slices.ContainsFunc(at.Keys(), func(i string) bool { return at.Child(i).JSON("") == d.Was+d.Is })
+		return strconv.FormatBool(has)
+	case d.Element == "":
+		return strconv.FormatBool(at.Child(d.Member).Exists())
+	}
+	return at.Child(d.Member).JSON(d.Element)
+}
+
+// split writes the vendor's node in the place of our reference to a component that is shared with places where the
+// vendor has something else.
+func (m *merger) split(d upstream.Difference) error {
+	site, path, kind, err := m.site(d)
+	if err != nil {
+		return err
+	}
+	for their := range d.Their.Reached() {
+		if their.Path == path {
+			value := m.refer(their.Place, kind)
+			if value == nil {
+				value = their.Place.Copy(kind, m.refer)
+			}
+			if _, token := parent(path); kind == upstream.KindResponse {
+				describe(value, token)
+			}
+			m.dressAll(value, path)
+			m.decidef("%s%s no longer shares a component with other places: look at the name of its Go type", d.Operation, path)
+			return m.sheet.replace(site, value)
+		}
+	}
+	return errShared
+}
+
+// renamed returns our component for a schema that we write out and the vendor refers to, or "".
+func (m *merger) renamed(d upstream.Difference) string {
+	if _, _, ok := component(d.Node.Pointer); ok || d.Kind != upstream.KindSchema {
+		return ""
+	}
+	if _, _, ok := component(d.TheirNode.Pointer); !ok {
+		return ""
+	}
+	return m.counterpart(d.TheirNode, d.Kind)
+}
+
+func reference(pointer string) *yaml.Node {
+	ref := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: "#" + pointer, Style: yaml.SingleQuotedStyle}
+	return &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{text("$ref"), ref}}
+}
+
+// typed reports whether the generator makes a named type of a schema.
+func typed(schema upstream.Place) bool {
+	for _, keyword := range []string{"properties", "enum", "allOf", "anyOf", "oneOf"} {
+		if schema.Child(keyword).Exists() {
+			return true
+		}
+	}
+	return false
+}
+
+// goName makes a component name of the vendor's one that is a Go name too.
+func goName(name string) string {
+	var b strings.Builder
+	up := true
+	for _, r := range name {
+		switch {
+		case !unicode.IsLetter(r) && !unicode.IsDigit(r):
+			up = true
+		case up:
+			b.WriteRune(unicode.ToUpper(r))
+			up = false
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// dress gives what is new in our description what a structure does not say.
+func (m *merger) dress(value *yaml.Node, d upstream.Difference) {
+	if d.Keyword == "responses" && d.Member != "" {
+		describe(value, d.Member)
+	}
+	if d.Keyword == "properties" && d.Member != "" && answers(d.Place) {
+		m.dressProperty(d.Member, value)
+	}
+	m.dressAll(value, d.Place)
+}
+
+// describe gives a response the description that OpenAPI asks for.
+func describe(response *yaml.Node, status string) {
+	if entry(response, "$ref") != nil || entry(response, "description") != nil {
+		return
+	}
+	words := "Status " + status + "."
+	if code, err := strconv.Atoi(status); err == nil && http.StatusText(code) != "" {
+		words = http.StatusText(code) + "."
+	}
+	response.Content = append([]*yaml.Node{text("description"), text(words)}, response.Content...)
+}
+
+// answers reports whether a place is in what an operation answers when it succeeds.
+func answers(place string) bool {
+	return strings.HasPrefix(place, "/responses/2") || strings.HasPrefix(place, "/responses/default")
+}
+
+// dressAll does so for all properties below a node, and leaves out what we never take over.
+func (m *merger) dressAll(n *yaml.Node, place string) {
+	if n.Kind == yaml.MappingNode {
+		kind := upstream.KindSchema
+		if entry(n, "description") != nil { // schemas have none yet
+			kind = upstream.KindResponse
+		}
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if rule := m.config.leaves(kind, n.Content[i].Value, place); rule != nil {
+				reason := &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{text(rule.Keyword), text(rule.Reason)}}
+				n.Content[i], n.Content[i+1] = text("x-deviation"), reason
+			}
+		}
+		if properties := entry(n, "properties"); properties != nil && answers(place) && properties.Kind == yaml.MappingNode {
+			for i := 0; i+1 < len(properties.Content); i += 2 {
+				m.dressProperty(properties.Content[i].Value, properties.Content[i+1])
+			}
+		}
+	}
+	for _, c := range n.Content {
+		m.dressAll(c, place)
+	}
+}
+
+func (m *merger) dressProperty(name string, schema *yaml.Node) {
+	is := func(keyword, want string) bool {
+		e := entry(schema, keyword)
+		return want == "" || e != nil && e.Value == want
+	}
+	for _, rule := range m.config.Types {
+		if schema.Kind != yaml.MappingNode || entry(schema, upstream.GoType) != nil || !is("type", rule.Type) || !is("format", rule.Format) ||
+			rule.Name != nil && !rule.Name.MatchString(name) {
+			continue
+		}
+		reason := &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{text(upstream.GoType), text(rule.Reason)}}
+		schema.Content = append(schema.Content, text(upstream.GoType), text(rule.Go), text("x-deviation"), reason)
+	}
+}
+
+// entry returns the value of a key of a mapping, or nil.
+func entry(n *yaml.Node, key string) *yaml.Node {
+	if n.Kind == yaml.MappingNode {
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if n.Content[i].Value == key {
+				return n.Content[i+1]
+			}
+		}
+	}
+	return nil
+}
