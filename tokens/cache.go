@@ -271,8 +271,8 @@ func (c *Cache) drop(rejected *Token) bool {
 	c.invalidated = now
 	c.stats.Invalidations++
 	c.current.Store(nil)
-	if c.lost {
-		c.nextTry = 0 // the access token has come to its end
+	if c.nextTry == e.deadAt {
+		c.nextTry = 0 // the wait was for the end of the access token, which this is
 	}
 	return true
 }

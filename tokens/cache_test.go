@@ -608,6 +608,61 @@ func TestCacheLostRefreshAnswer(t *testing.T) {
 	}
 }
 
+// A refresh that may have been acted on waits for the end of the access token, however that comes.
+func TestCacheDoubtfulRefreshIsPresentedAgainAfterA401(t *testing.T) {
+	for name, doubtful := range map[string]func(int, url.Values) (*http.Response, error){"lost": lose, "502": refuses(502, "")} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &endpointStub{}
+				c := NewCache(stubEndpoint(t, s, Retry{}), &CacheOptions{Grant: Grant{RefreshToken: "rt-0"}})
+				token, err := c.Token(t.Context())
+				require.NoError(t, err)
+				s.set(doubtful)
+				pass(57 * time.Minute)
+				for range 60 {
+					require.Equal(t, "at-1", access(t, c))
+					pass(time.Second)
+				}
+				require.Equal(t, 2, s.count())
+				s.set(nil)
+				c.Invalidate(token)
+				require.Equal(t, "at-3", access(t, c))
+			})
+		})
+	}
+}
+
+func TestCacheCredentialsThatFailLoseNoRefresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var vault error = &Error{Method: "GET", URL: "https://vault.example.com", cause: io.ErrUnexpectedEOF}
+		creds := CredentialsFunc(func(context.Context) (Credentials, error) { return Credentials{"public", "secret"}, vault })
+		e, err := Moov(creds, &MoovOptions{HTTPClient: &http.Client{Transport: &endpointStub{}}})
+		require.NoError(t, err)
+		c := NewCache(e, &CacheOptions{Grant: Grant{RefreshToken: "rt-0"}})
+		for range 5 {
+			_, err = c.Token(t.Context())
+			require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+			pass(time.Minute)
+		}
+		vault = nil
+		require.Equal(t, "at-1", access(t, c))
+	})
+}
+
+func TestCacheSetWithoutARefreshTokenAfterRevoke(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &endpointStub{}
+		c := NewCache(stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: Grant{RefreshToken: "rt-0"}})
+		_ = c.Revoke(t.Context())
+		c.Set(&Token{AccessToken: "set", Expiry: time.Now().Add(time.Hour)})
+		require.Equal(t, "set", access(t, c))
+		pass(time.Hour)
+		_, err := c.Token(t.Context())
+		require.ErrorIs(t, err, ErrNoToken)
+		require.Equal(t, 1, s.count(), "the revocation; never another grant than the one asked for")
+	})
+}
+
 func TestCacheRefreshNeverSentIsNotLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &endpointStub{answer: func(int, url.Values) (*http.Response, error) {
@@ -700,6 +755,23 @@ func TestCacheOnTokenRunsBeforeAnyoneHasTheToken(t *testing.T) {
 			})
 		}
 		wg.Wait()
+	})
+}
+
+func TestCacheOnTokenThatExitsHasNotStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		c := NewCache(stubEndpoint(t, &endpointStub{}, onlyOnce), &CacheOptions{Grant: ping, OnToken: func(context.Context, *Token) error {
+			if calls++; calls == 1 {
+				runtime.Goexit()
+			}
+			return nil
+		}})
+		require.Equal(t, "at-1", access(t, c))
+		pass(time.Second)
+		require.Equal(t, "at-1", access(t, c))
+		synctest.Wait()
+		require.Equal(t, 2, calls)
 	})
 }
 

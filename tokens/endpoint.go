@@ -202,10 +202,21 @@ func (e *Endpoint) credentials(ctx context.Context) (Credentials, error) {
 		err = creds.check()
 	}
 	if err != nil {
-		return Credentials{}, fmt.Errorf("tokens: %s: credentials: %w", e.vendor.name, err)
+		return Credentials{}, &credentialsError{e.vendor.name, err}
 	}
 	return creds, nil
 }
+
+// credentialsError is that of a CredentialsProvider; its cause may be an *Error, but not of this endpoint.
+type credentialsError struct {
+	vendor string
+	cause  error
+}
+
+func (e *credentialsError) Error() string {
+	return "tokens: " + e.vendor + ": credentials: " + e.cause.Error()
+}
+func (e *credentialsError) Unwrap() error { return e.cause }
 
 // authenticate adds the credentials by the one method that is set (RFC 6749, section 2.3), and what no generated field
 // holds.

@@ -78,7 +78,7 @@ func (c *Cache) ended() {
 
 // fly fetches a token unless it has one to store, stores it, and lands, whatever panics or exits on the way.
 func (c *Cache) fly(ctx context.Context, set settings, f *flight, grant Grant, token *Token) {
-	err := errors.New("tokens: the fetch ended its goroutine")
+	err := errExited
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("tokens: panic while fetching a token: %T", r) // its value may hold a secret
@@ -88,21 +88,31 @@ func (c *Cache) fly(ctx context.Context, set settings, f *flight, grant Grant, t
 	}()
 	if token == nil {
 		var fetched *Token
-		if fetched, err = c.endpoint.Exchange(set.in(ctx), grant); err != nil {
+		if fetched, err = c.fetch(set.in(ctx), grant); err != nil {
 			return
 		}
 		token = fetched
 		if !c.arrive(f, token) {
-			err = nil
 			return
 		}
 	}
 	if c.onToken != nil {
+		err = errExited
 		stored := *token
 		err = c.onToken(ctx, &stored)
 		return
 	}
 	err = nil
+}
+
+// errExited is the error of a fetch that called runtime.Goexit.
+var errExited = errors.New("tokens: the fetch ended its goroutine")
+
+func (c *Cache) fetch(ctx context.Context, grant Grant) (*Token, error) {
+	if c.refreshes && grant.RefreshToken == "" {
+		return nil, fmt.Errorf("tokens: %s: there is no refresh token; Set a token that has one: %w", c.endpoint.vendor.name, ErrNoToken)
+	}
+	return c.endpoint.Exchange(ctx, grant)
 }
 
 // arrive makes sure, before anything else can fail, that a rotated refresh token is not lost. It returns false if the
@@ -195,6 +205,7 @@ func (c *Cache) failed(err error) {
 	if isPermanent(err) {
 		wait = max(wait, permanentHold)
 	}
+	c.nextTry = c.now() + wait
 	if c.refreshes && c.unsaved == nil {
 		switch doubt := doubtOf(err); {
 		case errors.Is(err, InvalidGrant):
@@ -207,11 +218,10 @@ func (c *Cache) failed(err error) {
 			// servers answer its reuse by ending the whole family.
 			c.lost = c.lost || doubt == answerLost
 			if e := c.current.Load(); e != nil {
-				wait = max(wait, e.deadAt-c.now())
+				c.nextTry = max(c.nextTry, e.deadAt)
 			}
 		}
 	}
-	c.nextTry = c.now() + wait
 }
 
 // backOff is the wait after the nth failure in a row, half of it at random so that replicas spread.
@@ -244,8 +254,8 @@ const (
 
 func doubtOf(err error) doubt {
 	e, ok := errors.AsType[*Error](err)
-	if !ok {
-		return answered // nothing was sent
+	if _, unsent := errors.AsType[*credentialsError](err); !ok || unsent {
+		return answered
 	}
 	switch {
 	case e.StatusCode == 0:
