@@ -96,6 +96,8 @@ func reconcile(ctx context.Context, clients *oauthclients.SailPoint, id string, 
 		fmt.Fprintf(out, "client %s is as the file says\n", id)
 		return nil
 	}
+	// What was seen must still be there, or the patch would undo what another just did.
+	ops = append(guards(*before, after), ops...)
 	fmt.Fprintf(out, "PATCH %s\n", id)
 	for _, op := range ops {
 		line, err := op.MarshalJSON()
@@ -109,8 +111,7 @@ func reconcile(ctx context.Context, clients *oauthclients.SailPoint, id string, 
 		return nil
 	}
 
-	// What was seen must still be there, or the patch would undo what another just did.
-	patched, err := clients.Patch(ctx, id, append(guards(*before, after), ops...)...)
+	patched, err := clients.Patch(ctx, id, ops...)
 	if err != nil {
 		return err
 	}

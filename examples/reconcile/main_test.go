@@ -40,6 +40,10 @@ func TestShowsWithoutSending(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, run(t.Context(), nil, getenv, &out))
 	assert.Equal(t, `PATCH ef38f94347e94562b5bb8424a56397d8
+  {"op":"test","path":"/homepageUrl","value":"http://localhost:12345"}
+  {"op":"test","path":"/description","value":"A client for demonstrations."}
+  {"op":"test","path":"/accessTokenValiditySeconds","value":750}
+  {"op":"test","path":"/redirectUris","value":["http://localhost:12345"]}
   {"op":"replace","path":"/homepageUrl","value":null}
   {"op":"replace","path":"/description","value":"Kept in step with client.json."}
   {"op":"replace","path":"/accessTokenValiditySeconds","value":600}
