@@ -45,7 +45,7 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 
 .PHONY: sandbox
 sandbox: ## serve the sandbox on loopback and print how to point a client at it
-	go run ./examples/sandbox
+	@go run ./examples/sandbox
 
 .PHONY: interop
 interop: ## run the public JSON Patch test suite, fetched with npm
