@@ -109,7 +109,16 @@ func (p policy) repeatable(method string, resp *http.Response, err error) bool {
 		return true
 	}
 	return broken && (isOp || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE))
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || isHTTP2(err))
+}
+
+// isHTTP2 tells whether an HTTP/2 connection or stream broke. net/http does not export the types of these errors.
+func isHTTP2(err error) bool {
+	if t, ok := errors.AsType[net.Error](err); ok && t.Timeout() {
+		return false
+	}
+	text := err.Error()
+	return strings.HasPrefix(text, "http2: ") || strings.HasPrefix(text, "stream error: ")
 }
 
 // backOff is the wait before attempt n+1 where no header gives one.

@@ -10,8 +10,10 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -527,4 +529,33 @@ func FuzzRetryAfter(f *testing.F) {
 			require.Equal(t, time.Duration(seconds)*time.Second, wait)
 		}
 	})
+}
+
+// Over real HTTP/2 a stream that the server resets is a broken connection.
+func TestRetryOverHTTP2(t *testing.T) {
+	for method, want := range map[string]int32{http.MethodGet: 2, http.MethodDelete: 2, http.MethodPost: 1} {
+		t.Run(method, func(t *testing.T) {
+			var requests atomic.Int32
+			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				assert.Equal(t, 2, r.ProtoMajor)
+				if requests.Add(1) == 1 {
+					panic(http.ErrAbortHandler)
+				}
+				w.WriteHeader(http.StatusNoContent)
+			}))
+			server.EnableHTTP2 = true
+			server.StartTLS()
+			defer server.Close()
+			d, err := NewDoer(nil, server.URL, &DoerOptions{HTTPClient: server.Client(), Retry: Retry{Initial: 1}})
+			require.NoError(t, err)
+			resp, err := d.Do(newRequest(t, method, server.URL, ""))
+			assert.Equal(t, want, requests.Load())
+			if want == 1 {
+				require.Error(t, err)
+				return
+			}
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+		})
+	}
 }
