@@ -135,7 +135,7 @@ func (r Retry) backOff(n int) time.Duration {
 type retryTransport struct{ base http.RoundTripper }
 
 func (t *retryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	c := req.Context().Value(settingsKey{}).(*call) // the Doer put it there
+	c := req.Context().Value(settingsKey{}).(*call) //nolint:forcetypeassert // the Doer put it there
 	start := time.Now()
 	for attempt := 1; ; attempt++ {
 		if c.sent != nil {

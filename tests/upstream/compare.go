@@ -373,7 +373,7 @@ func (c *comparer) parameters(ours, theirs Operation) {
 }
 
 func parameterJSON(p Parameter) string {
-	m := plain(p.Place, rule{node, KindParameter}, nil).(map[string]any) // it has a name, so it is a mapping
+	m := plain(p.Place, rule{node, KindParameter}, nil).(map[string]any) //nolint:forcetypeassert // it has a name, so it is a mapping
 	m["name"], m["in"] = p.Name, p.In
 	return encode(m)
 }
