@@ -18,7 +18,7 @@ func openSmithy(s setup) session {
 	})
 	auth := bearer.NewAuthenticationMiddleware(bearer.NewSignHTTPSMessage(), cache)
 	api := middleware.FinalizeHandlerFunc(func(_ context.Context, in middleware.FinalizeInput) (out middleware.FinalizeOutput, _ middleware.Metadata, err error) {
-		out.Result, err = s.api.RoundTrip(in.Request.(*smithyhttp.Request).Request) //nolint:bodyclose // the caller does
+		out.Result, err = s.api.RoundTrip(in.Request.(*smithyhttp.Request).Request) //nolint:bodyclose,forcetypeassert // the caller closes it; the request is the one given below
 		return out, middleware.Metadata{}, err
 	})
 	return session{
@@ -31,7 +31,7 @@ func openSmithy(s setup) session {
 			if err != nil {
 				return nil, err
 			}
-			return out.Result.(*http.Response), nil
+			return out.Result.(*http.Response), nil //nolint:forcetypeassert // as set above
 		},
 	}
 }
