@@ -80,12 +80,12 @@ func readCreated(resp *http.Response) (*sailpoint.CreateOAuthClientResponse, err
 	if err == nil {
 		resp.Body = io.NopCloser(bytes.NewReader(data))
 		err = tokens.DecodeResponse(resp, created)
-	} else if e, ok := errors.AsType[*tokens.Error](err); ok && e.Body == nil {
-		e.Body = data[:min(len(data), maxErrorBody)]
+	} else if e, ok := errors.AsType[*tokens.Error](err); ok {
+		err = tokens.NewError(resp, data, e.Unwrap()) // with the part that came
 	}
 	created.ID, created.Secret = id, wire.Secret(secret)
 	if err == nil && (id == "" || secret == "") {
-		err = answerError(resp, data, "the client was created, but its id or its secret is not in the answer")
+		err = tokens.NewError(resp, data, errors.New("the client was created, but its id or its secret is not in the answer"))
 	}
 	return created, err
 }

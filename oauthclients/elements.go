@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"slices"
+
+	"github.com/grantwright/oauth-go/tokens"
 )
 
 // elements splits the JSON array of an answer into its elements as they arrive. It finds where each ends; whether it is
@@ -165,6 +167,8 @@ func (e *elements) fill() error {
 	return err
 }
 
-func (e *elements) wrong(text string) error { return answerError(e.resp, e.buf[e.pos:], text) }
+func (e *elements) wrong(text string) error {
+	return tokens.NewError(e.resp, e.buf[e.pos:], errors.New(text))
+}
 
 func isSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\r' || c == '\t' }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -328,5 +329,36 @@ func cut(status int, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		answer(status, body)(w, r)
 		panic(http.ErrAbortHandler)
+	}
+}
+
+// Whatever is wrong with an answer, an echoed token is not shown, and the request id and the hint to wait are not lost.
+func TestErrorsOfUnreadableAnswers(t *testing.T) {
+	for name, call := range map[string]func(*oauthclients.SailPoint) error{
+		"list": func(c *oauthclients.SailPoint) error { _, err := c.List(t.Context()); return err },
+		"all": func(c *oauthclients.SailPoint) error {
+			for _, err := range c.All(t.Context()) {
+				return err
+			}
+			return nil
+		},
+		"create": func(c *oauthclients.SailPoint) error { _, err := c.Create(t.Context(), createRequest()); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			clients, _ := newClients(t, nil, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("X-Request-Id", "7 access-token")
+				w.Header().Set("Retry-After", "3")
+				answer(http.StatusOK, `{"no":"client"}`)(w, nil)
+			})
+			err := call(clients)
+			require.Error(t, err)
+			assert.NotContains(t, err.Error(), "access-token")
+			var e *tokens.Error
+			require.ErrorAs(t, err, &e)
+			assert.Equal(t, "7 [REDACTED]", e.RequestID)
+			assert.Equal(t, 3*time.Second, e.RetryAfter)
+			assert.Equal(t, http.StatusOK, e.StatusCode)
+			assert.JSONEq(t, `{"no":"client"}`, string(e.Body))
+		})
 	}
 }

@@ -30,10 +30,10 @@ func readToken(resp *http.Response, requested time.Time, scopes []string) (*Toke
 	}
 	err = json.Unmarshal(data, &answer)
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); err != nil && (!ok || wrong.Field == "") {
-		return nil, newError(resp, data, notJSON(err))
+		return nil, NewError(resp, data, notJSON(err))
 	}
 	if answer.Error != "" { // some servers answer errors with 200
-		return nil, newError(resp, data, nil)
+		return nil, NewError(resp, data, nil)
 	}
 	t := &Token{
 		AccessToken:  answer.AccessToken,
@@ -43,7 +43,7 @@ func readToken(resp *http.Response, requested time.Time, scopes []string) (*Toke
 		Expiry:       answer.ExpiresIn.end(requested, resp.Header),
 	}
 	if t.AccessToken == "" {
-		return nil, newError(resp, data, errors.New("the answer has no access_token"))
+		return nil, NewError(resp, data, errors.New("the answer has no access_token"))
 	}
 	if t.TokenType == "" || isBearer(t.TokenType) {
 		t.TokenType = "Bearer"

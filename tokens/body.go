@@ -22,7 +22,7 @@ func DecodeResponse(resp *http.Response, v any) error {
 		return err // an *Error already
 	}
 	if err := json.Unmarshal(data, v); err != nil {
-		return newError(resp, data, notJSON(err))
+		return NewError(resp, data, notJSON(err))
 	}
 	return nil
 }
@@ -83,11 +83,11 @@ func (b *answerBody) Read(p []byte) (int, error) {
 	b.read += int64(n)
 	switch {
 	case b.most > 0 && b.read > b.most:
-		return 0, newError(b.resp, nil, fmt.Errorf("the answer is longer than %d bytes", b.most))
+		return 0, NewError(b.resp, nil, fmt.Errorf("the answer is longer than %d bytes", b.most))
 	case err == nil || err == io.EOF:
 		return n, err
 	}
-	return n, newError(b.resp, nil, timeoutOr(b.ctx, err))
+	return n, NewError(b.resp, nil, timeoutOr(b.ctx, err))
 }
 
 func (b *answerBody) Close() error {

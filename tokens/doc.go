@@ -37,6 +37,12 @@
 //	WWW-Authenticate: Bearer, where the body has none        Code, Message
 //
 // Members of the wrong type are ignored (RFC 9457, section 3.1). Error texts are made of the method, the URL without
-// user and query, the status, and Code, Message and RequestID cleaned of control characters, shortened, and rid of
-// every secret that the request carried.
+// user and query, the status, and Code, Message and RequestID cleaned of control characters, shortened, and rid of the
+// credentials and tokens that the request carried, where they have four characters or more. Answers that a caller reads
+// by itself are read by [DecodeResponse], or told of by [NewError].
+//
+// # One call
+//
+// [WithRetry] and [WithResponse] say in a context how often one call is repeated, and where its status and headers go.
+// What a call does on its way, such as fetching a token, sees neither.
 package tokens

@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -31,18 +32,20 @@ func readError(resp *http.Response, cause error) *Error {
 	// What was read counts even if the rest does not come: the status wins over the body.
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
 	_ = resp.Body.Close()
-	return newError(resp, body, cause)
+	return NewError(resp, body, cause)
 }
 
-// newError is readError for an answer whose body, or the start of it, has been read.
-func newError(resp *http.Response, body []byte, cause error) *Error {
+// NewError makes the [*Error] of an answer of a [Doer] whose body, or the start of it, has been read: the one way to say
+// what is wrong with an answer that a caller reads by itself. The cause is wrapped; with a nil one the answer says itself
+// what is wrong. body is copied as far as Body goes.
+func NewError(resp *http.Response, body []byte, cause error) *Error {
 	e := &Error{
 		Method:     resp.Request.Method,
 		URL:        redactURL(resp.Request.URL),
 		StatusCode: resp.StatusCode,
 		RequestID:  firstOf(resp.Header.Get("X-Request-ID"), resp.Header.Get("Slpt-Request-Id")),
 		RetryAfter: retryAfter(resp, time.Now()),
-		Body:       body[:min(len(body), maxErrorBody)],
+		Body:       bytes.Clone(body[:min(len(body), maxErrorBody)]),
 		cause:      cause,
 	}
 	if cause == nil {

@@ -190,11 +190,10 @@ func holds(rest string, d upstream.Difference) bool {
 }
 
 // same compares names of Go and of a description, which have other letters and other capitals.
-func same(goName, name string) bool { return strings.EqualFold(letters(goName), letters(name)) }
+func same(a, b string) bool { return strings.EqualFold(goName(a), goName(b)) }
 
-func prefixed(goName, name string) bool {
-	goName, name = strings.ToLower(letters(goName)), strings.ToLower(letters(name))
-	return name != "" && strings.HasPrefix(goName, name)
+// prefixed tells whether a name begins with another in that sense.
+func prefixed(name, prefix string) bool {
+	name, prefix = strings.ToLower(goName(name)), strings.ToLower(goName(prefix))
+	return prefix != "" && strings.HasPrefix(name, prefix)
 }
-
-func letters(s string) string { return goName(s) }
