@@ -12,7 +12,7 @@ import (
 	"github.com/grantwright/oauth-go/oauthclients"
 	"github.com/grantwright/oauth-go/oauthclients/jsonpatch"
 	"github.com/grantwright/oauth-go/oauthclients/patch"
-	"github.com/grantwright/oauth-go/tests/sandbox"
+	"github.com/grantwright/oauth-go/sandbox"
 	"github.com/grantwright/oauth-go/tokens"
 )
 

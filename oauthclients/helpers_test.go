@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/grantwright/oauth-go/oauthclients"
-	"github.com/grantwright/oauth-go/tests/sandbox"
+	"github.com/grantwright/oauth-go/sandbox"
 	"github.com/grantwright/oauth-go/tokens"
 )
 

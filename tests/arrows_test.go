@@ -37,7 +37,7 @@ func TestArrows(t *testing.T) {
 		"/oauthclients/jsonpatch": nil,
 		"/oauthclients/patch":     append([]string{module + "/oauthclients/jsonpatch"}, gen...),
 		"/oauthclients":           append([]string{module + "/tokens", module + "/oauthclients/"}, gen...),
-		"/tests/sandbox":          append([]string{module + "/oauthclients/jsonpatch"}, gen...),
+		"/sandbox":          append([]string{module + "/oauthclients/jsonpatch"}, gen...),
 	} {
 		t.Run(strings.TrimPrefix(pkg, "/"), func(t *testing.T) {
 			for _, dep := range imports(t, module+pkg) {

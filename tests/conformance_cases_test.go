@@ -17,7 +17,7 @@ import (
 	"github.com/grantwright/oauth-go/gen/sailpoint"
 	"github.com/grantwright/oauth-go/gen/wire"
 	"github.com/grantwright/oauth-go/oauthclients/jsonpatch"
-	"github.com/grantwright/oauth-go/tests/sandbox"
+	"github.com/grantwright/oauth-go/sandbox"
 	"github.com/grantwright/oauth-go/tokens"
 )
 

@@ -24,7 +24,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/grantwright/oauth-go/tests/sandbox"
+	"github.com/grantwright/oauth-go/sandbox"
 	"github.com/grantwright/oauth-go/tokens"
 )
 

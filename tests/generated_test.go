@@ -17,7 +17,7 @@ import (
 	"github.com/grantwright/oauth-go/gen/sailpoint"
 	"github.com/grantwright/oauth-go/gen/thousandeyes"
 	"github.com/grantwright/oauth-go/gen/wire"
-	"github.com/grantwright/oauth-go/tests/sandbox"
+	"github.com/grantwright/oauth-go/sandbox"
 )
 
 // generatedOperations are the operations of the generated clients: each method that calls one, and each answer that

@@ -25,7 +25,7 @@ import (
 	"github.com/grantwright/oauth-go/gen/moov"
 	"github.com/grantwright/oauth-go/gen/sailpoint"
 	"github.com/grantwright/oauth-go/gen/thousandeyes"
-	"github.com/grantwright/oauth-go/tests/sandbox"
+	"github.com/grantwright/oauth-go/sandbox"
 )
 
 // vendorNames are the specs in api/ and the packages in gen/.

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/grantwright/oauth-go/gen/sailpoint"
-	"github.com/grantwright/oauth-go/tests/sandbox"
+	"github.com/grantwright/oauth-go/sandbox"
 	"github.com/grantwright/oauth-go/tokens"
 )
 

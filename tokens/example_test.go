@@ -9,7 +9,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/grantwright/oauth-go/tests/sandbox"
+	"github.com/grantwright/oauth-go/sandbox"
 	"github.com/grantwright/oauth-go/tokens"
 )
 

@@ -7,7 +7,7 @@ import (
 	"os"
 	"os/signal"
 
-	"github.com/grantwright/oauth-go/tests/sandbox"
+	"github.com/grantwright/oauth-go/sandbox"
 )
 
 func main() {

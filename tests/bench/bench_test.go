@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/grantwright/oauth-go/gen/sailpoint"
-	"github.com/grantwright/oauth-go/tests/sandbox"
+	"github.com/grantwright/oauth-go/sandbox"
 )
 
 // bearers answers 204 to requests with a Bearer token.

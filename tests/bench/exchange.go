@@ -7,7 +7,7 @@ import (
 	"net/http"
 
 	"github.com/grantwright/oauth-go/gen/thousandeyes"
-	"github.com/grantwright/oauth-go/tests/sandbox"
+	"github.com/grantwright/oauth-go/sandbox"
 	"github.com/grantwright/oauth-go/tokens"
 )
 

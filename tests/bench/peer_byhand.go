@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/grantwright/oauth-go/tests/sandbox"
+	"github.com/grantwright/oauth-go/sandbox"
 )
 
 // answer is a token answer as one would declare it by hand.

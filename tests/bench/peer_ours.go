@@ -4,7 +4,7 @@ import (
 	"context"
 	"log"
 
-	"github.com/grantwright/oauth-go/tests/sandbox"
+	"github.com/grantwright/oauth-go/sandbox"
 	"github.com/grantwright/oauth-go/tokens"
 )
 

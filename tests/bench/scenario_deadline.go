@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/grantwright/oauth-go/tests/sandbox"
+	"github.com/grantwright/oauth-go/sandbox"
 )
 
 // measureDeadline is about a caller with little time, who comes while another's fetch is slow.

@@ -5,7 +5,7 @@ import (
 	"log"
 	"time"
 
-	"github.com/grantwright/oauth-go/tests/sandbox"
+	"github.com/grantwright/oauth-go/sandbox"
 )
 
 const callersInHerd = 10_000

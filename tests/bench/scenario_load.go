@@ -6,7 +6,7 @@ import (
 	"log"
 	"time"
 
-	"github.com/grantwright/oauth-go/tests/sandbox"
+	"github.com/grantwright/oauth-go/sandbox"
 )
 
 // measureLoad is about callers who come all the time, while tokens live for a second only. What the bare cache

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/grantwright/oauth-go/tests/sandbox"
+	"github.com/grantwright/oauth-go/sandbox"
 )
 
 // measureMinute is about what takes its time: an API that refuses every token, and, half a minute later, tokens that

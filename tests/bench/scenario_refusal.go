@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"sync"
 
-	"github.com/grantwright/oauth-go/tests/sandbox"
+	"github.com/grantwright/oauth-go/sandbox"
 )
 
 // measureRefusal is about callers without a token, at an endpoint that gives none.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/grantwright/oauth-go/tests/sandbox"
+	"github.com/grantwright/oauth-go/sandbox"
 )
 
 // vendor is a token endpoint in memory.

@@ -299,7 +299,7 @@ func withAcme(t *testing.T) (root string) {
 	insert("gen/generate.go", "package gen\n", "\n"+acmeGenerate)
 	write("gen/acme/acme.gen.go", "") // its folder is there before the generator runs
 	write("tokens/acme.go", acmeTokens)
-	write("tests/sandbox/acme.go", acmeSandbox)
+	write("sandbox/acme.go", acmeSandbox)
 	insert("tests/vendors_test.go", "var vendors = []vendor{\n", acmeRow)
 	insert("tests/openapi_test.go", "var vendorNames = []string{", `"acme", `)
 	insert("tests/specs_test.go", "var specs = []struct{ file, slice string }{\n", "\t{\"../api/acme.yaml\", \"\"},\n")

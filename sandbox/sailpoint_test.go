@@ -14,7 +14,7 @@ import (
 
 	"github.com/grantwright/oauth-go/gen/sailpoint"
 	"github.com/grantwright/oauth-go/gen/wire"
-	"github.com/grantwright/oauth-go/tests/sandbox"
+	"github.com/grantwright/oauth-go/sandbox"
 )
 
 const clients = "/beta/oauth-clients"
