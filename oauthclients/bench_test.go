@@ -24,7 +24,7 @@ func serve(b *testing.B, handler http.HandlerFunc) (*oauthclients.SailPoint, fun
 	b.Helper()
 	server := httptest.NewServer(handler)
 	b.Cleanup(server.Close)
-	clients, err := oauthclients.NewSailPoint(server.URL, tokens.Static("access-token"), &oauthclients.SailPointOptions{HTTPClient: server.Client()})
+	clients, err := oauthclients.NewSailPoint(tokens.Static("access-token"), &oauthclients.SailPointOptions{BaseURL: server.URL, HTTPClient: server.Client()})
 	require.NoError(b, err)
 	return clients, func(path string) io.ReadCloser {
 		req, err := http.NewRequestWithContext(b.Context(), http.MethodGet, server.URL+path, nil)

@@ -19,13 +19,16 @@ import (
 // In a program, leave out HTTPClient, which here leads to a sandbox, and pass the tenant's name and credentials.
 func ExampleNewSailPoint() {
 	transport := &http.Client{Transport: sandbox.Transport(sandbox.NewSailPoint(nil))}
-	endpoint, err := tokens.SailPoint("tenant", tokens.Credentials{ClientID: sandbox.ClientID, ClientSecret: sandbox.ClientSecret},
+	endpoint, err := tokens.NewSailPoint("tenant", tokens.Credentials{ClientID: sandbox.ClientID, ClientSecret: sandbox.ClientSecret},
 		&tokens.SailPointOptions{HTTPClient: transport})
 	if err != nil {
 		log.Fatal(err)
 	}
-	clients, err := oauthclients.NewSailPoint(endpoint.BaseURL(), tokens.NewCache(endpoint, nil),
-		&oauthclients.SailPointOptions{HTTPClient: transport, Version: oauthclients.VersionPerService})
+	cache, err := tokens.NewCache(endpoint, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	clients, err := oauthclients.NewSailPoint(cache, &oauthclients.SailPointOptions{HTTPClient: transport, Version: oauthclients.VersionPerService})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -41,12 +44,16 @@ func ExampleNewSailPoint() {
 func demo() (*oauthclients.SailPoint, *sandbox.SailPoint) {
 	vendor := sandbox.NewSailPoint(nil)
 	transport := &http.Client{Transport: sandbox.Transport(vendor)}
-	endpoint, err := tokens.SailPoint("tenant", tokens.Credentials{ClientID: sandbox.ClientID, ClientSecret: sandbox.ClientSecret},
+	endpoint, err := tokens.NewSailPoint("tenant", tokens.Credentials{ClientID: sandbox.ClientID, ClientSecret: sandbox.ClientSecret},
 		&tokens.SailPointOptions{HTTPClient: transport})
 	if err != nil {
 		log.Fatal(err)
 	}
-	clients, err := oauthclients.NewSailPoint(endpoint.BaseURL(), tokens.NewCache(endpoint, nil), &oauthclients.SailPointOptions{HTTPClient: transport})
+	cache, err := tokens.NewCache(endpoint, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	clients, err := oauthclients.NewSailPoint(cache, &oauthclients.SailPointOptions{HTTPClient: transport})
 	if err != nil {
 		log.Fatal(err)
 	}

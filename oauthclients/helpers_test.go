@@ -58,8 +58,8 @@ func newClients(t testing.TB, opts *oauthclients.SailPointOptions, handler http.
 	if opts != nil {
 		o = *opts
 	}
-	o.HTTPClient = &http.Client{Transport: v}
-	clients, err := oauthclients.NewSailPoint(origin, tokens.Static("access-token"), &o)
+	o.BaseURL, o.HTTPClient = origin, &http.Client{Transport: v}
+	clients, err := oauthclients.NewSailPoint(tokens.Static("access-token"), &o)
 	require.NoError(t, err)
 	return clients, v
 }

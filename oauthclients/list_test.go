@@ -171,7 +171,8 @@ func TestListErrorsNameTheClient(t *testing.T) {
 // A broken connection may look like an end.
 func TestAnEndThatIsAnError(t *testing.T) {
 	for _, body := range []string{"[", `[{"name":"0"}`, `[{"name":"0"},`, `[{"name":"0"}]`} {
-		clients, err := oauthclients.NewSailPoint(origin, tokens.Static("access-token"), &oauthclients.SailPointOptions{
+		clients, err := oauthclients.NewSailPoint(tokens.Static("access-token"), &oauthclients.SailPointOptions{
+			BaseURL: origin,
 			HTTPClient: &http.Client{Transport: transport(func(req *http.Request) (*http.Response, error) {
 				return &http.Response{
 					StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Request: req, ContentLength: -1,

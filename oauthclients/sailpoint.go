@@ -28,6 +28,9 @@ type SailPoint struct {
 
 // SailPointOptions are the settings of [SailPoint].
 type SailPointOptions struct {
+	// BaseURL is the origin of the tenant's API, for a Source that has none. If both have one, they must be of the same
+	// origin.
+	BaseURL string
 	// Version is the API version. Empty: VersionBeta.
 	Version Version
 	// HTTPClient is used as in tokens.DoerOptions. Nil: one with http.DefaultTransport.
@@ -46,18 +49,36 @@ type SailPointOptions struct {
 	Logger *slog.Logger
 }
 
+// originOf returns the origin of the API: that of src, found behind Unwrap methods, or the one that the caller gave.
+func originOf(src tokens.Source, given string) (string, error) {
+	for s := src; s != nil; {
+		if b, ok := s.(interface{ BaseURL() string }); ok && b.BaseURL() != "" {
+			return b.BaseURL(), nil
+		}
+		wrapper, ok := s.(interface{ Unwrap() tokens.Source })
+		if !ok {
+			break
+		}
+		s = wrapper.Unwrap()
+	}
+	if given == "" {
+		return "", errors.New("BaseURL is empty and the Source has none; set BaseURL to the origin of the tenant's API")
+	}
+	return given, nil
+}
+
 const (
 	defaultIdleTimeout = 30 * time.Second
 	defaultMaxElement  = 1 << 20
 )
 
-// NewSailPoint returns the OAuth clients of the tenant whose API has this origin, such as
-// https://{tenant}.api.identitynow.com, the BaseURL of its tokens.Endpoint. The tokens of src go there and nowhere else.
-// Nil opts are the defaults.
+// NewSailPoint returns the OAuth clients of the tenant that src's tokens are for: the origin of its API, such as
+// https://{tenant}.api.identitynow.com, is that of src, if src has a BaseURL() string method, as a tokens.Cache has, else
+// opts.BaseURL. The tokens go there and nowhere else. If opts is nil, the defaults are used.
 //
-// It fails if the origin is neither https nor loopback or has an API version in it, if src is nil, and if the version
-// is unknown.
-func NewSailPoint(origin string, src tokens.Source, opts *SailPointOptions) (*SailPoint, error) {
+// It fails if there is no origin, if src's and opts.BaseURL differ, if the origin is neither https nor loopback or has an
+// API version in it, if src is nil, and if the version is unknown.
+func NewSailPoint(src tokens.Source, opts *SailPointOptions) (*SailPoint, error) {
 	var o SailPointOptions
 	if opts != nil {
 		o = *opts
@@ -65,8 +86,9 @@ func NewSailPoint(origin string, src tokens.Source, opts *SailPointOptions) (*Sa
 	if src == nil {
 		return nil, errors.New("oauthclients: the token source is nil; pass a tokens.Cache or tokens.Static")
 	}
-	if _, err := tokens.NewTransport(src, origin, nil); err != nil {
-		return nil, fmt.Errorf("oauthclients: origin: %w", err)
+	origin, err := originOf(src, o.BaseURL)
+	if err != nil {
+		return nil, fmt.Errorf("oauthclients: %w", err)
 	}
 	server, editors, err := o.Version.server(origin)
 	if err != nil {
@@ -79,7 +101,7 @@ func NewSailPoint(origin string, src tokens.Source, opts *SailPointOptions) (*Sa
 		o.MaxElement = defaultMaxElement
 	}
 	doerOpts := tokens.DoerOptions{
-		HTTPClient: o.HTTPClient, Retry: o.Retry, Timeout: o.Timeout, MaxBody: o.MaxBody, Logger: o.Logger,
+		BaseURL: origin, HTTPClient: o.HTTPClient, Retry: o.Retry, Timeout: o.Timeout, MaxBody: o.MaxBody, Logger: o.Logger,
 	}
 	streamOpts := doerOpts
 	streamOpts.IdleTimeout, streamOpts.MaxBody = o.IdleTimeout, -1
@@ -89,7 +111,7 @@ func NewSailPoint(origin string, src tokens.Source, opts *SailPointOptions) (*Sa
 		client **sailpoint.Client
 		opts   tokens.DoerOptions
 	}{{&s.api, doerOpts}, {&s.stream, streamOpts}} {
-		doer, err := tokens.NewDoer(src, origin, &c.opts)
+		doer, err := tokens.NewDoer(src, &c.opts)
 		if err != nil {
 			return nil, fmt.Errorf("oauthclients: %w", err)
 		}

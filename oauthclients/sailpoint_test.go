@@ -28,9 +28,9 @@ func TestNewSailPointBadInput(t *testing.T) {
 		want         string
 	}{
 		{"no source", origin, nil, nil, "the token source is nil"},
-		{"no origin", "", src, nil, "origin: "},
-		{"no scheme", "tenant.api.identitynow.com", src, nil, "origin: "},
-		{"http", "http://tenant.api.identitynow.com", src, nil, "origin: "},
+		{"no origin", "", src, nil, "BaseURL is empty"},
+		{"no scheme", "tenant.api.identitynow.com", src, nil, "the base URL"},
+		{"http", "http://tenant.api.identitynow.com", src, nil, "the base URL"},
 		{"beta in the origin", origin + "/beta", src, nil, "the origin has the path /beta"},
 		{"v3 in the origin", origin + "/v3/", src, nil, "the origin has the path /v3/"},
 		{"v2026 in the origin", origin + "/v2026", src, nil, "the origin has the path /v2026"},
@@ -41,13 +41,18 @@ func TestNewSailPointBadInput(t *testing.T) {
 		{"negative retry", origin, src, &oauthclients.SailPointOptions{Retry: tokens.Retry{Attempts: -1}}, "Retry"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := oauthclients.NewSailPoint(tt.origin, tt.src, tt.opts)
+			opts := &oauthclients.SailPointOptions{}
+			if tt.opts != nil {
+				opts = tt.opts
+			}
+			opts.BaseURL = tt.origin
+			_, err := oauthclients.NewSailPoint(tt.src, opts)
 			require.ErrorContains(t, err, tt.want)
 			assert.True(t, strings.HasPrefix(err.Error(), "oauthclients: "), err)
 		})
 	}
 	for _, origin := range []string{"https://tenant.api.identitynow.com/", "http://127.0.0.1:8080", "https://gateway.example.com/sailpoint"} {
-		_, err := oauthclients.NewSailPoint(origin, src, nil)
+		_, err := oauthclients.NewSailPoint(src, &oauthclients.SailPointOptions{BaseURL: origin})
 		assert.NoError(t, err, origin)
 	}
 }
@@ -108,8 +113,8 @@ func TestVersions(t *testing.T) {
 
 func TestOriginWithAPath(t *testing.T) {
 	v := &vendor{handler: answer(http.StatusOK, sample)}
-	clients, err := oauthclients.NewSailPoint("https://gateway.example.com/sailpoint/", tokens.Static("access-token"),
-		&oauthclients.SailPointOptions{HTTPClient: &http.Client{Transport: v}, Version: oauthclients.VersionPerService})
+	clients, err := oauthclients.NewSailPoint(tokens.Static("access-token"),
+		&oauthclients.SailPointOptions{BaseURL: "https://gateway.example.com/sailpoint/", HTTPClient: &http.Client{Transport: v}, Version: oauthclients.VersionPerService})
 	require.NoError(t, err)
 	_, err = clients.Get(t.Context(), clientID)
 	require.NoError(t, err)
@@ -184,7 +189,7 @@ func TestErrorsAreTheVendors(t *testing.T) {
 func TestNothingIsSentWithoutAToken(t *testing.T) {
 	v := &vendor{handler: answer(http.StatusOK, sample)}
 	unknown := &tokens.Error{Method: http.MethodPost, URL: origin + "/oauth/token", StatusCode: http.StatusNotFound}
-	clients, err := oauthclients.NewSailPoint(origin, failing{unknown}, &oauthclients.SailPointOptions{HTTPClient: &http.Client{Transport: v}})
+	clients, err := oauthclients.NewSailPoint(failing{unknown}, &oauthclients.SailPointOptions{BaseURL: origin, HTTPClient: &http.Client{Transport: v}})
 	require.NoError(t, err)
 	_, err = clients.Get(t.Context(), clientID)
 	require.ErrorIs(t, err, tokens.ErrNoToken)

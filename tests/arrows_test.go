@@ -37,7 +37,7 @@ func TestArrows(t *testing.T) {
 		"/oauthclients/jsonpatch": nil,
 		"/oauthclients/patch":     append([]string{module + "/oauthclients/jsonpatch"}, gen...),
 		"/oauthclients":           append([]string{module + "/tokens", module + "/oauthclients/"}, gen...),
-		"/sandbox":          append([]string{module + "/oauthclients/jsonpatch"}, gen...),
+		"/sandbox":                append([]string{module + "/oauthclients/jsonpatch"}, gen...),
 	} {
 		t.Run(strings.TrimPrefix(pkg, "/"), func(t *testing.T) {
 			for _, dep := range imports(t, module+pkg) {
@@ -55,7 +55,7 @@ func TestEveryVendorHasItsFiles(t *testing.T) {
 	require.NotEmpty(t, generated)
 	for _, file := range generated {
 		vendor := filepath.Base(filepath.Dir(file))
-		for _, want := range []string{"../api/" + vendor + ".yaml", "../tokens/" + vendor + ".go", "sandbox/" + vendor + ".go"} {
+		for _, want := range []string{"../api/" + vendor + ".yaml", "../tokens/" + vendor + ".go", "../sandbox/" + vendor + ".go"} {
 			assert.FileExists(t, want)
 		}
 	}

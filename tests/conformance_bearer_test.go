@@ -158,12 +158,12 @@ var bearerRules = []rule{
 		for _, baseURL := range []string{"http://api.example.com", "http://127.0.0.1.example.com", "ws://api.example.com"} {
 			_, err := tokens.NewTransport(tokens.Static("x"), baseURL, nil)
 			require.ErrorContains(t, err, "https")
-			_, err = tokens.NewDoer(tokens.Static("x"), baseURL, nil)
+			_, err = tokens.NewDoer(tokens.Static("x"), &tokens.DoerOptions{BaseURL: baseURL})
 			require.ErrorContains(t, err, "https")
 		}
 		server := v.sandbox(sandboxOptions{})
 		tlsServer := serveTLS(t, server, nil)
-		doer, err := tokens.NewDoer(tokens.Static("x"), tlsServer.URL, &tokens.DoerOptions{HTTPClient: &http.Client{Transport: &http.Transport{}}, Retry: once})
+		doer, err := tokens.NewDoer(tokens.Static("x"), &tokens.DoerOptions{BaseURL: tlsServer.URL, HTTPClient: &http.Client{Transport: &http.Transport{}}, Retry: once})
 		require.NoError(t, err)
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, tlsServer.URL+v.probePath, nil)
 		require.NoError(t, err)
@@ -205,7 +205,7 @@ var bearerRules = []rule{
 
 			// Ours does not even go there.
 			hops = nil
-			doer, err := tokens.NewDoer(cache, base, &tokens.DoerOptions{HTTPClient: &http.Client{Transport: everywhere}, Retry: once})
+			doer, err := tokens.NewDoer(cache, &tokens.DoerOptions{BaseURL: base, HTTPClient: &http.Client{Transport: everywhere}, Retry: once})
 			require.NoError(t, err)
 			_, err = doer.Do(req.Clone(t.Context()))
 			require.ErrorIs(t, err, tokens.Status(302))
@@ -221,7 +221,7 @@ var bearerRules = []rule{
 		for _, audience := range []string{"https://one.example.com", "https://two.example.com"} {
 			grant := v.grant
 			grant.Params = url.Values{"audience": {audience}}
-			token, err := tokens.NewCache(r.plain(t), &tokens.CacheOptions{Grant: grant}).Token(t.Context())
+			token, err := cacheOf(t, r.plain(t), &tokens.CacheOptions{Grant: grant}).Token(t.Context())
 			require.NoError(t, err)
 			assert.Equal(t, audience, formOf(t, last(r)).Get("audience"))
 			got[audience] = token.AccessToken

@@ -92,7 +92,7 @@ var serverCases = []rule{
 		if v.refreshes {
 			r := newRig(v, sandboxOptions{})
 			r.answers(refusal(200, "invalid_grant"))
-			cache := tokens.NewCache(r.plain(t), &tokens.CacheOptions{Grant: tokens.Grant{RefreshToken: "rt"}})
+			cache := cacheOf(t, r.plain(t), &tokens.CacheOptions{Grant: tokens.Grant{RefreshToken: "rt"}})
 			for range 2 {
 				_, err := cache.Token(t.Context())
 				require.ErrorIs(t, err, tokens.InvalidGrant)
@@ -174,11 +174,11 @@ var serverCases = []rule{
 		})
 
 		r := newRig(v, sandboxOptions{})
-		empty := tokens.NewCache(r.plain(t), &tokens.CacheOptions{Grant: v.grant, Initial: &tokens.Token{}})
+		empty := cacheOf(t, r.plain(t), &tokens.CacheOptions{Grant: v.grant, Initial: &tokens.Token{}})
 		token, err := empty.Token(t.Context())
 		require.NoError(t, err)
 		assert.NotEmpty(t, token.AccessToken, "what was stored has no access token")
-		empty.Set(&tokens.Token{})
+		_ = empty.Set(t.Context(), &tokens.Token{})
 		token, err = empty.Token(t.Context())
 		require.NoError(t, err)
 		assert.NotEmpty(t, token.AccessToken, "what was set has no access token")
@@ -204,7 +204,7 @@ var serverCases = []rule{
 
 	{id: "case 25", says: "without a refresh token nothing is sent to refresh", on: refreshing, test: func(t *testing.T, v vendor) {
 		r := newRig(v, sandboxOptions{})
-		cache := tokens.NewCache(r.asks(t, v.offline, v.style, once), &tokens.CacheOptions{Grant: tokens.Grant{RefreshToken: r.offlineToken(t).RefreshToken}})
+		cache := cacheOf(t, r.asks(t, v.offline, v.style, once), &tokens.CacheOptions{Grant: tokens.Grant{RefreshToken: r.offlineToken(t).RefreshToken}})
 		_, err := cache.Token(t.Context())
 		require.NoError(t, err)
 		_ = cache.Revoke(t.Context())
@@ -228,7 +228,7 @@ var serverCases = []rule{
 			require.ErrorIs(t, r.calls(t, tokens.Static(again.AccessToken))(t.Context()), tokens.Status(401), "the winner's token is dead")
 
 			before := r.server.Count(createAccessToken)
-			cache := tokens.NewCache(r.plain(t), &tokens.CacheOptions{Grant: tokens.Grant{RefreshToken: first.RefreshToken}, Initial: first})
+			cache := cacheOf(t, r.plain(t), &tokens.CacheOptions{Grant: tokens.Grant{RefreshToken: first.RefreshToken}, Initial: first})
 			call := r.calls(t, cache)
 			r.answers(sandbox.Fault{Delay: time.Second, Times: sandbox.Forever})
 			for range 10 {
@@ -249,7 +249,7 @@ var serverCases = []rule{
 		bubble(t, func(t *testing.T) {
 			r := newRig(v, sandboxOptions{life: 10 * time.Minute})
 			// An hour is left of the access token when the answer is lost.
-			cache := tokens.NewCache(r.asks(t, v.offline, v.style, tokens.Retry{}), &tokens.CacheOptions{
+			cache := cacheOf(t, r.asks(t, v.offline, v.style, tokens.Retry{}), &tokens.CacheOptions{
 				Grant:   tokens.Grant{RefreshToken: r.offlineToken(t).RefreshToken},
 				Initial: &tokens.Token{AccessToken: "at-0", Expiry: time.Now().Add(10 * time.Hour)},
 			})
@@ -287,7 +287,7 @@ var serverCases = []rule{
 				require.ErrorIs(t, err, tokens.InvalidGrant)
 			}
 			assert.Equal(t, 2, r.server.Count(createAccessToken)-before, "and then no more")
-			cache.Set(r.offlineToken(t))
+			_ = cache.Set(t.Context(), r.offlineToken(t))
 			require.NotErrorIs(t, r.calls(t, cache)(t.Context()), tokens.ErrNoToken)
 		})
 	}},
@@ -300,7 +300,7 @@ var serverCases = []rule{
 		vendorSide := r.client.Transport
 		r.client.Transport = roundTripper(func(req *http.Request) (*http.Response, error) {
 			if req.Header.Get("Authorization") == "Bearer "+old.AccessToken {
-				cache.Set(&tokens.Token{AccessToken: "renewed"}) // while it was on its way
+				_ = cache.Set(t.Context(), &tokens.Token{AccessToken: "renewed"}) // while it was on its way
 				return reply(req, 401, ""), nil
 			}
 			assert.Equal(t, "Bearer renewed", req.Header.Get("Authorization"))

@@ -270,7 +270,7 @@ func failing(t *testing.T, v vendor, first ...sandbox.Fault) tokens.Source {
 // oauthClients manages the OAuth clients of a rig that has some.
 func (r *rig) oauthClients(t *testing.T) *oauthclients.SailPoint {
 	t.Helper()
-	clients, err := oauthclients.NewSailPoint(r.plain(t).BaseURL(), r.cache(t), &oauthclients.SailPointOptions{HTTPClient: r.client})
+	clients, err := oauthclients.NewSailPoint(r.cache(t), &oauthclients.SailPointOptions{HTTPClient: r.client})
 	require.NoError(t, err)
 	return clients
 }

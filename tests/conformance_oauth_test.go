@@ -337,7 +337,7 @@ var oauthRules = []rule{
 			r.answers(grants(1, `"refresh_token":"rt-1"`, `"expires_in":60`), grants(2, `"expires_in":60`), grants(3, `"refresh_token":"rt-3"`, `"expires_in":60`), grants(4))
 			var stored []string
 			failing := errors.New("the disk is full")
-			cache := tokens.NewCache(r.plain(t), &tokens.CacheOptions{
+			cache := cacheOf(t, r.plain(t), &tokens.CacheOptions{
 				Grant: tokens.Grant{RefreshToken: "rt-0"},
 				OnToken: func(_ context.Context, token *tokens.Token) error {
 					stored = append(stored, token.RefreshToken)
@@ -466,10 +466,19 @@ func last(r *rig) sandbox.Request {
 
 const apiURL = "https://api.example.com"
 
+// anywhere is a Source without a BaseURL, so that its tokens may go to the API of a test.
+type anywhere struct{ tokens.Source }
+
+func (a anywhere) Invalidate(rejected *tokens.Token) {
+	if i, ok := a.Source.(tokens.Invalidator); ok {
+		i.Invalidate(rejected)
+	}
+}
+
 // get sends a GET with src's tokens to an API that base is.
 func get(t *testing.T, base http.RoundTripper, src tokens.Source) error {
 	t.Helper()
-	doer, err := tokens.NewDoer(src, apiURL, &tokens.DoerOptions{HTTPClient: &http.Client{Transport: base}, Retry: once})
+	doer, err := tokens.NewDoer(anywhere{src}, &tokens.DoerOptions{BaseURL: apiURL, HTTPClient: &http.Client{Transport: base}, Retry: once})
 	require.NoError(t, err)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, apiURL+"/things", nil)
 	require.NoError(t, err)
@@ -551,10 +560,10 @@ func everythingPrinted(t *testing.T, v vendor) []string {
 	r.answers(answer(200, "canary-access"), answer(200, `{"token_type":"canary-access"}`))
 	creds := tokens.Credentials{ClientID: "canary-id", ClientSecret: "canary-secret"}
 	endpoint := r.asks(t, creds, tokens.AuthStyleDefault, once)
-	cache := tokens.NewCache(endpoint, &tokens.CacheOptions{Grant: grant, Logger: inText})
+	cache := cacheOf(t, endpoint, &tokens.CacheOptions{Grant: grant, Logger: inText})
 	token, err := cache.Token(t.Context())
 	require.NoError(t, err)
-	require.NoError(t, cache.Wait(t.Context()), "it still logs")
+	require.NoError(t, cache.Close(t.Context()), "it still logs")
 	show(creds, &creds, grant, &grant, endpoint, cache, token, *token)
 	fmt.Fprintf(&out, "%v %+v %#v\n", []*tokens.Token{token}, []any{*token, creds, grant}, map[string]tokens.Token{"token": *token})
 
@@ -565,12 +574,12 @@ func everythingPrinted(t *testing.T, v vendor) []string {
 	for _, src := range []tokens.Source{cache, static} {
 		transport, err := tokens.NewTransport(src, apiURL, quoting)
 		require.NoError(t, err)
-		doer, err := tokens.NewDoer(src, apiURL, &tokens.DoerOptions{HTTPClient: &http.Client{Transport: quoting}, Logger: inJSON})
+		doer, err := tokens.NewDoer(anywhere{src}, &tokens.DoerOptions{BaseURL: apiURL, HTTPClient: &http.Client{Transport: quoting}, Logger: inJSON})
 		require.NoError(t, err)
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, apiURL+"?access_token=canary-access", nil)
 		require.NoError(t, err)
 		_, err = doer.Do(req)
-		require.NoError(t, cache.Wait(t.Context()))
+		require.NoError(t, cache.Close(t.Context()))
 		show(src, transport, doer, err)
 		for cause := errors.Unwrap(err); cause != nil; cause = errors.Unwrap(cause) {
 			show(cause)

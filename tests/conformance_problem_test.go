@@ -96,7 +96,7 @@ var problemRules = []rule{
 		r := newRig(v, sandboxOptions{})
 		base := r.plain(t).BaseURL()
 		r.server.Fault(v.probe, sandbox.Fault{Status: 404, ContentType: "application/problem+json", Body: `{"type":"https://example.com/p","title":"T"}`})
-		doer, err := tokens.NewDoer(tokens.Static("x"), base, &tokens.DoerOptions{HTTPClient: r.client})
+		doer, err := tokens.NewDoer(tokens.Static("x"), &tokens.DoerOptions{BaseURL: base, HTTPClient: r.client})
 		require.NoError(t, err)
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+v.probePath, nil)
 		require.NoError(t, err)

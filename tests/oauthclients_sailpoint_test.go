@@ -22,12 +22,12 @@ const sailPointOrigin = "https://tenant.api.identitynow.com"
 // oauthClientsOf returns the OAuth clients of a vendor in memory.
 func oauthClientsOf(t *testing.T, vendor http.Handler, creds tokens.Credentials, opts oauthclients.SailPointOptions) *oauthclients.SailPoint {
 	t.Helper()
-	opts.HTTPClient = &http.Client{Transport: sandbox.Transport(vendor)}
-	endpoint, err := tokens.SailPoint("tenant", creds, &tokens.SailPointOptions{HTTPClient: opts.HTTPClient})
+	opts.BaseURL, opts.HTTPClient = sailPointOrigin, &http.Client{Transport: sandbox.Transport(vendor)}
+	endpoint, err := tokens.NewSailPoint("tenant", creds, &tokens.SailPointOptions{HTTPClient: opts.HTTPClient})
 	require.NoError(t, err)
 	token, err := endpoint.Exchange(t.Context(), tokens.Grant{})
 	require.NoError(t, err)
-	clients, err := oauthclients.NewSailPoint(endpoint.BaseURL(), tokens.Static(token.AccessToken), &opts)
+	clients, err := oauthclients.NewSailPoint(tokens.Static(token.AccessToken), &opts)
 	require.NoError(t, err)
 	return clients
 }

@@ -130,7 +130,7 @@ func TestOutageOfThePort(t *testing.T) {
 					}
 					return vendorSide.RoundTrip(req)
 				})
-				cache := tokens.NewCache(r.asks(t, v.grantee(), v.style, tokens.Retry{}), &tokens.CacheOptions{Grant: v.grant})
+				cache := cacheOf(t, r.asks(t, v.grantee(), v.style, tokens.Retry{}), &tokens.CacheOptions{Grant: v.grant})
 				first, err := cache.Token(t.Context())
 				require.NoError(t, err)
 				pass(time.Until(first.Expiry) * 8 / 10)
@@ -172,7 +172,7 @@ func loopback(t *testing.T, v vendor, handler http.Handler) (*tokens.Cache, *htt
 	e, err := v.endpoint(sandboxCredentials, endpointOptions{baseURL: server.URL, client: client, retry: once})
 	require.NoError(t, err)
 	ended := &tokens.Token{AccessToken: "ended", Expiry: time.Now().Add(-time.Second)}
-	return tokens.NewCache(e, &tokens.CacheOptions{Grant: v.grant, Initial: ended}), client, server.URL
+	return cacheOf(t, e, &tokens.CacheOptions{Grant: v.grant, Initial: ended}), client, server.URL
 }
 
 func TestOutageHerdAtExpiry(t *testing.T) {
@@ -284,7 +284,7 @@ func TestOutageOfEveryCaller(t *testing.T) {
 			wg.Wait()
 			assert.NoError(t, request.Err(), "the request goes on")
 			release()
-			require.NoError(t, cache.Wait(t.Context()))
+			require.NoError(t, cache.Close(t.Context()))
 			token, err := cache.Token(t.Context())
 			require.NoError(t, err)
 			assert.NotEqual(t, "ended", token.AccessToken)
@@ -309,7 +309,7 @@ func TestOutageOfAServer(t *testing.T) {
 			}}
 			e, err := v.endpoint(sandboxCredentials, endpointOptions{baseURL: "http://localhost", client: &http.Client{Transport: transport}, retry: once})
 			require.NoError(t, err)
-			cache := tokens.NewCache(e, &tokens.CacheOptions{Grant: v.grant})
+			cache := cacheOf(t, e, &tokens.CacheOptions{Grant: v.grant})
 
 			_, err = cache.Token(t.Context())
 			require.ErrorIs(t, err, syscall.ECONNREFUSED)

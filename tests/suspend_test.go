@@ -120,7 +120,7 @@ func TestSuspendWithARefreshToken(t *testing.T) {
 				r := newRig(v, sandboxOptions{life: tokenLife})
 				r.client.Transport = sandbox.Transport(asleep(r.server))
 				first := r.offlineToken(t)
-				cache := tokens.NewCache(r.plain(t), &tokens.CacheOptions{Grant: tokens.Grant{RefreshToken: first.RefreshToken}, Initial: first})
+				cache := cacheOf(t, r.plain(t), &tokens.CacheOptions{Grant: tokens.Grant{RefreshToken: first.RefreshToken}, Initial: first})
 				call := r.calls(t, cache)
 				r.answers(sandbox.Fault{Delay: time.Second})
 				pass(2 * tokenLife)

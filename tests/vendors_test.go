@@ -74,7 +74,7 @@ var vendors = []vendor{
 		probe:     "ping",
 		probePath: "/ping",
 		endpoint: func(creds tokens.CredentialsProvider, o endpointOptions) (*tokens.Endpoint, error) {
-			return tokens.Moov(creds, &tokens.MoovOptions{BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Retry: o.retry})
+			return tokens.NewMoov(creds, &tokens.MoovOptions{BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Retry: o.retry})
 		},
 		sandbox: func(o sandboxOptions) vendorServer {
 			return sandbox.NewMoov(&sandbox.MoovOptions{Clients: o.clients, TokenLife: o.life, RateLimit: -1})
@@ -89,7 +89,7 @@ var vendors = []vendor{
 		probe:     "listOAuthClients",
 		probePath: "/beta/oauth-clients",
 		endpoint: func(creds tokens.CredentialsProvider, o endpointOptions) (*tokens.Endpoint, error) {
-			return tokens.SailPoint("tenant", creds, &tokens.SailPointOptions{BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Retry: o.retry})
+			return tokens.NewSailPoint("tenant", creds, &tokens.SailPointOptions{BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Retry: o.retry})
 		},
 		sandbox: func(o sandboxOptions) vendorServer {
 			return sandbox.NewSailPoint(&sandbox.SailPointOptions{Clients: o.clients, TokenLife: o.life, RateLimit: -1})
@@ -102,7 +102,7 @@ var vendors = []vendor{
 		probe:     "getAccountGroups",
 		probePath: "/v7/account-groups",
 		endpoint: func(creds tokens.CredentialsProvider, o endpointOptions) (*tokens.Endpoint, error) {
-			return tokens.ThousandEyes(creds, &tokens.ThousandEyesOptions{BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Retry: o.retry})
+			return tokens.NewThousandEyes(creds, &tokens.ThousandEyesOptions{BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Retry: o.retry})
 		},
 		sandbox: func(o sandboxOptions) vendorServer {
 			return sandbox.NewThousandEyes(&sandbox.ThousandEyesOptions{Clients: o.clients, TokenLife: o.life, RateLimit: -1})
@@ -143,7 +143,7 @@ func (r *rig) plain(t *testing.T) *tokens.Endpoint {
 // cache returns a Cache over plain.
 func (r *rig) cache(t *testing.T) *tokens.Cache {
 	t.Helper()
-	return tokens.NewCache(r.plain(t), &tokens.CacheOptions{Grant: r.grant})
+	return cacheOf(t, r.plain(t), &tokens.CacheOptions{Grant: r.grant})
 }
 
 // answers scripts the next answers of the token endpoint.
@@ -153,7 +153,7 @@ func (r *rig) answers(f ...sandbox.Fault) { r.server.Fault(createAccessToken, f.
 func (r *rig) calls(t *testing.T, src tokens.Source) func(context.Context) error {
 	t.Helper()
 	baseURL := r.plain(t).BaseURL()
-	doer, err := tokens.NewDoer(src, baseURL, &tokens.DoerOptions{HTTPClient: r.client, Retry: once})
+	doer, err := tokens.NewDoer(src, &tokens.DoerOptions{BaseURL: baseURL, HTTPClient: r.client, Retry: once})
 	require.NoError(t, err)
 	return func(ctx context.Context) error {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, baseURL+r.probePath, nil)
@@ -248,4 +248,12 @@ func (r *rig) offlineToken(t *testing.T) *tokens.Token {
 	require.NoError(t, err)
 	require.NotEmpty(t, token.RefreshToken)
 	return token
+}
+
+// cacheOf is tokens.NewCache for tests in which it cannot fail.
+func cacheOf(t testing.TB, e *tokens.Endpoint, opts *tokens.CacheOptions) *tokens.Cache {
+	t.Helper()
+	cache, err := tokens.NewCache(e, opts)
+	require.NoError(t, err)
+	return cache
 }

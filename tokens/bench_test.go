@@ -8,13 +8,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func cached() *Cache {
-	return NewCache(nil, &CacheOptions{Initial: &Token{AccessToken: "token", TokenType: "Bearer", Expiry: time.Now().Add(time.Hour)}})
+func cached(tb testing.TB) *Cache {
+	tb.Helper()
+	return newCache(tb, stubEndpoint(tb, &endpointStub{}, Retry{}), &CacheOptions{Initial: &Token{AccessToken: "token", TokenType: "Bearer", Expiry: time.Now().Add(time.Hour)}})
 }
 
 // BenchmarkCacheToken is the hot path: 0 allocations.
 func BenchmarkCacheToken(b *testing.B) {
-	c := cached()
+	c := cached(b)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := c.Token(b.Context()); err != nil {
@@ -40,13 +41,13 @@ func overNothing(tb testing.TB) (*Transport, *http.Request) {
 	require.NoError(tb, err)
 	req.Header.Set("Accept", "application/json")
 	resp := &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: req}
-	transport, err := NewTransport(cached(), "https://api.example.com", roundTrip(func(*http.Request) (*http.Response, error) { return resp, nil }))
+	transport, err := NewTransport(cached(tb), "https://api.example.com", roundTrip(func(*http.Request) (*http.Response, error) { return resp, nil }))
 	require.NoError(tb, err)
 	return transport, req
 }
 
 func TestHotPathsAllocateWhatTheyMust(t *testing.T) {
-	c := cached()
+	c := cached(t)
 	require.Zero(t, testing.AllocsPerRun(100, func() { _, _ = c.Token(t.Context()) }))
 	transport, req := overNothing(t)
 	require.LessOrEqual(t, testing.AllocsPerRun(100, func() { _, _ = transport.RoundTrip(req) }), 3.0)

@@ -98,8 +98,12 @@ type entry struct {
 
 const never = time.Duration(math.MaxInt64)
 
-// NewCache returns a Cache of endpoint's tokens. It fetches nothing before it is asked. Nil opts are the defaults.
-func NewCache(endpoint *Endpoint, opts *CacheOptions) *Cache {
+// NewCache returns a Cache of endpoint's tokens. It fetches nothing before it is asked. If opts is nil, the defaults are
+// used. It fails if endpoint is nil.
+func NewCache(endpoint *Endpoint, opts *CacheOptions) (*Cache, error) {
+	if endpoint == nil {
+		return nil, errors.New("tokens: the Endpoint is nil; make one with NewMoov, NewSailPoint or NewThousandEyes")
+	}
 	var o CacheOptions
 	if opts != nil {
 		o = *opts
@@ -122,8 +126,11 @@ func NewCache(endpoint *Endpoint, opts *CacheOptions) *Cache {
 		initial := *o.Initial
 		c.keep(&initial)
 	}
-	return c
+	return c, nil
 }
+
+// BaseURL returns that of the Cache's Endpoint: the origin that its tokens are for.
+func (c *Cache) BaseURL() string { return c.endpoint.BaseURL() }
 
 // Format prints whose tokens these are, and nothing of them.
 func (c *Cache) Format(f fmt.State, _ rune) {
@@ -234,7 +241,7 @@ func (c *Cache) keep(t *Token) {
 
 // Set makes t the current token, as after a new login, and forgets every failure. A fetch under way is not kept; those
 // who wait for it get t. OnToken is not called. A nil t makes the next caller fetch.
-func (c *Cache) Set(t *Token) {
+func (c *Cache) Set(_ context.Context, t *Token) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.generation++
@@ -242,10 +249,11 @@ func (c *Cache) Set(t *Token) {
 	c.succeeded()
 	if t == nil {
 		c.current.Store(nil)
-		return
+		return nil
 	}
 	set := *t
 	c.keep(&set)
+	return nil
 }
 
 // succeeded forgets failures.
@@ -344,9 +352,9 @@ func (c *Cache) revoke(ctx context.Context, pending []revocation) error {
 	return errors.Join(errs...)
 }
 
-// Wait returns when no fetch is under way, so that a process can end without losing a rotated refresh token, or with
+// Close returns when no fetch is under way, so that a process can end without losing a rotated refresh token, or with
 // ctx's error.
-func (c *Cache) Wait(ctx context.Context) error {
+func (c *Cache) Close(ctx context.Context) error {
 	c.mu.Lock()
 	running, quiet := c.running, c.quiet
 	c.mu.Unlock()

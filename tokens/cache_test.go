@@ -90,9 +90,9 @@ func refuses(status int, code string, header ...string) func(int, url.Values) (*
 // onlyOnce leaves repetition to the cache.
 var onlyOnce = Retry{Attempts: 1}
 
-func stubEndpoint(t *testing.T, s *endpointStub, retry Retry) *Endpoint {
+func stubEndpoint(t testing.TB, s *endpointStub, retry Retry) *Endpoint {
 	t.Helper()
-	e, err := Moov(Credentials{"public", "secret"}, &MoovOptions{HTTPClient: &http.Client{Transport: s}, Retry: retry})
+	e, err := NewMoov(Credentials{"public", "secret"}, &MoovOptions{HTTPClient: &http.Client{Transport: s}, Retry: retry})
 	require.NoError(t, err)
 	return e
 }
@@ -109,7 +109,7 @@ func access(t *testing.T, c *Cache) string {
 func TestCacheFetchesOnceForEveryone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &endpointStub{delay: 50 * time.Millisecond}
-		c := NewCache(stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		var wg sync.WaitGroup
 		start := time.Now()
 		for range 10_000 {
@@ -137,7 +137,7 @@ func TestCacheStates(t *testing.T) {
 		t.Run(tt.name+" fresh and due", func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &endpointStub{answer: func(n int, _ url.Values) (*http.Response, error) { return grants(n, tt.expiresIn), nil }}
-				c := NewCache(stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
+				c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 				require.Equal(t, "at-1", access(t, c))
 				pass(min(tt.fresh, tt.due) - time.Millisecond)
 				require.Equal(t, "at-1", access(t, c))
@@ -161,7 +161,7 @@ func TestCacheStates(t *testing.T) {
 		t.Run(tt.name+" dead", func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &endpointStub{answer: func(n int, _ url.Values) (*http.Response, error) { return grants(n, tt.expiresIn), nil }}
-				c := NewCache(stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
+				c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 				require.Equal(t, "at-1", access(t, c))
 				pass(tt.dead)
 				require.Equal(t, "at-2", access(t, c))
@@ -173,7 +173,7 @@ func TestCacheStates(t *testing.T) {
 func TestCacheServesUntilTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &endpointStub{}
-		c := NewCache(stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		require.Equal(t, "at-1", access(t, c))
 		s.set(refuses(503, "x"))
 		pass(time.Hour - 10*time.Second - time.Nanosecond)
@@ -188,7 +188,7 @@ func TestCacheServesUntilTheEnd(t *testing.T) {
 func TestCacheWaiterLeavesByItsOwnContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &endpointStub{delay: time.Second}
-		c := NewCache(stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		first, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		defer cancel()
 		start := time.Now()
@@ -208,7 +208,7 @@ func TestCacheWaiterLeavesByItsOwnContext(t *testing.T) {
 
 func TestCacheDoesNotFetchForAnEndedContext(t *testing.T) {
 	s := &endpointStub{}
-	c := NewCache(stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
+	c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := c.Token(ctx)
@@ -221,7 +221,7 @@ type contextKey struct{}
 func TestCacheFetchContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &endpointStub{}
-		c := NewCache(stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		traced := false
 		ctx := httptrace.WithClientTrace(context.WithValue(t.Context(), contextKey{}, "value"), &httptrace.ClientTrace{
 			GetConn: func(string) { traced = true },
@@ -251,9 +251,9 @@ func TestCacheFetchIsBounded(t *testing.T) {
 			<-ctx.Done()
 			return Credentials{}, ctx.Err()
 		})
-		e, err := Moov(block, nil)
+		e, err := NewMoov(block, nil)
 		require.NoError(t, err)
-		c := NewCache(e, &CacheOptions{Grant: ping})
+		c := newCache(t, e, &CacheOptions{Grant: ping})
 		start := time.Now()
 		_, err = c.Token(t.Context())
 		require.ErrorIs(t, err, context.DeadlineExceeded)
@@ -276,9 +276,9 @@ func TestCachePanicAndExitReachNoOne(t *testing.T) {
 					return Credentials{"public", "secret"}, nil
 				})
 				var log bytes.Buffer
-				e, err := Moov(creds, &MoovOptions{HTTPClient: &http.Client{Transport: &endpointStub{}}})
+				e, err := NewMoov(creds, &MoovOptions{HTTPClient: &http.Client{Transport: &endpointStub{}}})
 				require.NoError(t, err)
-				c := NewCache(e, &CacheOptions{Grant: ping, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+				c := newCache(t, e, &CacheOptions{Grant: ping, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 				var wg sync.WaitGroup
 				for range 10 {
 					wg.Go(func() {
@@ -289,7 +289,7 @@ func TestCachePanicAndExitReachNoOne(t *testing.T) {
 					})
 				}
 				wg.Wait()
-				assert.NoError(t, c.Wait(t.Context()))
+				assert.NoError(t, c.Close(t.Context()))
 				assert.Contains(t, log.String(), "could not get a token")
 				assert.NotContains(t, log.String(), "CANARY")
 				pass(time.Second)
@@ -318,7 +318,7 @@ func TestCacheHoldsFailures(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &endpointStub{answer: tt.answer, delay: 50 * time.Millisecond}
-				c := NewCache(stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
+				c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 				var wg sync.WaitGroup
 				start := time.Now()
 				for range 100 {
@@ -346,7 +346,7 @@ func TestCacheHoldsFailures(t *testing.T) {
 func TestCacheBackOffDoublesTo30s(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &endpointStub{answer: refuses(500, "server_error")}
-		c := NewCache(stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		bound := 100 * time.Millisecond
 		for n := 1; n <= 14; n++ {
 			_, err := c.Token(t.Context())
@@ -374,7 +374,7 @@ func TestCacheOutageWhileTheTokenLives(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &endpointStub{}
-				c := NewCache(stubEndpoint(t, s, Retry{}), &CacheOptions{Grant: ping})
+				c := newCache(t, stubEndpoint(t, s, Retry{}), &CacheOptions{Grant: ping})
 				access(t, c)
 				pass(56 * time.Minute) // due, and alive for minutes
 				s.set(refuses(503, "", tt.header...))
@@ -401,7 +401,7 @@ func TestCacheOutageWhileTheTokenLives(t *testing.T) {
 func TestCacheInvalidate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &endpointStub{}
-		c := NewCache(stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		first, err := c.Token(t.Context())
 		require.NoError(t, err)
 		c.Invalidate(nil)
@@ -428,7 +428,7 @@ func TestCacheInvalidate(t *testing.T) {
 func TestCacheAgainstAnAPIThatRefusesEverything(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &endpointStub{}
-		c := NewCache(stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		api := roundTrip(func(req *http.Request) (*http.Response, error) {
 			resp := answerWith(401, `{}`)
 			resp.Request = req
@@ -455,12 +455,12 @@ func TestCacheOddLives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, expiresIn := range []string{"0", "-5"} {
 			s := &endpointStub{answer: func(n int, _ url.Values) (*http.Response, error) { return grants(n, expiresIn), nil }}
-			c := NewCache(stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
+			c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 			require.Equal(t, "at-1", access(t, c), "given to who waited for it")
 			require.Equal(t, "at-2", access(t, c), "and to no one else")
 		}
 		s := &endpointStub{answer: func(n int, _ url.Values) (*http.Response, error) { return grants(n, "null"), nil }}
-		c := NewCache(stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		access(t, c)
 		pass(1000 * time.Hour)
 		token, err := c.TokenFor(t.Context(), time.Hour)
@@ -474,7 +474,7 @@ func TestCacheOddLives(t *testing.T) {
 func TestCacheTokenFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &endpointStub{}
-		c := NewCache(stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		access(t, c)
 		pass(20 * time.Minute)
 		token, err := c.TokenFor(t.Context(), 40*time.Minute)
@@ -493,7 +493,7 @@ func TestCacheFollowsRotation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &endpointStub{}
 		var stored []Token
-		c := NewCache(stubEndpoint(t, s, onlyOnce), &CacheOptions{
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{
 			Grant:   Grant{RefreshToken: "rt-0"},
 			OnToken: func(_ context.Context, tok *Token) error { stored = append(stored, *tok); return nil },
 		})
@@ -516,7 +516,7 @@ func TestCacheFollowsRotation(t *testing.T) {
 func TestCacheWithoutRefreshTokenAlwaysAsksAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &endpointStub{}
-		c := NewCache(stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		access(t, c)
 		pass(2 * time.Hour)
 		access(t, c)
@@ -529,7 +529,7 @@ func TestCacheInitial(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &endpointStub{}
 		stored := &Token{AccessToken: "stored", RefreshToken: "rt-stored", Expiry: time.Now().Add(time.Hour).Round(0)}
-		c := NewCache(stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: Grant{RefreshToken: "rt-seed"}, Initial: stored})
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: Grant{RefreshToken: "rt-seed"}, Initial: stored})
 		stored.AccessToken = "changed by its owner"
 		require.Equal(t, "stored", access(t, c))
 		require.Zero(t, s.count())
@@ -542,7 +542,7 @@ func TestCacheInitial(t *testing.T) {
 func TestCacheInvalidGrantLastsUntilSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &endpointStub{}
-		c := NewCache(stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: Grant{RefreshToken: "rt-0"}})
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: Grant{RefreshToken: "rt-0"}})
 		access(t, c)
 		s.set(refuses(400, "invalid_grant"))
 		pass(57 * time.Minute)
@@ -556,7 +556,7 @@ func TestCacheInvalidGrantLastsUntilSet(t *testing.T) {
 		}
 		require.Equal(t, 2, s.count(), "a dead refresh token is not presented again")
 		s.set(nil)
-		c.Set(&Token{AccessToken: "new login", RefreshToken: "rt-new", Expiry: time.Now().Add(time.Hour)})
+		_ = c.Set(t.Context(), &Token{AccessToken: "new login", RefreshToken: "rt-new", Expiry: time.Now().Add(time.Hour)})
 		require.Equal(t, "new login", access(t, c))
 		pass(time.Hour)
 		require.Equal(t, "at-3", access(t, c))
@@ -578,7 +578,7 @@ func TestCacheLostRefreshAnswer(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &endpointStub{}
 				var log bytes.Buffer
-				c := NewCache(stubEndpoint(t, s, Retry{}), &CacheOptions{
+				c := newCache(t, stubEndpoint(t, s, Retry{}), &CacheOptions{
 					Grant:  Grant{RefreshToken: "rt-0"},
 					Logger: slog.New(slog.NewTextHandler(&log, nil)),
 				})
@@ -596,7 +596,7 @@ func TestCacheLostRefreshAnswer(t *testing.T) {
 				require.Error(t, err)
 				require.Equal(t, 3, s.count(), "presented once more")
 				require.Equal(t, "rt-1", s.requests[2].Get("refresh_token"))
-				require.NoError(t, c.Wait(t.Context()))
+				require.NoError(t, c.Close(t.Context()))
 				require.Contains(t, log.String(), "presenting once more")
 				s.set(nil)
 				pass(24 * time.Hour)
@@ -614,7 +614,7 @@ func TestCacheDoubtfulRefreshIsPresentedAgainAfterA401(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &endpointStub{}
-				c := NewCache(stubEndpoint(t, s, Retry{}), &CacheOptions{Grant: Grant{RefreshToken: "rt-0"}})
+				c := newCache(t, stubEndpoint(t, s, Retry{}), &CacheOptions{Grant: Grant{RefreshToken: "rt-0"}})
 				token, err := c.Token(t.Context())
 				require.NoError(t, err)
 				s.set(doubtful)
@@ -636,9 +636,9 @@ func TestCacheCredentialsThatFailLoseNoRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var vault error = &Error{Method: "GET", URL: "https://vault.example.com", cause: io.ErrUnexpectedEOF}
 		creds := CredentialsFunc(func(context.Context) (Credentials, error) { return Credentials{"public", "secret"}, vault })
-		e, err := Moov(creds, &MoovOptions{HTTPClient: &http.Client{Transport: &endpointStub{}}})
+		e, err := NewMoov(creds, &MoovOptions{HTTPClient: &http.Client{Transport: &endpointStub{}}})
 		require.NoError(t, err)
-		c := NewCache(e, &CacheOptions{Grant: Grant{RefreshToken: "rt-0"}})
+		c := newCache(t, e, &CacheOptions{Grant: Grant{RefreshToken: "rt-0"}})
 		for range 5 {
 			_, err = c.Token(t.Context())
 			require.ErrorIs(t, err, io.ErrUnexpectedEOF)
@@ -652,9 +652,9 @@ func TestCacheCredentialsThatFailLoseNoRefresh(t *testing.T) {
 func TestCacheSetWithoutARefreshTokenAfterRevoke(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &endpointStub{}
-		c := NewCache(stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: Grant{RefreshToken: "rt-0"}})
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: Grant{RefreshToken: "rt-0"}})
 		_ = c.Revoke(t.Context())
-		c.Set(&Token{AccessToken: "set", Expiry: time.Now().Add(time.Hour)})
+		_ = c.Set(t.Context(), &Token{AccessToken: "set", Expiry: time.Now().Add(time.Hour)})
 		require.Equal(t, "set", access(t, c))
 		pass(time.Hour)
 		_, err := c.Token(t.Context())
@@ -668,7 +668,7 @@ func TestCacheRefreshNeverSentIsNotLost(t *testing.T) {
 		s := &endpointStub{answer: func(int, url.Values) (*http.Response, error) {
 			return nil, &net.OpError{Op: "dial", Err: errors.New("connection refused")}
 		}}
-		c := NewCache(stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: Grant{RefreshToken: "rt-0"}})
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: Grant{RefreshToken: "rt-0"}})
 		for range 5 {
 			_, err := c.Token(t.Context())
 			require.Error(t, err)
@@ -687,7 +687,7 @@ func TestCacheOnTokenFails(t *testing.T) {
 				full := errors.New("disk full")
 				fail := full
 				var stored []string
-				c := NewCache(stubEndpoint(t, s, onlyOnce), &CacheOptions{
+				c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{
 					Grant:       Grant{RefreshToken: "rt-0"},
 					HoldUnsaved: hold,
 					OnToken: func(_ context.Context, tok *Token) error {
@@ -723,7 +723,7 @@ func TestCacheOnTokenFails(t *testing.T) {
 func TestCacheFetchesThoughOnTokenKeepsFailing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &endpointStub{answer: func(n int, _ url.Values) (*http.Response, error) { return grants(n, "10"), nil }}
-		c := NewCache(stubEndpoint(t, s, onlyOnce), &CacheOptions{
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{
 			Grant:   ping,
 			OnToken: func(context.Context, *Token) error { return errors.New("disk full") },
 		})
@@ -740,7 +740,7 @@ func TestCacheOnTokenRunsBeforeAnyoneHasTheToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &endpointStub{}
 		var storing, stored atomic.Bool
-		c := NewCache(stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping, OnToken: func(ctx context.Context, tok *Token) error {
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping, OnToken: func(ctx context.Context, tok *Token) error {
 			storing.Store(true)
 			err := sleep(ctx, time.Second)
 			tok.AccessToken = "changed by the hook"
@@ -761,7 +761,7 @@ func TestCacheOnTokenRunsBeforeAnyoneHasTheToken(t *testing.T) {
 func TestCacheOnTokenThatExitsHasNotStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		calls := 0
-		c := NewCache(stubEndpoint(t, &endpointStub{}, onlyOnce), &CacheOptions{Grant: ping, OnToken: func(context.Context, *Token) error {
+		c := newCache(t, stubEndpoint(t, &endpointStub{}, onlyOnce), &CacheOptions{Grant: ping, OnToken: func(context.Context, *Token) error {
 			if calls++; calls == 1 {
 				runtime.Goexit()
 			}
@@ -779,16 +779,16 @@ func TestCacheSetDuringAFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &endpointStub{delay: time.Second}
 		hooked := 0
-		c := NewCache(stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping, OnToken: func(context.Context, *Token) error { hooked++; return nil }})
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping, OnToken: func(context.Context, *Token) error { hooked++; return nil }})
 		var wg sync.WaitGroup
 		wg.Go(func() { assert.Equal(t, "set", access(t, c)) })
 		synctest.Wait()
-		c.Set(&Token{AccessToken: "set", Expiry: time.Now().Add(time.Hour)})
+		_ = c.Set(t.Context(), &Token{AccessToken: "set", Expiry: time.Now().Add(time.Hour)})
 		wg.Wait()
-		require.NoError(t, c.Wait(t.Context()))
+		require.NoError(t, c.Close(t.Context()))
 		require.Equal(t, "set", access(t, c))
 		require.Zero(t, hooked, "what is not kept is not stored")
-		c.Set(nil)
+		_ = c.Set(t.Context(), nil)
 		require.Equal(t, "at-2", access(t, c))
 	})
 }
@@ -805,7 +805,7 @@ func TestCacheRevoke(t *testing.T) {
 	t.Run("refresh token before access token, and a new fetch after", func(t *testing.T) {
 		s := &endpointStub{}
 		s.answer = revoke(s)
-		c := NewCache(stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		access(t, c)
 		require.NoError(t, c.Revoke(t.Context()))
 		require.Equal(t, []string{"rt-1", "at-1"}, []string{s.requests[1].Get("token"), s.requests[2].Get("token")})
@@ -815,7 +815,7 @@ func TestCacheRevoke(t *testing.T) {
 	t.Run("by refresh token it ends", func(t *testing.T) {
 		s := &endpointStub{}
 		s.answer = revoke(s)
-		c := NewCache(stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: Grant{RefreshToken: "rt-0"}})
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: Grant{RefreshToken: "rt-0"}})
 		access(t, c)
 		require.NoError(t, c.Revoke(t.Context()))
 		_, err := c.Token(t.Context())
@@ -824,7 +824,7 @@ func TestCacheRevoke(t *testing.T) {
 	})
 	t.Run("what failed is kept for the next", func(t *testing.T) {
 		s := &endpointStub{}
-		c := NewCache(stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		access(t, c)
 		s.set(refuses(503, ""))
 		require.ErrorIs(t, c.Revoke(t.Context()), Status(503))
@@ -838,7 +838,7 @@ func TestCacheRevoke(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := &endpointStub{delay: time.Second}
 			s.answer = revoke(s)
-			c := NewCache(stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: Grant{RefreshToken: "rt-0"}})
+			c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: Grant{RefreshToken: "rt-0"}})
 			var wg sync.WaitGroup
 			wg.Go(func() {
 				_, err := c.Token(t.Context())
@@ -847,7 +847,7 @@ func TestCacheRevoke(t *testing.T) {
 			synctest.Wait()
 			require.NoError(t, c.Revoke(t.Context()))
 			wg.Wait()
-			require.NoError(t, c.Wait(t.Context()))
+			require.NoError(t, c.Close(t.Context()))
 			var revoked []string
 			for _, r := range s.requests {
 				if r.Has("token") {
@@ -858,9 +858,9 @@ func TestCacheRevoke(t *testing.T) {
 		})
 	})
 	t.Run("where there is no revocation", func(t *testing.T) {
-		e, err := ThousandEyes(Credentials{"id", "secret"}, &ThousandEyesOptions{HTTPClient: &http.Client{Transport: &endpointStub{}}})
+		e, err := NewThousandEyes(Credentials{"id", "secret"}, &ThousandEyesOptions{HTTPClient: &http.Client{Transport: &endpointStub{}}})
 		require.NoError(t, err)
-		c := NewCache(e, nil)
+		c := newCache(t, e, nil)
 		require.NoError(t, c.Revoke(t.Context()), "nothing to revoke")
 		first, err := c.Token(t.Context())
 		require.NoError(t, err)
@@ -874,8 +874,8 @@ func TestCacheRevoke(t *testing.T) {
 func TestCacheWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &endpointStub{}
-		c := NewCache(stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
-		require.NoError(t, c.Wait(t.Context()), "nothing runs")
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
+		require.NoError(t, c.Close(t.Context()), "nothing runs")
 		access(t, c)
 		pass(57 * time.Minute)
 		s.mu.Lock()
@@ -885,8 +885,8 @@ func TestCacheWait(t *testing.T) {
 		start := time.Now()
 		short, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
-		require.ErrorIs(t, c.Wait(short), context.DeadlineExceeded)
-		require.NoError(t, c.Wait(t.Context()))
+		require.ErrorIs(t, c.Close(short), context.DeadlineExceeded)
+		require.NoError(t, c.Close(t.Context()))
 		require.Equal(t, time.Second, time.Since(start))
 		require.Equal(t, "at-2", access(t, c))
 	})
@@ -918,9 +918,9 @@ func TestCacheRereadsCredentialsOnce(t *testing.T) {
 				}
 				return grants(n, "60"), nil
 			}}
-			e, err := Moov(creds, &MoovOptions{HTTPClient: &http.Client{Transport: s}, AuthStyle: AuthStyleBody})
+			e, err := NewMoov(creds, &MoovOptions{HTTPClient: &http.Client{Transport: s}, AuthStyle: AuthStyleBody})
 			require.NoError(t, err)
-			_, err = NewCache(e, &CacheOptions{Grant: ping}).Token(t.Context())
+			_, err = newCache(t, e, &CacheOptions{Grant: ping}).Token(t.Context())
 			if tt.ok {
 				require.NoError(t, err)
 			} else {
@@ -933,7 +933,7 @@ func TestCacheRereadsCredentialsOnce(t *testing.T) {
 }
 
 func TestCachePrintsNothing(t *testing.T) {
-	c := NewCache(stubEndpoint(t, &endpointStub{}, onlyOnce), &CacheOptions{
+	c := newCache(t, stubEndpoint(t, &endpointStub{}, onlyOnce), &CacheOptions{
 		Grant:   Grant{RefreshToken: "CANARY-rt"},
 		Initial: &Token{AccessToken: "CANARY-at"},
 	})

@@ -115,7 +115,7 @@ func TestCanaryValues(t *testing.T) {
 		values["*Endpoint of "+v.name] = e
 	}
 	for name, src := range map[string]Source{"Static": Static(canaryAccess), "a struct": plainSource{canaryAccess}} {
-		d, err := NewDoer(src, apiURL, nil)
+		d, err := NewDoer(src, &DoerOptions{BaseURL: apiURL})
 		require.NoError(t, err)
 		transport, err := NewTransport(src, apiURL, nil)
 		require.NoError(t, err)
@@ -260,7 +260,7 @@ func TestCanaryTransportFailures(t *testing.T) {
 		for _, style := range []AuthStyle{AuthStyleBasic, AuthStyleBody} {
 			t.Run(name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					e, err := Moov(canaryCredentials, &MoovOptions{HTTPClient: newScript(step).client(), AuthStyle: style})
+					e, err := NewMoov(canaryCredentials, &MoovOptions{HTTPClient: newScript(step).client(), AuthStyle: style})
 					require.NoError(t, err)
 					_, err = e.Exchange(t.Context(), Grant{RefreshToken: canaryRefresh})
 					require.Error(t, err)
@@ -292,7 +292,7 @@ func TestCanaryAPICalls(t *testing.T) {
 			return &Token{AccessToken: token, TokenType: "DPoP"}, nil
 		}),
 		"failing": sourceFunc(func(ctx context.Context) (*Token, error) {
-			e, err := ThousandEyes(canaryCredentials, &ThousandEyesOptions{HTTPClient: newScript(echoes(401)["RFC 6749"]).client()})
+			e, err := NewThousandEyes(canaryCredentials, &ThousandEyesOptions{HTTPClient: newScript(echoes(401)["RFC 6749"]).client()})
 			if err != nil {
 				return nil, err
 			}
@@ -305,7 +305,8 @@ func TestCanaryAPICalls(t *testing.T) {
 				t.Run(fmt.Sprint(name, status, mediaType), func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						var log strings.Builder
-						d, err := NewDoer(src, apiURL, &DoerOptions{
+						d, err := NewDoer(src, &DoerOptions{
+							BaseURL:    apiURL,
 							HTTPClient: newScript(echo(status, mediaType)).client(),
 							Logger:     slog.New(slog.NewTextHandler(&log, nil)),
 						})
@@ -333,7 +334,7 @@ func TestCanaryAPICalls(t *testing.T) {
 func TestCanaryHidingKeepsCodes(t *testing.T) {
 	for _, code := range standardCodes {
 		s := newScript(reply(401, jsonType, `{"error":"`+string(code)+`","error_description":"client unknown"}`))
-		e, err := Moov(Credentials{ClientID: "client", ClientSecret: "invalid"}, &MoovOptions{HTTPClient: s.client()})
+		e, err := NewMoov(Credentials{ClientID: "client", ClientSecret: "invalid"}, &MoovOptions{HTTPClient: s.client()})
 		require.NoError(t, err)
 		_, err = e.Exchange(t.Context(), vendorCases[1].grant)
 		require.ErrorIs(t, err, code)
@@ -345,7 +346,7 @@ func TestCanaryHidingKeepsCodes(t *testing.T) {
 func TestCanaryWithinCanary(t *testing.T) {
 	for _, style := range []AuthStyle{AuthStyleBasic, AuthStyleBody} {
 		s := newScript(reply(400, "text/plain", "bad pair: acme / acme-canary"))
-		e, err := Moov(Credentials{ClientID: "acme", ClientSecret: "acme-canary"}, &MoovOptions{HTTPClient: s.client(), AuthStyle: style})
+		e, err := NewMoov(Credentials{ClientID: "acme", ClientSecret: "acme-canary"}, &MoovOptions{HTTPClient: s.client(), AuthStyle: style})
 		require.NoError(t, err)
 		_, err = e.Exchange(t.Context(), vendorCases[1].grant)
 		require.ErrorContains(t, err, "bad pair: [REDACTED] / [REDACTED]")

@@ -51,7 +51,7 @@ func TestCredentialsFunc(t *testing.T) {
 		return Credentials{}, failure
 	})
 	s := newScript(reply(200, jsonType, tokenReply))
-	e, err := Moov(creds, &MoovOptions{HTTPClient: s.client()})
+	e, err := NewMoov(creds, &MoovOptions{HTTPClient: s.client()})
 	require.NoError(t, err)
 	assert.Empty(t, seen, "a constructor asks for no credentials")
 
@@ -113,7 +113,7 @@ func TestCredentialsAreReadAgain(t *testing.T) {
 					return tt.again()
 				})
 				s := newScript(tt.steps...)
-				e, err := Moov(creds, &MoovOptions{HTTPClient: s.client()})
+				e, err := NewMoov(creds, &MoovOptions{HTTPClient: s.client()})
 				require.NoError(t, err)
 				if op == "exchange" {
 					_, err = e.Exchange(t.Context(), vendorCases[1].grant)

@@ -1,7 +1,7 @@
 // Package tokens gets, keeps, renews, uses and revokes OAuth 2.0 access tokens (RFC 6749, 6750, 7009) at ThousandEyes,
 // Moov and SailPoint Identity Security Cloud.
 //
-// [ThousandEyes], [Moov] and [SailPoint] make an [Endpoint], which asks the vendor anew at each call. An API is called
+// [NewThousandEyes], [NewMoov] and [NewSailPoint] make an [Endpoint], which asks the vendor anew at each call. An API is called
 // through a [Doer], which every generated client of this module accepts, or through a [Transport] under any
 // http.Client; both send the token to one origin and nowhere else.
 //

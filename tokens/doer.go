@@ -33,6 +33,8 @@ type Doer struct {
 
 // DoerOptions are the settings of a [Doer].
 type DoerOptions struct {
+	// BaseURL is the base URL of the API, for a Source that has none. If both have one, they must be of the same origin.
+	BaseURL string
 	// HTTPClient sends the requests. It is copied: its Transport lies beneath retries and tokens, its CheckRedirect is
 	// asked after ours, its Timeout is used where Timeout is 0. Nil: one with http.DefaultTransport.
 	HTTPClient *http.Client
@@ -49,12 +51,18 @@ type DoerOptions struct {
 	Logger *slog.Logger
 }
 
-// NewDoer returns a Doer that sends src's tokens to the origin (scheme, host and port) of baseURL and to no other. With
-// a nil src it sends none. Nil opts are the defaults. It fails if baseURL is not https, loopback aside.
-func NewDoer(src Source, baseURL string, opts *DoerOptions) (Doer, error) {
+// NewDoer returns a Doer that sends src's tokens to one origin (scheme, host and port) and to no other: that of src, if
+// it has a BaseURL() string method, as a Cache has, else that of opts.BaseURL. If src is nil, no token is sent. If opts is
+// nil, the defaults are used. NewDoer fails if there is no base URL, if the two differ, or if it is neither https nor
+// loopback.
+func NewDoer(src Source, opts *DoerOptions) (Doer, error) {
 	var o DoerOptions
 	if opts != nil {
 		o = *opts
+	}
+	baseURL, err := baseURLOf(src, o.BaseURL)
+	if err != nil {
+		return Doer{}, fmt.Errorf("tokens: %w", err)
 	}
 	if _, err := parseBaseURL(baseURL); err != nil {
 		return Doer{}, fmt.Errorf("tokens: %w", err)

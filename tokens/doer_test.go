@@ -22,20 +22,20 @@ import (
 
 func TestNewDoerRefuses(t *testing.T) {
 	tests := []struct {
-		baseURL string
-		opts    *DoerOptions
-		want    string
+		opts *DoerOptions
+		want string
 	}{
-		{"", nil, "tokens: the base URL has no host; write https://host"},
-		{"http://api.example.com/x", nil, "tokens: the base URL http://api.example.com/x is neither https nor loopback; a token would be sent in the clear"},
-		{apiURL, &DoerOptions{Timeout: -1}, "tokens: Timeout and IdleTimeout must not be negative"},
-		{apiURL, &DoerOptions{IdleTimeout: -1}, "tokens: Timeout and IdleTimeout must not be negative"},
-		{apiURL, &DoerOptions{Retry: Retry{MaxElapsed: -1}}, "tokens: a Retry has a negative member"},
-		{apiURL, &DoerOptions{Retry: Retry{Initial: -1}}, "tokens: a Retry has a negative member"},
+		{nil, "tokens: BaseURL is empty and the Source has none; set BaseURL to the origin of the API"},
+		{&DoerOptions{BaseURL: "/x"}, "tokens: the base URL has no host; write https://host"},
+		{&DoerOptions{BaseURL: "http://api.example.com/x"}, "tokens: the base URL http://api.example.com/x is neither https nor loopback; a token would be sent in the clear"},
+		{&DoerOptions{BaseURL: apiURL, Timeout: -1}, "tokens: Timeout and IdleTimeout must not be negative"},
+		{&DoerOptions{BaseURL: apiURL, IdleTimeout: -1}, "tokens: Timeout and IdleTimeout must not be negative"},
+		{&DoerOptions{BaseURL: apiURL, Retry: Retry{MaxElapsed: -1}}, "tokens: a Retry has a negative member"},
+		{&DoerOptions{BaseURL: apiURL, Retry: Retry{Initial: -1}}, "tokens: a Retry has a negative member"},
 	}
 	for _, tt := range tests {
 		for _, src := range []Source{nil, Static("at")} {
-			_, err := NewDoer(src, tt.baseURL, tt.opts)
+			_, err := NewDoer(src, tt.opts)
 			assert.EqualError(t, err, tt.want)
 		}
 	}
@@ -153,7 +153,7 @@ func TestDoerOverAHandler(t *testing.T) {
 		return w.Result(), nil
 	})
 	for _, src := range []Source{nil, Static("the-token")} {
-		d, err := NewDoer(src, apiURL, &DoerOptions{HTTPClient: &http.Client{Transport: base}})
+		d, err := NewDoer(src, &DoerOptions{BaseURL: apiURL, HTTPClient: &http.Client{Transport: base}})
 		require.NoError(t, err)
 		_, err = d.Do(newRequest(t, http.MethodGet, apiURL+"/things", ""))
 		require.ErrorIs(t, err, Status(403))
@@ -192,7 +192,7 @@ func TestDoerCapsTheBody(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newScript(streamed(jsonType, func(context.Context) io.Reader { return io.LimitReader(zeros{}, tt.size) }))
-			d, err := NewDoer(nil, apiURL, &DoerOptions{HTTPClient: s.client(), MaxBody: tt.maxBody})
+			d, err := NewDoer(nil, &DoerOptions{BaseURL: apiURL, HTTPClient: s.client(), MaxBody: tt.maxBody})
 			require.NoError(t, err)
 			resp, err := d.Do(newRequest(t, http.MethodGet, apiURL, ""))
 			require.NoError(t, err)
@@ -248,9 +248,9 @@ func TestDoerTimeout(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newScript(tt.step)
-				tt.opts.HTTPClient = s.client()
+				tt.opts.BaseURL, tt.opts.HTTPClient = apiURL, s.client()
 				tt.opts.HTTPClient.Timeout = tt.client
-				d, err := NewDoer(nil, apiURL, &tt.opts)
+				d, err := NewDoer(nil, &tt.opts)
 				require.NoError(t, err)
 				req := newRequest(t, http.MethodGet, apiURL+"/x?secret=1", "")
 				if tt.caller != 0 {
@@ -287,7 +287,7 @@ func TestDoerIdleTimeoutIsTheServersAlone(t *testing.T) {
 		s := newScript(streamed(jsonType, func(ctx context.Context) io.Reader {
 			return &dripping{ctx, 4 * time.Second, []string{"[", "]"}}
 		}))
-		d, err := NewDoer(nil, apiURL, &DoerOptions{HTTPClient: s.client(), IdleTimeout: 5 * time.Second})
+		d, err := NewDoer(nil, &DoerOptions{BaseURL: apiURL, HTTPClient: s.client(), IdleTimeout: 5 * time.Second})
 		require.NoError(t, err)
 		resp, err := d.Do(newRequest(t, http.MethodGet, apiURL, ""))
 		require.NoError(t, err)
@@ -452,13 +452,13 @@ func TestDoerChecksCertificates(t *testing.T) {
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
 	defer server.Close()
-	d, err := NewDoer(Static("at"), server.URL, &DoerOptions{Retry: Retry{Initial: 1}})
+	d, err := NewDoer(Static("at"), &DoerOptions{BaseURL: server.URL, Retry: Retry{Initial: 1}})
 	require.NoError(t, err)
 	_, err = d.Do(newRequest(t, http.MethodGet, server.URL, ""))
 	require.ErrorContains(t, err, "certificate")
 	assert.Zero(t, requests.Load())
 
-	d, err = NewDoer(Static("at"), server.URL, &DoerOptions{HTTPClient: server.Client()})
+	d, err = NewDoer(Static("at"), &DoerOptions{BaseURL: server.URL, HTTPClient: server.Client()})
 	require.NoError(t, err)
 	resp, err := d.Do(newRequest(t, http.MethodGet, server.URL, ""))
 	require.NoError(t, err)
@@ -473,7 +473,7 @@ func TestDoerOverDefaultTransport(t *testing.T) {
 		fmt.Fprintf(w, "%q", r.Header.Get("Authorization"))
 	}))
 	defer server.Close()
-	d, err := NewDoer(Static("at"), server.URL, nil)
+	d, err := NewDoer(Static("at"), &DoerOptions{BaseURL: server.URL})
 	require.NoError(t, err)
 	resp, err := d.Do(newRequest(t, http.MethodGet, server.URL, ""))
 	require.NoError(t, err)

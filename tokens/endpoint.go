@@ -19,8 +19,8 @@ const (
 	refreshToken      = "refresh_token"
 )
 
-// An Endpoint asks one vendor's token endpoint, anew at each call, as one client. Make it with [ThousandEyes], [Moov] or
-// [SailPoint]; keep what it gives in a [Cache].
+// An Endpoint asks one vendor's token endpoint, anew at each call, as one client. Make it with [NewThousandEyes], [NewMoov] or
+// [NewSailPoint]; keep what it gives in a [Cache].
 type Endpoint struct {
 	vendor   vendor
 	baseURL  string
@@ -96,7 +96,7 @@ func newEndpoint(v vendor, creds CredentialsProvider, c common) (*Endpoint, Doer
 	if _, err := parseBaseURL(c.baseURL); err != nil {
 		return fail(fmt.Errorf("BaseURL: %w", err))
 	}
-	doer, err := NewDoer(nil, c.baseURL, &DoerOptions{HTTPClient: c.httpClient, Retry: c.retry, MaxBody: maxTokenAnswer})
+	doer, err := NewDoer(nil, &DoerOptions{BaseURL: c.baseURL, HTTPClient: c.httpClient, Retry: c.retry, MaxBody: maxTokenAnswer})
 	if err != nil {
 		return fail(err)
 	}

@@ -34,7 +34,7 @@ func TestEndpointRequests(t *testing.T) {
 		{
 			"ThousandEyes, nothing set",
 			func(c *http.Client) (*Endpoint, error) {
-				return ThousandEyes(testCredentials, &ThousandEyesOptions{HTTPClient: c})
+				return NewThousandEyes(testCredentials, &ThousandEyesOptions{HTTPClient: c})
 			},
 			exchanging(Grant{}),
 			wire(
@@ -51,7 +51,7 @@ func TestEndpointRequests(t *testing.T) {
 		{
 			"ThousandEyes, all that can be set",
 			func(c *http.Client) (*Endpoint, error) {
-				return ThousandEyes(testCredentials, &ThousandEyesOptions{
+				return NewThousandEyes(testCredentials, &ThousandEyesOptions{
 					HTTPClient: c, TenantID: "tenant 1", AuthStyle: AuthStyleBasic,
 					BaseURL: "https://gateway.example.com/te/",
 					Header:  http.Header{"x-gateway": {"a", "b"}},
@@ -81,7 +81,7 @@ func TestEndpointRequests(t *testing.T) {
 		},
 		{
 			"Moov, scopes alone",
-			func(c *http.Client) (*Endpoint, error) { return Moov(testCredentials, &MoovOptions{HTTPClient: c}) },
+			func(c *http.Client) (*Endpoint, error) { return NewMoov(testCredentials, &MoovOptions{HTTPClient: c}) },
 			exchanging(Grant{Scopes: []string{"/accounts.read", "/accounts.write"}}),
 			wire(
 				"POST /oauth2/token HTTP/1.1",
@@ -98,7 +98,7 @@ func TestEndpointRequests(t *testing.T) {
 		{
 			"Moov, all that can be set",
 			func(c *http.Client) (*Endpoint, error) {
-				return Moov(testCredentials, &MoovOptions{
+				return NewMoov(testCredentials, &MoovOptions{
 					HTTPClient: c, Origin: "https://www.example.com", APIVersion: "v2026.07.00", AuthStyle: AuthStyleBody,
 					Header: http.Header{"Referer": {"https://www.example.com/pay"}},
 				})
@@ -120,7 +120,7 @@ func TestEndpointRequests(t *testing.T) {
 		},
 		{
 			"Moov, refresh",
-			func(c *http.Client) (*Endpoint, error) { return Moov(testCredentials, &MoovOptions{HTTPClient: c}) },
+			func(c *http.Client) (*Endpoint, error) { return NewMoov(testCredentials, &MoovOptions{HTTPClient: c}) },
 			exchanging(Grant{RefreshToken: "a+b/c=="}),
 			wire(
 				"POST /oauth2/token HTTP/1.1",
@@ -136,7 +136,7 @@ func TestEndpointRequests(t *testing.T) {
 		},
 		{
 			"Moov, revoke",
-			func(c *http.Client) (*Endpoint, error) { return Moov(testCredentials, &MoovOptions{HTTPClient: c}) },
+			func(c *http.Client) (*Endpoint, error) { return NewMoov(testCredentials, &MoovOptions{HTTPClient: c}) },
 			revoking("a+b/c==", HintNone),
 			wire(
 				"POST /oauth2/revoke HTTP/1.1",
@@ -153,7 +153,7 @@ func TestEndpointRequests(t *testing.T) {
 		{
 			"Moov, revoke with all that can be set",
 			func(c *http.Client) (*Endpoint, error) {
-				return Moov(testCredentials, &MoovOptions{
+				return NewMoov(testCredentials, &MoovOptions{
 					HTTPClient: c, Origin: "https://www.example.com", APIVersion: "v2026.07.00", AuthStyle: AuthStyleBody,
 				})
 			},
@@ -174,7 +174,7 @@ func TestEndpointRequests(t *testing.T) {
 		{
 			"SailPoint, nothing set",
 			func(c *http.Client) (*Endpoint, error) {
-				return SailPoint("acme", testCredentials, &SailPointOptions{HTTPClient: c})
+				return NewSailPoint("acme", testCredentials, &SailPointOptions{HTTPClient: c})
 			},
 			exchanging(Grant{}),
 			wire(
@@ -191,7 +191,7 @@ func TestEndpointRequests(t *testing.T) {
 		{
 			"SailPoint, refresh with a narrower scope and Basic",
 			func(c *http.Client) (*Endpoint, error) {
-				return SailPoint("acme", testCredentials, &SailPointOptions{
+				return NewSailPoint("acme", testCredentials, &SailPointOptions{
 					HTTPClient: c, AuthStyle: AuthStyleBasicUnencoded, Header: http.Header{"X-SailPoint-Experimental": {"true"}},
 				})
 			},
@@ -262,14 +262,14 @@ func TestEndpointCopiesItsInput(t *testing.T) {
 	}
 
 	header := http.Header{}
-	_, err := Moov(testCredentials, &MoovOptions{Header: header, Origin: "https://www.example.com"})
+	_, err := NewMoov(testCredentials, &MoovOptions{Header: header, Origin: "https://www.example.com"})
 	require.NoError(t, err)
 	assert.Empty(t, header)
 }
 
 func TestEndpointRepeatsTheWholeForm(t *testing.T) {
 	s := newScript(unanswered(io.ErrUnexpectedEOF), reply(200, jsonType, tokenReply))
-	e, err := Moov(testCredentials, &MoovOptions{HTTPClient: s.client(), Retry: Retry{Initial: 1}})
+	e, err := NewMoov(testCredentials, &MoovOptions{HTTPClient: s.client(), Retry: Retry{Initial: 1}})
 	require.NoError(t, err)
 	_, err = e.Exchange(t.Context(), Grant{Scopes: []string{"a"}, Params: url.Values{"x": {"y"}}})
 	require.NoError(t, err)
@@ -328,19 +328,19 @@ func TestEndpointTakesLoopback(t *testing.T) {
 		}
 	}
 	for _, baseURL := range []string{"http://localhost.example.com", "http://10.0.0.1", "http://127.0.0.1.example.com", "ftp://localhost"} {
-		_, err := Moov(testCredentials, &MoovOptions{BaseURL: baseURL})
+		_, err := NewMoov(testCredentials, &MoovOptions{BaseURL: baseURL})
 		assert.ErrorContains(t, err, "neither https nor loopback", baseURL)
 	}
 }
 
 func TestEndpointDefaults(t *testing.T) {
-	thousandEyes, err := ThousandEyes(testCredentials, nil)
+	thousandEyes, err := NewThousandEyes(testCredentials, nil)
 	require.NoError(t, err)
 	assert.Equal(t, "https://api.thousandeyes.com", thousandEyes.BaseURL())
-	moov, err := Moov(testCredentials, nil)
+	moov, err := NewMoov(testCredentials, nil)
 	require.NoError(t, err)
 	assert.Equal(t, "https://api.moov.io", moov.BaseURL())
-	sailPoint, err := SailPoint("acme", testCredentials, nil)
+	sailPoint, err := NewSailPoint("acme", testCredentials, nil)
 	require.NoError(t, err)
 	assert.Equal(t, "https://acme.api.identitynow.com", sailPoint.BaseURL())
 }

@@ -44,7 +44,7 @@ func ExampleThousandEyes() {
 	vendors, baseURL, stop := serve()
 	defer stop()
 
-	endpoint, err := tokens.ThousandEyes(creds, &tokens.ThousandEyesOptions{BaseURL: baseURL, TenantID: "my-tenant"})
+	endpoint, err := tokens.NewThousandEyes(creds, &tokens.ThousandEyesOptions{BaseURL: baseURL, TenantID: "my-tenant"})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func ExampleMoov() {
 	vendors, baseURL, stop := serve()
 	defer stop()
 
-	endpoint, err := tokens.Moov(creds, &tokens.MoovOptions{
+	endpoint, err := tokens.NewMoov(creds, &tokens.MoovOptions{
 		BaseURL:    baseURL,
 		Origin:     "https://www.example.com", // registered with the API key
 		APIVersion: "v2026.07.00",
@@ -103,7 +103,7 @@ func ExampleEndpoint_Exchange_refresh() {
 	defer stop()
 	ctx := context.Background()
 
-	endpoint, err := tokens.Moov(creds, &tokens.MoovOptions{BaseURL: baseURL})
+	endpoint, err := tokens.NewMoov(creds, &tokens.MoovOptions{BaseURL: baseURL})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func ExampleEndpoint_Revoke() {
 	defer stop()
 	ctx := context.Background()
 
-	endpoint, err := tokens.Moov(creds, &tokens.MoovOptions{BaseURL: baseURL})
+	endpoint, err := tokens.NewMoov(creds, &tokens.MoovOptions{BaseURL: baseURL})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func ExampleSailPoint() {
 	defer stop()
 
 	// With a tenant's name in place of BaseURL the endpoint is https://{tenant}.api.identitynow.com/oauth/token.
-	endpoint, err := tokens.SailPoint("", creds, &tokens.SailPointOptions{BaseURL: baseURL})
+	endpoint, err := tokens.NewSailPoint("", creds, &tokens.SailPointOptions{BaseURL: baseURL})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -178,11 +178,14 @@ func ExampleCache() {
 	vendors, baseURL, stop := serve()
 	defer stop()
 
-	endpoint, err := tokens.Moov(creds, &tokens.MoovOptions{BaseURL: baseURL})
+	endpoint, err := tokens.NewMoov(creds, &tokens.MoovOptions{BaseURL: baseURL})
 	if err != nil {
 		log.Fatal(err)
 	}
-	cache := tokens.NewCache(endpoint, &tokens.CacheOptions{Grant: tokens.Grant{Scopes: []string{"/ping.read"}}})
+	cache, err := tokens.NewCache(endpoint, &tokens.CacheOptions{Grant: tokens.Grant{Scopes: []string{"/ping.read"}}})
+	if err != nil {
+		log.Fatal(err)
+	}
 	transport, err := tokens.NewTransport(cache, baseURL, nil)
 	if err != nil {
 		log.Fatal(err)
@@ -213,7 +216,7 @@ func ExampleError() {
 		Body:        `{"type":"about:blank","title":"Bad request","errors":[{"code":"required","field":1,"message":"scope is missing"}]}`,
 	})
 
-	endpoint, err := tokens.ThousandEyes(creds, &tokens.ThousandEyesOptions{BaseURL: baseURL})
+	endpoint, err := tokens.NewThousandEyes(creds, &tokens.ThousandEyesOptions{BaseURL: baseURL})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 
 const moovURL = "https://api.moov.io"
 
-// MoovOptions are the settings of [Moov].
+// MoovOptions are the settings of [NewMoov].
 type MoovOptions struct {
 	// Origin is sent as the Origin header: scheme and host of a domain that is registered with the API key. Moov's
 	// authentication guide asks for it or for a Referer (which Header can hold). Empty: not sent.
@@ -33,7 +33,7 @@ type MoovOptions struct {
 
 // Moov returns the [Endpoint] of the Moov API, POST /oauth2/token and /oauth2/revoke. ClientID is the public key,
 // ClientSecret the secret key. Scopes are needed with client_credentials. Nil opts are the defaults.
-func Moov(creds CredentialsProvider, opts *MoovOptions) (*Endpoint, error) {
+func NewMoov(creds CredentialsProvider, opts *MoovOptions) (*Endpoint, error) {
 	var o MoovOptions
 	if opts != nil {
 		o = *opts

@@ -126,7 +126,7 @@ func TestRedirectKeepsTheCallersCredential(t *testing.T) {
 func TestRedirectOddities(t *testing.T) {
 	get := func(t *testing.T, s *script, client *http.Client) error {
 		t.Helper()
-		d, err := NewDoer(Static("the-token"), apiURL, &DoerOptions{HTTPClient: client})
+		d, err := NewDoer(Static("the-token"), &DoerOptions{BaseURL: apiURL, HTTPClient: client})
 		require.NoError(t, err)
 		resp, err := d.Do(newRequest(t, http.MethodGet, apiURL+"/first", ""))
 		if err == nil {

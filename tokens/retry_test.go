@@ -31,7 +31,7 @@ type requestClass struct {
 
 func apiCall(method, body string) func(*testing.T, *script, Retry) error {
 	return func(t *testing.T, s *script, r Retry) error {
-		d, err := NewDoer(Static("at"), apiURL, &DoerOptions{HTTPClient: s.client(), Retry: r})
+		d, err := NewDoer(Static("at"), &DoerOptions{BaseURL: apiURL, HTTPClient: s.client(), Retry: r})
 		require.NoError(t, err)
 		resp, err := d.Do(newRequest(t, method, apiURL+"/x", body))
 		if err != nil {
@@ -43,7 +43,7 @@ func apiCall(method, body string) func(*testing.T, *script, Retry) error {
 
 func moovCall(call func(*testing.T, *Endpoint) error) func(*testing.T, *script, Retry) error {
 	return func(t *testing.T, s *script, r Retry) error {
-		e, err := Moov(testCredentials, &MoovOptions{HTTPClient: s.client(), Retry: r})
+		e, err := NewMoov(testCredentials, &MoovOptions{HTTPClient: s.client(), Retry: r})
 		require.NoError(t, err)
 		return call(t, e)
 	}
@@ -197,7 +197,7 @@ func TestRetryBodies(t *testing.T) {
 	t.Run("that cannot be had again are sent once", func(t *testing.T) {
 		for _, outcome := range []step{reply(429, "", ""), unanswered(errRefused)} {
 			s := newScript(outcome, reply(200, jsonType, "{}"))
-			d, err := NewDoer(nil, apiURL, &DoerOptions{HTTPClient: s.client()})
+			d, err := NewDoer(nil, &DoerOptions{BaseURL: apiURL, HTTPClient: s.client()})
 			require.NoError(t, err)
 			body := &countedBody{Reader: strings.NewReader("body")}
 			req := newRequest(t, http.MethodPost, apiURL, "")
@@ -220,7 +220,7 @@ func TestRetryBodies(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				time.AfterFunc(5*time.Second, cancel)
 				s := newScript(reply(429, "", "", "Retry-After", "1"), last)
-				d, err := NewDoer(nil, apiURL, &DoerOptions{HTTPClient: s.client()})
+				d, err := NewDoer(nil, &DoerOptions{BaseURL: apiURL, HTTPClient: s.client()})
 				require.NoError(t, err)
 				var bodies []*countedBody
 				req := newRequest(t, http.MethodPost, apiURL, "").WithContext(ctx)
@@ -252,7 +252,7 @@ func TestRetryNotForASourceThatFails(t *testing.T) {
 		return nil, errRefused
 	})
 	s := newScript(reply(200, jsonType, "{}"))
-	d, err := NewDoer(src, apiURL, &DoerOptions{HTTPClient: s.client()})
+	d, err := NewDoer(src, &DoerOptions{BaseURL: apiURL, HTTPClient: s.client()})
 	require.NoError(t, err)
 	_, err = d.Do(newRequest(t, http.MethodGet, apiURL, ""))
 	require.ErrorIs(t, err, ErrNoToken)
@@ -268,7 +268,7 @@ func TestRetryWithAFreshToken(t *testing.T) {
 		src := sourceFunc(func(context.Context) (*Token, error) {
 			return &Token{AccessToken: "at-" + strconv.Itoa(int(time.Since(start).Seconds()))}, nil
 		})
-		d, err := NewDoer(src, apiURL, &DoerOptions{HTTPClient: s.client()})
+		d, err := NewDoer(src, &DoerOptions{BaseURL: apiURL, HTTPClient: s.client()})
 		require.NoError(t, err)
 		resp, err := d.Do(newRequest(t, http.MethodGet, apiURL, ""))
 		require.NoError(t, err)
@@ -460,7 +460,7 @@ func TestRetryCancelledWhileItWaits(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			time.AfterFunc(3*time.Second, cancel)
 			s := newScript(reply(503, "", "", "Retry-After", "10"))
-			d, err := NewDoer(nil, apiURL, &DoerOptions{HTTPClient: s.client()})
+			d, err := NewDoer(nil, &DoerOptions{BaseURL: apiURL, HTTPClient: s.client()})
 			require.NoError(t, err)
 			_, err = d.Do(newRequest(t, http.MethodGet, apiURL, "").WithContext(ctx))
 			require.ErrorIs(t, err, context.Canceled, class.name)
@@ -480,7 +480,7 @@ func TestRetryNotForACallerThatLeft(t *testing.T) {
 			cancel()
 			return outcome(req)
 		})
-		d, err := NewDoer(nil, apiURL, &DoerOptions{HTTPClient: s.client(), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		d, err := NewDoer(nil, &DoerOptions{BaseURL: apiURL, HTTPClient: s.client(), Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		require.NoError(t, err)
 		_, err = d.Do(newRequest(t, http.MethodGet, apiURL, "").WithContext(ctx))
 		require.Error(t, err)
@@ -498,7 +498,7 @@ func TestRetryLogged(t *testing.T) {
 			unanswered(errReset),
 			reply(200, jsonType, "{}"),
 		)
-		d, err := NewDoer(nil, apiURL, &DoerOptions{HTTPClient: s.client(), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		d, err := NewDoer(nil, &DoerOptions{BaseURL: apiURL, HTTPClient: s.client(), Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		require.NoError(t, err)
 		resp, err := d.Do(newRequest(t, http.MethodGet, apiURL+"/x?filters=s3cret", ""))
 		require.NoError(t, err)
@@ -546,7 +546,7 @@ func TestRetryOverHTTP2(t *testing.T) {
 			server.EnableHTTP2 = true
 			server.StartTLS()
 			defer server.Close()
-			d, err := NewDoer(nil, server.URL, &DoerOptions{HTTPClient: server.Client(), Retry: Retry{Initial: 1}})
+			d, err := NewDoer(nil, &DoerOptions{BaseURL: server.URL, HTTPClient: server.Client(), Retry: Retry{Initial: 1}})
 			require.NoError(t, err)
 			resp, err := d.Do(newRequest(t, method, server.URL, ""))
 			assert.Equal(t, want, requests.Load())

@@ -17,7 +17,7 @@ const (
 	SailPointFedRAMP    = "saas.sailpointfedramp.com"
 )
 
-// SailPointOptions are the settings of [SailPoint].
+// SailPointOptions are the settings of [NewSailPoint].
 type SailPointOptions struct {
 	// Domain is that of the tenant's API. Empty: SailPointProduction.
 	Domain string
@@ -45,7 +45,7 @@ var (
 // SailPoint returns the [Endpoint] of a tenant of SailPoint Identity Security Cloud, POST /oauth/token. The tenant may
 // be empty if BaseURL is set. It has client_credentials and, for clients that were granted it, refresh_token.
 // Nil opts are the defaults.
-func SailPoint(tenant string, creds CredentialsProvider, opts *SailPointOptions) (*Endpoint, error) {
+func NewSailPoint(tenant string, creds CredentialsProvider, opts *SailPointOptions) (*Endpoint, error) {
 	var o SailPointOptions
 	if opts != nil {
 		o = *opts

@@ -219,7 +219,7 @@ var vendorCases = []vendorCase{
 	{
 		name: "ThousandEyes", url: "https://api.thousandeyes.com/v7/oauth2/token", style: AuthStyleBody,
 		make: func(c CredentialsProvider, o options) (*Endpoint, error) {
-			return ThousandEyes(c, &ThousandEyesOptions{
+			return NewThousandEyes(c, &ThousandEyesOptions{
 				BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Header: o.header, Retry: o.retry,
 			})
 		},
@@ -228,7 +228,7 @@ var vendorCases = []vendorCase{
 		name: "Moov", url: "https://api.moov.io/oauth2/token", style: AuthStyleBasic, refresh: true,
 		grant: Grant{Scopes: []string{"/accounts.read"}},
 		make: func(c CredentialsProvider, o options) (*Endpoint, error) {
-			return Moov(c, &MoovOptions{
+			return NewMoov(c, &MoovOptions{
 				BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Header: o.header, Retry: o.retry,
 			})
 		},
@@ -236,7 +236,7 @@ var vendorCases = []vendorCase{
 	{
 		name: "SailPoint", url: "https://acme.api.identitynow.com/oauth/token", style: AuthStyleBody, refresh: true,
 		make: func(c CredentialsProvider, o options) (*Endpoint, error) {
-			return SailPoint("acme", c, &SailPointOptions{
+			return NewSailPoint("acme", c, &SailPointOptions{
 				BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Header: o.header, Retry: o.retry,
 			})
 		},
@@ -267,7 +267,7 @@ const apiURL = "https://api.example.com"
 // doerOver makes a Doer over a script that sends each request once.
 func doerOver(t *testing.T, s *script, src Source) Doer {
 	t.Helper()
-	d, err := NewDoer(src, apiURL, &DoerOptions{HTTPClient: s.client(), Retry: Retry{Attempts: 1}})
+	d, err := NewDoer(src, &DoerOptions{BaseURL: apiURL, HTTPClient: s.client(), Retry: Retry{Attempts: 1}})
 	require.NoError(t, err)
 	return d
 }
@@ -293,4 +293,12 @@ func failed(t *testing.T, answer step) *Error {
 	require.ErrorAs(t, err, &e)
 	require.Zero(t, s.leaks(), "the answer was not closed")
 	return e
+}
+
+// newCache is NewCache for tests in which it cannot fail.
+func newCache(t testing.TB, e *Endpoint, opts *CacheOptions) *Cache {
+	t.Helper()
+	c, err := NewCache(e, opts)
+	require.NoError(t, err)
+	return c
 }

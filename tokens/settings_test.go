@@ -32,7 +32,7 @@ func TestWithResponse(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newScript(tt.steps...)
-				d, err := NewDoer(Static("at"), apiURL, &DoerOptions{HTTPClient: s.client()})
+				d, err := NewDoer(Static("at"), &DoerOptions{BaseURL: apiURL, HTTPClient: s.client()})
 				require.NoError(t, err)
 				var got *http.Response
 				resp, err := d.Do(newRequest(t, http.MethodGet, apiURL, "").WithContext(WithResponse(t.Context(), &got)))
@@ -75,7 +75,7 @@ func TestWithResponse(t *testing.T) {
 func TestWithRetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(reply(503, "", ""))
-		d, err := NewDoer(nil, apiURL, &DoerOptions{HTTPClient: s.client(), Retry: Retry{Attempts: 2}})
+		d, err := NewDoer(nil, &DoerOptions{BaseURL: apiURL, HTTPClient: s.client(), Retry: Retry{Attempts: 2}})
 		require.NoError(t, err)
 		sends := func(ctx context.Context) int {
 			before := len(s.requests())
@@ -97,7 +97,7 @@ func TestWithRetry(t *testing.T) {
 		assert.Equal(t, 1, sends(WithRetry(WithResponse(t.Context(), &got), Retry{Attempts: 1})))
 		assert.NotNil(t, got)
 
-		e, err := Moov(testCredentials, &MoovOptions{HTTPClient: s.client()})
+		e, err := NewMoov(testCredentials, &MoovOptions{HTTPClient: s.client()})
 		require.NoError(t, err)
 		before := len(s.requests())
 		_, err = e.Exchange(once, vendorCases[1].grant)
@@ -123,13 +123,13 @@ func TestSettingsStayWithTheirCall(t *testing.T) {
 		return reply(200, jsonType, "{}", "X-Path", req.URL.Path)(req)
 	})
 	synctest.Test(t, func(t *testing.T) {
-		endpoint, err := Moov(testCredentials, &MoovOptions{HTTPClient: fetching.client(), Retry: Retry{Attempts: 100}})
+		endpoint, err := NewMoov(testCredentials, &MoovOptions{HTTPClient: fetching.client(), Retry: Retry{Attempts: 100}})
 		require.NoError(t, err)
 		src := sourceFunc(func(ctx context.Context) (*Token, error) {
 			assert.Zero(t, settingsOf(ctx))
 			return endpoint.Exchange(ctx, vendorCases[1].grant)
 		})
-		d, err := NewDoer(src, apiURL, &DoerOptions{HTTPClient: api.client()})
+		d, err := NewDoer(src, &DoerOptions{BaseURL: apiURL, HTTPClient: api.client()})
 		require.NoError(t, err)
 		var wg sync.WaitGroup
 		for i := range 50 {

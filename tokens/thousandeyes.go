@@ -12,7 +12,7 @@ import (
 
 const thousandEyesURL = "https://api.thousandeyes.com"
 
-// ThousandEyesOptions are the settings of [ThousandEyes].
+// ThousandEyesOptions are the settings of [NewThousandEyes].
 type ThousandEyesOptions struct {
 	// TenantID is sent as X-Tenant-Id, which WAN Insights asks for. Empty: not sent.
 	TenantID string
@@ -30,7 +30,7 @@ type ThousandEyesOptions struct {
 
 // ThousandEyes returns the [Endpoint] of the ThousandEyes API v7, POST /v7/oauth2/token. It has client_credentials only,
 // optionally on behalf of a user (Grant.UserToken). Nil opts are the defaults.
-func ThousandEyes(creds CredentialsProvider, opts *ThousandEyesOptions) (*Endpoint, error) {
+func NewThousandEyes(creds CredentialsProvider, opts *ThousandEyesOptions) (*Endpoint, error) {
 	var o ThousandEyesOptions
 	if opts != nil {
 		o = *opts

@@ -1,28 +1,10 @@
 package tokens
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 )
-
-// ErrNoToken marks the failure of a request that was never sent because its [Source] gave no usable token. The cause,
-// often an [*Error] of the token endpoint, is wrapped beside it.
-var ErrNoToken = errors.New("no access token")
-
-// A Source gives the token to use now. Implementations are safe for concurrent use, and return early with ctx's error
-// when ctx ends. The returned Token is shared: it must not be modified.
-type Source interface {
-	Token(ctx context.Context) (*Token, error)
-}
-
-// An Invalidator is a [Source] that can be told that the resource server answered 401 to a token. A Transport repeats
-// a request only if the Source then gives another token.
-type Invalidator interface {
-	Invalidate(rejected *Token)
-}
 
 // Token is an access token with what came along. Under fmt and slog it prints redacted. Its JSON form, which is for
 // storage, holds the real values and equals that of golang.org/x/oauth2 plus "scopes"; that includes a Token nested in
@@ -65,19 +47,3 @@ func redact(secret string) string {
 	}
 	return redacted
 }
-
-// Static is a [Source] of one Bearer token that never changes. It has no expiry and cannot be renewed.
-func Static(accessToken string) Source {
-	return &static{Token{AccessToken: accessToken, TokenType: "Bearer"}}
-}
-
-type static struct{ token Token }
-
-func (s *static) Token(context.Context) (*Token, error) {
-	if s.token.AccessToken == "" {
-		return nil, fmt.Errorf("tokens: the static access token is empty: %w", ErrNoToken)
-	}
-	return &s.token, nil
-}
-
-func (s *static) Format(f fmt.State, verb rune) { s.token.Format(f, verb) }

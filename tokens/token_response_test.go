@@ -82,7 +82,7 @@ func TestExpiryCountsFromTheLastRequest(t *testing.T) {
 			after(3*time.Second, reply(503, "", "", "Retry-After", "4")),
 			after(5*time.Second, reply(200, jsonType, tokenReply)),
 		)
-		e, err := Moov(testCredentials, &MoovOptions{HTTPClient: s.client()})
+		e, err := NewMoov(testCredentials, &MoovOptions{HTTPClient: s.client()})
 		require.NoError(t, err)
 		token, err := e.Exchange(t.Context(), vendorCases[1].grant)
 		require.NoError(t, err)

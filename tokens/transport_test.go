@@ -295,7 +295,7 @@ func TestTransportWithoutAToken(t *testing.T) {
 			assert.Empty(t, s.requests())
 
 			// Through a Doer it is never repeated, and matched as well.
-			d, err := NewDoer(tt.src, apiURL, &DoerOptions{HTTPClient: s.client()})
+			d, err := NewDoer(tt.src, &DoerOptions{BaseURL: apiURL, HTTPClient: s.client()})
 			require.NoError(t, err)
 			_, err = d.Do(newRequest(t, http.MethodGet, apiURL+"/x", ""))
 			require.EqualError(t, err, "GET "+apiURL+"/x: "+tt.want)

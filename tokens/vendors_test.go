@@ -11,11 +11,11 @@ import (
 
 func TestThousandEyesRefuses(t *testing.T) {
 	for _, baseURL := range []string{"https://api.thousandeyes.com/v7", "https://api.thousandeyes.com/v7/", "https://gateway.example.com/te/v7//"} {
-		e, err := ThousandEyes(testCredentials, &ThousandEyesOptions{BaseURL: baseURL})
+		e, err := NewThousandEyes(testCredentials, &ThousandEyesOptions{BaseURL: baseURL})
 		assert.Nil(t, e)
 		assert.EqualError(t, err, "tokens: ThousandEyes: BaseURL must not end in /v7; the path of the token endpoint has it")
 	}
-	e, err := ThousandEyes(testCredentials, &ThousandEyesOptions{TenantID: "a\nb"})
+	e, err := NewThousandEyes(testCredentials, &ThousandEyesOptions{TenantID: "a\nb"})
 	assert.Nil(t, e)
 	assert.EqualError(t, err, "tokens: ThousandEyes: TenantID has a control character")
 }
@@ -24,7 +24,7 @@ func TestThousandEyesRefuses(t *testing.T) {
 func TestThousandEyesOnBehalfOfAUser(t *testing.T) {
 	for _, style := range []AuthStyle{AuthStyleBody, AuthStyleBasic} {
 		s := newScript(reply(200, jsonType, tokenReply))
-		e, err := ThousandEyes(testCredentials, &ThousandEyesOptions{HTTPClient: s.client(), AuthStyle: style})
+		e, err := NewThousandEyes(testCredentials, &ThousandEyesOptions{HTTPClient: s.client(), AuthStyle: style})
 		require.NoError(t, err)
 		_, err = e.Exchange(t.Context(), Grant{UserToken: "user-token"})
 		require.NoError(t, err)
@@ -40,18 +40,18 @@ func TestMoovRefuses(t *testing.T) {
 		"www.example.com", "https://www.example.com/", "https://www.example.com/pay", "https://a@www.example.com",
 		"https://www.example.com?q", "https://www.example.com#f", "ftp://www.example.com", "https://", "null", "https://a\nb", " https://a",
 	} {
-		e, err := Moov(testCredentials, &MoovOptions{Origin: origin})
+		e, err := NewMoov(testCredentials, &MoovOptions{Origin: origin})
 		assert.Nil(t, e)
 		assert.EqualError(t, err, "tokens: Moov: Origin must be scheme and host alone, such as https://www.example.com", origin)
 	}
-	e, err := Moov(testCredentials, &MoovOptions{APIVersion: "v1\r\nX: y"})
+	e, err := NewMoov(testCredentials, &MoovOptions{APIVersion: "v1\r\nX: y"})
 	assert.Nil(t, e)
 	assert.EqualError(t, err, "tokens: Moov: APIVersion has a control character")
 }
 
 func TestMoovOriginReplacesTheHeader(t *testing.T) {
 	s := newScript(reply(200, jsonType, tokenReply))
-	e, err := Moov(testCredentials, &MoovOptions{
+	e, err := NewMoov(testCredentials, &MoovOptions{
 		HTTPClient: s.client(), Origin: "http://www.example.com:8080", Header: http.Header{"Origin": {"https://old.example.com"}},
 	})
 	require.NoError(t, err)
@@ -79,7 +79,7 @@ func TestSailPointHosts(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newScript(reply(200, jsonType, tokenReply))
 			tt.opts.HTTPClient = s.client()
-			e, err := SailPoint(tt.tenant, testCredentials, &tt.opts)
+			e, err := NewSailPoint(tt.tenant, testCredentials, &tt.opts)
 			require.NoError(t, err)
 			_, err = e.Exchange(t.Context(), Grant{})
 			require.NoError(t, err)
@@ -109,7 +109,7 @@ func TestSailPointRefuses(t *testing.T) {
 		{"acme", SailPointOptions{BaseURL: "https://acme.api.identitynow.com/latest//"}, version},
 	}
 	for _, tt := range tests {
-		e, err := SailPoint(tt.tenant, testCredentials, &tt.opts)
+		e, err := NewSailPoint(tt.tenant, testCredentials, &tt.opts)
 		assert.Nil(t, e)
 		assert.EqualError(t, err, "tokens: SailPoint: "+tt.want)
 	}

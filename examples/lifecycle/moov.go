@@ -8,7 +8,7 @@ import (
 )
 
 func moov(ctx context.Context, r *report, t target) error {
-	endpoint, err := tokens.Moov(t.creds, &tokens.MoovOptions{BaseURL: t.baseURL, Origin: t.setting("ORIGIN")})
+	endpoint, err := tokens.NewMoov(t.creds, &tokens.MoovOptions{BaseURL: t.baseURL, Origin: t.setting("ORIGIN")})
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func moov(ctx context.Context, r *report, t target) error {
 
 // pingMoov calls an API of the vendor that is no part of the SDK: a Doer serves those as well.
 func pingMoov(ctx context.Context, baseURL string, token *tokens.Token) error {
-	doer, err := tokens.NewDoer(tokens.Static(token.AccessToken), baseURL, nil)
+	doer, err := tokens.NewDoer(tokens.Static(token.AccessToken), &tokens.DoerOptions{BaseURL: baseURL})
 	if err != nil {
 		return err
 	}

@@ -13,12 +13,15 @@ import (
 )
 
 func sailPoint(ctx context.Context, r *report, t target) error {
-	endpoint, err := tokens.SailPoint("", t.creds, &tokens.SailPointOptions{BaseURL: t.baseURL})
+	endpoint, err := tokens.NewSailPoint("", t.creds, &tokens.SailPointOptions{BaseURL: t.baseURL})
 	if err != nil {
 		return err
 	}
-	cache := tokens.NewCache(endpoint, nil)
-	clients, err := oauthclients.NewSailPoint(endpoint.BaseURL(), cache, nil)
+	cache, err := tokens.NewCache(endpoint, nil)
+	if err != nil {
+		return err
+	}
+	clients, err := oauthclients.NewSailPoint(cache, nil)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 func thousandEyes(ctx context.Context, r *report, t target) error {
-	endpoint, err := tokens.ThousandEyes(t.creds, &tokens.ThousandEyesOptions{BaseURL: t.baseURL})
+	endpoint, err := tokens.NewThousandEyes(t.creds, &tokens.ThousandEyesOptions{BaseURL: t.baseURL})
 	if err != nil {
 		return err
 	}
@@ -18,7 +18,7 @@ func thousandEyes(ctx context.Context, r *report, t target) error {
 		return err
 	}
 	if tenant := t.setting("TENANT_ID"); tenant != "" {
-		endpoint, err = tokens.ThousandEyes(t.creds, &tokens.ThousandEyesOptions{BaseURL: t.baseURL, TenantID: tenant})
+		endpoint, err = tokens.NewThousandEyes(t.creds, &tokens.ThousandEyesOptions{BaseURL: t.baseURL, TenantID: tenant})
 		if err != nil {
 			return err
 		}

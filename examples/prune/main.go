@@ -59,11 +59,15 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 		defer func() { _ = server.Close() }()
 		baseURL, creds = server.URL, tokens.Credentials{ClientID: sandbox.ClientID, ClientSecret: sandbox.ClientSecret}
 	}
-	endpoint, err := tokens.SailPoint("", creds, &tokens.SailPointOptions{BaseURL: baseURL})
+	endpoint, err := tokens.NewSailPoint("", creds, &tokens.SailPointOptions{BaseURL: baseURL})
 	if err != nil {
 		return err
 	}
-	clients, err := oauthclients.NewSailPoint(endpoint.BaseURL(), tokens.NewCache(endpoint, nil), &oauthclients.SailPointOptions{
+	cache, err := tokens.NewCache(endpoint, nil)
+	if err != nil {
+		return err
+	}
+	clients, err := oauthclients.NewSailPoint(cache, &oauthclients.SailPointOptions{
 		Logger: slog.New(slog.NewTextHandler(out, nil)), // says when the list may be cut
 	})
 	if err != nil {

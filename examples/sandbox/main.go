@@ -30,9 +30,9 @@ ClientID               %[2]s
 ClientSecret           %[3]s
 ThousandEyes UserToken %[4]s
 
-tokens.ThousandEyes(creds, &tokens.ThousandEyesOptions{BaseURL: %[1]q})
-tokens.Moov(creds, &tokens.MoovOptions{BaseURL: %[1]q})
-tokens.SailPoint("", creds, &tokens.SailPointOptions{BaseURL: %[1]q})
+tokens.NewThousandEyes(creds, &tokens.ThousandEyesOptions{BaseURL: %[1]q})
+tokens.NewMoov(creds, &tokens.MoovOptions{BaseURL: %[1]q})
+tokens.NewSailPoint("", creds, &tokens.SailPointOptions{BaseURL: %[1]q})
 
 curl -d grant_type=client_credentials -d client_id=%[2]s -d client_secret=%[3]s %[1]s/oauth/token
 

@@ -75,7 +75,7 @@ func readers(url string) []reader {
 
 func readOurs(url string, client *http.Client) reader {
 	ctx := context.Background()
-	clients, err := oauthclients.NewSailPoint(url, tokens.Static("access-token"), &oauthclients.SailPointOptions{HTTPClient: client})
+	clients, err := oauthclients.NewSailPoint(tokens.Static("access-token"), &oauthclients.SailPointOptions{BaseURL: url, HTTPClient: client})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -10,7 +10,10 @@ import (
 
 func openOurs(s setup) session {
 	endpoint := newEndpoint(s)
-	cache := tokens.NewCache(endpoint, nil)
+	cache, err := tokens.NewCache(endpoint, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
 	transport, err := tokens.NewTransport(cache, apiURL, s.api)
 	if err != nil {
 		log.Fatal(err)
@@ -28,7 +31,7 @@ func openOurs(s setup) session {
 }
 
 func newEndpoint(s setup) *tokens.Endpoint {
-	endpoint, err := tokens.ThousandEyes(
+	endpoint, err := tokens.NewThousandEyes(
 		tokens.Credentials{ClientID: sandbox.ClientID, ClientSecret: sandbox.ClientSecret},
 		&tokens.ThousandEyesOptions{BaseURL: s.baseURL, HTTPClient: s.endpoint, Retry: tokens.Retry{Attempts: s.attempts}},
 	)

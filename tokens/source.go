@@ -1,0 +1,84 @@
+package tokens
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// ErrNoToken marks the failure of a request that was never sent because its [Source] gave no usable token. The cause,
+// often an [*Error] of the token endpoint, is wrapped beside it.
+var ErrNoToken = errors.New("no access token")
+
+// A Source gives the token to use now. Implementations are safe for concurrent use, and return early with ctx's error
+// when ctx ends. The returned Token is shared: it must not be modified.
+type Source interface {
+	Token(ctx context.Context) (*Token, error)
+}
+
+// An Invalidator is a [Source] that can be told that the resource server answered 401 to a token. A Transport repeats
+// a request only if the Source then gives another token.
+type Invalidator interface {
+	Invalidate(rejected *Token)
+}
+
+// behind returns the first Source, from src inwards through Unwrap methods, that is a T.
+func behind[T any](src Source) (T, bool) {
+	for src != nil {
+		if t, ok := src.(T); ok {
+			return t, true
+		}
+		wrapper, ok := src.(interface{ Unwrap() Source })
+		if !ok {
+			break
+		}
+		src = wrapper.Unwrap()
+	}
+	var none T
+	return none, false
+}
+
+// baseURLOf returns the base URL that src's tokens are for: its own if it has one (BaseURL() string), else the one that
+// the caller gave.
+func baseURLOf(src Source, given string) (string, error) {
+	own := ""
+	if s, ok := behind[interface{ BaseURL() string }](src); ok {
+		own = s.BaseURL()
+	}
+	switch {
+	case own == "" && given == "":
+		return "", errors.New("BaseURL is empty and the Source has none; set BaseURL to the origin of the API")
+	case own == "":
+		return given, nil
+	case given == "":
+		return own, nil
+	}
+	a, err := parseBaseURL(own)
+	if err != nil {
+		return "", err
+	}
+	b, err := parseBaseURL(given)
+	if err != nil {
+		return "", err
+	}
+	if originOf(a) != originOf(b) {
+		return "", fmt.Errorf("BaseURL is %s but the Source's tokens are for %s; leave BaseURL empty", redactURL(b), redactURL(a))
+	}
+	return given, nil
+}
+
+// Static is a [Source] of one Bearer token that never changes. It has no expiry and cannot be renewed.
+func Static(accessToken string) Source {
+	return &static{Token{AccessToken: accessToken, TokenType: "Bearer"}}
+}
+
+type static struct{ token Token }
+
+func (s *static) Token(context.Context) (*Token, error) {
+	if s.token.AccessToken == "" {
+		return nil, fmt.Errorf("tokens: the static access token is empty: %w", ErrNoToken)
+	}
+	return &s.token, nil
+}
+
+func (s *static) Format(f fmt.State, verb rune) { s.token.Format(f, verb) }
