@@ -51,15 +51,8 @@ type SailPointOptions struct {
 
 // originOf returns the origin of the API: that of src, found behind Unwrap methods, or the one that the caller gave.
 func originOf(src tokens.Source, given string) (string, error) {
-	for s := src; s != nil; {
-		if b, ok := s.(interface{ BaseURL() string }); ok && b.BaseURL() != "" {
-			return b.BaseURL(), nil
-		}
-		wrapper, ok := s.(interface{ Unwrap() tokens.Source })
-		if !ok {
-			break
-		}
-		s = wrapper.Unwrap()
+	if s, ok := tokens.As[interface{ BaseURL() string }](src); ok && s.BaseURL() != "" {
+		return s.BaseURL(), nil
 	}
 	if given == "" {
 		return "", errors.New("BaseURL is empty and the Source has none; set BaseURL to the origin of the tenant's API")

@@ -22,8 +22,10 @@ type Invalidator interface {
 	Invalidate(rejected *Token)
 }
 
-// behind returns the first Source, from src inwards through Unwrap methods, that is a T.
-func behind[T any](src Source) (T, bool) {
+// As returns the first Source that is a T: src itself, or one behind its Unwrap() Source methods. T is an interface that
+// names a capability, such as [Invalidator] or interface{ BaseURL() string }. It is how everything in this module that takes
+// a Source looks for what the Source can do, so that a wrapper need not repeat it.
+func As[T any](src Source) (T, bool) {
 	for src != nil {
 		if t, ok := src.(T); ok {
 			return t, true
@@ -42,7 +44,7 @@ func behind[T any](src Source) (T, bool) {
 // the caller gave.
 func baseURLOf(src Source, given string) (string, error) {
 	own := ""
-	if s, ok := behind[interface{ BaseURL() string }](src); ok {
+	if s, ok := As[interface{ BaseURL() string }](src); ok {
 		own = s.BaseURL()
 	}
 	switch {
