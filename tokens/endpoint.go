@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 )
 
 const (
@@ -67,6 +69,8 @@ type common struct {
 	style      AuthStyle
 	header     http.Header
 	retry      Retry
+	timeout    time.Duration
+	logger     *slog.Logger
 }
 
 // newEndpoint checks what every vendor's constructor must, and returns the Endpoint with the Doer that its generated
@@ -96,7 +100,9 @@ func newEndpoint(v vendor, creds CredentialsProvider, c common) (*Endpoint, Doer
 	if _, err := parseBaseURL(c.baseURL); err != nil {
 		return fail(fmt.Errorf("BaseURL: %w", err))
 	}
-	doer, err := NewDoer(nil, &DoerOptions{BaseURL: c.baseURL, HTTPClient: c.httpClient, Retry: c.retry, MaxBody: maxTokenAnswer})
+	doer, err := NewDoer(nil, &DoerOptions{
+		BaseURL: c.baseURL, HTTPClient: c.httpClient, Retry: c.retry, Timeout: c.timeout, Logger: c.logger, MaxBody: maxTokenAnswer,
+	})
 	if err != nil {
 		return fail(err)
 	}

@@ -13,6 +13,21 @@ import (
 	"unicode"
 )
 
+// Errors that say why there is no token. Each of them matches [ErrNoToken] too where it is the reason for which a [Cache]
+// has no token.
+var (
+	// ErrLoginRequired means that a person must log in: no login is stored, it was revoked, or the server refused its
+	// refresh token for good. A web application responds with 401 and starts a login; to any other failure with 503.
+	ErrLoginRequired = errors.New("a login is required")
+	// ErrStore means that the store of tokens failed.
+	ErrStore = errors.New("the token store failed")
+	// ErrClosed means that the Cache was closed.
+	ErrClosed = errors.New("closed")
+	// ErrConflict is what a store's CompareAndSwap returns if the version in the store is not the one expected. It means
+	// that nothing was written.
+	ErrConflict = errors.New("the stored version is not the one expected")
+)
+
 // Error is a failed call: an answer outside 2xx, an answer that cannot be read, or (StatusCode 0) no answer at all,
 // with the cause wrapped. The package comment tells which vendor member lands in which field.
 type Error struct {

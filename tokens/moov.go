@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/grantwright/oauth-go/gen/moov"
 )
@@ -29,6 +31,10 @@ type MoovOptions struct {
 	Header http.Header
 	// Retry holds for calls that have none of their own from WithRetry.
 	Retry Retry
+	// Timeout bounds an exchange or a revocation with its retries. If zero, it is that of HTTPClient, else 30 s.
+	Timeout time.Duration
+	// Logger is told of each repeated request. If nil, nothing is logged.
+	Logger *slog.Logger
 }
 
 // Moov returns the [Endpoint] of the Moov API, POST /oauth2/token and /oauth2/revoke. ClientID is the public key,
@@ -52,7 +58,10 @@ func NewMoov(creds CredentialsProvider, opts *MoovOptions) (*Endpoint, error) {
 		}
 		header.Set("Origin", o.Origin)
 	}
-	e, doer, err := newEndpoint(v, creds, common{firstOf(o.BaseURL, moovURL), o.HTTPClient, o.AuthStyle, header, o.Retry})
+	e, doer, err := newEndpoint(v, creds, common{
+		baseURL: firstOf(o.BaseURL, moovURL), httpClient: o.HTTPClient, style: o.AuthStyle, header: header, retry: o.Retry,
+		timeout: o.Timeout, logger: o.Logger,
+	})
 	if err != nil {
 		return nil, err
 	}

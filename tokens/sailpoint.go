@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"regexp"
+	"time"
 
 	"github.com/grantwright/oauth-go/gen/sailpoint"
 )
@@ -32,6 +34,10 @@ type SailPointOptions struct {
 	Header http.Header
 	// Retry holds for calls that have none of their own from WithRetry.
 	Retry Retry
+	// Timeout bounds an exchange or a revocation with its retries. If zero, it is that of HTTPClient, else 30 s.
+	Timeout time.Duration
+	// Logger is told of each repeated request. If nil, nothing is logged.
+	Logger *slog.Logger
 }
 
 var (
@@ -66,7 +72,10 @@ func NewSailPoint(tenant string, creds CredentialsProvider, opts *SailPointOptio
 	default:
 		baseURL = "https://" + tenant + ".api." + domain
 	}
-	e, doer, err := newEndpoint(v, creds, common{baseURL, o.HTTPClient, o.AuthStyle, o.Header, o.Retry})
+	e, doer, err := newEndpoint(v, creds, common{
+		baseURL: baseURL, httpClient: o.HTTPClient, style: o.AuthStyle, header: o.Header, retry: o.Retry,
+		timeout: o.Timeout, logger: o.Logger,
+	})
 	if err != nil {
 		return nil, err
 	}

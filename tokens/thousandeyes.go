@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/grantwright/oauth-go/gen/thousandeyes"
 )
@@ -26,6 +28,10 @@ type ThousandEyesOptions struct {
 	Header http.Header
 	// Retry holds for calls that have none of their own from WithRetry.
 	Retry Retry
+	// Timeout bounds an exchange or a revocation with its retries. If zero, it is that of HTTPClient, else 30 s.
+	Timeout time.Duration
+	// Logger is told of each repeated request. If nil, nothing is logged.
+	Logger *slog.Logger
 }
 
 // ThousandEyes returns the [Endpoint] of the ThousandEyes API v7, POST /v7/oauth2/token. It has client_credentials only,
@@ -42,7 +48,10 @@ func NewThousandEyes(creds CredentialsProvider, opts *ThousandEyesOptions) (*End
 	if strings.HasSuffix(strings.TrimRight(o.BaseURL, "/"), "/v7") {
 		return nil, errors.New("tokens: ThousandEyes: BaseURL must not end in /v7; the path of the token endpoint has it")
 	}
-	e, doer, err := newEndpoint(v, creds, common{firstOf(o.BaseURL, thousandEyesURL), o.HTTPClient, o.AuthStyle, o.Header, o.Retry})
+	e, doer, err := newEndpoint(v, creds, common{
+		baseURL: firstOf(o.BaseURL, thousandEyesURL), httpClient: o.HTTPClient, style: o.AuthStyle, header: o.Header, retry: o.Retry,
+		timeout: o.Timeout, logger: o.Logger,
+	})
 	if err != nil {
 		return nil, err
 	}
