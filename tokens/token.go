@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"time"
@@ -19,6 +20,9 @@ type Token struct {
 	Scopes []string `json:"scopes,omitempty"`
 	// Expiry is the end of the token's life, counted from before it was requested. Zero: not known.
 	Expiry time.Time `json:"expiry,omitzero"`
+	// Extra holds the members of the response that no other field holds, such as an id_token or SailPoint's tenant_id. It
+	// is redacted like the tokens. Nil if there are none.
+	Extra map[string]json.RawMessage `json:"extra,omitempty"`
 }
 
 // Format prints the token redacted, whatever the verb.

@@ -98,22 +98,22 @@ func TestTokenAnswers(t *testing.T) {
 		name, body string
 		want       Token
 	}{
-		{"all members", `{"access_token":"at","token_type":"Bearer","refresh_token":"rt","scope":"a b"}`, Token{"at", "Bearer", "rt", []string{"a", "b"}, time.Time{}}},
-		{"token_type in lower case", `{"access_token":"at","token_type":"bearer"}`, Token{"at", "Bearer", "", asked, time.Time{}}},
-		{"token_type in odd case", `{"access_token":"at","token_type":"beAREr"}`, Token{"at", "Bearer", "", asked, time.Time{}}},
-		{"no token_type", `{"access_token":"at"}`, Token{"at", "Bearer", "", asked, time.Time{}}},
-		{"token_type null", `{"access_token":"at","token_type":null}`, Token{"at", "Bearer", "", asked, time.Time{}}},
-		{"another token_type", `{"access_token":"at","token_type":"DPoP"}`, Token{"at", "DPoP", "", asked, time.Time{}}},
-		{"an empty scope", `{"access_token":"at","scope":""}`, Token{"at", "Bearer", "", asked, time.Time{}}},
-		{"a padded scope", `{"access_token":"at","scope":"  b  a "}`, Token{"at", "Bearer", "", []string{"b", "a"}, time.Time{}}},
-		{"a scope of the wrong type", `{"access_token":"at","scope":["a"]}`, Token{"at", "Bearer", "", asked, time.Time{}}},
-		{"a refresh token of the wrong type", `{"access_token":"at","refresh_token":7}`, Token{"at", "Bearer", "", asked, time.Time{}}},
-		{"unknown members", `{"id_token":"x","access_token":"at","a":{"b":[1e999,{}]},"jti":null}`, Token{"at", "Bearer", "", asked, time.Time{}}},
-		{"an empty error", `{"access_token":"at","error":""}`, Token{"at", "Bearer", "", asked, time.Time{}}},
-		{"an error that is none", `{"access_token":"at","error":null}`, Token{"at", "Bearer", "", asked, time.Time{}}},
-		{"the last of repeated members", `{"access_token":"old","access_token":"at"}`, Token{"at", "Bearer", "", asked, time.Time{}}},
-		{"64 KiB", `{"access_token":"` + big + `","refresh_token":"` + big + `"}`, Token{big, "Bearer", big, asked, time.Time{}}},
-		{"SailPoint's", `{"access_token":"at","token_type":"bearer","expires_in":null,"scope":"read write","tenant_id":"x","strong_auth":true,"internal":false}`, Token{"at", "Bearer", "", []string{"read", "write"}, time.Time{}}},
+		{"all members", `{"access_token":"at","token_type":"Bearer","refresh_token":"rt","scope":"a b"}`, Token{"at", "Bearer", "rt", []string{"a", "b"}, time.Time{}, nil}},
+		{"token_type in lower case", `{"access_token":"at","token_type":"bearer"}`, Token{"at", "Bearer", "", asked, time.Time{}, nil}},
+		{"token_type in odd case", `{"access_token":"at","token_type":"beAREr"}`, Token{"at", "Bearer", "", asked, time.Time{}, nil}},
+		{"no token_type", `{"access_token":"at"}`, Token{"at", "Bearer", "", asked, time.Time{}, nil}},
+		{"token_type null", `{"access_token":"at","token_type":null}`, Token{"at", "Bearer", "", asked, time.Time{}, nil}},
+		{"another token_type", `{"access_token":"at","token_type":"DPoP"}`, Token{"at", "DPoP", "", asked, time.Time{}, nil}},
+		{"an empty scope", `{"access_token":"at","scope":""}`, Token{"at", "Bearer", "", asked, time.Time{}, nil}},
+		{"a padded scope", `{"access_token":"at","scope":"  b  a "}`, Token{"at", "Bearer", "", []string{"b", "a"}, time.Time{}, nil}},
+		{"a scope of the wrong type", `{"access_token":"at","scope":["a"]}`, Token{"at", "Bearer", "", asked, time.Time{}, nil}},
+		{"a refresh token of the wrong type", `{"access_token":"at","refresh_token":7}`, Token{"at", "Bearer", "", asked, time.Time{}, nil}},
+		{"unknown members", `{"id_token":"x","access_token":"at","a":{"b":[1e999,{}]},"jti":null}`, Token{"at", "Bearer", "", asked, time.Time{}, nil}},
+		{"an empty error", `{"access_token":"at","error":""}`, Token{"at", "Bearer", "", asked, time.Time{}, nil}},
+		{"an error that is none", `{"access_token":"at","error":null}`, Token{"at", "Bearer", "", asked, time.Time{}, nil}},
+		{"the last of repeated members", `{"access_token":"old","access_token":"at"}`, Token{"at", "Bearer", "", asked, time.Time{}, nil}},
+		{"64 KiB", `{"access_token":"` + big + `","refresh_token":"` + big + `"}`, Token{big, "Bearer", big, asked, time.Time{}, nil}},
+		{"SailPoint's", `{"access_token":"at","token_type":"bearer","expires_in":null,"scope":"read write","tenant_id":"x","strong_auth":true,"internal":false}`, Token{"at", "Bearer", "", []string{"read", "write"}, time.Time{}, nil}},
 	}
 	for _, tt := range tests {
 		for _, mediaType := range []string{jsonType, "Application/JSON;charset=utf-8", ""} {
