@@ -193,7 +193,7 @@ func TestRequestsAreRecorded(t *testing.T) {
 }
 
 func TestConcurrentUse(t *testing.T) {
-	h := sandbox.NewMoov(&sandbox.MoovOptions{RateLimit: -1})
+	h := sandbox.NewMoov(&sandbox.MoovOptions{RateLimit: sandbox.Limit{Requests: -1}})
 	_, refresh := moovPair(t, h, "grant_type", "client_credentials", "scope", "a")
 	var wg sync.WaitGroup
 	statuses := make(chan int, 50)

@@ -1,45 +1,181 @@
 package sandbox
 
-import "time"
+import (
+	"fmt"
+	"strconv"
+	"time"
+)
 
-// limiter counts requests per key in windows of fixed length that begin with their first request.
+// Limit says how many requests a vendor accepts of one caller: of one client id at SailPoint and Moov, of all clients
+// together, being one organization, at ThousandEyes. The zero Limit is what the vendor documents.
+type Limit struct {
+	// Requests is how many requests are accepted within Per. If zero, it is the vendor's documented number, and if
+	// negative, there is no limit.
+	Requests int
+
+	// Per is the length of the window in which requests are counted. If not positive, it is the vendor's own.
+	Per time.Duration
+
+	// Window is how requests are counted. If zero, it is WindowFromFirst.
+	Window Window
+
+	// RetryAfter returns the Retry-After header of a 429, given how long the caller must wait. If it returns "", there
+	// is no such header. If nil, the header says the wait in whole seconds, rounded up, except at ThousandEyes, whose
+	// X-Organization-Rate-Limit-Reset says it.
+	RetryAfter func(wait time.Duration) string
+
+	// Escalate shuts out a caller that asks again before its wait is over: for a minute the first time, then for twice
+	// as long as the last time, up to 20 minutes, until it waits as long as it was told to. What arrives within 2 s of
+	// the 429 is refused only, as it may have been under way.
+	Escalate bool
+}
+
+// Window is a way to count requests.
+type Window int
+
+const (
+	WindowFromFirst Window = iota // fixed windows, each of which begins with its first request
+	WindowAligned                 // fixed windows that begin at multiples of their length since midnight UTC
+	WindowSliding                 // the requests of the last Per, at any moment
+	WindowBucket                  // a bucket of Requests tokens, refilled evenly at Requests in each Per
+)
+
+const (
+	escalateFrom  = time.Minute
+	escalateTo    = 20 * time.Minute
+	escalateGrace = 2 * time.Second
+)
+
+// SetLimit changes the limit from the next request on. Requests that were accepted still count, unless Window or Per
+// change. It panics if the Window is unknown.
+func (s *server) SetLimit(l Limit) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.limit.set(l)
+}
+
+// limiter counts requests by key.
 type limiter struct {
-	limit   int // not positive: none
-	per     time.Duration
-	windows map[string]*window
+	documented Limit
+	Limit
+	callers map[string]*caller
 }
 
-type window struct {
-	ends time.Time
-	left int
+// caller is what a limiter knows of one key.
+type caller struct {
+	used     int         // requests accepted in the fixed window
+	ends     time.Time   // when the fixed window ends
+	accepted []time.Time // of the last Per, for a sliding window
+	full     time.Time   // when the bucket will be full
+
+	refused time.Time     // when the caller was last told to wait
+	until   time.Time     // how long it was told to wait
+	shutOut time.Duration // how long its last escalated wait was; 0 before the first
 }
 
-// newLimiter applies an option: 0 is the vendor's documented limit, a negative one is none.
-func newLimiter(option, documented int, per time.Duration) limiter {
-	if option == 0 {
-		option = documented
+func newLimiter(limit, documented Limit) limiter {
+	l := limiter{documented: documented}
+	l.set(limit)
+	return l
+}
+
+func (l *limiter) set(limit Limit) {
+	if limit.Window < WindowFromFirst || limit.Window > WindowBucket {
+		panic(fmt.Sprintf("sandbox: unknown Window %d", limit.Window))
 	}
-	return limiter{limit: option, per: per, windows: map[string]*window{}}
+	if limit.Requests == 0 {
+		limit.Requests = l.documented.Requests
+	}
+	if limit.Per <= 0 {
+		limit.Per = l.documented.Per
+	}
+	if l.callers == nil || limit.Window != l.Window || limit.Per != l.Per {
+		l.callers = map[string]*caller{}
+	}
+	l.Limit = limit
 }
 
-// take counts a request and reports whether it is within the limit, how many more are, and when that starts anew.
-func (l *limiter) take(key string, now time.Time) (ok bool, left int, ends time.Time) {
-	if l.limit <= 0 {
+// take counts a request. It reports whether the request is accepted, how many more would be, and the time at which the
+// count starts anew or, after a refusal, at which the caller may ask again.
+func (l *limiter) take(key string, now time.Time) (ok bool, left int, reset time.Time) {
+	if l.Requests < 0 {
 		return true, 0, time.Time{}
 	}
-	w := l.windows[key]
-	if w == nil || !now.Before(w.ends) {
-		w = &window{ends: now.Add(l.per), left: l.limit}
-		l.windows[key] = w
+	c := l.callers[key]
+	if c == nil {
+		c = &caller{}
+		l.callers[key] = c
 	}
-	if w.left == 0 {
-		return false, 0, w.ends
+	if l.Escalate && now.Before(c.until) {
+		if now.Sub(c.refused) > escalateGrace {
+			c.shutOut = min(max(escalateFrom, 2*c.shutOut), escalateTo)
+			c.refused, c.until = now, now.Add(c.shutOut)
+		}
+		return false, 0, c.until
 	}
-	w.left--
-	return true, w.left, w.ends
+	switch l.Window {
+	case WindowSliding:
+		ok, left, reset = l.takeSliding(c, now)
+	case WindowBucket:
+		ok, left, reset = l.takeBucket(c, now)
+	default:
+		ok, left, reset = l.takeFixed(c, now)
+	}
+	if ok {
+		c.until, c.shutOut = time.Time{}, 0
+	} else {
+		c.refused, c.until = now, reset
+	}
+	return ok, left, reset
 }
 
-// secondsUntil rounds up, so that who waits so long does not come too early.
+func (l *limiter) takeFixed(c *caller, now time.Time) (ok bool, left int, reset time.Time) {
+	if !now.Before(c.ends) {
+		start := now
+		if l.Window == WindowAligned {
+			start = now.Truncate(l.Per)
+		}
+		c.used, c.ends = 0, start.Add(l.Per)
+	}
+	if c.used >= l.Requests {
+		return false, 0, c.ends
+	}
+	c.used++
+	return true, l.Requests - c.used, c.ends
+}
+
+func (l *limiter) takeSliding(c *caller, now time.Time) (ok bool, left int, reset time.Time) {
+	for len(c.accepted) > 0 && !now.Before(c.accepted[0].Add(l.Per)) {
+		c.accepted = c.accepted[1:]
+	}
+	if n := len(c.accepted); n >= l.Requests {
+		return false, 0, c.accepted[n-l.Requests].Add(l.Per)
+	}
+	c.accepted = append(c.accepted, now)
+	return true, l.Requests - len(c.accepted), c.accepted[0].Add(l.Per)
+}
+
+func (l *limiter) takeBucket(c *caller, now time.Time) (ok bool, left int, reset time.Time) {
+	refill := l.Per / time.Duration(l.Requests) // of one token
+	if c.full.Before(now) {
+		c.full = now
+	}
+	if missing := c.full.Add(refill).Sub(now); missing > l.Per {
+		return false, 0, now.Add(missing - l.Per)
+	}
+	c.full = c.full.Add(refill)
+	return true, int((l.Per - c.full.Sub(now)) / refill), c.full
+}
+
+// retryAfter is the Retry-After header of a 429, "" if there is to be none.
+func (l *limiter) retryAfter(reset, now time.Time) string {
+	if l.RetryAfter != nil {
+		return l.RetryAfter(reset.Sub(now))
+	}
+	return strconv.FormatInt(secondsUntil(reset, now), 10)
+}
+
+// secondsUntil rounds up, so that a caller that waits so long does not come too early.
 func secondsUntil(t, now time.Time) int64 {
 	return int64((t.Sub(now) + time.Second - 1) / time.Second)
 }

@@ -19,7 +19,7 @@ type MoovOptions struct {
 	Clients          []Client      // nil: [ClientID] with [ClientSecret], which may ask for any scope from any origin
 	TokenLife        time.Duration // of access tokens; not positive: 15 minutes. Refresh tokens live until used or revoked
 	ExpiresInSeconds bool          // let expires_in be the length of the life, and not its end in Unix seconds
-	RateLimit        int           // requests a second of one key; 0: 40, as documented; negative: no limit
+	RateLimit        Limit         // of one client id; documented are 40 requests a second
 	RawBasic         bool          // read HTTP Basic as it is, without form-decoding both parts
 	NoRequests       bool          // only count requests, for benchmarks
 }
@@ -42,7 +42,6 @@ type Moov struct {
 	expiresInSeconds bool
 	rawBasic         bool
 	tokens           ledger
-	limit            limiter
 }
 
 // NewMoov returns a server without tokens. Nil options are the default ones.
@@ -55,12 +54,12 @@ func NewMoov(opts *MoovOptions) *Moov {
 		tokenLife:        opts.TokenLife,
 		expiresInSeconds: opts.ExpiresInSeconds,
 		rawBasic:         opts.RawBasic,
-		limit:            newLimiter(opts.RateLimit, 40, time.Second),
 	}
 	if m.tokenLife <= 0 {
 		m.tokenLife = 15 * time.Minute
 	}
 	m.vendor = "Moov"
+	m.limit = newLimiter(opts.RateLimit, Limit{Requests: 40, Per: time.Second})
 	m.record.off = opts.NoRequests
 	m.requestIDHeader, m.newRequestID = "x-request-id", newUUID
 	m.match = func(_ *call, path string) string { return path }
@@ -189,8 +188,12 @@ func (m *Moov) revokeAccessToken(c *call) answer {
 }
 
 func (m *Moov) ping(c *call) answer {
-	if m.tokens.access(bearer(c.Request), c.now) == nil {
+	t := m.tokens.access(bearer(c.Request), c.now)
+	if t == nil {
 		return moovError(http.StatusUnauthorized, "invalid_token")
+	}
+	if limited := m.limited(c, t.client); limited != nil {
+		return *limited
 	}
 	return answer{status: http.StatusOK}
 }
@@ -201,11 +204,17 @@ func (m *Moov) authenticate(c *call, f form) (Client, *answer) {
 		// The vendor documents no 401 here.
 		return Client{}, new(moovError(http.StatusBadRequest, bad.code))
 	}
-	if ok, _, ends := m.limit.take(client.ID, c.now); !ok {
-		limited := answer{status: http.StatusTooManyRequests}
-		return Client{}, new(limited.with("Retry-After", strconv.FormatInt(secondsUntil(ends, c.now), 10)))
+	return client, m.limited(c, client.ID)
+}
+
+// limited counts a request of a client, and returns a response if it is one too many.
+func (m *Moov) limited(c *call, client string) *answer {
+	ok, _, reset := m.limit.take(client, c.now)
+	if ok {
+		return nil
 	}
-	return client, nil
+	a := answer{status: http.StatusTooManyRequests}
+	return new(a.withRetryAfter(m.limit.retryAfter(reset, c.now)))
 }
 
 // originOf is the origin that a token request names; Origin wins over Referer.

@@ -30,7 +30,7 @@ type SailPointOptions struct {
 	OAuthClients []sailpoint.OAuthClient
 
 	TokenLife  time.Duration // of Clients; not positive: 750 s, of which the answer says 749, as the vendor's does
-	RateLimit  int           // requests in 10 s of one client and API version; 0: 100, as documented; negative: no limit
+	RateLimit  Limit         // of one client id, its token requests included; documented are 100 requests in 10 s
 	NoRequests bool          // only count requests, for benchmarks
 }
 
@@ -53,7 +53,6 @@ type SailPoint struct {
 	tokenLife    time.Duration
 	oauthClients []*oauthClient // in order of creation
 	tokens       ledger
-	limit        limiter
 }
 
 // NewSailPoint returns a server without tokens. Nil options are the default ones.
@@ -64,7 +63,6 @@ func NewSailPoint(opts *SailPointOptions) *SailPoint {
 	s := &SailPoint{
 		registered: newRegistered(opts.Clients, Client{ID: ClientID, Secret: ClientSecret, User: "sandbox-user"}),
 		tokenLife:  opts.TokenLife,
-		limit:      newLimiter(opts.RateLimit, 100, 10*time.Second),
 	}
 	if s.tokenLife <= 0 {
 		s.tokenLife = 750 * time.Second
@@ -79,6 +77,7 @@ func NewSailPoint(opts *SailPointOptions) *SailPoint {
 
 	const read, manage = "sp:oauth-client:read", "sp:oauth-client:manage"
 	s.vendor = "SailPoint"
+	s.limit = newLimiter(opts.RateLimit, Limit{Requests: 100, Per: 10 * time.Second})
 	s.record.off = opts.NoRequests
 	s.requestIDHeader, s.newRequestID = "SLPT-Request-ID", newHexID
 	s.match = matchSailPoint
@@ -106,11 +105,9 @@ func matchSailPoint(c *call, path string) string {
 		return path
 	}
 	rest, found := strings.CutPrefix(path, "/oauth-clients/v1")
-	c.version = "v1"
 	if !found {
 		var prefix string
 		prefix, rest, found = strings.Cut(path, "/oauth-clients")
-		c.version = strings.TrimPrefix(prefix, "/")
 		if !found || !slices.Contains([]string{"/beta", "/v3", "/v2024", "/v2025", "/v2026"}, prefix) {
 			return ""
 		}
@@ -151,7 +148,7 @@ func (s *SailPoint) authorized(act func(*call) answer, needs access) func(*call)
 		case c.token.expired(c.now):
 			return sailPointUnauthorized("JWT validation failed: JWT is expired")
 		}
-		if limited := s.limited(c, c.token.client+" "+c.version); limited != nil {
+		if limited := s.limited(c, c.token.client); limited != nil {
 			return *limited
 		}
 		switch {
@@ -323,13 +320,14 @@ func (s *SailPoint) grant(c *call, g *grantee, f form, grant sailpoint.GrantType
 	return jsonAnswer(http.StatusOK, a)
 }
 
-func (s *SailPoint) limited(c *call, key string) *answer {
-	ok, _, ends := s.limit.take(key, c.now)
+// limited counts a request of a client, and returns a response if it is one too many.
+func (s *SailPoint) limited(c *call, client string) *answer {
+	ok, _, reset := s.limit.take(client, c.now)
 	if ok {
 		return nil
 	}
 	a := jsonAnswer(http.StatusTooManyRequests, sailpoint.RateLimitError{Message: " Rate Limit Exceeded "})
-	return new(a.with("Retry-After", strconv.FormatInt(secondsUntil(ends, c.now), 10)))
+	return new(a.withRetryAfter(s.limit.retryAfter(reset, c.now)))
 }
 
 func sailPointOAuthError(code, text string) answer {

@@ -242,7 +242,7 @@ func TestFilters(t *testing.T) {
 	seed := func(id string, used time.Time) sailpoint.OAuthClient {
 		return sailpoint.OAuthClient{ID: id, Name: id, LastUsed: new(wire.NewTime(used))}
 	}
-	s := newTenant(t, &sandbox.SailPointOptions{RateLimit: -1, OAuthClients: []sailpoint.OAuthClient{
+	s := newTenant(t, &sandbox.SailPointOptions{RateLimit: sandbox.Limit{Requests: -1}, OAuthClients: []sailpoint.OAuthClient{
 		seed("old", time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)),
 		seed("new", time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)),
 		{ID: "never", Name: "never"},

@@ -33,6 +33,7 @@ type server struct {
 	mu     sync.Mutex
 	record record
 	faults faults
+	limit  limiter
 }
 
 type operation struct {
@@ -47,7 +48,6 @@ type call struct {
 	now       time.Time
 	requestID string
 
-	version  string // SailPoint: the version in the path
 	clientID string // SailPoint: the {id} in the path
 	token    *token // the token that authenticates it
 }
@@ -74,6 +74,14 @@ func (a answer) with(name, value string) answer {
 	}
 	a.header.Set(name, value)
 	return a
+}
+
+// withRetryAfter sets Retry-After unless it is "".
+func (a answer) withRetryAfter(value string) answer {
+	if value == "" {
+		return a
+	}
+	return a.with("Retry-After", value)
 }
 
 // ServeHTTP answers one request.

@@ -17,7 +17,7 @@ type ThousandEyesOptions struct {
 	Clients    []Client      // nil: [ClientID] with [ClientSecret], which may ask for any scope
 	UserTokens []string      // tokens of users that clients may act on behalf of; nil: [UserToken]
 	TokenLife  time.Duration // not positive: one hour
-	RateLimit  int           // requests a minute; 0: 240, as documented; negative: no limit
+	RateLimit  Limit         // of the organization; documented are 240 requests a minute
 	RawBasic   bool          // read HTTP Basic as it is, without form-decoding both parts
 	NoRequests bool          // only count requests, for benchmarks
 }
@@ -36,7 +36,6 @@ type ThousandEyes struct {
 	tokenLife  time.Duration
 	rawBasic   bool
 	tokens     ledger
-	limit      limiter
 }
 
 // NewThousandEyes returns a server without tokens. Nil options are the default ones.
@@ -49,7 +48,6 @@ func NewThousandEyes(opts *ThousandEyesOptions) *ThousandEyes {
 		userTokens: opts.UserTokens,
 		tokenLife:  opts.TokenLife,
 		rawBasic:   opts.RawBasic,
-		limit:      newLimiter(opts.RateLimit, 240, time.Minute),
 	}
 	if t.userTokens == nil {
 		t.userTokens = []string{UserToken}
@@ -58,6 +56,7 @@ func NewThousandEyes(opts *ThousandEyesOptions) *ThousandEyes {
 		t.tokenLife = time.Hour
 	}
 	t.vendor = "ThousandEyes"
+	t.limit = newLimiter(opts.RateLimit, Limit{Requests: 240, Per: time.Minute})
 	t.record.off = opts.NoRequests
 	t.match = func(_ *call, path string) string { return path }
 	t.refuse = thousandEyesProblem
@@ -71,19 +70,22 @@ func NewThousandEyes(opts *ThousandEyesOptions) *ThousandEyes {
 // limited counts every request against the one organization of the sandbox.
 func (t *ThousandEyes) limited(act func(*call) answer) func(*call) answer {
 	return func(c *call) answer {
-		ok, left, ends := t.limit.take("", c.now)
+		ok, left, reset := t.limit.take("", c.now)
 		var a answer
 		if ok {
 			a = act(c)
 		} else {
 			a = thousandEyesProblem(c, http.StatusTooManyRequests, "the organization's limit is reached")
+			if t.limit.RetryAfter != nil {
+				a = a.withRetryAfter(t.limit.retryAfter(reset, c.now))
+			}
 		}
-		if t.limit.limit <= 0 {
+		if t.limit.Requests < 0 {
 			return a
 		}
-		return a.with("X-Organization-Rate-Limit-Limit", strconv.Itoa(t.limit.limit)).
+		return a.with("X-Organization-Rate-Limit-Limit", strconv.Itoa(t.limit.Requests)).
 			with("X-Organization-Rate-Limit-Remaining", strconv.Itoa(left)).
-			with("X-Organization-Rate-Limit-Reset", strconv.FormatInt(ends.Add(time.Second-1).Unix(), 10))
+			with("X-Organization-Rate-Limit-Reset", strconv.FormatInt(reset.Add(time.Second-1).Unix(), 10))
 	}
 }
 

@@ -77,7 +77,7 @@ var vendors = []vendor{
 			return tokens.NewMoov(creds, &tokens.MoovOptions{BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Retry: o.retry})
 		},
 		sandbox: func(o sandboxOptions) vendorServer {
-			return sandbox.NewMoov(&sandbox.MoovOptions{Clients: o.clients, TokenLife: o.life, RateLimit: -1})
+			return sandbox.NewMoov(&sandbox.MoovOptions{Clients: o.clients, TokenLife: o.life, RateLimit: sandbox.Limit{Requests: -1}})
 		},
 	},
 	{
@@ -92,7 +92,7 @@ var vendors = []vendor{
 			return tokens.NewSailPoint("tenant", creds, &tokens.SailPointOptions{BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Retry: o.retry})
 		},
 		sandbox: func(o sandboxOptions) vendorServer {
-			return sandbox.NewSailPoint(&sandbox.SailPointOptions{Clients: o.clients, TokenLife: o.life, RateLimit: -1})
+			return sandbox.NewSailPoint(&sandbox.SailPointOptions{Clients: o.clients, TokenLife: o.life, RateLimit: sandbox.Limit{Requests: -1}})
 		},
 	},
 	{
@@ -105,7 +105,7 @@ var vendors = []vendor{
 			return tokens.NewThousandEyes(creds, &tokens.ThousandEyesOptions{BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Retry: o.retry})
 		},
 		sandbox: func(o sandboxOptions) vendorServer {
-			return sandbox.NewThousandEyes(&sandbox.ThousandEyesOptions{Clients: o.clients, TokenLife: o.life, RateLimit: -1})
+			return sandbox.NewThousandEyes(&sandbox.ThousandEyesOptions{Clients: o.clients, TokenLife: o.life, RateLimit: sandbox.Limit{Requests: -1}})
 		},
 	},
 }

@@ -15,7 +15,7 @@ type vendor struct{ *sandbox.ThousandEyes }
 // newVendor returns an endpoint whose tokens live for so many seconds.
 func newVendor(life int) vendor {
 	return vendor{sandbox.NewThousandEyes(&sandbox.ThousandEyesOptions{
-		TokenLife: seconds(life), RateLimit: -1, NoRequests: true,
+		TokenLife: seconds(life), RateLimit: sandbox.Limit{Requests: -1}, NoRequests: true,
 	})}
 }
 
