@@ -56,7 +56,7 @@ func timeoutOr(ctx context.Context, err error) error {
 		return err
 	}
 	if errors.Is(err, ErrNoToken) {
-		return &noTokenError{context.DeadlineExceeded}
+		return noToken(context.DeadlineExceeded)
 	}
 	return context.DeadlineExceeded
 }

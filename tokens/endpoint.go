@@ -127,6 +127,13 @@ func (e *Endpoint) Format(f fmt.State, _ rune) {
 // A grant that the vendor does not have is errors.ErrUnsupported, other bad input an error that names the field; both
 // come before anything is sent. All else is an [*Error], or the CredentialsProvider's.
 func (e *Endpoint) Exchange(ctx context.Context, g Grant) (*Token, error) {
+	var requested time.Time
+	return e.exchangeWith(ctx, g, settingsOf(ctx), &requested)
+}
+
+// exchangeWith is Exchange with the given settings. It sets requested to when the last request began, as soon as it
+// begins: zero means that none did.
+func (e *Endpoint) exchangeWith(ctx context.Context, g Grant, set settings, requested *time.Time) (*Token, error) {
 	if err := g.check(e.vendor); err != nil {
 		return nil, fmt.Errorf("tokens: %s: %w", e.vendor.name, err)
 	}
@@ -136,13 +143,12 @@ func (e *Endpoint) Exchange(ctx context.Context, g Grant) (*Token, error) {
 		f.grantType, f.refreshToken = refreshToken, g.RefreshToken
 		effect = rotating
 	}
-	call := settingsOf(ctx).in(ctx)
-	call.settings.repeat, call.settings.sent = effect, &call.sent
-	resp, err := e.send(call, e.exchange, f, g.Params) //nolint:bodyclose // readToken closes it
+	set.repeat, set.sent = effect, requested
+	resp, err := e.send(set.in(ctx), e.exchange, f, g.Params) //nolint:bodyclose // readToken closes it
 	if err != nil {
 		return nil, err
 	}
-	return readToken(resp, call.sent, g.Scopes)
+	return readToken(resp, *requested, g.Scopes)
 }
 
 // Hint tells the vendor what kind of token to look for first (RFC 7009, section 2.1).

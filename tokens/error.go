@@ -43,7 +43,8 @@ type Error struct {
 	// error text; think before logging it.
 	Body []byte `json:"-"`
 
-	cause error
+	cause  error
+	unsent bool // no connection was had for the request, so the server has seen nothing of it
 }
 
 // Field is one complaint about one field of a request.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"mime"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -23,6 +24,9 @@ func failure(req *http.Request, cause error) *Error {
 		cause = u.Err
 	}
 	e := &Error{Method: req.Method, URL: redactURL(req.URL), cause: cause}
+	if op, ok := errors.AsType[*net.OpError](cause); ok && op.Op == "dial" {
+		e.unsent = true
+	}
 	e.hide(secretsOf(req))
 	return e
 }

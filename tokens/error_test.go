@@ -113,7 +113,7 @@ func TestErrorTimeout(t *testing.T) {
 		{"deadline", context.DeadlineExceeded, true},
 		{"cancelled", context.Canceled, false},
 		{"network", &net.OpError{Op: "read", Err: timeoutError{}}, true},
-		{"the token's", &noTokenError{&Error{cause: context.DeadlineExceeded}}, true},
+		{"the token's", noToken(&Error{cause: context.DeadlineExceeded}), true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -25,7 +25,6 @@ type settingsContext struct {
 	context.Context //nolint:containedctx // it is one
 
 	settings settings
-	sent     time.Time // where settings.sent may point
 }
 
 func (c *settingsContext) Value(key any) any {

@@ -6,10 +6,6 @@ import (
 	"fmt"
 )
 
-// ErrNoToken marks the failure of a request that was never sent because its [Source] gave no usable token. The cause,
-// often an [*Error] of the token endpoint, is wrapped beside it.
-var ErrNoToken = errors.New("no access token")
-
 // A Source gives the token to use now. Implementations are safe for concurrent use, and return early with ctx's error
 // when ctx ends. The returned Token is shared: it must not be modified.
 type Source interface {
@@ -78,7 +74,7 @@ type static struct{ token Token }
 
 func (s *static) Token(context.Context) (*Token, error) {
 	if s.token.AccessToken == "" {
-		return nil, fmt.Errorf("tokens: the static access token is empty: %w", ErrNoToken)
+		return nil, noToken(errors.New("tokens: the static access token is empty"))
 	}
 	return &s.token, nil
 }

@@ -2,6 +2,8 @@ package tokens
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -49,5 +51,22 @@ func TestStatic(t *testing.T) {
 	token, err = Static("").Token(t.Context())
 	assert.Nil(t, token)
 	require.ErrorIs(t, err, ErrNoToken)
-	assert.EqualError(t, err, "tokens: the static access token is empty: no access token")
+	assert.EqualError(t, err, "no access token: tokens: the static access token is empty")
+}
+
+// The status of a token endpoint's response says nothing of the request that the token was for.
+func TestNoTokenMatchesACodeAndNoStatus(t *testing.T) {
+	cause := &Error{Method: "POST", URL: "https://x/token", StatusCode: 404, Code: InvalidClient}
+	for _, err := range []error{noToken(cause), noToken(fmt.Errorf("wrapped: %w", noToken(cause)))} {
+		require.ErrorIs(t, err, ErrNoToken)
+		require.ErrorIs(t, err, InvalidClient)
+		require.NotErrorIs(t, err, Status(404))
+		require.NotErrorIs(t, err, ErrLoginRequired)
+		e, ok := errors.AsType[*Error](err)
+		require.True(t, ok)
+		require.Same(t, cause, e)
+	}
+	err := &noTokenError{kind: ErrLoginRequired, cause: cause}
+	require.ErrorIs(t, err, ErrLoginRequired)
+	require.EqualError(t, &noTokenError{kind: ErrClosed}, "no access token: closed")
 }

@@ -61,7 +61,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if err != nil {
 		closeBody(req)
-		return nil, &noTokenError{err}
+		return nil, noToken(err)
 	}
 	resp, err := t.send(req, header)
 	if err != nil || resp.StatusCode != http.StatusUnauthorized {
@@ -141,12 +141,6 @@ func usable(token *Token) error {
 	}
 	return nil
 }
-
-// noTokenError matches ErrNoToken beside its cause.
-type noTokenError struct{ cause error }
-
-func (e *noTokenError) Error() string   { return ErrNoToken.Error() + ": " + e.cause.Error() }
-func (e *noTokenError) Unwrap() []error { return []error{ErrNoToken, e.cause} }
 
 // rewind returns a copy of req with its body from the start again, or false if there is no way to have it.
 func rewind(req *http.Request) (*http.Request, bool) {
