@@ -1,111 +1,127 @@
 package jsonpatch
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 )
 
-// The limits of [Patch.Apply], so that a small patch cannot ask for much more
-// memory than itself and the document take.
+// The limits of a patch, so that a small one cannot ask for much more memory or time than itself and the document take.
 const (
-	// MaxOperations is how many operations a patch may have to be applied.
-	// [Diff] never makes more.
+	// MaxOperations is how many operations a patch may have to be read or applied. [Diff] never returns more.
 	MaxOperations = 10_000
 
-	// MaxDepth is how many levels of objects and arrays a document, the value
-	// of an operation and a result may have.
+	// MaxDepth is how many levels of objects and arrays a document, the value of an operation and a result may have.
 	MaxDepth = 1_000
 
-	// MaxCopied is how many bytes of JSON all copy operations of a patch may
-	// add together, or the size of the document where that is more.
+	// MaxCopied is how many bytes of JSON all copy operations of a patch may add together, or the size of the document
+	// if that is more.
 	MaxCopied = 4 << 20
 )
 
-// Apply returns doc with the patch applied as RFC 6902 says: one operation
-// after the other, each on the result of the last, and all or nothing. It does
-// not modify doc, and a nil or empty patch returns a copy of it.
+// A document is a JSON text that operations are applied to.
+type document struct {
+	lead, trail string // white space around the root
+	root        node
+
+	copyable   int // bytes that copy operations may still add
+	comparable comparison
+}
+
+// Apply returns doc with the patch applied as RFC 6902 says: one operation after the other, each to the result of the
+// one before it, and all or nothing. It does not modify doc. A nil or empty patch returns a copy of doc.
 //
-// It is strict. The document must be one JSON text in UTF-8, and an object in
-// it with two members of one name is refused, wherever it is, because nothing
-// says which one a pointer means. Array indices are decimal digits without
-// leading zeros; "-" is for adding only.
+// It is strict. The document must be one JSON text in UTF-8, and must have no object with two members of one name,
+// because nothing says which of them a pointer means. Array indices are decimal digits without leading zeros, and "-"
+// is only for adding.
 //
-// What the patch does not touch keeps its bytes: order, spaces, the spelling of
-// numbers and strings. A new member comes last in its object, spaced like the
-// ones before it, and a replaced one keeps its place.
+// What the patch does not touch keeps its bytes: order, white space, the spelling of numbers and strings. A new member
+// is the last in its object, spaced like the ones before it, and a replaced one keeps its place.
 //
-// A failing operation gives an [*Error] with its index. A bad document matches
-// [ErrInvalidDocument], and what exceeds [MaxOperations], [MaxDepth] or
-// [MaxCopied] matches [ErrLimit].
+// If an operation fails, the error is an [*Error] with its index. The error of a bad document matches
+// [ErrInvalidDocument], and that of anything above [MaxOperations], [MaxDepth] or [MaxCopied] matches [ErrLimit].
+// ErrLimit is also the error of a patch of which the tests compare the same long values over and over.
 func (p Patch) Apply(doc []byte) ([]byte, error) {
-	d, err := p.prepare(doc)
-	if err != nil {
-		return nil, err
+	if len(p) > MaxOperations {
+		return nil, fmt.Errorf("jsonpatch: %w: the patch has %d operations, more than %d", ErrLimit, len(p), MaxOperations)
 	}
 	size := len(doc)
+	for i := range p {
+		op := &p[i]
+		if err := op.check(); err != nil {
+			return nil, errorAt(i, op, err)
+		}
+		size += len(op.path) + len(op.from) + len(op.value) + len(`,"":`)
+	}
+	d, err := parse(string(doc), MaxDepth)
+	if err != nil {
+		return nil, fmt.Errorf("jsonpatch: %w: %w", ErrInvalidDocument, err)
+	}
+	d.copyable = max(MaxCopied, len(doc))
+	d.comparable.left = MaxCopied + 64*size // far more than comparing each value once takes
 	for i := range p {
 		op := &p[i]
 		if err := d.apply(op); err != nil {
 			return nil, errorAt(i, op, err)
 		}
-		size += len(op.path) + len(op.text) + len(`,"":""`)
 	}
-	return d.appendTo(make([]byte, 0, size)), nil
+	result := append(make([]byte, 0, size), d.lead...)
+	result, ok := d.root.appendTo(result, MaxDepth)
+	if !ok || tooDeep(result) {
+		return nil, fmt.Errorf("jsonpatch: %w: the result is nested more than %d levels deep", ErrLimit, MaxDepth)
+	}
+	return append(result, d.trail...), nil
 }
 
-// prepare checks the patch and reads the document.
-func (p Patch) prepare(doc []byte) (document, error) {
-	if len(p) > MaxOperations {
-		return document{}, fmt.Errorf("jsonpatch: %w: the patch has %d operations, more than %d", ErrLimit, len(p), MaxOperations)
+// tooDeep reports whether a JSON text is nested more than MaxDepth levels deep.
+func tooDeep(text []byte) bool {
+	if bytes.Count(text, []byte("["))+bytes.Count(text, []byte("{")) <= MaxDepth {
+		return false
 	}
-	for i := range p {
-		if err := p[i].check(); err != nil {
-			return document{}, errorAt(i, &p[i], err)
+	depth, deepest, inString := 0, 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '[' || c == '{':
+			depth++
+			deepest = max(deepest, depth)
+		case c == ']' || c == '}':
+			depth--
 		}
 	}
-	d, err := parse(string(doc), MaxDepth)
-	if err != nil {
-		return document{}, fmt.Errorf("jsonpatch: %w: %w", ErrInvalidDocument, err)
-	}
-	d.copyLimit = max(MaxCopied, len(doc))
-	return d, nil
+	return deepest > MaxDepth
 }
 
-func (d *document) appendTo(b []byte) []byte {
-	b = append(b, d.lead...)
-	b = d.root.appendTo(b)
-	return append(b, d.trail...)
-}
-
-// apply carries out a checked operation.
+// apply carries out an operation that has been checked.
 func (d *document) apply(op *Operation) error {
 	switch op.op {
 	case opAdd:
-		return d.add(op.path, op.node())
+		return d.add(op.path, node{text: op.value})
 	case opRemove:
 		_, err := d.remove(op.path)
 		return err
 	case opReplace:
-		return d.replace(op.path, op.node())
+		n, err := d.at(op.path, true)
+		if err != nil {
+			return err
+		}
+		*n = node{text: op.value}
+		return nil
 	case opMove:
-		return d.move(op.text, op.path)
+		return d.move(op.from, op.path)
 	case opCopy:
-		return d.copy(op.text, op.path)
+		return d.copy(op.from, op.path)
 	default:
-		return d.test(op.path, op.node())
+		return d.test(op.path, op.value)
 	}
 }
 
-// node returns the operation's value.
-func (o *Operation) node() node {
-	if o.kind == valueJSON {
-		return newNode(o.text, skipValue(o.text, 0))
-	}
-	return node{text: string(o.appendValue(make([]byte, 0, len(o.text)+len(`""`)), false))}
-}
-
-// at returns the node that pointer leads to. With change, every container on
-// the way is marked as changed: the caller writes to the node.
+// at returns the node that pointer leads to. If change is true, every container on the way is marked as changed: the
+// caller is going to write to the node.
 func (d *document) at(pointer string, change bool) (*node, error) {
 	n := &d.root
 	for end := 0; end < len(pointer); {
@@ -118,18 +134,18 @@ func (d *document) at(pointer string, change bool) (*node, error) {
 		if c == nil {
 			return nil, notFound(pointer[:end])
 		}
-		i := c.position(unescapeName(pointer[start:end]))
-		if i < 0 {
+		it := c.item(unescapeName(pointer[start:end]))
+		if it == nil {
 			return nil, notFound(pointer[:end])
 		}
 		c.changed = c.changed || change
-		n = &c.items[i].value
+		n = &it.value
 	}
 	return n, nil
 }
 
-// parent returns the container that the last name of pointer, which is not "",
-// is looked up in, marked as changed, and that name.
+// parent returns the container in which the last name of pointer is looked up, marked as changed, and that name. The
+// pointer must not be "".
 func (d *document) parent(pointer string) (*container, string, error) {
 	cut := strings.LastIndexByte(pointer, '/')
 	n, err := d.at(pointer[:cut], true)
@@ -144,25 +160,11 @@ func (d *document) parent(pointer string) (*container, string, error) {
 	return c, unescapeName(pointer[cut+1:]), nil
 }
 
-// position returns where the item called name is, or -1.
-func (c *container) position(name string) int {
-	if c.object {
-		return c.find(name)
-	}
-	if i, ok := arrayIndex(name, len(c.items)); ok {
-		return i
-	}
-	return -1
-}
-
 func notFound(pointer string) error {
 	return fmt.Errorf("%w: nothing at %q", ErrNotFound, pointer)
 }
 
 func (d *document) add(path string, value node) error {
-	if err := d.checkDepth(path, &value); err != nil {
-		return err
-	}
 	if path == "" {
 		d.root = value
 		return nil
@@ -171,52 +173,21 @@ func (d *document) add(path string, value node) error {
 	if err != nil {
 		return err
 	}
-	if c.object {
-		if i := c.find(name); i >= 0 {
-			c.items[i].value = value
-		} else {
-			c.addMember(name, value)
-		}
-		return nil
+	if !c.put(name, value) {
+		return fmt.Errorf("%w: %q is not a place in an array of %d", ErrNotFound, name, c.live)
 	}
-	i, ok := len(c.items), name == "-"
-	if !ok {
-		i, ok = arrayIndex(name, len(c.items)+1)
-	}
-	if !ok {
-		return fmt.Errorf("%w: %q is no place in an array of %d", ErrNotFound, name, len(c.items))
-	}
-	c.insertElement(i, value)
 	return nil
 }
 
-func (d *document) replace(path string, value node) error {
-	if err := d.checkDepth(path, &value); err != nil {
-		return err
-	}
-	n, err := d.at(path, true)
-	if err != nil {
-		return err
-	}
-	*n = value
-	return nil
-}
-
-// remove takes the value at path, which is not "", out of the document.
+// remove takes the value at path, which must not be "", out of the document.
 func (d *document) remove(path string) (node, error) {
 	c, name, err := d.parent(path)
 	if err != nil {
 		return node{}, err
 	}
-	i := c.position(name)
-	if i < 0 {
+	value, ok := c.remove(name)
+	if !ok {
 		return node{}, notFound(path)
-	}
-	value := c.items[i].value
-	if c.object {
-		c.removeMember(i)
-	} else {
-		c.removeElement(i)
 	}
 	return value, nil
 }
@@ -239,32 +210,31 @@ func (d *document) copy(from, path string) error {
 		return err
 	}
 	value := *n
+	value.in = nil // what changes in the copy does not change in the original
 	if n.changed() {
-		text := string(n.appendTo(nil))
-		value = newNode(text, skipValue(text, 0))
+		text, ok := n.appendTo(nil, MaxDepth)
+		if !ok {
+			return fmt.Errorf("%w: the value to copy is nested more than %d levels deep", ErrLimit, MaxDepth)
+		}
+		value = node{text: string(text)}
 	}
-	value.in = nil // the copy's changes are its own
-	if d.copied += len(value.text); d.copied > d.copyLimit {
-		return fmt.Errorf("%w: the copies of the patch exceed %d bytes", ErrLimit, d.copyLimit)
+	if d.copyable -= len(value.text); d.copyable < 0 {
+		return fmt.Errorf("%w: the patch copies more than %d bytes, and more than the document has", ErrLimit, MaxCopied)
 	}
 	return d.add(path, value)
 }
 
-func (d *document) test(path string, want node) error {
+func (d *document) test(path, value string) error {
 	n, err := d.at(path, false)
 	if err != nil {
 		return err
 	}
-	if !equal(n, &want) {
+	equal := d.comparable.equal(n, &node{text: value})
+	switch {
+	case d.comparable.left < 0:
+		return fmt.Errorf("%w: the tests of the patch compare far more than the patch and the document hold", ErrLimit)
+	case !equal:
 		return fmt.Errorf("%w: the value is another", ErrTestFailed)
-	}
-	return nil
-}
-
-// checkDepth reports whether value fits at path.
-func (d *document) checkDepth(path string, value *node) error {
-	if strings.Count(path, "/")+value.levels() > MaxDepth {
-		return fmt.Errorf("%w: the result is nested more than %d levels deep", ErrLimit, MaxDepth)
 	}
 	return nil
 }

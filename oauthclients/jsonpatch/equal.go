@@ -2,64 +2,83 @@ package jsonpatch
 
 import "strings"
 
-// equal compares two values as RFC 6902 section 4.6 does.
-func equal(a, b *node) bool {
-	if !a.changed() && !b.changed() && a.text == b.text {
-		return true
-	}
+// A comparison compares values as RFC 6902 section 4.6 does. It counts the bytes that it reads beyond what the smaller
+// of two equal values holds, which are white space and the digits of numbers, because a patch could make it read them
+// again and again.
+type comparison struct {
+	left int // bytes that may still be read; once it is negative, nothing is equal
+}
+
+// equal reports whether two values are equal; b must be unchanged.
+func (c *comparison) equal(a, b *node) bool {
+	return !a.changed() && a.text == b.text || c.sameValue(a, b)
+}
+
+// sameValue is equal for texts that probably differ. It does not compare the texts of objects and arrays: done again at
+// each level, that would cost the product of size and depth.
+func (c *comparison) sameValue(a, b *node) bool {
 	switch a.kind() {
 	case '{':
-		return b.kind() == '{' && equalMembers(a.expand(), b.expand())
+		return b.kind() == '{' && c.spaces(a) && c.sameMembers(a.in, b.expand())
 	case '[':
-		return b.kind() == '[' && equalElements(a.expand(), b.expand())
+		return b.kind() == '[' && c.spaces(a) && c.sameElements(a.in, b.expand())
 	case '"':
-		return b.kind() == '"' && equalStrings(a.text, b.text)
+		return b.kind() == '"' && sameString(a.text, b.text)
 	case 't', 'f', 'n':
-		return false // their only spelling differs
+		return a.text == b.text
 	default:
-		return isNumber(b.kind()) && equalNumbers(a.text, b.text)
+		c.left -= len(a.text)
+		return c.left >= 0 && isNumber(b.kind()) && equalNumbers(a.text, b.text)
 	}
 }
 
-func equalMembers(a, b *container) bool {
+func (c *comparison) sameElements(a, b *container) bool {
 	if a.live != b.live {
 		return false
 	}
-	for i := range a.items {
-		it := &a.items[i]
-		if it.removed {
-			continue
-		}
-		k := b.findNear(i, it.name)
-		if k < 0 || !equal(&it.value, &b.items[k].value) {
+	before, after := reader{container: a}, reader{container: b}
+	for it := before.next(); it != nil; it = before.next() {
+		c.left -= len(it.lead)
+		if !c.sameValue(&it.value, &after.next().value) {
 			return false
 		}
 	}
 	return true
 }
 
-func equalElements(a, b *container) bool {
-	if len(a.items) != len(b.items) {
+func (c *comparison) sameMembers(a, b *container) bool {
+	if a.live != b.live {
 		return false
 	}
-	for i := range a.items {
-		if !equal(&a.items[i].value, &b.items[i].value) {
+	before, after := reader{container: a}, reader{container: b}
+	for it := before.next(); it != nil; it = before.next() {
+		c.left -= len(it.lead)
+		other := after.next() // most often the members have one order
+		if other.name != it.name {
+			if other = b.member(it.name); other == nil {
+				return false
+			}
+		}
+		if !c.sameValue(&it.value, &other.value) {
 			return false
 		}
 	}
 	return true
 }
 
-// findNear is find for a name that is probably at position i.
-func (c *container) findNear(i int, name string) int {
-	if i < len(c.items) && c.items[i].name == name && !c.items[i].removed {
-		return i
+// spaces expands a container and counts its white space. It reports whether that much may still be read.
+func (c *comparison) spaces(n *node) bool {
+	in := n.expand()
+	if in.live > 0 {
+		c.left -= len(in.open) + len(in.tail)
+	} else if !in.changed {
+		c.left -= len(n.text)
 	}
-	return c.find(name)
+	return c.left >= 0
 }
 
-// equalStrings compares two quoted strings by code points.
-func equalStrings(a, b string) bool {
+// sameString compares two quoted strings by code points.
+func sameString(a, b string) bool {
 	if strings.IndexByte(a, '\\') < 0 && strings.IndexByte(b, '\\') < 0 {
 		return a == b
 	}

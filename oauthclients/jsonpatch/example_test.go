@@ -45,32 +45,19 @@ func ExamplePatch_Apply() {
 
 func ExampleDiff() {
 	before := []byte(`{"name":"Demo","scope":["a","b"]}`)
-	after := []byte(`{"name":"Renamed","scope":["b"]}`)
-	for _, opts := range []*jsonpatch.DiffOptions{nil, {Elements: true, Guard: true}} {
-		patch, err := jsonpatch.Diff(before, after, opts)
-		if err != nil {
-			fmt.Println(err)
-			return
-		}
-		body, _ := patch.MarshalJSON()
-		fmt.Println(string(body))
-	}
-	// Output:
-	// [{"op":"replace","path":"/name","value":"Renamed"},{"op":"replace","path":"/scope","value":["b"]}]
-	// [{"op":"test","path":"/name","value":"Demo"},{"op":"replace","path":"/name","value":"Renamed"},{"op":"test","path":"/scope/0","value":"a"},{"op":"remove","path":"/scope/0"}]
-}
-
-func ExampleInvert() {
-	before := []byte(`{"name":"Demo","enabled":true}`)
-	patch := jsonpatch.Patch{jsonpatch.Remove("/enabled"), jsonpatch.Replace("/name", "Renamed")}
-	inverse, err := jsonpatch.Invert(before, patch)
+	after := []byte(`{"name":"Renamed","scope":["b"],"enabled":true}`)
+	patch, err := jsonpatch.Diff(before, after)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	body, _ := inverse.MarshalJSON()
-	fmt.Println(string(body))
-	// Output: [{"op":"replace","path":"/name","value":"Demo"},{"op":"add","path":"/enabled","value":true}]
+	for _, op := range patch {
+		fmt.Printf("%v = %s\n", op, op.Value())
+	}
+	// Output:
+	// add "/enabled" = true
+	// replace "/name" = "Renamed"
+	// replace "/scope" = ["b"]
 }
 
 func ExamplePointer() {

@@ -3,7 +3,6 @@ package jsonpatch_test
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -13,7 +12,7 @@ import (
 )
 
 func FuzzPointer(f *testing.F) {
-	for _, seed := range []string{"", "/", "/a/b", "/~0/~1/~01", "/~", "a", "/é\x00", "/\xff"} {
+	for _, seed := range []string{"", "/", "/a/b", "/~0/~1/~01", "/~", "a", "/é\x00", "/\xff", "/\xed\xa0\x80", "/\xed\xa0\x80\xed\xb0\x80"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -62,28 +61,21 @@ func FuzzApply(f *testing.F) {
 		original := bytes.Clone(doc)
 		after, err := p.Apply(doc)
 		require.Equal(t, original, doc)
-		inverse, invertErr := jsonpatch.Invert(doc, p)
-		require.Equal(t, err == nil, invertErr == nil)
 		if err != nil {
 			require.Nil(t, after)
 			return
 		}
 		require.True(t, json.Valid(after))
-		back, err := inverse.Apply(after)
-		if errors.Is(err, jsonpatch.ErrLimit) {
-			return
-		}
-		require.NoError(t, err)
-		requireNoDiff(t, doc, back)
 	})
 }
 
 func FuzzDiffApply(f *testing.F) {
-	f.Add([]byte(clientDoc), []byte(changedDoc), false, false)
-	f.Add([]byte(`{"a":[1,2,{"b":3}],"c":{}}`), []byte(`{"a":[2,{"b":4},1.0],"d":null}`), true, true)
-	f.Add([]byte(`["a","b"]`), []byte(`["\u0062"]`), true, false)
-	f.Fuzz(func(t *testing.T, before, after []byte, elements, guard bool) {
-		p, err := jsonpatch.Diff(before, after, &jsonpatch.DiffOptions{Elements: elements, Guard: guard})
+	f.Add([]byte(clientDoc), []byte(changedDoc))
+	f.Add([]byte(`{"a":[1,2,{"b":3}],"c":{}}`), []byte(`{"a":[2,{"b":4},1.0],"d":null}`))
+	f.Add([]byte(`["a","b"]`), []byte(`["\u0062"]`))
+	f.Add([]byte(`{"\ud800":1}`), []byte(`{"\ud800":2,"\udc00":3}`))
+	f.Fuzz(func(t *testing.T, before, after []byte) {
+		p, err := jsonpatch.Diff(before, after)
 		if err != nil {
 			require.ErrorIs(t, err, jsonpatch.ErrInvalidDocument)
 			return
@@ -97,7 +89,7 @@ func FuzzDiffApply(f *testing.F) {
 
 func requireNoDiff(t *testing.T, want, got []byte) {
 	t.Helper()
-	p, err := jsonpatch.Diff(want, got, nil)
+	p, err := jsonpatch.Diff(want, got)
 	require.NoError(t, err)
 	require.Empty(t, p)
 }

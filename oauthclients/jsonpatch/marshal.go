@@ -1,53 +1,23 @@
 package jsonpatch
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
-// opHeads are the operations as far as their first pointer.
-var opHeads = [...]string{
-	opAdd:     `{"op":"add","path":`,
-	opRemove:  `{"op":"remove","path":`,
-	opReplace: `{"op":"replace","path":`,
-	opMove:    `{"op":"move","from":`,
-	opCopy:    `{"op":"copy","from":`,
-	opTest:    `{"op":"test","path":`,
-}
-
-// MarshalJSON returns the patch as JSON; a nil or empty Patch is []. Members
-// stand in the order op, from, path, value. An operation that is wrong in
-// itself gives an [*Error] that matches [ErrInvalidPatch].
+// MarshalJSON returns the patch as JSON. A nil or empty Patch is []. Members are in the order op, from, path, value. An
+// operation that is wrong in itself is an [*Error] that matches [ErrInvalidPatch].
 //
-// Strings are escaped only where JSON asks for it. Called through
-// [encoding/json.Marshal], the same JSON comes back with <, > and & escaped,
-// because encoding/json does that to every Marshaler's output; call MarshalJSON
-// or [Patch.AppendJSON] for these exact bytes.
+// Only what JSON requires is escaped. Called through [encoding/json.Marshal], the same JSON is returned with <, > and &
+// escaped, because encoding/json does that to what a Marshaler returns; call MarshalJSON for these exact bytes.
 func (p Patch) MarshalJSON() ([]byte, error) {
-	size := len("[]")
-	for i := range p {
-		size += p[i].size() + len(",")
-	}
-	return p.AppendJSON(make([]byte, 0, size))
-}
-
-// AppendJSON appends what [Patch.MarshalJSON] returns to b. With an error, b
-// comes back as it was.
-func (p Patch) AppendJSON(b []byte) ([]byte, error) {
-	start := len(b)
-	b = append(b, '[')
+	b := []byte{'['}
 	for i := range p {
 		op := &p[i]
-		plain := op.plain()
-		if !plain {
-			if err := op.check(); err != nil {
-				return b[:start], errorAt(i, op, err)
-			}
+		if err := op.check(); err != nil {
+			return nil, errorAt(i, op, err)
 		}
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = op.appendTo(b, plain)
+		b = op.appendTo(b)
 	}
 	return append(b, ']'), nil
 }
@@ -57,59 +27,85 @@ func (o Operation) MarshalJSON() ([]byte, error) {
 	if err := o.check(); err != nil {
 		return nil, errorAt(-1, &o, err)
 	}
-	return o.appendTo(make([]byte, 0, o.size()), false), nil
+	return o.appendTo(nil), nil
 }
 
-// size is about how many bytes appendTo appends.
-func (o *Operation) size() int {
-	const members = `{"op":"replace","path":"","value":""}`
-	const number = "-9223372036854775808"
-	return len(members) + len(number) + len(o.path) + len(o.text)
-}
-
-// plain reports whether the operation, at one look, needs neither a check nor
-// an escape. Most do not.
-func (o *Operation) plain() bool {
-	return o.kind >= valueNull && o.kind <= valueString && // not without a value, not bad
-		o.path != "" && o.path[0] == '/' && isPlain(o.path) && isPlain(o.text)
-}
-
-// appendTo appends the operation, which is checked or plain.
-func (o *Operation) appendTo(b []byte, plain bool) []byte {
-	b = append(b, opHeads[o.op]...)
-	if o.op.hasFrom() {
-		b = append(appendString(b, o.text, plain), `,"path":`...)
+// appendTo appends the operation, which must have been checked.
+func (o *Operation) appendTo(b []byte) []byte {
+	b = append(append(append(b, `{"op":"`...), o.op...), '"')
+	if o.op == opMove || o.op == opCopy {
+		b = appendString(append(b, `,"from":`...), o.from)
 	}
-	b = appendString(b, o.path, plain)
-	if o.op.hasValue() {
-		b = o.appendValue(append(b, `,"value":`...), plain)
+	b = appendString(append(b, `,"path":`...), o.path)
+	if o.value != "" {
+		b = append(append(b, `,"value":`...), o.value...)
 	}
 	return append(b, '}')
 }
 
-// UnmarshalJSON reads a patch strictly: an array of operations, each an object
-// with a known op, a path, the value or from that its op needs, and no member
-// twice. Members that an op does not use are ignored (RFC 6902 section 4); null
-// is not a patch. Values keep their text.
+// UnmarshalJSON reads a patch strictly: an array of operations, each of which is an object with a known op, a path, the
+// value or from that its op needs, and no member twice. Members that an op does not use are ignored (RFC 6902
+// section 4). Null is not a patch. Values keep their text.
 //
-// Errors match [ErrInvalidPatch], and p is then unchanged.
+// Errors match [ErrInvalidPatch], and p is then unchanged. If there are more than [MaxOperations], it stops reading
+// and the error also matches [ErrLimit].
 func (p *Patch) UnmarshalJSON(data []byte) error {
-	d, err := parse(string(data), MaxDepth+2) // the array and the operation
+	ops, err := readPatch(string(data))
 	if err != nil {
-		return fmt.Errorf("jsonpatch: %w: %w", ErrInvalidPatch, err)
-	}
-	if d.root.kind() != '[' {
-		return fmt.Errorf("jsonpatch: %w: a patch is an array of operations", ErrInvalidPatch)
-	}
-	items := d.root.expand().items
-	ops := make(Patch, len(items))
-	for i := range items {
-		if err := ops[i].read(&items[i].value); err != nil {
-			return errorAt(i, &ops[i], err)
-		}
+		return err
 	}
 	*p = ops
 	return nil
+}
+
+// readPatch reads operation by operation, so that it never holds more than one of them beside its result.
+func readPatch(text string) (Patch, error) {
+	malformed := func(err error, offset int) (Patch, error) {
+		return nil, fmt.Errorf("jsonpatch: %w: %w at offset %d", ErrInvalidPatch, err, offset)
+	}
+	if err := checkText(text); err != nil {
+		return nil, fmt.Errorf("jsonpatch: %w: %w", ErrInvalidPatch, err)
+	}
+	s := scanner{text: text}
+	i := skipSpace(text, 0)
+	if s.at(i) != '[' {
+		if end, err := s.value(i, MaxDepth); err != nil {
+			return malformed(err, end)
+		}
+		return nil, fmt.Errorf("jsonpatch: %w: a patch is an array of operations", ErrInvalidPatch)
+	}
+	ops := Patch{}
+	if i = skipSpace(text, i+1); s.at(i) == ']' {
+		i++
+	} else {
+		for more := true; more; {
+			if len(ops) == MaxOperations {
+				return nil, fmt.Errorf("jsonpatch: %w: %w: the patch has more than %d operations", ErrInvalidPatch, ErrLimit, MaxOperations)
+			}
+			end, err := s.value(i, MaxDepth+1)
+			if err != nil {
+				return malformed(err, end)
+			}
+			var op Operation
+			if err := op.read(&node{text: text[i:end]}); err != nil {
+				return nil, errorAt(len(ops), &op, err)
+			}
+			ops = append(ops, op)
+			switch i = skipSpace(text, end); s.at(i) {
+			case ',':
+				i = skipSpace(text, i+1)
+			case ']':
+				more = false
+				i++
+			default:
+				return malformed(errSyntax, i)
+			}
+		}
+	}
+	if i = skipSpace(text, i); i != len(text) {
+		return malformed(errSyntax, i)
+	}
+	return ops, nil
 }
 
 // UnmarshalJSON reads one operation, as [Patch.UnmarshalJSON] does.
@@ -126,46 +122,46 @@ func (o *Operation) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// read sets the operation from its JSON. With an error, what was read before
-// it is there.
+// read sets the operation from its JSON. If there is an error, what was read before it is set.
 func (o *Operation) read(n *node) error {
 	if n.kind() != '{' {
 		return fmt.Errorf("%w: an operation is an object", ErrInvalidPatch)
 	}
 	c := n.expand()
-	name, err := c.stringMember("op")
+	op, err := c.stringMember("op")
 	if err != nil {
 		return err
 	}
-	if i := slices.Index(opNames[:], name); i > 0 {
-		o.op = opKind(i)
-	} else {
+	switch op {
+	case opAdd, opRemove, opReplace, opMove, opCopy, opTest:
+		o.op = op
+	default:
 		return fmt.Errorf("%w: op is none of add, remove, replace, move, copy and test", ErrInvalidPatch)
 	}
 	if o.path, err = c.stringMember("path"); err != nil {
 		return err
 	}
-	switch {
-	case o.op.hasFrom():
-		if o.text, err = c.stringMember("from"); err != nil {
+	switch op {
+	case opMove, opCopy:
+		if o.from, err = c.stringMember("from"); err != nil {
 			return err
 		}
-	case o.op.hasValue():
-		i := c.find("value")
-		if i < 0 {
+	case opAdd, opReplace, opTest:
+		it := c.member("value")
+		if it == nil {
 			return fmt.Errorf("%w: value is missing", ErrInvalidPatch)
 		}
-		o.kind, o.text = valueJSON, c.items[i].value.text
+		o.value = it.value.text
 	}
 	return o.check()
 }
 
 func (c *container) stringMember(name string) (string, error) {
-	i := c.find(name)
-	if i < 0 {
+	it := c.member(name)
+	if it == nil {
 		return "", fmt.Errorf("%w: %s is missing", ErrInvalidPatch, name)
 	}
-	text := c.items[i].value.text
+	text := it.value.text
 	if text[0] != '"' {
 		return "", fmt.Errorf("%w: %s is not a string", ErrInvalidPatch, name)
 	}

@@ -5,51 +5,48 @@ import (
 	"strings"
 )
 
-// document is a JSON text as a tree that is expanded along the pointers used;
-// what was not changed keeps its bytes.
-type document struct {
-	lead, trail string // whitespace around the root
-	root        node
-
-	copied, copyLimit int // bytes, see MaxCopied
-}
-
-// node is a value of a document. It is text until something looks inside.
+// A node is a value of a document. It is text until something looks inside.
 type node struct {
-	text   string     // as in its source; out of date once the container changed
-	in     *container // nil until expanded; always nil for scalars
-	height int32      // of text, as in extent
-	count  int32      // of text, as in extent
+	text  string     // as in its source; out of date once the container has changed
+	in    *container // nil until expanded; always nil for strings, numbers, booleans and null
+	start int32      // offset of the text in the source, if there is one
+	first int32      // index of a container's own extent in the source
+
+	*source // nil until the node, or what it is in, is expanded
 }
 
-// container is an expanded object or array. Between its brackets stand open,
-// the items with a separator between any two, and tail.
+// A container is an expanded object or array. Between its brackets stand open, the items with a separator between any
+// two, and tail.
 type container struct {
 	object  bool
-	changed bool           // here or further down: the node's text no longer holds
-	live    int            // items that were not removed
-	items   []item         // removed members stay, marked; removed elements do not
-	index   map[string]int // of the live members, in objects of many
-	open    string         // whitespace before the first item
-	sep     string         // what stands before the second item in the source, if it has one
-	tail    string         // whitespace after the last item
+	changed bool   // here or further down: the node's text no longer holds
+	live    int    // items without those removed
+	open    string // white space before the first item
+	sep     string // what stands before the second item, if there are two
+	tail    string // white space after the last item
+
+	source *source
+	chunks []chunk          // of chunkSize items each; new ones can make a chunk longer, and removed ones shorter
+	sums   sums             // of an array: the number of elements in each chunk; nil until needed
+	index  map[string]int32 // of an object: the slots of its members by name; nil until needed
 }
 
-// item is a member of an object or an element of an array.
+// A chunk is a run of items, which is text until one of them is needed: an array of a million numbers costs no more
+// than its text if one of them is replaced.
+type chunk struct {
+	cursor         // where the chunk starts
+	end    int     // offset where it ends
+	count  int32   // items in the text
+	items  []*item // nil until needed; removed members stay as nil, removed elements do not
+}
+
+const chunkSize = 32
+
+// An item is a member of an object or an element of an array.
 type item struct {
-	name    string // of a member, unescaped
-	key     string // of a member: its quoted name, the colon, and the space around that
-	gap     string // comma and space before it in the source; "" for a first or new one
-	value   node
-	removed bool
-}
-
-// smallObject is the number of members up to which names are searched one by
-// one.
-const smallObject = 32
-
-func newNode(text string, ext extent) node {
-	return node{text: text, height: int32(ext.height), count: int32(ext.count)}
+	name  string // of a member, unescaped
+	lead  string // what stands before the value: comma and space, and for a member its name and the colon
+	value node
 }
 
 // kind returns the first byte of the node's JSON text.
@@ -57,197 +54,305 @@ func (n *node) kind() byte { return n.text[0] }
 
 func (n *node) changed() bool { return n.in != nil && n.in.changed }
 
-// levels returns the node's height as it is now.
-func (n *node) levels() int {
-	if !n.changed() {
-		return int(n.height)
-	}
-	below := 0
-	for i := range n.in.items {
-		if it := &n.in.items[i]; !it.removed {
-			below = max(below, it.value.levels())
-		}
-	}
-	return below + 1
-}
-
-// expand returns the node's container, or nil for a scalar.
+// expand returns the node's container, or nil if it has none.
 func (n *node) expand() *container {
-	if n.in != nil {
+	if n.in != nil || n.kind() != '{' && n.kind() != '[' {
 		return n.in
 	}
-	text := n.text
-	if text[0] != '{' && text[0] != '[' {
-		return nil
+	if n.source == nil {
+		n.source, n.start, n.first = newSource(n.text), 0, 0
 	}
-	c := &container{object: text[0] == '{', live: int(n.count), items: make([]item, n.count)}
+	end := int(n.containers[n.first].end) - 1 // of the closing bracket
+	text := n.source.text[:end+1]
+	c := &container{object: n.kind() == '{', source: n.source}
 	n.in = c
-	i := skipSpace(text, 1)
-	gap := i
-	for k := range c.items {
-		it := &c.items[k]
-		it.gap = text[gap:i]
-		if c.object {
-			end := skipString(text, i)
-			it.name = unescape(text[i+1 : end-1])
-			start := skipSpace(text, skipSpace(text, end)+1)
-			it.key = text[i:start]
-			i = start
-		}
-		ext := skipValue(text, i)
-		it.value = newNode(text[i:ext.end], ext)
-		gap = ext.end
-		i = skipSpace(text, gap)
-		if text[i] == ',' {
-			i = skipSpace(text, i+1)
-		}
+	at := cursor{n.source, skipSpace(text, int(n.start)+1), n.first + 1}
+	if at.offset == end {
+		c.chunks = []chunk{{items: []*item{}}}
+		return c
 	}
-	if c.live > 0 {
-		c.open = text[1:skipSpace(text, 1)]
-		c.tail = text[gap : len(text)-1]
-	}
-	if c.live > 1 {
-		c.sep = c.items[1].gap
+	c.open = text[n.start+1 : at.offset]
+	for more := true; more; {
+		if c.live%chunkSize == 0 {
+			c.chunks = append(c.chunks, chunk{cursor: at})
+		}
+		at.skipItem(c.object)
+		c.live++
+		last := &c.chunks[len(c.chunks)-1]
+		last.count++
+		last.end = at.offset
+		gap := skipSpace(text, at.offset)
+		if more = text[gap] == ','; !more {
+			c.tail = text[at.offset:end]
+		} else if c.live == 1 {
+			c.sep = text[at.offset:skipSpace(text, gap+1)]
+		}
 	}
 	return c
 }
 
-// skipValue returns the extent of the value at offset i of a checked text.
-func skipValue(text string, i int) extent {
-	var ext extent
-	depth := 0
-	for {
-		switch text[i] {
-		case '"':
-			i = skipString(text, i)
-		case '{', '[':
-			depth++
-			ext.height = max(ext.height, depth)
-			i = skipSpace(text, i+1)
-			if depth == 1 && text[i] != '}' && text[i] != ']' {
-				ext.count = 1
-			}
-			continue
-		case '}', ']':
-			depth--
-			i++
-		case ',':
-			if depth == 1 {
-				ext.count++
-			}
-			i++
-			continue
-		case ' ', '\n', '\r', '\t', ':':
-			i++
-			continue
-		default:
-			for i++; i < len(text) && !endsScalar(text[i]); i++ {
-			}
-		}
-		if depth == 0 {
-			ext.end = i
-			return ext
+// expandChunk returns the items of a chunk.
+func (c *container) expandChunk(k int) []*item {
+	ch := &c.chunks[k]
+	if ch.items == nil {
+		items := make([]item, ch.count)
+		ch.items = make([]*item, ch.count)
+		at := ch.cursor
+		for i := range items {
+			items[i] = at.readItem(c.object)
+			ch.items[i] = &items[i]
 		}
 	}
+	return ch.items
 }
 
-func endsScalar(c byte) bool { return c == ',' || c == '}' || c == ']' || isSpace(c) }
-
-// skipString returns the offset after the string at offset i of a checked text.
-func skipString(text string, i int) int {
-	for i++; text[i] != '"'; i++ {
-		if text[i] == '\\' {
-			i++
-		}
+// item returns the item called name, or nil if there is none.
+func (c *container) item(name string) *item {
+	if c.object {
+		return c.member(name)
 	}
-	return i + 1
+	if i, ok := arrayIndex(name, c.live); ok {
+		k, place := c.locate(i)
+		return c.expandChunk(k)[place]
+	}
+	return nil
 }
 
-// find returns the position of the live member called name, or -1.
-func (c *container) find(name string) int {
-	if len(c.items) > smallObject {
-		if c.index == nil {
-			c.index = make(map[string]int, len(c.items))
-			for i := range c.items {
-				if it := &c.items[i]; !it.removed {
-					c.index[it.name] = i
-				}
-			}
+// put adds an item called name, or replaces the member that has the name. It reports whether name is a place here.
+func (c *container) put(name string, value node) bool {
+	if c.object {
+		if it := c.member(name); it != nil {
+			it.value = value
+		} else {
+			c.addMember(name, value)
 		}
-		if i, ok := c.index[name]; ok {
-			return i
-		}
-		return -1
+		return true
 	}
-	for i := range c.items {
-		if it := &c.items[i]; it.name == name && !it.removed {
-			return i
+	i, ok := c.live, name == "-"
+	if !ok {
+		i, ok = arrayIndex(name, c.live+1)
+	}
+	if !ok {
+		return false
+	}
+	k, place := c.locate(i)
+	c.chunks[k].items = slices.Insert(c.expandChunk(k), place, &item{value: value})
+	c.counted(k, 1)
+	return true
+}
+
+// remove removes the item called name and returns its value. It reports whether there was one.
+func (c *container) remove(name string) (node, bool) {
+	if c.object {
+		i := c.slotOf(name)
+		if i < 0 {
+			return node{}, false
 		}
+		slot := c.slot(i)
+		value := (*slot).value
+		*slot = nil
+		delete(c.index, name)
+		c.live--
+		return value, true
+	}
+	i, ok := arrayIndex(name, c.live)
+	if !ok {
+		return node{}, false
+	}
+	k, place := c.locate(i)
+	items := c.expandChunk(k)
+	value := items[place].value
+	c.chunks[k].items = slices.Delete(items, place, place+1)
+	c.counted(k, -1)
+	return value, true
+}
+
+// locate returns the chunk of the element at index i, and its place there. For the index after the last element it is
+// the place after the last in the last chunk.
+func (c *container) locate(i int) (k, place int) {
+	if c.sums == nil {
+		c.sums = newSums(len(c.chunks), func(k int) int32 { return c.chunks[k].length() })
+	}
+	if i == c.live {
+		k = len(c.chunks) - 1
+		return k, int(c.chunks[k].length())
+	}
+	return c.sums.find(i)
+}
+
+func (ch *chunk) length() int32 {
+	if ch.items != nil {
+		return int32(len(ch.items))
+	}
+	return ch.count
+}
+
+// counted notes that chunk k has n elements more.
+func (c *container) counted(k int, n int32) {
+	c.live += int(n)
+	c.sums.add(k, n)
+}
+
+// member returns the member called name, or nil if there is none.
+func (c *container) member(name string) *item {
+	if slot := c.slotOf(name); slot >= 0 {
+		return *c.slot(slot)
+	}
+	return nil
+}
+
+// slot returns where the member with this number is kept.
+func (c *container) slot(i int) **item {
+	k := min(i/chunkSize, len(c.chunks)-1)
+	return &c.expandChunk(k)[i-k*chunkSize]
+}
+
+// slotOf returns the number of the member called name, or -1 if there is none. Members are numbered in their order,
+// those removed included.
+func (c *container) slotOf(name string) int {
+	if len(c.chunks) == 1 && c.chunks[0].length() <= smallObject {
+		return slices.IndexFunc(c.expandChunk(0), func(it *item) bool { return it != nil && it.name == name })
+	}
+	if c.index == nil {
+		c.index = make(map[string]int32, c.live)
+		r := reader{container: c}
+		for it := r.next(); it != nil; it = r.next() {
+			c.index[it.name] = int32(r.slot)
+		}
+	}
+	if slot, ok := c.index[name]; ok {
+		return int(slot)
 	}
 	return -1
 }
 
-// addMember adds a member at the end, spaced like the ones before it.
+// maxSpacing bounds the white space that is repeated for a new item: what is longer was not written for the eye.
+const maxSpacing = 256
+
+// addMember adds a member at the end, spaced like the one before it.
 func (c *container) addMember(name string, value node) {
-	key := string(append(appendString(make([]byte, 0, len(name)+len(`"":`)), name, false), ':'))
-	if len(c.items) > 0 {
-		last := c.items[len(c.items)-1].key
-		key += last[len(strings.TrimRight(last, spaces)):]
+	k := len(c.chunks) - 1
+	items := c.expandChunk(k)
+	lead := string(append(appendString(nil, name), ':'))
+	for _, it := range slices.Backward(items) {
+		if it != nil {
+			space := it.lead[len(strings.TrimRight(it.lead, spaces)):]
+			lead += space[:min(len(space), maxSpacing)]
+			break
+		}
 	}
 	if c.index != nil {
-		c.index[name] = len(c.items)
+		c.index[name] = int32(k*chunkSize + len(items))
 	}
-	c.items = append(c.items, item{name: name, key: key, value: value})
+	c.chunks[k].items = append(items, &item{name: name, lead: lead, value: value})
 	c.live++
 }
 
-func (c *container) removeMember(i int) {
-	if c.index != nil {
-		delete(c.index, c.items[i].name)
+// A reader reads the items of a container in order. Of a chunk that is text still, it keeps them no longer than until
+// the next chunk.
+type reader struct {
+	*container
+	slot  int // of the item read last
+	ahead int // slots read
+	chunk int // the next chunk
+	items []*item
+
+	kept     []item // the items of a chunk that is text still
+	pointers []*item
+}
+
+// next returns the next item, or nil after the last.
+func (r *reader) next() *item {
+	for {
+		for ; len(r.items) == 0; r.chunk++ {
+			if r.chunk == len(r.chunks) {
+				return nil
+			}
+			r.load(&r.chunks[r.chunk])
+		}
+		it := r.items[0]
+		r.items = r.items[1:]
+		r.slot = r.ahead
+		r.ahead++
+		if it != nil {
+			return it
+		}
 	}
-	c.items[i].removed = true
-	c.items[i].value = node{}
-	c.live--
 }
 
-func (c *container) insertElement(i int, value node) {
-	c.items = slices.Insert(c.items, i, item{value: value})
-	c.live++
+// load makes the items of a chunk those that are read next.
+func (r *reader) load(ch *chunk) {
+	if r.items = ch.items; r.items != nil || ch.count == 0 {
+		return
+	}
+	if r.kept == nil {
+		r.kept = make([]item, ch.count)
+		r.pointers = make([]*item, ch.count)
+		for i := range r.kept {
+			r.pointers[i] = &r.kept[i]
+		}
+	}
+	at := ch.cursor
+	for i := range r.kept[:ch.count] {
+		r.kept[i] = at.readItem(r.object)
+	}
+	r.items = r.pointers[:ch.count]
 }
 
-func (c *container) removeElement(i int) {
-	c.items = slices.Delete(c.items, i, i+1)
-	c.live--
-}
-
-// appendTo appends the node's JSON text.
-func (n *node) appendTo(b []byte) []byte {
+// appendTo appends the node's JSON text. It reports whether its containers are nested no more than levels deep, as far
+// as they have changed; if not, what it appends is no JSON.
+func (n *node) appendTo(b []byte, levels int) (_ []byte, ok bool) {
 	if !n.changed() {
-		return append(b, n.text...)
+		return append(b, n.text...), true
+	}
+	if levels == 0 {
+		return b, false
 	}
 	c := n.in
 	b = append(b, n.kind())
 	first := true
-	for i := range c.items {
-		it := &c.items[i]
-		switch {
-		case it.removed:
-			continue
+	separate := func(lead string) { // appends what stands between the item before and this one, and the rest of lead
+		rest := strings.TrimLeft(lead, spaces+",")
+		switch gap := lead[:len(lead)-len(rest)]; {
 		case first:
 			b = append(b, c.open...)
 			first = false
-		case it.gap != "":
-			b = append(b, it.gap...)
-		case c.sep != "":
-			b = append(b, c.sep...)
+		case gap != "":
+			b = append(b, gap...)
 		default:
-			b = append(append(b, ','), c.open...)
+			b = append(b, c.separator()...)
 		}
-		b = append(b, it.key...)
-		b = it.value.appendTo(b)
+		b = append(b, rest...)
+	}
+	for k := range c.chunks {
+		ch := &c.chunks[k]
+		if ch.items == nil {
+			separate(ch.text[ch.offset:ch.end])
+			continue
+		}
+		for _, it := range ch.items {
+			if it == nil {
+				continue
+			}
+			separate(it.lead)
+			if b, ok = it.value.appendTo(b, levels-1); !ok {
+				return b, false
+			}
+		}
 	}
 	if !first {
 		b = append(b, c.tail...)
 	}
-	return append(b, n.kind()+2) // '{'+2 is '}', '['+2 is ']'
+	return append(b, n.kind()+2), true // '{'+2 is '}', and '['+2 is ']'
+}
+
+// separator returns what stands before a new item: the comma, spaced like that before the second item.
+func (c *container) separator() string {
+	switch {
+	case len(c.sep) > 1 && len(c.sep) <= maxSpacing:
+		return c.sep
+	case c.sep == "" && len(c.open) <= maxSpacing:
+		return "," + c.open
+	}
+	return ","
 }

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// equalNumbers compares two JSON numbers by their exact values, whatever their
-// size, in time linear in their text: no exponent is ever expanded.
+// equalNumbers compares two JSON numbers by their exact values, whatever their size, in time linear in their text: no
+// exponent is ever expanded.
 func equalNumbers(a, b string) bool {
 	x, y := newDecimal(a), newDecimal(b)
 	if x.digits == "" || y.digits == "" {
@@ -39,7 +39,7 @@ func newDecimal(text string) decimal {
 	return d
 }
 
-// trimExponent gives an exponent one spelling: "" is zero.
+// trimExponent returns the one spelling of an exponent: without "+" and leading zeros, and "" for zero.
 func trimExponent(text string) string {
 	digits, negative := strings.CutPrefix(text, "-")
 	digits = strings.TrimLeft(strings.TrimPrefix(digits, "+"), "0")
@@ -59,7 +59,7 @@ func (d decimal) equalExponent(other decimal) bool {
 // scale returns shift + exponent in decimal.
 func (d decimal) scale() string {
 	if len(d.exponent) <= 18 { // an int64, with room for the shift
-		exponent, _ := strconv.ParseInt(d.exponent, 10, 64) // "" gives the 0 it means
+		exponent, _ := strconv.ParseInt(d.exponent, 10, 64) // 0 for ""
 		return strconv.FormatInt(d.shift+exponent, 10)
 	}
 	// The exponent is larger than any shift, so the sum keeps its sign.
@@ -70,7 +70,7 @@ func (d decimal) scale() string {
 	return addSmall(digits, d.shift)
 }
 
-// addSmall returns the decimal number digits + n, which is positive.
+// addSmall returns digits + n as a decimal number. The sum must be positive.
 func addSmall(digits string, n int64) string {
 	sum := []byte(digits)
 	for i := len(sum) - 1; i >= 0 && n != 0; i-- {

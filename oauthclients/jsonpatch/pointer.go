@@ -3,12 +3,10 @@ package jsonpatch
 import (
 	"fmt"
 	"strings"
-	"unicode/utf8"
 )
 
-// Pointer returns the JSON Pointer (RFC 6901) that follows names from the root
-// of a document: Pointer("a/b", "0") is "/a~1b/0", and Pointer() is "", the
-// whole document.
+// Pointer returns the JSON Pointer (RFC 6901) that follows names from the root of a document: Pointer("a/b", "0") is
+// "/a~1b/0", and Pointer() is "", the whole document.
 func Pointer(names ...string) string {
 	var b strings.Builder
 	for _, name := range names {
@@ -18,10 +16,10 @@ func Pointer(names ...string) string {
 	return b.String()
 }
 
-// ParsePointer returns the names that pointer follows, unescaped; none for "".
-// It is the inverse of [Pointer]. A string that is neither empty nor starts
-// with "/", holds a "~" other than "~0" or "~1", or is not UTF-8, is an error
-// that matches [ErrInvalidPointer].
+// ParsePointer returns the names that pointer follows, unescaped, which are none for "". It is the inverse of [Pointer].
+// It returns an error that matches [ErrInvalidPointer] if pointer is not empty and does not start with "/", if it has a
+// "~" other than "~0" and "~1", or if it is not UTF-8. The name "\ud800", half of a surrogate pair, is possible in JSON;
+// in a pointer it is the three bytes that UTF-8 would give it, "\xed\xa0\x80".
 func ParsePointer(pointer string) ([]string, error) {
 	if err := checkPointer(pointer); err != nil {
 		return nil, fmt.Errorf("jsonpatch: %w", err)
@@ -53,31 +51,24 @@ func checkPointer(pointer string) error {
 			return fmt.Errorf(`%w: %q has a "~" that is neither "~0" nor "~1"`, ErrInvalidPointer, pointer)
 		}
 	}
-	if !utf8.ValidString(pointer) {
+	if !validName(pointer) {
 		return fmt.Errorf("%w: %q is not UTF-8", ErrInvalidPointer, pointer)
 	}
 	return nil
 }
 
-// escapeName writes "~" before "/", as RFC 6901 section 3 asks, so that "~1"
-// in a name becomes "~01".
+// escapeName replaces "~" before "/", as RFC 6901 section 3 requires, so that "~1" in a name becomes "~01".
 func escapeName(name string) string {
-	if !strings.ContainsAny(name, "~/") {
-		return name
-	}
 	return strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1")
 }
 
-// unescapeName reads "~1" before "~0" (RFC 6901 section 4).
+// unescapeName replaces "~1" before "~0" (RFC 6901 section 4).
 func unescapeName(token string) string {
-	if strings.IndexByte(token, '~') < 0 {
-		return token
-	}
 	return strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
 }
 
-// arrayIndex reads token as an index into an array of length elements. Digits
-// without a leading zero only (RFC 6901 section 4).
+// arrayIndex reads token as an index into an array of length elements: digits without a leading zero (RFC 6901
+// section 4).
 func arrayIndex(token string, length int) (int, bool) {
 	if token == "" || token[0] == '0' && len(token) > 1 {
 		return 0, false

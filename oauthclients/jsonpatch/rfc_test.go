@@ -87,3 +87,10 @@ func readPatch(text string) (jsonpatch.Patch, error) {
 	err := p.UnmarshalJSON([]byte(text))
 	return p, err
 }
+
+func read(t *testing.T, text string) jsonpatch.Patch {
+	t.Helper()
+	p, err := readPatch(text)
+	require.NoError(t, err)
+	return p
+}

@@ -3,23 +3,16 @@ package jsonpatch
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"unicode/utf8"
 )
 
-// scanner checks that a text is JSON as RFC 8259 defines it, that no object
-// holds a name twice, and that it does not nest too deep. It stores nothing but
-// the names of the objects it is in.
+// scanner checks that a text is JSON as RFC 8259 defines it, that no object has two members of one name, and that it
+// is not nested too deeply. It stores nothing but the names of the objects that it is in.
 type scanner struct {
 	text  string
 	names []string
-}
-
-// extent describes a value in a text.
-type extent struct {
-	end    int // offset after its last byte
-	height int // levels of objects and arrays: 0 for a scalar, 1 for {}
-	count  int // its own members or elements
 }
 
 var (
@@ -27,41 +20,46 @@ var (
 	errDuplicate = errors.New("an object has two members of one name")
 	errDeep      = errors.New("too many levels of objects and arrays")
 	errUTF8      = errors.New("not UTF-8")
+	errLong      = errors.New("longer than 2 GiB")
 )
 
-// parse checks text, which may nest depth levels deep, and returns it as an
-// unexpanded document.
+// smallObject is the number of members up to which names are compared one by one.
+const smallObject = 32
+
+// parse checks text, which may be nested depth levels deep, and returns it as a document.
 func parse(text string, depth int) (document, error) {
-	var buf [64]string
-	s := scanner{text: text, names: buf[:0]}
-	if !utf8.ValidString(text) {
-		return document{}, errUTF8
+	if err := checkText(text); err != nil {
+		return document{}, err
 	}
+	s := scanner{text: text}
 	start := skipSpace(text, 0)
-	ext, err := s.value(start, depth)
-	if err == nil {
-		if end := skipSpace(text, ext.end); end != len(text) {
-			ext.end, err = end, errSyntax
-		}
-	}
+	end, err := s.value(start, depth)
 	if err != nil {
-		return document{}, fmt.Errorf("%w at offset %d", err, ext.end)
+		return document{}, fmt.Errorf("%w at offset %d", err, end)
 	}
-	return document{
-		lead:  text[:start],
-		root:  newNode(text[start:ext.end], ext),
-		trail: text[ext.end:],
-	}, nil
+	if rest := skipSpace(text, end); rest != len(text) {
+		return document{}, fmt.Errorf("%w at offset %d", errSyntax, rest)
+	}
+	return document{lead: text[:start], root: node{text: text[start:end]}, trail: text[end:]}, nil
 }
 
-// value scans the value that starts at offset i and may nest depth levels deep.
-// With an error, the extent's end is where it is.
-func (s *scanner) value(i, depth int) (extent, error) {
-	if i >= len(s.text) {
-		return extent{end: i}, errSyntax
+func checkText(text string) error {
+	switch {
+	case len(text) > math.MaxInt32: // see extent
+		return errLong
+	case !utf8.ValidString(text):
+		return errUTF8
 	}
-	var end int
-	var ok bool
+	return nil
+}
+
+// value scans the value that starts at offset i and may be nested depth levels deep. It returns the offset after the
+// value, or that of the error.
+func (s *scanner) value(i, depth int) (end int, err error) {
+	if i >= len(s.text) {
+		return i, errSyntax
+	}
+	ok := true
 	switch s.text[i] {
 	case '{':
 		return s.object(i, depth)
@@ -79,30 +77,27 @@ func (s *scanner) value(i, depth int) (extent, error) {
 		end, ok = s.number(i)
 	}
 	if !ok {
-		return extent{end: end}, errSyntax
+		return end, errSyntax
 	}
-	return extent{end: end}, nil
+	return end, nil
 }
 
-func (s *scanner) object(i, depth int) (extent, error) {
+func (s *scanner) object(i, depth int) (end int, err error) {
 	if depth == 0 {
-		return extent{end: i}, errDeep
+		return i, errDeep
 	}
-	ext := extent{height: 1}
 	base := len(s.names)
-	var seen map[string]bool // of names[base:], once they are many
-	i = skipSpace(s.text, i+1)
-	if i < len(s.text) && s.text[i] == '}' {
-		ext.end = i + 1
-		return ext, nil
+	var seen map[string]bool // the names so far, once they are many
+	if i = skipSpace(s.text, i+1); s.at(i) == '}' {
+		return i + 1, nil
 	}
 	for {
-		if i >= len(s.text) || s.text[i] != '"' {
-			return extent{end: i}, errSyntax
+		if s.at(i) != '"' {
+			return i, errSyntax
 		}
 		end, escaped, ok := s.string(i)
 		if !ok {
-			return extent{end: end}, errSyntax
+			return end, errSyntax
 		}
 		name := s.text[i+1 : end-1]
 		if escaped {
@@ -115,75 +110,60 @@ func (s *scanner) object(i, depth int) (extent, error) {
 			}
 			s.names = s.names[:base]
 		}
+		if seen[name] || slices.Contains(s.names[base:], name) {
+			return i, errDuplicate
+		}
 		if seen != nil {
-			if seen[name] {
-				return extent{end: i}, errDuplicate
-			}
 			seen[name] = true
 		} else {
-			if slices.Contains(s.names[base:], name) {
-				return extent{end: i}, errDuplicate
-			}
 			s.names = append(s.names, name)
 		}
-		i = skipSpace(s.text, end)
-		if i >= len(s.text) || s.text[i] != ':' {
-			return extent{end: i}, errSyntax
+		if i = skipSpace(s.text, end); s.at(i) != ':' {
+			return i, errSyntax
 		}
-		child, err := s.value(skipSpace(s.text, i+1), depth-1)
-		if err != nil {
-			return child, err
+		if i, err = s.value(skipSpace(s.text, i+1), depth-1); err != nil {
+			return i, err
 		}
-		ext.count++
-		ext.height = max(ext.height, child.height+1)
-		i = skipSpace(s.text, child.end)
-		if i >= len(s.text) {
-			return extent{end: i}, errSyntax
-		}
-		switch s.text[i] {
+		switch i = skipSpace(s.text, i); s.at(i) {
 		case ',':
 			i = skipSpace(s.text, i+1)
 		case '}':
 			s.names = s.names[:base]
-			ext.end = i + 1
-			return ext, nil
+			return i + 1, nil
 		default:
-			return extent{end: i}, errSyntax
+			return i, errSyntax
 		}
 	}
 }
 
-func (s *scanner) array(i, depth int) (extent, error) {
+func (s *scanner) array(i, depth int) (end int, err error) {
 	if depth == 0 {
-		return extent{end: i}, errDeep
+		return i, errDeep
 	}
-	ext := extent{height: 1}
-	i = skipSpace(s.text, i+1)
-	if i < len(s.text) && s.text[i] == ']' {
-		ext.end = i + 1
-		return ext, nil
+	if i = skipSpace(s.text, i+1); s.at(i) == ']' {
+		return i + 1, nil
 	}
 	for {
-		child, err := s.value(i, depth-1)
-		if err != nil {
-			return child, err
+		if i, err = s.value(i, depth-1); err != nil {
+			return i, err
 		}
-		ext.count++
-		ext.height = max(ext.height, child.height+1)
-		i = skipSpace(s.text, child.end)
-		if i >= len(s.text) {
-			return extent{end: i}, errSyntax
-		}
-		switch s.text[i] {
+		switch i = skipSpace(s.text, i); s.at(i) {
 		case ',':
 			i = skipSpace(s.text, i+1)
 		case ']':
-			ext.end = i + 1
-			return ext, nil
+			return i + 1, nil
 		default:
-			return extent{end: i}, errSyntax
+			return i, errSyntax
 		}
 	}
+}
+
+// at returns the byte at offset i, or 0, which is not part of any JSON, at the end of the text.
+func (s *scanner) at(i int) byte {
+	if i >= len(s.text) {
+		return 0
+	}
+	return s.text[i]
 }
 
 // string scans the string that starts at offset i.
@@ -223,37 +203,35 @@ func (s *scanner) literal(i int, want string) (end int, ok bool) {
 }
 
 func (s *scanner) number(i int) (end int, ok bool) {
-	text := s.text
-	if text[i] == '-' {
+	if s.text[i] == '-' {
 		i++
 	}
-	if i < len(text) && text[i] == '0' {
+	if s.at(i) == '0' {
 		i++
-	} else if i, ok = digits(text, i); !ok {
+	} else if i, ok = s.digits(i); !ok {
 		return i, false
 	}
-	if i < len(text) && text[i] == '.' {
-		if i, ok = digits(text, i+1); !ok {
+	if s.at(i) == '.' {
+		if i, ok = s.digits(i + 1); !ok {
 			return i, false
 		}
 	}
-	if i < len(text) && (text[i] == 'e' || text[i] == 'E') {
+	if c := s.at(i); c == 'e' || c == 'E' {
 		i++
-		if i < len(text) && (text[i] == '+' || text[i] == '-') {
+		if c := s.at(i); c == '+' || c == '-' {
 			i++
 		}
-		if i, ok = digits(text, i); !ok {
+		if i, ok = s.digits(i); !ok {
 			return i, false
 		}
 	}
 	return i, true
 }
 
-// digits returns the offset after the digits at offset i, of which there must
-// be one.
-func digits(text string, i int) (end int, ok bool) {
+// digits returns the offset after the digits at offset i. It reports whether there is at least one.
+func (s *scanner) digits(i int) (end int, ok bool) {
 	start := i
-	for i < len(text) && '0' <= text[i] && text[i] <= '9' {
+	for '0' <= s.at(i) && s.at(i) <= '9' {
 		i++
 	}
 	return i, i > start

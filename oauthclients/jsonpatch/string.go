@@ -1,36 +1,25 @@
 package jsonpatch
 
 import (
+	"fmt"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// isPlain reports whether s is printable ASCII without a character that means
-// more than itself in a JSON string or in a pointer.
-func isPlain(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '}' || c == '"' || c == '\\' { // "~" is after "}"
-			return false
-		}
-	}
-	return true
-}
-
-// appendString appends s, which is UTF-8, as a JSON string, escaping only what
-// RFC 8259 section 7 says must be. With plain, the caller knows that nothing is.
-func appendString(b []byte, s string, plain bool) []byte {
+// appendString appends s, which must be a valid name, as a JSON string. It escapes only what RFC 8259 section 7 says
+// must be escaped, and halves of surrogate pairs.
+func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
-	if plain {
-		return append(append(b, s...), '"')
-	}
 	start := 0
 	for i := range len(s) {
 		c := s[i]
-		if c >= ' ' && c != '"' && c != '\\' {
+		half, _ := decodeHalf(s[i:])
+		if c >= ' ' && c != '"' && c != '\\' && half == 0 {
 			continue
 		}
 		b = append(b, s[start:i]...)
+		start = i + 1
 		switch c {
 		case '"', '\\':
 			b = append(b, '\\', c)
@@ -40,20 +29,52 @@ func appendString(b []byte, s string, plain bool) []byte {
 			b = append(b, '\\', 'r')
 		case '\t':
 			b = append(b, '\\', 't')
+		case firstOfHalf:
+			b = fmt.Appendf(b, `\u%04x`, half)
+			start = i + 3
 		default:
-			const hex = "0123456789abcdef"
-			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+			b = fmt.Appendf(b, `\u%04x`, c)
 		}
-		start = i + 1
 	}
 	b = append(b, s[start:]...)
 	return append(b, '"')
 }
 
-// unescape returns the code points of s, the checked content of a JSON string,
-// as UTF-8. A surrogate without its other half, which is no character but may
-// stand in JSON, becomes three bytes that no other content gives, so that
-// different strings stay different.
+// validName reports whether s may be the name of a member: UTF-8, or what unescape returns for halves of surrogate
+// pairs. Two halves side by side that make a pair are not valid, because as a pair they have another spelling.
+func validName(s string) bool {
+	if utf8.ValidString(s) {
+		return true
+	}
+	var before rune
+	for i := 0; i < len(s); {
+		r, size := utf8.DecodeRuneInString(s[i:])
+		if r == utf8.RuneError && size == 1 {
+			r, size = decodeHalf(s[i:])
+		}
+		if size == 0 || utf16.DecodeRune(before, r) != utf8.RuneError {
+			return false
+		}
+		before = r
+		i += size
+	}
+	return true
+}
+
+// firstOfHalf is the first byte of the three that UTF-8 would give half of a surrogate pair.
+const firstOfHalf = 0xED
+
+// decodeHalf returns the half of a surrogate pair that s starts with, and its size. The size is 0 if there is none.
+func decodeHalf(s string) (r rune, size int) {
+	if len(s) < 3 || s[0] != firstOfHalf || s[1] < 0xA0 || s[1] > 0xBF || s[2] < 0x80 || s[2] > 0xBF {
+		return 0, 0
+	}
+	return 0xD000 | rune(s[1]&0x3F)<<6 | rune(s[2]&0x3F), 3
+}
+
+// unescape returns the code points of s, the checked content of a JSON string, as UTF-8. Half of a surrogate pair, which
+// is not a character but is possible in JSON, becomes the three bytes that UTF-8 would give it, so that different strings
+// stay different.
 func unescape(s string) string {
 	i := strings.IndexByte(s, '\\')
 	if i < 0 {
@@ -98,7 +119,7 @@ func unescape(s string) string {
 	return string(append(b, s...))
 }
 
-// hex4 reads the four hexadecimal digits that s starts with.
+// hex4 returns the number that the first four bytes of s are in hexadecimal.
 func hex4(s string) (rune, bool) {
 	if len(s) < 4 {
 		return 0, false
