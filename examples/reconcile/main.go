@@ -10,10 +10,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	_ "embed"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -21,9 +19,7 @@ import (
 	"os"
 	"os/signal"
 
-	"github.com/grantwright/oauth-go/gen/sailpoint"
 	"github.com/grantwright/oauth-go/oauthclients"
-	"github.com/grantwright/oauth-go/oauthclients/jsonpatch"
 	"github.com/grantwright/oauth-go/oauthclients/patch"
 	"github.com/grantwright/oauth-go/sandbox"
 	"github.com/grantwright/oauth-go/tokens"
@@ -88,11 +84,12 @@ func reconcile(ctx context.Context, clients *oauthclients.SailPoint, id string, 
 	if err != nil {
 		return err
 	}
-	after, err := overlaid(*before, wanted)
+	after, err := patch.Overlay(*before, wanted)
 	if err != nil {
 		return err
 	}
-	ops, err := patch.Diff(*before, after)
+	// What was seen must still be there, or the patch would undo what somebody else has just done.
+	ops, err := patch.Diff(*before, after, &patch.DiffOptions{Guard: true})
 	if err != nil {
 		return err
 	}
@@ -100,8 +97,6 @@ func reconcile(ctx context.Context, clients *oauthclients.SailPoint, id string, 
 		fmt.Fprintf(out, "client %s is as the file says\n", id)
 		return nil
 	}
-	// What was seen must still be there, or the patch would undo what another just did.
-	ops = append(guards(*before, after), ops...)
 	fmt.Fprintf(out, "PATCH %s\n", id)
 	for _, op := range ops {
 		line, err := op.MarshalJSON()
@@ -119,38 +114,9 @@ func reconcile(ctx context.Context, clients *oauthclients.SailPoint, id string, 
 	if err != nil {
 		return err
 	}
-	if left, _ := patch.Diff(*patched, after); len(left) > 0 { // an error is about modified, which the vendor keeps
+	if left, _ := patch.Diff(*patched, after, nil); len(left) > 0 { // an error is about modified, which the vendor keeps
 		return fmt.Errorf("reconcile: the vendor took the patch, but client %s is still %d operations away: %v", id, len(left), left)
 	}
 	fmt.Fprintf(out, "client %s is now as the file says\n", id)
 	return nil
-}
-
-// overlaid returns the client with the members of a JSON object in place of its own.
-func overlaid(client sailpoint.OAuthClient, object []byte) (sailpoint.OAuthClient, error) {
-	// By way of JSON, so that the two share no array.
-	data, err := json.Marshal(client)
-	if err != nil {
-		return client, fmt.Errorf("reconcile: %w", err)
-	}
-	var after sailpoint.OAuthClient
-	if err := json.Unmarshal(data, &after); err != nil {
-		return client, fmt.Errorf("reconcile: %w", err)
-	}
-	dec := json.NewDecoder(bytes.NewReader(object))
-	dec.DisallowUnknownFields() // a misspelt member must not pass for one that is left out
-	if err := dec.Decode(&after); err != nil {
-		return client, fmt.Errorf("reconcile: the wanted state: %w", err)
-	}
-	return after, nil
-}
-
-// guards test that the fields to change are as they were. They are those of the patch that leads back.
-func guards(before, after sailpoint.OAuthClient) []jsonpatch.Operation {
-	back, _ := patch.Diff(after, before)
-	tests := make([]jsonpatch.Operation, len(back))
-	for i, op := range back {
-		tests[i] = jsonpatch.Test(op.Path(), op.Value())
-	}
-	return tests
 }

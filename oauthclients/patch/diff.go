@@ -9,14 +9,30 @@ import (
 	"github.com/grantwright/oauth-go/oauthclients/jsonpatch"
 )
 
-// Diff returns the operations that make before into after, in the order of the vendor's list of fields; none if
-// nothing differs. Lists are replaced as a whole; a nil list is null where the field may be null, else empty.
+// DiffOptions are the options of [Diff].
+type DiffOptions struct {
+	// Guard, if true, puts a test of the value in before in front of each change, so that the patch fails if somebody
+	// else has changed the field in the meantime.
+	Guard bool
+	// ListsAsSets, if true, takes two lists as equal if they have the same values in any order and number.
+	ListsAsSets bool
+}
+
+// Diff returns the operations that turn before into after, in the order of the vendor's list of fields. There are none
+// if nothing differs. Lists are replaced as a whole. A nil list is null if the field may be null, and else empty. If opts
+// is nil, the defaults are used.
 //
-// If fields differ that cannot be patched, a [*FieldsError] with their names comes beside the operations for all
-// others. Those the vendor keeps itself (lastUsed, modified) differ as soon as before is older than the last use or
-// change of the client.
-func Diff(before, after sailpoint.OAuthClient) ([]jsonpatch.Operation, error) {
-	var d diff
+// If fields differ that cannot be patched, a [*FieldsError] with their names is returned beside the operations for all
+// others. Those that the vendor keeps itself (lastUsed, modified) differ if before is older than the last use or change
+// of the client.
+//
+// Take care that the two share nothing: a client that was copied by assignment still has the pointers and arrays of the
+// original, and a change through one of them is a change of both, which Diff cannot see. [Overlay] returns a deep copy.
+func Diff(before, after sailpoint.OAuthClient, opts *DiffOptions) (jsonpatch.Patch, error) {
+	var d differ
+	if opts != nil {
+		d.DiffOptions = *opts
+	}
 	nullable(&d, BusinessName, before.BusinessName, after.BusinessName)
 	nullable(&d, HomepageURL, before.HomepageURL, after.HomepageURL)
 	field(&d, Name, before.Name, after.Name)
@@ -38,81 +54,94 @@ func Diff(before, after sailpoint.OAuthClient) ([]jsonpatch.Operation, error) {
 	d.refuse("secret", same(before.Secret, after.Secret))
 	d.refuse("metadata", same(before.Metadata, after.Metadata))
 	d.refuse("lastUsed", sameTime(timeOf(before.LastUsed), timeOf(after.LastUsed)))
-	d.refuse("scope", sameList(before.Scope, after.Scope))
+	d.refuse("scope", sameList(&d, before.Scope, after.Scope) && (before.Scope == nil) == (after.Scope == nil))
 	if d.refused != nil {
-		return d.ops, &FieldsError{d.refused}
+		return d.patch, &FieldsError{d.refused}
 	}
-	return d.ops, nil
+	return d.patch, nil
 }
 
-// FieldsError names the fields that would have to change and cannot be patched, as the vendor does.
+// A FieldsError has the vendor's names of the fields that differ and cannot be patched.
 type FieldsError struct{ Fields []string }
 
 func (e *FieldsError) Error() string {
 	return "patch: these fields differ and cannot be patched: " + strings.Join(e.Fields, ", ")
 }
 
-type diff struct {
-	ops     []jsonpatch.Operation
+type differ struct {
+	DiffOptions
+	patch   jsonpatch.Patch
 	refused []string
 }
 
-func (d *diff) add(op jsonpatch.Operation) {
-	if d.ops == nil {
-		const fields = 12
-		d.ops = make([]jsonpatch.Operation, 0, fields)
+// change adds the operation that changes a field, and the test that guards it.
+func (d *differ) change(test, set jsonpatch.Operation) {
+	if d.Guard {
+		d.patch = append(d.patch, test)
 	}
-	d.ops = append(d.ops, op)
+	d.patch = append(d.patch, set)
 }
 
-func (d *diff) refuse(name string, same bool) {
+func (d *differ) refuse(name string, same bool) {
 	if !same {
 		d.refused = append(d.refused, name)
 	}
 }
 
-func field[T comparable](d *diff, f Field[T], before, after T) {
+func field[T comparable](d *differ, f Field[T], before, after T) {
 	if before != after {
-		d.add(f.Set(after))
+		d.change(f.Test(before), f.Set(after))
 	}
 }
 
-func nullable[T comparable](d *diff, f Nullable[T], before, after *T) {
+func nullable[T comparable](d *differ, f Nullable[T], before, after *T) {
+	if same(before, after) {
+		return
+	}
+	test, set := f.TestNull(), f.Clear()
+	if before != nil {
+		test = f.Test(*before)
+	}
+	if after != nil {
+		set = f.Set(*after)
+	}
+	d.change(test, set)
+}
+
+func list[T comparable](d *differ, f List[T], before, after []T) {
+	if !sameList(d, before, after) {
+		d.change(f.Test(before), f.Set(after))
+	}
+}
+
+func nullableList[T comparable](d *differ, f NullableList[T], before, after []T) {
 	switch {
-	case same(before, after):
+	case (before == nil) == (after == nil) && sameList(d, before, after):
 	case after == nil:
-		d.add(f.Clear())
+		d.change(f.Test(before), f.Clear())
 	default:
-		d.add(f.Set(*after))
+		d.change(f.Test(before), f.Set(after))
 	}
 }
 
-func list[T comparable](d *diff, f List[T], before, after []T) {
-	if !slices.Equal(before, after) {
-		d.add(f.Set(after))
+// sameList reports whether two lists have the same values. It does not distinguish nil from empty.
+func sameList[T comparable](d *differ, a, b []T) bool {
+	if d.ListsAsSets {
+		return subset(a, b) && subset(b, a)
 	}
+	return slices.Equal(a, b)
 }
 
-func nullableList[T comparable](d *diff, f NullableList[T], before, after []T) {
-	switch {
-	case sameList(before, after):
-	case after == nil:
-		d.add(f.Clear())
-	default:
-		d.add(f.Set(after))
-	}
-}
-
-// sameList tells null, which is nil, from the empty array.
-func sameList[T comparable](a, b []T) bool {
-	return (a == nil) == (b == nil) && slices.Equal(a, b)
+// subset reports whether all values of a are in b.
+func subset[T comparable](a, b []T) bool {
+	return !slices.ContainsFunc(a, func(value T) bool { return !slices.Contains(b, value) })
 }
 
 func same[T comparable](a, b *T) bool {
 	return a == b || a != nil && b != nil && *a == *b
 }
 
-// sameTime compares what is understood as a time, whatever its zone and spelling, and else the text.
+// sameTime compares times as instants, whatever their zone and spelling, and texts that are not times as texts.
 func sameTime(a, b wire.Time) bool {
 	if a.IsZero() || b.IsZero() {
 		return a.Text() == b.Text()

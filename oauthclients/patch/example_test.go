@@ -23,12 +23,35 @@ func Example() {
 	// Output: [{"op":"test","path":"/name","value":"Demo API Client"},{"op":"replace","path":"/enabled","value":false},{"op":"replace","path":"/homepageUrl","value":null},{"op":"add","path":"/redirectUris/-","value":"https://example.com/callback"}]
 }
 
+func ExampleOverlay() {
+	before := sailpoint.OAuthClient{ID: "2c91", Name: "Demo", Description: new("old"), Enabled: true}
+	after, err := patch.Overlay(before, []byte(`{"name": "Demo API Client", "description": null}`))
+	if err != nil {
+		log.Fatal(err)
+	}
+	ops, err := patch.Diff(before, after, &patch.DiffOptions{Guard: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, op := range ops {
+		fmt.Printf("%v = %s\n", op, op.Value())
+	}
+	_, err = patch.Overlay(before, []byte(`{"nam": "Demo API Client"}`))
+	fmt.Println(err)
+	// Output:
+	// test "/name" = "Demo"
+	// replace "/name" = "Demo API Client"
+	// test "/description" = "old"
+	// replace "/description" = null
+	// patch: overlay: a client has no member "nam"
+}
+
 func ExampleDiff() {
 	before := sailpoint.OAuthClient{ID: "2c91", Name: "Demo", Description: new("old"), Scope: []string{"a"}}
 	after := before
 	after.Name, after.Description = "Demo API Client", nil
 	after.Scope = nil
-	ops, err := patch.Diff(before, after)
+	ops, err := patch.Diff(before, after, nil)
 	for _, op := range ops {
 		fmt.Printf("%v = %s\n", op, op.Value())
 	}

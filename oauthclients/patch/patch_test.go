@@ -8,6 +8,7 @@ import (
 	"go/token"
 	"go/types"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"reflect"
@@ -20,15 +21,18 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/grantwright/oauth-go/gen/sailpoint"
+	"github.com/grantwright/oauth-go/oauthclients"
 	"github.com/grantwright/oauth-go/oauthclients/jsonpatch"
 	"github.com/grantwright/oauth-go/oauthclients/patch"
+	"github.com/grantwright/oauth-go/sandbox"
+	"github.com/grantwright/oauth-go/tokens"
 )
 
 const path = "github.com/grantwright/oauth-go/oauthclients/patch"
 
 func TestOperations(t *testing.T) {
 	for want, op := range map[string]jsonpatch.Operation{
-		`{"op":"replace","path":"/tenant","value":"t"}`:                                patch.Tenant.Set("t"),
+		`{"op":"add","path":"/tenant","value":"t"}`:                                    patch.Tenant.Set("t"),
 		`{"op":"replace","path":"/businessName","value":"R&D <x>"}`:                    patch.BusinessName.Set("R&D <x>"),
 		`{"op":"replace","path":"/businessName","value":""}`:                           patch.BusinessName.Set(""),
 		`{"op":"replace","path":"/homepageUrl","value":null}`:                          patch.HomepageURL.Clear(),
@@ -41,7 +45,10 @@ func TestOperations(t *testing.T) {
 		`{"op":"replace","path":"/redirectUris","value":null}`:                         patch.RedirectURIs.Clear(),
 		`{"op":"add","path":"/redirectUris/-","value":"https://example.com/?a=1&b=2"}`: patch.RedirectURIs.Append("https://example.com/?a=1&b=2"),
 		`{"op":"remove","path":"/redirectUris/1"}`:                                     patch.RedirectURIs.RemoveAt(1),
-		`{"op":"test","path":"/redirectUris","value":[]}`:                              patch.RedirectURIs.Test(nil),
+		`{"op":"add","path":"/redirectUris/0","value":"https://example.com"}`:          patch.RedirectURIs.Insert(0, "https://example.com"),
+		`{"op":"test","path":"/redirectUris","value":[]}`:                              patch.RedirectURIs.Test([]string{}),
+		`{"op":"test","path":"/homepageUrl","value":null}`:                             patch.HomepageURL.TestNull(),
+		`{"op":"test","path":"/grantTypes","value":[]}`:                                patch.GrantTypes.Test(nil),
 		`{"op":"add","path":"/grantTypes/-","value":"REFRESH_TOKEN"}`:                  patch.GrantTypes.Append(sailpoint.GrantTypeREFRESHTOKEN),
 		`{"op":"replace","path":"/grantTypes","value":["CLIENT_CREDENTIALS"]}`:         patch.GrantTypes.Set([]sailpoint.GrantType{sailpoint.GrantTypeCLIENTCREDENTIALS}),
 		`{"op":"replace","path":"/accessType","value":"OFFLINE"}`:                      patch.AccessType.Set(sailpoint.AccessTypeOFFLINE),
@@ -55,20 +62,115 @@ func TestOperations(t *testing.T) {
 	}
 }
 
-// A Field that is not of this package must not become the whole client, whose path is "".
-func TestZeroFieldsAreRefused(t *testing.T) {
-	for _, op := range []jsonpatch.Operation{
-		patch.Field[string]{}.Set("x"),
-		patch.Nullable[string]{}.Clear(),
-		patch.List[string]{}.Set(nil),
-		patch.NullableList[string]{}.Clear(),
-	} {
-		_, err := jsonpatch.Patch{op}.MarshalJSON()
-		require.ErrorIs(t, err, jsonpatch.ErrInvalidPatch)
+// Null and the empty array are different values, and a client that was returned with null has a nil list.
+func TestTestOfANilList(t *testing.T) {
+	for _, op := range []jsonpatch.Operation{patch.RedirectURIs.Test(nil), patch.RedirectURIs.TestNull()} {
+		got, err := op.MarshalJSON()
+		require.NoError(t, err)
+		assert.Equal(t, `{"op":"test","path":"/redirectUris","value":null}`, string(got))
 	}
 }
 
-// readSpec returns what api/sailpoint.yaml says of a client's fields: which can be patched, and which may be null.
+func TestRemove(t *testing.T) {
+	got, err := patch.RedirectURIs.Remove([]string{"a", "b", "a"}, "a").MarshalJSON()
+	require.NoError(t, err)
+	assert.Equal(t, `[{"op":"test","path":"/redirectUris/2","value":"a"},{"op":"remove","path":"/redirectUris/2"},`+
+		`{"op":"test","path":"/redirectUris/0","value":"a"},{"op":"remove","path":"/redirectUris/0"}]`, string(got))
+	assert.Empty(t, patch.RedirectURIs.Remove([]string{"b"}, "a"))
+}
+
+// The path of a zero Field would be that of the whole client, "".
+func TestZeroFieldsAreRefused(t *testing.T) {
+	ops := jsonpatch.Patch{
+		patch.Field[string]{}.Set("x"),
+		patch.Field[string]{}.Test("x"),
+		patch.Nullable[string]{}.Set("x"),
+		patch.Nullable[string]{}.Test("x"),
+		patch.Nullable[string]{}.TestNull(),
+		patch.Nullable[string]{}.Clear(),
+		patch.List[string]{}.Set(nil),
+		patch.List[string]{}.Test(nil),
+		patch.List[string]{}.Append("x"),
+		patch.List[string]{}.Insert(0, "x"),
+		patch.List[string]{}.RemoveAt(0),
+		patch.NullableList[string]{}.Clear(),
+		patch.NullableList[string]{}.Test(nil),
+		patch.NullableList[string]{}.TestNull(),
+		patch.NullableList[string]{}.Append("x"),
+	}
+	ops = append(ops, patch.List[string]{}.Remove([]string{"x"}, "x")...)
+	for _, op := range ops {
+		_, err := op.MarshalJSON()
+		require.ErrorIs(t, err, jsonpatch.ErrInvalidPatch, op.Op())
+		require.ErrorContains(t, err, "zero Field; use those of package patch, such as patch.Name")
+		_, err = jsonpatch.Patch{op}.Apply([]byte(`{}`))
+		require.ErrorIs(t, err, jsonpatch.ErrInvalidPatch, op.Op())
+	}
+}
+
+// What encoding/json would replace is refused, in a list as in a field.
+func TestTextThatIsNotUTF8(t *testing.T) {
+	for _, op := range []jsonpatch.Operation{
+		patch.Name.Set("a\xff"), patch.RedirectURIs.Set([]string{"a", "a\xff"}), patch.RedirectURIs.Append("a\xff"),
+		patch.GrantTypes.Set([]sailpoint.GrantType{"a\xff"}), patch.AccessType.Set("a\xff"),
+	} {
+		_, err := op.MarshalJSON()
+		require.ErrorIs(t, err, jsonpatch.ErrInvalidPatch, op.Path())
+		require.ErrorContains(t, err, "not UTF-8")
+	}
+}
+
+// Each method of each field does at the sandbox what its name says.
+func TestAtTheSandbox(t *testing.T) {
+	transport := &http.Client{Transport: sandbox.Transport(sandbox.NewSailPoint(nil))}
+	endpoint, err := tokens.NewSailPoint("tenant", tokens.Credentials{ClientID: sandbox.ClientID, ClientSecret: sandbox.ClientSecret},
+		&tokens.SailPointOptions{HTTPClient: transport})
+	require.NoError(t, err)
+	cache, err := tokens.NewCache(endpoint, nil)
+	require.NoError(t, err)
+	clients, err := oauthclients.NewSailPoint(cache, &oauthclients.SailPointOptions{HTTPClient: transport})
+	require.NoError(t, err)
+
+	uris, grants := patch.RedirectURIs, patch.GrantTypes
+	for _, step := range []jsonpatch.Patch{
+		{patch.Tenant.Set("acme"), patch.Tenant.Test("acme")},
+		{patch.Tenant.Set("other"), patch.Tenant.Test("other")},
+		{patch.BusinessName.Set("b"), patch.BusinessName.Test("b"), patch.BusinessName.Clear(), patch.BusinessName.TestNull(), patch.BusinessName.Set("c")},
+		{patch.HomepageURL.Set("http://b"), patch.HomepageURL.Test("http://b"), patch.HomepageURL.Clear(), patch.HomepageURL.TestNull(), patch.HomepageURL.Set("http://c")},
+		{patch.Description.Set("b"), patch.Description.Test("b"), patch.Description.Clear(), patch.Description.TestNull(), patch.Description.Set("c")},
+		{patch.Name.Set("n"), patch.Name.Test("n")},
+		{patch.AccessTokenValiditySeconds.Set(60), patch.AccessTokenValiditySeconds.Test(60)},
+		{patch.RefreshTokenValiditySeconds.Set(600), patch.RefreshTokenValiditySeconds.Test(600)},
+		{uris.Set([]string{"http://a"}), uris.Append("http://c"), uris.Insert(1, "http://b"), uris.Test([]string{"http://a", "http://b", "http://c"}), uris.RemoveAt(0)},
+		append(uris.Remove([]string{"http://b", "http://c"}, "http://b"), uris.Test([]string{"http://c"})),
+		{grants.Set([]sailpoint.GrantType{"REFRESH_TOKEN"}), grants.Append("CLIENT_CREDENTIALS"), grants.Insert(0, "AUTHORIZATION_CODE"), grants.RemoveAt(1), grants.Test([]sailpoint.GrantType{"AUTHORIZATION_CODE", "CLIENT_CREDENTIALS"})},
+		append(grants.Remove([]sailpoint.GrantType{"AUTHORIZATION_CODE", "CLIENT_CREDENTIALS"}, "AUTHORIZATION_CODE"), grants.Test([]sailpoint.GrantType{"CLIENT_CREDENTIALS"})),
+		{uris.Set(nil), uris.Test([]string{}), uris.Clear(), uris.TestNull(), uris.Test(nil)},
+		{patch.AccessType.Set("ONLINE"), patch.AccessType.Test("ONLINE")},
+		{patch.Enabled.Set(false), patch.Enabled.Test(false)},
+		{patch.StrongAuthSupported.Set(true), patch.StrongAuthSupported.Test(true)},
+		{patch.ClaimsSupported.Set(true), patch.ClaimsSupported.Test(true)},
+	} {
+		_, err := clients.Patch(t.Context(), sandbox.SampleClientID, step...)
+		require.NoError(t, err, "%v", step)
+	}
+	got, err := clients.Get(t.Context(), sandbox.SampleClientID)
+	require.NoError(t, err)
+	assert.Equal(t, "c", *got.BusinessName)
+	assert.Nil(t, got.RedirectURIs)
+	assert.Equal(t, []sailpoint.GrantType{"CLIENT_CREDENTIALS"}, got.GrantTypes)
+	assert.False(t, got.Enabled)
+
+	for _, failing := range []jsonpatch.Operation{
+		patch.Tenant.Test("acme"), patch.Name.Test("x"), patch.HomepageURL.TestNull(), uris.Test([]string{}), grants.Test(nil),
+		patch.Enabled.Test(true), grants.RemoveAt(1), grants.Insert(2, "x"), uris.Append("x"),
+	} {
+		_, err := clients.Patch(t.Context(), sandbox.SampleClientID, failing)
+		require.ErrorIs(t, err, tokens.Status(http.StatusBadRequest), "%v", failing)
+	}
+}
+
+// readSpec returns from api/sailpoint.yaml the fields of a client that can be patched, and which may be null.
 func readSpec(t *testing.T) (patchable []string, nullable func(string) bool) {
 	t.Helper()
 	data, err := os.ReadFile("../../api/sailpoint.yaml")
@@ -175,7 +277,8 @@ func TestWhatMustNotCompile(t *testing.T) {
 		"to append to no list":       {`patch.Name.Append("x")`, "undefined"},
 		"an index below 0":           {`patch.RedirectURIs.RemoveAt(-1)`, "overflows"},
 		"the wrong enum":             {`patch.AccessType.Set(sailpoint.ClientTypePUBLIC)`, "cannot use"},
-		"a field of a string":        {`patch.Field[string]{"/secret"}.Set("x")`, "implicit assignment to unexported field"},
+		"null for null's test":       {`patch.Name.TestNull()`, "undefined"},
+		"a field of a string":        {`patch.Field[string]{"/secret", false}.Set("x")`, "implicit assignment to unexported field"},
 		"a field of a named string":  {`patch.Field[string]{path: "/secret"}.Set("x")`, "path"},
 		"a converted string":         {`patch.Field[string]("/secret").Set("x")`, "cannot convert"},
 		"the id":                     {`patch.ID.Set("x")`, "undefined"},
