@@ -1,0 +1,206 @@
+//go:build unix
+
+package servers
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A Server is a database that a test may stop, kill and start again on the same port.
+type Server struct {
+	// Addr is host:port.
+	Addr string
+
+	tb      testing.TB
+	command func() *exec.Cmd
+	clear   func()
+	ready   func() error
+	running *exec.Cmd
+	log     string
+}
+
+// Stop ends the server as an operator does, and returns when it has ended.
+func (s *Server) Stop() { s.signal(syscall.SIGINT) }
+
+// Kill ends the server as a crash does.
+func (s *Server) Kill() { s.signal(syscall.SIGKILL) }
+
+func (s *Server) signal(sig syscall.Signal) {
+	s.tb.Helper()
+	if s.running == nil {
+		return
+	}
+	if err := s.running.Process.Signal(sig); err != nil {
+		s.tb.Logf("%s: %v", s.Addr, err)
+	}
+	_ = s.running.Wait() // its status says only how it ended
+	s.running = nil
+}
+
+// Clear empties the data of a server that does not run.
+func (s *Server) Clear() { s.clear() }
+
+// Start starts the server, and returns when it serves.
+func (s *Server) Start() {
+	s.tb.Helper()
+	cmd := s.command()
+	log, err := os.OpenFile(s.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	defer func() { _ = log.Close() }()
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		s.tb.Fatal(err)
+	}
+	s.running = cmd
+	for deadline := time.Now().Add(30 * time.Second); ; <-time.After(20 * time.Millisecond) {
+		err := s.ready()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			text, _ := os.ReadFile(s.log)
+			s.tb.Fatalf("%s does not serve: %v\n%s", cmd.Path, err, text)
+		}
+	}
+}
+
+// Redis starts redis-server or valkey-server, with an append-only file that is written through.
+func Redis(tb testing.TB) *Server {
+	tb.Helper()
+	path := find(tb, "redis-server", "valkey-server")
+	dir, port := tb.TempDir(), freePort(tb)
+	s := &Server{Addr: "127.0.0.1:" + port, tb: tb, log: filepath.Join(dir, "log")}
+	data := filepath.Join(dir, "data")
+	s.ready = func() error {
+		conn, err := net.DialTimeout("tcp", s.Addr, time.Second)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	}
+	s.command = func() *exec.Cmd {
+		return exec.Command(path, "--bind", "127.0.0.1", "--port", port, "--dir", data, "--save", "",
+			"--appendonly", "yes", "--appendfsync", "always", "--daemonize", "no")
+	}
+	s.clear = func() {
+		if err := os.RemoveAll(data); err != nil {
+			tb.Fatal(err)
+		}
+		if err := os.Mkdir(data, 0o700); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	s.clear()
+	s.Start()
+	tb.Cleanup(s.Kill)
+	return s
+}
+
+// Postgres starts postgres. Its user, password and database are "postgres".
+func Postgres(tb testing.TB) *Server {
+	tb.Helper()
+	path := find(tb, "postgres")
+	if resolved, err := filepath.EvalSymlinks(path); err == nil {
+		path = resolved
+	}
+	initdb := filepath.Join(filepath.Dir(path), "initdb")
+	if _, err := os.Stat(initdb); err != nil {
+		tb.Skipf("initdb is not beside %s", path)
+	}
+	// PostgreSQL does not run as root.
+	attr := unprivileged(tb)
+	dir, err := os.MkdirTemp("", "postgres") // a TempDir lies in a folder that only root may enter
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if attr.Credential != nil {
+		if err := os.Chown(dir, int(attr.Credential.Uid), int(attr.Credential.Gid)); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	port, data := freePort(tb), filepath.Join(dir, "data")
+	s := &Server{Addr: "127.0.0.1:" + port, tb: tb, log: filepath.Join(dir, "log")}
+	s.command = func() *exec.Cmd {
+		cmd := exec.Command(path, "-D", data, "-h", "127.0.0.1", "-p", port, "-k", "")
+		cmd.SysProcAttr, cmd.Dir = attr, dir
+		return cmd
+	}
+	s.clear = func() {
+		if err := os.RemoveAll(data); err != nil {
+			tb.Fatal(err)
+		}
+		cmd := exec.Command(initdb, "-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C")
+		cmd.SysProcAttr, cmd.Dir = attr, dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			tb.Fatalf("initdb: %v\n%s", err, out)
+		}
+	}
+	s.ready = func() error { // a server that recovers accepts connections before it serves
+		return exec.Command(filepath.Join(filepath.Dir(path), "pg_isready"), "-h", "127.0.0.1", "-p", port).Run()
+	}
+	s.clear()
+	s.Start()
+	tb.Cleanup(s.Stop)
+	return s
+}
+
+// PostgresURL returns the connection string of a server that Postgres started.
+func (s *Server) PostgresURL() string {
+	return "postgres://postgres@" + s.Addr + "/postgres?sslmode=disable"
+}
+
+// find returns the path of the first of the programs that is installed.
+func find(tb testing.TB, names ...string) string {
+	tb.Helper()
+	for _, name := range names {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	if installed, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + names[0]); len(installed) > 0 {
+		return installed[len(installed)-1]
+	}
+	tb.Skipf("%s is not installed", strings.Join(names, " or "))
+	return ""
+}
+
+func freePort(tb testing.TB) string {
+	tb.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+}
+
+// unprivileged returns how to start a process as another user than root.
+func unprivileged(tb testing.TB) *syscall.SysProcAttr {
+	tb.Helper()
+	if os.Getuid() != 0 {
+		return &syscall.SysProcAttr{}
+	}
+	for _, name := range []string{"postgres", "nobody"} {
+		if u, err := user.Lookup(name); err == nil {
+			var uid, gid uint32
+			if _, err := fmt.Sscan(u.Uid+" "+u.Gid, &uid, &gid); err == nil {
+				return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: gid}}
+			}
+		}
+	}
+	tb.Skip("postgres does not run as root, and there is no user postgres or nobody")
+	return nil
+}

@@ -1,0 +1,161 @@
+package filestore_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/grantwright/oauth-go/tokens"
+	"github.com/grantwright/oauth-go/tokens/filestore"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func record(version, value string) tokens.Record {
+	return tokens.Record{Version: version, Value: []byte(value)}
+}
+
+func newStore(t *testing.T) (*filestore.Store, string) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "tokens")
+	s, err := filestore.New(dir)
+	require.NoError(t, err)
+	return s, dir
+}
+
+func TestFilesAreTheOwnersAlone(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no mode bits")
+	}
+	s, dir := newStore(t)
+	require.NoError(t, s.CompareAndSwap(t.Context(), "abc", "", record("1", "v"), 0))
+	info, err := os.Stat(dir)
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o700), info.Mode().Perm())
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.NotEmpty(t, entries)
+	for _, e := range entries {
+		info, err := e.Info()
+		require.NoError(t, err)
+		assert.Equal(t, os.FileMode(0o600), info.Mode().Perm(), e.Name())
+		assert.NotContains(t, e.Name(), "tmp", "nothing temporary is left")
+	}
+}
+
+func TestCorruptFileIsKeptAndReportedOnce(t *testing.T) {
+	for name, content := range map[string]string{
+		"empty": "", "cut": `{"format":1,"key":"abc","ver`, "not JSON": "x", "another key": `{"format":1,"key":"def","version":"1","value":""}`,
+		"no version": `{"format":1,"key":"abc","value":""}`, "no format": `{"key":"abc","version":"1","value":""}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, dir := newStore(t)
+			path := filepath.Join(dir, "abc.json")
+			require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+
+			_, err := s.Load(t.Context(), "abc")
+			var corrupt *filestore.CorruptError
+			require.ErrorAs(t, err, &corrupt)
+			kept, err := os.ReadFile(corrupt.Path)
+			require.NoError(t, err)
+			assert.Equal(t, content, string(kept))
+
+			r, err := s.Load(t.Context(), "abc")
+			require.NoError(t, err)
+			assert.Zero(t, r)
+			require.NoError(t, s.CompareAndSwap(t.Context(), "abc", "", record("1", "v"), 0))
+
+			require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+			err = s.CompareAndSwap(t.Context(), "abc", "", record("2", "v"), 0)
+			require.ErrorAs(t, err, &corrupt, "a swap reports it too")
+		})
+	}
+}
+
+func TestNewerFormatIsLeftAlone(t *testing.T) {
+	s, dir := newStore(t)
+	path := filepath.Join(dir, "abc.json")
+	content := `{"format":2,"key":"abc","version":"1","value":"dg=="}`
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+	_, err := s.Load(t.Context(), "abc")
+	require.ErrorContains(t, err, "has format 2; this release reads up to 1")
+	require.Error(t, s.CompareAndSwap(t.Context(), "abc", "1", record("2", "v"), 0))
+	kept, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Equal(t, content, string(kept))
+}
+
+func TestRecordOutlivesTheStoreValue(t *testing.T) {
+	s, dir := newStore(t)
+	require.NoError(t, s.CompareAndSwap(t.Context(), "abc", "", record("1", "v"), 0))
+	again, err := filestore.New(dir)
+	require.NoError(t, err)
+	r, err := again.Load(t.Context(), "abc")
+	require.NoError(t, err)
+	assert.Equal(t, record("1", "v"), r)
+}
+
+func TestBadInput(t *testing.T) {
+	_, err := filestore.New("")
+	require.EqualError(t, err, "filestore: the directory is empty; pass a path such as ~/.config/name/tokens")
+	var zero *filestore.Store
+	_, err = zero.Load(t.Context(), "abc")
+	require.ErrorContains(t, err, "make one with New")
+	s, _ := newStore(t)
+	for _, key := range []string{"", "../x", "ABC", strings.Repeat("a", 65)} {
+		_, err := s.Load(t.Context(), key)
+		require.ErrorContains(t, err, "the key must be", key)
+		require.ErrorContains(t, s.CompareAndSwap(t.Context(), key, "", record("1", ""), 0), "the key must be", key)
+	}
+	require.ErrorContains(t, s.CompareAndSwap(t.Context(), "abc", "", record("", ""), 0), "the version must be")
+}
+
+func TestWaitingForTheLockEndsWithTheContext(t *testing.T) {
+	s, dir := newStore(t)
+	holder := exec.Command(os.Args[0], "-test.run=^TestHolderProcess$")
+	holder.Env = append(os.Environ(), "FILESTORE_TEST_DIR="+dir)
+	out, err := holder.StdoutPipe()
+	require.NoError(t, err)
+	in, err := holder.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, holder.Start())
+	_, err = out.Read(make([]byte, 1)) // it holds the lock now
+	require.NoError(t, err)
+
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	err = s.CompareAndSwap(ctx, "abc", "", record("1", "v"), 0)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.NotErrorIs(t, err, tokens.ErrConflict)
+
+	// A holder that is killed gives the lock back.
+	require.NoError(t, holder.Process.Kill())
+	_ = in.Close()
+	_ = holder.Wait()
+	require.NoError(t, s.CompareAndSwap(t.Context(), "abc", "", record("1", "v"), 0))
+}
+
+// Each of eight processes adds one to a counter fifty times; none may be lost.
+func TestProcessesAgree(t *testing.T) {
+	const processes, each = 8, 50
+	s, dir := newStore(t)
+	var running sync.WaitGroup
+	for range processes {
+		running.Go(func() {
+			cmd := exec.Command(os.Args[0], "-test.run=^TestCounterProcess$")
+			cmd.Env = append(os.Environ(), "FILESTORE_TEST_DIR="+dir)
+			out, err := cmd.CombinedOutput()
+			assert.NoError(t, err, string(out))
+		})
+	}
+	running.Wait()
+	r, err := s.Load(t.Context(), "abc")
+	require.NoError(t, err)
+	assert.Len(t, r.Value, processes*each)
+}

@@ -1,0 +1,123 @@
+//go:build unix
+
+package pgstore_test
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/grantwright/oauth-go/internal/servers"
+	"github.com/grantwright/oauth-go/tokens"
+	"github.com/grantwright/oauth-go/tokens/pgstore"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func record(version, value string) tokens.Record {
+	return tokens.Record{Version: version, Value: []byte(value)}
+}
+
+func newStore(t *testing.T, server *servers.Server, settings, table string) *pgstore.Store {
+	t.Helper()
+	pool, err := pgxpool.New(t.Context(), server.PostgresURL()+settings)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	s, err := pgstore.New(pool, &pgstore.Options{Table: table})
+	require.NoError(t, err)
+	require.NoError(t, s.CreateTable(t.Context()))
+	require.NoError(t, s.CreateTable(t.Context()), "it exists")
+	return s
+}
+
+func TestPostgres(t *testing.T) {
+	server := servers.Postgres(t)
+
+	t.Run("a table with an odd name in a schema", func(t *testing.T) {
+		s := newStore(t, server, "", `public.Odd "name"; DROP`)
+		require.NoError(t, s.CompareAndSwap(t.Context(), "abc", "", record("1", "v"), 0))
+		r, err := s.Load(t.Context(), "abc")
+		require.NoError(t, err)
+		assert.Equal(t, record("1", "v"), r)
+	})
+
+	// Whatever the isolation, of many swaps of one version one takes place, and the others are conflicts.
+	for _, isolation := range []string{"read committed", "repeatable read", "serializable"} {
+		t.Run(isolation, func(t *testing.T) {
+			s := newStore(t, server, "&default_transaction_isolation="+url.PathEscape(isolation), "")
+			key := strconv.FormatInt(time.Now().UnixNano(), 16)
+			old := ""
+			for round := range 20 {
+				var swapped, conflicts int
+				var winner string
+				var mu sync.Mutex
+				var running sync.WaitGroup
+				for n := range 8 {
+					running.Go(func() {
+						version := strconv.Itoa(round*8 + n)
+						err := s.CompareAndSwap(t.Context(), key, old, record(version, "v"), 0)
+						mu.Lock()
+						defer mu.Unlock()
+						switch {
+						case err == nil:
+							swapped++
+							winner = version
+						case errors.Is(err, tokens.ErrConflict):
+							conflicts++
+						default:
+							t.Error(err)
+						}
+					})
+				}
+				running.Wait()
+				require.Equal(t, 1, swapped)
+				require.Equal(t, 7, conflicts)
+				r, err := s.Load(t.Context(), key)
+				require.NoError(t, err)
+				require.Equal(t, winner, r.Version)
+				old = winner
+			}
+		})
+	}
+
+	t.Run("a restart", func(t *testing.T) {
+		s := newStore(t, server, "", "")
+		require.NoError(t, s.CompareAndSwap(t.Context(), "def", "", record("1", "v"), 0))
+		server.Kill()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := s.Load(ctx, "def")
+		require.Error(t, err, "an unreachable server is not an absent record")
+		err = s.CompareAndSwap(ctx, "def", "1", record("2", "v"), 0)
+		require.Error(t, err)
+		require.NotErrorIs(t, err, tokens.ErrConflict, "nobody knows")
+		server.Start()
+		r, err := s.Load(t.Context(), "def")
+		require.NoError(t, err)
+		assert.Equal(t, record("1", "v"), r)
+	})
+}
+
+func TestBadInput(t *testing.T) {
+	_, err := pgstore.New(nil, nil)
+	require.EqualError(t, err, "pgstore: the pool is nil; make one with pgxpool.New")
+	pool, err := pgxpool.New(t.Context(), "postgres://127.0.0.1:1/x")
+	require.NoError(t, err)
+	defer pool.Close()
+	for _, table := range []string{".", "a.", "a.b.c"} {
+		_, err = pgstore.New(pool, &pgstore.Options{Table: table})
+		require.ErrorContains(t, err, "is not a name or schema.name", table)
+	}
+	s, err := pgstore.New(pool, nil)
+	require.NoError(t, err)
+	_, err = s.Load(t.Context(), "ABC")
+	require.ErrorContains(t, err, "the key must be")
+	require.ErrorContains(t, s.CompareAndSwap(t.Context(), "abc", "", record("x", ""), 0), "the version must be")
+	var zero pgstore.Store
+	require.ErrorContains(t, zero.CreateTable(t.Context()), "make one with New")
+}
