@@ -6,3 +6,4 @@ package gen
 //go:generate go tool -modfile=../tools/go.mod oapi-codegen -config ../oapi-codegen.yaml -package thousandeyes -o thousandeyes/thousandeyes.gen.go ../api/thousandeyes.yaml
 //go:generate go tool -modfile=../tools/go.mod oapi-codegen -config ../oapi-codegen.yaml -package moov -o moov/moov.gen.go ../api/moov.yaml
 //go:generate go tool -modfile=../tools/go.mod oapi-codegen -config ../oapi-codegen.yaml -package sailpoint -o sailpoint/sailpoint.gen.go ../api/sailpoint.yaml
+//go:generate go tool -modfile=../tools/go.mod oapi-codegen -config ../oapi-codegen.yaml -package oauth2 -o oauth2/oauth2.gen.go ../api/oauth2.yaml

@@ -32,6 +32,7 @@ func TestArrows(t *testing.T) {
 		"/gen/wire":               nil,
 		"/gen/thousandeyes":       append([]string{module + "/gen/wire"}, runtime...),
 		"/gen/moov":               append([]string{module + "/gen/wire"}, runtime...),
+		"/gen/oauth2":             append([]string{module + "/gen/wire"}, runtime...),
 		"/gen/sailpoint":          append([]string{module + "/gen/wire"}, runtime...),
 		"/tokens":                 gen,
 		"/oauthclients/jsonpatch": nil,
@@ -55,8 +56,12 @@ func TestEveryVendorHasItsFiles(t *testing.T) {
 	require.NotEmpty(t, generated)
 	for _, file := range generated {
 		vendor := filepath.Base(filepath.Dir(file))
-		for _, want := range []string{"../api/" + vendor + ".yaml", "../tokens/" + vendor + ".go", "../sandbox/" + vendor + ".go"} {
-			assert.FileExists(t, want)
+		want := []string{"../api/" + vendor + ".yaml", "../tokens/" + vendor + ".go", "../sandbox/" + vendor + ".go"}
+		if vendor == "oauth2" {
+			want = want[:2] // any server at all, which no sandbox can be
+		}
+		for _, file := range want {
+			assert.FileExists(t, file)
 		}
 	}
 }

@@ -162,11 +162,16 @@ var httpRules = []rule{
 			"application/json": true, "Application/JSON": true, "application/json;charset=UTF-8": true, "application/json ; x=y": true,
 			"application/vnd.example+json": true, "text/html": false, "application/jsonx": false, "text/plain; x=application/json": false,
 		} {
-			_, err := exchange(t, v, sandbox.Fault{Status: 200, ContentType: contentType, Body: body})
-			assert.Equal(t, ok, err == nil, contentType)
+			r := newRig(v, sandboxOptions{})
+			r.server.Fault(v.probe, sandbox.Fault{Status: 200, ContentType: contentType, Body: body})
+			assert.Equal(t, ok, r.calls(t, tokens.Static("at"))(t.Context()) == nil, contentType)
+			token, err := exchange(t, v, sandbox.Fault{Status: 200, ContentType: contentType, Body: body})
+			require.NoError(t, err, "a token is not lost for its media type: %s", contentType)
+			assert.Equal(t, "at-1", token.AccessToken)
 		}
-		_, err := exchange(t, v, sandbox.Fault{Status: 200, Body: body, Header: http.Header{"Content-Type": nil}})
-		assert.NoError(t, err, "an answer that does not say is read")
+		r := newRig(v, sandboxOptions{})
+		r.server.Fault(v.probe, sandbox.Fault{Status: 200, Body: body, Header: http.Header{"Content-Type": nil}})
+		assert.NoError(t, r.calls(t, tokens.Static("at"))(t.Context()), "a response that does not say is read")
 	}},
 
 	{id: "H-05", says: "204 has no body, whatever its header says", test: func(t *testing.T, v vendor) {

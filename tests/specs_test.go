@@ -16,6 +16,7 @@ import (
 // specs are our descriptions, and the name that the vendor's own has among the published slices.
 var specs = []struct{ file, slice string }{
 	{"../api/moov.yaml", "moov-latest-oauth2.yaml"},
+	{"../api/oauth2.yaml", ""},
 	{"../api/sailpoint.yaml", "sailpoint-beta-oauth-clients.yaml"},
 	{"../api/thousandeyes.yaml", "thousandeyes-oauth2-reconstructed.yaml"},
 }
@@ -85,6 +86,9 @@ func assertSame(t *testing.T, ours, theirs *upstream.Document) {
 // slice returns the file of a published slice.
 func slice(t *testing.T, name string) string {
 	t.Helper()
+	if name == "" {
+		t.Skip("it follows RFCs, which no file describes")
+	}
 	file := filepath.Join(published, name)
 	if _, err := os.Stat(file); err != nil {
 		t.Skipf("the vendors' published descriptions are not at hand: %v", err)

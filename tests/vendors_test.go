@@ -89,7 +89,11 @@ var vendors = []vendor{
 		probe:     "listOAuthClients",
 		probePath: "/beta/oauth-clients",
 		endpoint: func(creds tokens.CredentialsProvider, o endpointOptions) (*tokens.Endpoint, error) {
-			return tokens.NewSailPoint("tenant", creds, &tokens.SailPointOptions{BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Retry: o.retry})
+			tenant := "tenant"
+			if o.baseURL != "" {
+				tenant = ""
+			}
+			return tokens.NewSailPoint(tenant, creds, &tokens.SailPointOptions{BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Retry: o.retry})
 		},
 		sandbox: func(o sandboxOptions) vendorServer {
 			return sandbox.NewSailPoint(&sandbox.SailPointOptions{Clients: o.clients, TokenLife: o.life, RateLimit: sandbox.Limit{Requests: -1}})
@@ -194,7 +198,9 @@ func TestVendorsHaveARow(t *testing.T) {
 	require.NoError(t, err)
 	generated := []string{}
 	for _, file := range folders {
-		generated = append(generated, filepath.Base(filepath.Dir(file)))
+		if name := filepath.Base(filepath.Dir(file)); name != "oauth2" { // any server at all
+			generated = append(generated, name)
+		}
 	}
 	var rows []string
 	for _, v := range vendors {

@@ -1,24 +1,35 @@
 package tokens
 
 import (
+	"context"
 	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 )
 
-// AuthStyle is how the client authenticates at the token endpoint (RFC 6749, section 2.3.1). Exactly one is used per
-// request, and none is ever tried after another.
+// AuthStyle is how the client authenticates at the token endpoint (RFC 6749, section 2.3.1). Each request uses exactly
+// one, and none is ever tried after another.
 type AuthStyle int
 
-// The styles. The default is the body for ThousandEyes and SailPoint, Basic for Moov.
+// The styles. The default is AuthStyleBody for ThousandEyes and SailPoint, and AuthStyleBasic otherwise.
 const (
 	AuthStyleDefault        AuthStyle = iota
 	AuthStyleBasic                    // HTTP Basic with id and secret form-encoded first, as RFC 6749 has it
 	AuthStyleBasicUnencoded           // HTTP Basic with id and secret as they are, for servers that do not decode them
 	AuthStyleBody                     // client_id and client_secret as form fields
+	AuthStyleNone                     // client_id alone: a public client, or one that its TLS certificate authenticates
+
+	authStyleAssertion // client_id and client_assertion, of EndpointOptions.Assertion
 )
 
-func (s AuthStyle) valid() bool { return s >= AuthStyleBasic && s <= AuthStyleBody }
+func (s AuthStyle) valid() bool { return s >= AuthStyleBasic && s <= AuthStyleNone }
+
+func (s AuthStyle) isBasic() bool { return s == AuthStyleBasic || s == AuthStyleBasicUnencoded }
+
+func (s AuthStyle) sendsSecret() bool { return s.isBasic() || s == AuthStyleBody }
 
 // basic returns the Authorization header for one of the Basic styles.
 func (s AuthStyle) basic(c Credentials) string {
@@ -29,8 +40,35 @@ func (s AuthStyle) basic(c Credentials) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+secret))
 }
 
-// formEncode is application/x-www-form-urlencoded as the URL standard serializes it; url.QueryEscape treats * and ~ the
-// other way round.
-func formEncode(s string) string {
-	return strings.NewReplacer("%2A", "*", "~", "%7E").Replace(url.QueryEscape(s))
+// formEncode is application/x-www-form-urlencoded, but leaves "*" and "~" as they are: all servers take them so, and some
+// do not decode them.
+func formEncode(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "%2A", "*") }
+
+// assertionTransport authenticates each request by an assertion (RFC 7523, section 2.2). It is beneath the layer that
+// repeats requests, because servers take each assertion once.
+type assertionTransport struct {
+	base     http.RoundTripper
+	assert   func(ctx context.Context, audience string) (string, error)
+	audience string
+	endpoint string
+}
+
+const jwtBearer = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+func (t *assertionTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	assertion, err := t.assert(withoutSettings(req.Context()), t.audience)
+	if err == nil && assertion == "" {
+		err = errors.New("the assertion is empty")
+	}
+	if err != nil {
+		closeBody(req)
+		return nil, &credentialsError{t.endpoint, fmt.Errorf("Assertion: %w", err)}
+	}
+	signed := new(http.Request)
+	*signed = *req
+	if err := appendForm(signed, url.Values{"client_assertion": {assertion}, "client_assertion_type": {jwtBearer}}); err != nil {
+		closeBody(req)
+		return nil, err
+	}
+	return t.base.RoundTrip(signed)
 }

@@ -123,11 +123,11 @@ func TestAuthStyleIsNeverProbed(t *testing.T) {
 
 func TestAuthStyleUnknown(t *testing.T) {
 	for _, v := range vendorCases {
-		for _, style := range []AuthStyle{-1, 4, 99} {
+		for _, style := range []AuthStyle{-1, authStyleAssertion, 99} {
 			e, err := v.make(testCredentials, options{style: style})
 			assert.Nil(t, e)
 			assert.EqualError(t, err, "tokens: "+v.name+": AuthStyle "+strconv.Itoa(int(style))+
-				" is unknown; use AuthStyleBasic, AuthStyleBasicUnencoded or AuthStyleBody")
+				" is unknown; use AuthStyleBasic, AuthStyleBasicUnencoded, AuthStyleBody or AuthStyleNone")
 			assert.NotErrorIs(t, err, errors.ErrUnsupported)
 		}
 	}

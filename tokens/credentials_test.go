@@ -17,8 +17,9 @@ func TestCredentialsAreRequired(t *testing.T) {
 		creds CredentialsProvider
 		want  string
 	}{
-		{"none", nil, "the credentials are nil; pass Credentials or a CredentialsFunc"},
-		{"a nil function", CredentialsFunc(nil), "the credentials are nil; pass Credentials or a CredentialsFunc"},
+		{"none", nil, "the credentials are nil; pass Credentials, a CredentialsFunc or a CredentialsFile"},
+		{"a nil pointer", (*Credentials)(nil), "the credentials are nil; pass Credentials, a CredentialsFunc or a CredentialsFile"},
+		{"a nil function", CredentialsFunc(nil), "the credentials are nil; pass Credentials, a CredentialsFunc or a CredentialsFile"},
 		{"no id", Credentials{ClientSecret: "s"}, "ClientID is empty"},
 		{"no secret", Credentials{ClientID: "i"}, "ClientSecret is empty"},
 	}
@@ -74,7 +75,7 @@ func TestCredentialsFunc(t *testing.T) {
 	}
 }
 
-// After invalid_client the credentials are read once more; the request is repeated only if they changed.
+// After a 401 or invalid_client the credentials are read once more; the request is repeated only if they changed.
 func TestCredentialsAreReadAgain(t *testing.T) {
 	refused := reply(401, jsonType, `{"error":"invalid_client"}`)
 	granted := reply(200, jsonType, tokenReply)
@@ -98,8 +99,16 @@ func TestCredentialsAreReadAgain(t *testing.T) {
 			[]step{reply(400, jsonType, `{"error":"invalid_scope"}`), granted}, 1, 1, InvalidScope,
 		},
 		{
-			"401 without the code", func() (Credentials, error) { return rotated, nil },
-			[]step{reply(401, jsonType, ``), granted}, 1, 1, Status(401),
+			"401 without a body", func() (Credentials, error) { return rotated, nil },
+			[]step{reply(401, jsonType, ``), granted}, 2, 2, nil,
+		},
+		{
+			"401 with another code", func() (Credentials, error) { return rotated, nil },
+			[]step{reply(401, jsonType, `{"error":"unauthorized"}`), granted}, 2, 2, nil,
+		},
+		{
+			"401 without a body, unchanged", func() (Credentials, error) { return testCredentials, nil },
+			[]step{reply(401, jsonType, ``), granted}, 1, 2, Status(401),
 		},
 	}
 	for _, tt := range tests {

@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,119 +15,167 @@ import (
 	"time"
 )
 
-const (
-	maxTokenAnswer = 1 << 20
+const maxTokenResponse = 1 << 20
 
-	clientCredentials = "client_credentials"
-	refreshToken      = "refresh_token"
-)
-
-// An Endpoint asks one vendor's token endpoint, anew at each call, as one client. Make it with [NewThousandEyes], [NewMoov] or
-// [NewSailPoint]; keep what it gives in a [Cache].
+// An Endpoint asks one token endpoint, anew at each call, as one client. Make it with [NewThousandEyes], [NewMoov] or
+// [NewSailPoint], or for any other server with [NewEndpoint] or [Discover]; keep what it returns in a [Cache].
 type Endpoint struct {
 	vendor   vendor
-	baseURL  string
+	baseURL  string // of the API that the tokens are for; may be empty
+	tokenURL string
+	tenant   string // what tells this endpoint's users from those of another, where the URL does not
 	creds    CredentialsProvider
 	style    AuthStyle
 	header   http.Header
-	exchange send
-	revoke   send // nil: the vendor has no revocation
+
+	exchange func(context.Context, tokenForm, requestEditor) (*http.Response, error)
+	revoke   func(context.Context, revocationForm, requestEditor) (*http.Response, error) // if nil, there is no revocation
+
+	authorizationURL *url.URL // if nil, there is no login
+	issuer           string   // if empty, it is not known
+	issuerRequired   bool     // every callback of a login names it
 }
 
-// vendor is how one vendor differs from the others.
+// vendor is what makes one vendor's endpoint different from another's.
 type vendor struct {
-	name      string
-	style     AuthStyle // by default
-	refreshes bool      // has the refresh_token grant
-	onBehalf  bool      // takes a UserToken
-	mustScope bool      // wants a scope with client_credentials
+	name       string    // in error texts
+	style      AuthStyle // by default
+	refreshes  bool      // has the refresh_token grant
+	logins     bool      // has the authorization_code grant
+	extensions bool      // has extension grants
+	onBehalf   bool      // takes a UserToken
+	mustScope  bool      // needs a scope with client_credentials
 }
 
-// send sends a form by a typed generated method.
-type send func(context.Context, *form) (*http.Response, error)
-
-// form is a token or revocation request. Empty fields are not sent: RFC 6749 section 3.2 treats them as omitted.
-type form struct {
-	clientID, clientSecret         string // empty where Basic carries them
-	grantType, scope, refreshToken string
-	userToken                      string
-	token, hint                    string
-	edit                           func(context.Context, *http.Request) error // adds what no generated field holds
+// tokenForm and revocationForm are the fields of a request. Empty ones are not sent: RFC 6749 section 3.2 treats them as
+// omitted.
+type tokenForm struct {
+	clientID, clientSecret          string // empty where the request authenticates otherwise
+	grantType, scope                string
+	refreshToken                    string
+	code, redirectURI, codeVerifier string
+	userToken                       string
 }
 
-// field is an optional field of a generated request.
-func field[S ~string](s *S) *S {
-	if *s == "" {
+type revocationForm struct{ clientID, clientSecret, token, hint string }
+
+// optional returns the optional field of a generated request.
+func optional(s string) *string {
+	if s == "" {
 		return nil
 	}
-	return s
+	return &s
 }
 
-// common are the settings that every vendor's options have.
-type common struct {
+// requestEditor adds to a request what no field of the generated client holds.
+type requestEditor = func(context.Context, *http.Request) error
+
+// endpointConfig is what the options of all Endpoints have in common.
+type endpointConfig struct {
 	baseURL    string
 	httpClient *http.Client
 	style      AuthStyle
+	asserts    bool // by EndpointOptions.Assertion, in place of style
 	header     http.Header
 	retry      Retry
 	timeout    time.Duration
 	logger     *slog.Logger
 }
 
-// newEndpoint checks what every vendor's constructor must, and returns the Endpoint with the Doer that its generated
-// client shall use.
-func newEndpoint(v vendor, creds CredentialsProvider, c common) (*Endpoint, Doer, error) {
-	fail := func(err error) (*Endpoint, Doer, error) {
-		return nil, Doer{}, fmt.Errorf("tokens: %s: %w", v.name, err)
-	}
-	if f, ok := creds.(CredentialsFunc); creds == nil || ok && f == nil {
-		return fail(errors.New("the credentials are nil; pass Credentials or a CredentialsFunc"))
-	}
-	if fixed, ok := creds.(Credentials); ok {
-		if err := fixed.check(); err != nil {
-			return fail(err)
-		}
-	}
-	style := c.style
-	if style == AuthStyleDefault {
-		style = v.style
+// newEndpoint returns an Endpoint that cannot send yet, after the checks that are the same for all.
+func newEndpoint(v vendor, tokenURL string, creds CredentialsProvider, c endpointConfig) (*Endpoint, error) {
+	style := cmp.Or(c.style, v.style)
+	if isNil(creds) {
+		return nil, errors.New("the credentials are nil; pass Credentials, a CredentialsFunc or a CredentialsFile")
 	}
 	if !style.valid() {
-		return fail(fmt.Errorf("AuthStyle %d is unknown; use AuthStyleBasic, AuthStyleBasicUnencoded or AuthStyleBody", int(style)))
+		return nil, fmt.Errorf("AuthStyle %d is unknown; use AuthStyleBasic, AuthStyleBasicUnencoded, AuthStyleBody or AuthStyleNone", int(style))
+	}
+	if c.asserts {
+		style = authStyleAssertion
+	}
+	switch fixed := creds.(type) {
+	case Credentials:
+		if err := fixed.check(style); err != nil {
+			return nil, err
+		}
+	case *Credentials:
+		if err := fixed.check(style); err != nil {
+			return nil, err
+		}
+		creds = *fixed
 	}
 	if err := checkHeader(c.header); err != nil {
-		return fail(err)
-	}
-	if _, err := parseBaseURL(c.baseURL); err != nil {
-		return fail(fmt.Errorf("BaseURL: %w", err))
-	}
-	doer, err := NewDoer(nil, &DoerOptions{
-		BaseURL: c.baseURL, HTTPClient: c.httpClient, Retry: c.retry, Timeout: c.timeout, Logger: c.logger, MaxBody: maxTokenAnswer,
-	})
-	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	header := make(http.Header, len(c.header))
 	for name, values := range c.header {
 		header[http.CanonicalHeaderKey(name)] = slices.Clone(values)
 	}
-	return &Endpoint{vendor: v, baseURL: strings.TrimRight(c.baseURL, "/"), creds: creds, style: style, header: header}, doer, nil
+	return &Endpoint{vendor: v, baseURL: c.baseURL, tokenURL: tokenURL, creds: creds, style: style, header: header}, nil
 }
 
-// BaseURL returns the URL that the endpoint's path is appended to; SailPoint's is the origin that oauthclients takes.
-func (e *Endpoint) BaseURL() string { return e.baseURL }
+// newVendorEndpoint returns an Endpoint whose token endpoint is part of the API at c.baseURL, and the Doer that its
+// generated client needs.
+func newVendorEndpoint(v vendor, path string, creds CredentialsProvider, c endpointConfig) (*Endpoint, Doer, error) {
+	c.baseURL = strings.TrimRight(c.baseURL, "/")
+	doer, err := newTokenDoer(c.baseURL, c)
+	if err == nil {
+		var e *Endpoint
+		if e, err = newEndpoint(v, c.baseURL+path, creds, c); err == nil {
+			return e, doer, nil
+		}
+	}
+	return nil, Doer{}, fmt.Errorf("tokens: %s: %w", v.name, err)
+}
+
+// newTokenDoer returns the Doer for requests to the origin of baseURL.
+func newTokenDoer(baseURL string, c endpointConfig) (Doer, error) {
+	if _, err := parseBaseURL(baseURL); err != nil {
+		return Doer{}, fmt.Errorf("BaseURL: %w", err)
+	}
+	return NewDoer(nil, &DoerOptions{
+		BaseURL: baseURL, HTTPClient: c.httpClient, Retry: c.retry, Timeout: c.timeout, Logger: c.logger, MaxBody: maxTokenResponse,
+	})
+}
+
+// BaseURL returns the URL of the API that the tokens are for. An Endpoint of NewEndpoint has one only if its options do.
+func (e *Endpoint) BaseURL() string {
+	if e == nil {
+		return ""
+	}
+	return e.baseURL
+}
 
 // Format prints whose endpoint this is, and nothing of its credentials and headers.
 func (e *Endpoint) Format(f fmt.State, _ rune) {
+	if e == nil {
+		fmt.Fprint(f, "tokens.Endpoint(nil)")
+		return
+	}
 	fmt.Fprintf(f, "tokens.Endpoint(%s)", e.vendor.name)
 }
 
-// Exchange asks for a token (RFC 6749, sections 4.4 and 6), in at most Retry.Attempts requests. With a RefreshToken the
-// vendor may have rotated it once Exchange returns: keep the one in the Token, unless it is empty.
+// ready returns an error for what would panic later.
+func (e *Endpoint) ready(ctx context.Context) error {
+	switch {
+	case e == nil || e.exchange == nil:
+		return errors.New("tokens: the Endpoint is nil or zero; make one with NewMoov, NewSailPoint, NewThousandEyes, NewEndpoint or Discover")
+	case ctx == nil:
+		return fmt.Errorf("tokens: %s: the context is nil", e.vendor.name)
+	}
+	return nil
+}
+
+// Exchange asks for a token (RFC 6749, sections 4.1.3, 4.4, 4.5 and 6), in at most Retry.Attempts requests. If g has a
+// RefreshToken, the server may have replaced it when Exchange returns: keep the one of the Token, unless it is empty.
 //
-// A grant that the vendor does not have is errors.ErrUnsupported, other bad input an error that names the field; both
-// come before anything is sent. All else is an [*Error], or the CredentialsProvider's.
+// A grant that the vendor does not have is an errors.ErrUnsupported, and other bad input an error that names the field;
+// nothing is sent then. Any other error is an [*Error], or that of the CredentialsProvider.
 func (e *Endpoint) Exchange(ctx context.Context, g Grant) (*Token, error) {
+	if err := e.ready(ctx); err != nil {
+		return nil, err
+	}
 	var requested time.Time
 	return e.exchangeWith(ctx, g, settingsOf(ctx), &requested)
 }
@@ -134,37 +183,50 @@ func (e *Endpoint) Exchange(ctx context.Context, g Grant) (*Token, error) {
 // exchangeWith is Exchange with the given settings. It sets requested to when the last request began, as soon as it
 // begins: zero means that none did.
 func (e *Endpoint) exchangeWith(ctx context.Context, g Grant, set settings, requested *time.Time) (*Token, error) {
+	g = g.clone() // the caller may change its own while the credentials are read
 	if err := g.check(e.vendor); err != nil {
 		return nil, fmt.Errorf("tokens: %s: %w", e.vendor.name, err)
 	}
-	f := form{grantType: clientCredentials, scope: strings.Join(g.Scopes, " "), userToken: g.UserToken}
-	effect := safe
-	if g.RefreshToken != "" {
-		f.grantType, f.refreshToken = refreshToken, g.RefreshToken
-		effect = rotating
+	f := tokenForm{grantType: g.grantType(), refreshToken: g.RefreshToken, userToken: g.UserToken}
+	if g.Code != nil {
+		f.code, f.redirectURI, f.codeVerifier = g.Code.Code, g.Code.RedirectURI, g.Code.CodeVerifier
+	} else {
+		f.scope = strings.Join(g.Scopes, " ")
 	}
-	set.repeat, set.sent = effect, requested
-	resp, err := e.send(set.in(ctx), e.exchange, f, g.Params) //nolint:bodyclose // readToken closes it
+	set.repeat, set.sent = rotating, requested
+	if f.grantType == clientCredentials {
+		set.repeat = safe
+	}
+	ctx = set.in(ctx)
+	resp, err := e.authenticated(ctx, func(creds Credentials) (*http.Response, error) {
+		if !e.style.isBasic() {
+			f.clientID, f.clientSecret = creds.ClientID, creds.ClientSecret
+		}
+		return e.exchange(ctx, f, e.editor(creds, accept, g.Params))
+	})
 	if err != nil {
 		return nil, err
 	}
 	return readToken(resp, *requested, g.Scopes)
 }
 
-// Hint tells the vendor what kind of token to look for first (RFC 7009, section 2.1).
+// Hint tells the server what kind of token to look for first (RFC 7009, section 2.1).
 type Hint string
 
-// The hints of RFC 7009; the empty one is not sent.
+// The hints of RFC 7009. The empty one is not sent.
 const (
 	HintNone         Hint = ""
 	HintAccessToken  Hint = "access_token"
 	HintRefreshToken Hint = "refresh_token"
 )
 
-// Revoke asks the vendor to end a token's life (RFC 7009); revoking a refresh token should end that of its access
-// tokens too. Success does not tell that the token was alive. Where the vendor has no revocation (ThousandEyes,
-// SailPoint) the error is errors.ErrUnsupported.
+// Revoke asks the server to end a token's life (RFC 7009). Revoking a refresh token should end that of its access tokens
+// too. Success does not mean that the token was alive. Where there is no revocation (ThousandEyes, SailPoint) the error
+// is errors.ErrUnsupported.
 func (e *Endpoint) Revoke(ctx context.Context, token string, hint Hint) error {
+	if err := e.ready(ctx); err != nil {
+		return err
+	}
 	var err error
 	switch {
 	case e.revoke == nil:
@@ -173,13 +235,21 @@ func (e *Endpoint) Revoke(ctx context.Context, token string, hint Hint) error {
 		err = errors.New("the token to revoke is empty")
 	case hint != HintNone && hint != HintAccessToken && hint != HintRefreshToken:
 		err = fmt.Errorf("the hint %q is unknown; use HintAccessToken, HintRefreshToken or none", string(hint))
+	default:
+		err = checkText("the token to revoke", token)
 	}
 	if err != nil {
 		return fmt.Errorf("tokens: %s: %w", e.vendor.name, err)
 	}
 	call := settingsOf(ctx).in(ctx)
 	call.settings.repeat = safe
-	resp, err := e.send(call, e.revoke, form{token: token, hint: string(hint)}, nil)
+	f := revocationForm{token: token, hint: string(hint)}
+	resp, err := e.authenticated(call, func(creds Credentials) (*http.Response, error) {
+		if !e.style.isBasic() {
+			f.clientID, f.clientSecret = creds.ClientID, creds.ClientSecret
+		}
+		return e.revoke(call, f, e.editor(creds, "*/*", nil)) // the response has no content that matters
+	})
 	if err != nil {
 		return err
 	}
@@ -187,22 +257,25 @@ func (e *Endpoint) Revoke(ctx context.Context, token string, hint Hint) error {
 	return nil
 }
 
-// send authenticates a form and sends it. After invalid_client the credentials are read again, and the form is sent
-// once more only if they changed: a secret that was rotated.
-func (e *Endpoint) send(ctx context.Context, do send, f form, params url.Values) (*http.Response, error) {
+// authenticated sends a request as the client. After a 401 or invalid_client the credentials are read again, and the
+// request is sent once more only if they changed: a secret that was rotated.
+func (e *Endpoint) authenticated(ctx context.Context, send func(Credentials) (*http.Response, error)) (*http.Response, error) {
 	creds, err := e.credentials(ctx)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := do(ctx, e.authenticate(f, creds, params))
-	if !errors.Is(err, InvalidClient) {
+	resp, err := send(creds)
+	if failed, ok := errors.AsType[*credentialsError](err); ok {
+		return nil, failed // nothing was sent
+	}
+	if !errors.Is(err, InvalidClient) && !errors.Is(err, Status(http.StatusUnauthorized)) {
 		return resp, err
 	}
 	changed, credsErr := e.credentials(ctx)
 	if credsErr != nil || changed == creds {
 		return resp, err
 	}
-	return do(ctx, e.authenticate(f, changed, params))
+	return send(changed)
 }
 
 func (e *Endpoint) credentials(ctx context.Context) (Credentials, error) {
@@ -211,85 +284,74 @@ func (e *Endpoint) credentials(ctx context.Context) (Credentials, error) {
 	}
 	creds, err := e.creds.Retrieve(withoutSettings(ctx))
 	if err == nil {
-		err = creds.check()
+		err = creds.check(e.style)
 	}
 	if err != nil {
-		return Credentials{}, &credentialsError{e.vendor.name, err}
+		return Credentials{}, &credentialsError{e.vendor.name, fmt.Errorf("credentials: %w", err)}
 	}
 	return creds, nil
 }
 
-// credentialsError is that of a CredentialsProvider; its cause may be an *Error, but not of this endpoint.
-type credentialsError struct {
-	vendor string
-	cause  error
-}
-
-func (e *credentialsError) Error() string {
-	return "tokens: " + e.vendor + ": credentials: " + e.cause.Error()
-}
-func (e *credentialsError) Unwrap() error { return e.cause }
-
-// authenticate adds the credentials by the one method that is set (RFC 6749, section 2.3), and what no generated field
-// holds.
-func (e *Endpoint) authenticate(f form, creds Credentials, params url.Values) *form {
-	if e.style == AuthStyleBody {
-		f.clientID, f.clientSecret = creds.ClientID, creds.ClientSecret
-	}
-	f.edit = func(_ context.Context, req *http.Request) error {
+// editor adds to a request the headers, and the params that no generated field holds.
+func (e *Endpoint) editor(creds Credentials, accept string, params url.Values) requestEditor {
+	return func(_ context.Context, req *http.Request) error {
 		maps.Copy(req.Header, e.header)
-		if e.style != AuthStyleBody {
+		req.Header.Set("Accept", accept) // set here, the media type of the response is not looked at: none may cost a token
+		if e.style.isBasic() {
 			req.Header.Set("Authorization", e.style.basic(creds))
-		}
-		if f.token != "" {
-			req.Header.Set("Accept", "*/*") // the answer to a revocation has no content that matters
 		}
 		return appendForm(req, params)
 	}
-	return &f
 }
 
 // appendForm adds fields to a form request.
 func appendForm(req *http.Request, params url.Values) error {
-	params = maps.Clone(params)
+	added := url.Values{}
 	for name, values := range params {
-		if params[name] = slices.DeleteFunc(slices.Clone(values), isEmpty); len(params[name]) == 0 {
-			delete(params, name)
+		for _, value := range values {
+			if value != "" {
+				added.Add(name, value)
+			}
 		}
 	}
-	if len(params) == 0 {
+	if len(added) == 0 {
 		return nil
 	}
 	body, err := io.ReadAll(req.Body)
 	if err != nil {
 		return fmt.Errorf("tokens: reading the form: %w", err)
 	}
-	form := string(body) + "&" + params.Encode()
+	form := string(body) + "&" + added.Encode()
 	req.ContentLength = int64(len(form))
-	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(form)), nil }
-	req.Body, err = req.GetBody()
-	return err
-}
-
-// checkHeader refuses headers that the SDK sets itself or that cannot be sent.
-func checkHeader(h http.Header) error {
-	for name, values := range h {
-		switch http.CanonicalHeaderKey(name) {
-		case "Authorization", "Content-Type", "Content-Length", "Accept":
-			return fmt.Errorf("Header: %s is set by the SDK", name)
-		}
-		for _, value := range values {
-			if err := checkHeaderValue(value); err != nil {
-				return fmt.Errorf("Header: %s %w", name, err)
-			}
-		}
+	req.Body = io.NopCloser(strings.NewReader(form))
+	if req.GetBody != nil {
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(form)), nil }
 	}
 	return nil
 }
 
-func checkHeaderValue(value string) error {
-	if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
-		return errors.New("has a control character")
+// checkHeader refuses headers that the SDK or net/http sets itself, and those that cannot be sent.
+func checkHeader(h http.Header) error {
+	seen := make(map[string]string, len(h))
+	for _, name := range slices.Sorted(maps.Keys(h)) {
+		canonical := http.CanonicalHeaderKey(name)
+		switch canonical {
+		case "Authorization", "Content-Type", "Content-Length", "Content-Encoding", "Accept", "Accept-Encoding", "Host",
+			"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade":
+			return fmt.Errorf("Header: %s is set by the SDK", name)
+		}
+		if token, rest := nextToken(name); token == "" || rest != "" {
+			return fmt.Errorf("Header: %q is not the name of a header", name)
+		}
+		if other, ok := seen[canonical]; ok {
+			return fmt.Errorf("Header: %s and %s are the same header; write its values under one name", other, name)
+		}
+		seen[canonical] = name
+		for _, value := range h[name] {
+			if err := checkText("Header: "+name, strings.ReplaceAll(value, "\t", " ")); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

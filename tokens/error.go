@@ -60,7 +60,8 @@ type Code string
 // Error returns the code.
 func (c Code) Error() string { return string(c) }
 
-// Codes of RFC 6749 section 5.2, RFC 7009 section 2.2.1 and RFC 6750 section 3.1.
+// Codes of RFC 6749 section 5.2, RFC 7009 section 2.2.1, RFC 6750 section 3.1, RFC 8628 section 3.5, RFC 8707 section 2,
+// and of logins, RFC 6749 section 4.1.2.1.
 const (
 	InvalidRequest       Code = "invalid_request"
 	InvalidClient        Code = "invalid_client"
@@ -71,11 +72,22 @@ const (
 	UnsupportedTokenType Code = "unsupported_token_type"
 	InvalidToken         Code = "invalid_token"
 	InsufficientScope    Code = "insufficient_scope"
+
+	AuthorizationPending Code = "authorization_pending"
+	SlowDown             Code = "slow_down"
+	ExpiredToken         Code = "expired_token"
+	InvalidTarget        Code = "invalid_target"
+
+	AccessDenied            Code = "access_denied"
+	UnsupportedResponseType Code = "unsupported_response_type"
+	ServerError             Code = "server_error"
+	TemporarilyUnavailable  Code = "temporarily_unavailable"
 )
 
 var standardCodes = []Code{
 	InvalidRequest, InvalidClient, InvalidGrant, UnauthorizedClient, UnsupportedGrantType, InvalidScope,
-	UnsupportedTokenType, InvalidToken, InsufficientScope,
+	UnsupportedTokenType, InvalidToken, InsufficientScope, AuthorizationPending, SlowDown, ExpiredToken, InvalidTarget,
+	AccessDenied, UnsupportedResponseType, ServerError, TemporarilyUnavailable,
 }
 
 // Status is an HTTP status code. It is an error only to be the target of errors.Is.

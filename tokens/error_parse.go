@@ -122,7 +122,7 @@ func (e *Error) readMembers(m map[string]json.RawMessage, resp *http.Response) {
 	// Moov's 422 has nothing but request fields, each with its complaint.
 	if e.StatusCode == http.StatusUnprocessableEntity && e.Code == "" && e.Message == "" && e.Fields == nil {
 		for _, name := range slices.Sorted(maps.Keys(m)) {
-			if s := text(m[name]); s != "" && slices.Contains(reserved, name) {
+			if s := text(m[name]); s != "" && slices.Contains(moovFields, name) {
 				e.Fields = append(e.Fields, Field{Name: name, Message: s})
 			}
 		}
@@ -131,6 +131,9 @@ func (e *Error) readMembers(m map[string]json.RawMessage, resp *http.Response) {
 		e.Message = summary(e.Fields)
 	}
 }
+
+// moovFields are the request fields that Moov complains of by name.
+var moovFields = []string{"grant_type", "scope", "refresh_token", "client_id", "client_secret", "token", "token_type_hint"}
 
 // summary says the field complaints in one line.
 func summary(fields []Field) string {

@@ -6,66 +6,189 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strings"
 )
 
-// Grant says what to ask for. The zero value is client_credentials (RFC 6749, section 4.4) with the vendor's default
-// scopes. It prints redacted.
+// The grant types of RFC 6749. Others are named by a URI (Grant.Type).
+const (
+	clientCredentials = "client_credentials"
+	refreshToken      = "refresh_token"
+	authorizationCode = "authorization_code"
+)
+
+// Grant says what to ask for. The zero value is client_credentials (RFC 6749, section 4.4) with the server's default
+// scopes. At most one of RefreshToken, Code and Type is set. A Grant prints redacted.
 type Grant struct {
-	// Scopes are the scopes to ask for, none of them empty. Moov wants at least one with client_credentials.
+	// Scopes are the scopes to ask for, none of them empty. Moov wants at least one with client_credentials. With a Code
+	// they are not sent, but taken as granted if the response names none.
 	Scopes []string
-	// RefreshToken, if set, makes this grant type refresh_token (RFC 6749, section 6). ThousandEyes has none.
+	// RefreshToken, if set, makes this the grant type refresh_token (RFC 6749, section 6). ThousandEyes has none.
 	RefreshToken string
+	// Code, if not nil, makes this the grant type authorization_code (RFC 6749, section 4.1.3). Moov and ThousandEyes have
+	// none.
+	Code *AuthorizationCode
+	// Type, if set, is an extension grant (RFC 6749, section 4.5), named by its URI, such as
+	// urn:ietf:params:oauth:grant-type:token-exchange (RFC 8693). Params hold its fields. The vendors have none.
+	Type string
 	// UserToken is the token of a user on whose behalf ThousandEyes shall issue one. It is sent as a form field.
 	UserToken string
-	// Params are further form fields, such as resource (RFC 8707). Empty values are not sent; a name that the SDK sets
-	// itself is refused, and so is a name with more than one value, resource and audience aside.
+	// Params are further form fields, such as resource (RFC 8707). Empty values are not sent. A field that the other
+	// members or the options of the Endpoint set is refused, and so is more than one value, but for resource and audience.
 	Params url.Values
 }
 
-// Format prints the grant without its tokens and the values of its Params, whatever the verb.
-func (g Grant) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "{Scopes:%v RefreshToken:%s UserToken:%s Params:%v}",
-		g.Scopes, redact(g.RefreshToken), redact(g.UserToken), slices.Sorted(maps.Keys(g.Params)))
+// AuthorizationCode is what a login brought (RFC 6749, section 4.1.3). [Login.Grant] makes it. It prints redacted.
+type AuthorizationCode struct {
+	Code         string
+	RedirectURI  string // that of the authorization request, if it had one
+	CodeVerifier string // what the code challenge was made of (RFC 7636)
 }
 
-// MarshalText gives what Format prints, for logs in JSON.
+// Format prints the code redacted, whatever the verb.
+func (c AuthorizationCode) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "{Code:%s RedirectURI:%s CodeVerifier:%s}", redact(c.Code), c.RedirectURI, redact(c.CodeVerifier))
+}
+
+// MarshalText returns what Format prints.
+func (c AuthorizationCode) MarshalText() ([]byte, error) { return fmt.Append(nil, c), nil }
+
+// MarshalYAML returns what Format prints.
+func (c AuthorizationCode) MarshalYAML() (any, error) { return fmt.Sprint(c), nil }
+
+// Format prints the grant without its tokens, its code and the values of its Params, whatever the verb.
+func (g Grant) Format(f fmt.State, _ rune) {
+	code := AuthorizationCode{}
+	if g.Code != nil {
+		code = *g.Code
+	}
+	fmt.Fprintf(f, "{Scopes:%v RefreshToken:%s Code:%s Type:%s UserToken:%s Params:%v}",
+		g.Scopes, redact(g.RefreshToken), redact(code.Code), g.Type, redact(g.UserToken), slices.Sorted(maps.Keys(g.Params)))
+}
+
+// MarshalText returns what Format prints.
 func (g Grant) MarshalText() ([]byte, error) { return fmt.Append(nil, g), nil }
 
-// check finds what is wrong with the grant, at a vendor, before anything is sent.
-func (g Grant) check(v vendor) error {
+// MarshalYAML returns what Format prints.
+func (g Grant) MarshalYAML() (any, error) { return fmt.Sprint(g), nil }
+
+// clone returns a copy that shares nothing with g.
+func (g Grant) clone() Grant {
+	g.Scopes = slices.Clone(g.Scopes)
+	if g.Code != nil {
+		code := *g.Code
+		g.Code = &code
+	}
+	if g.Params != nil {
+		params := make(url.Values, len(g.Params))
+		for name, values := range g.Params {
+			params[name] = slices.Clone(values)
+		}
+		g.Params = params
+	}
+	return g
+}
+
+// grantType returns the grant_type that g is.
+func (g Grant) grantType() string {
 	switch {
-	case g.RefreshToken != "" && !v.refreshes:
-		return fmt.Errorf("no refresh_token grant: %w", errors.ErrUnsupported)
+	case g.RefreshToken != "":
+		return refreshToken
+	case g.Code != nil:
+		return authorizationCode
+	case g.Type != "":
+		return g.Type
+	}
+	return clientCredentials
+}
+
+// check reports what is wrong with the grant at a vendor, before anything is sent.
+func (g Grant) check(v vendor) error {
+	var set []string
+	for _, member := range []struct {
+		name string
+		set  bool
+	}{{"RefreshToken", g.RefreshToken != ""}, {"Code", g.Code != nil}, {"Type", g.Type != ""}} {
+		if member.set {
+			set = append(set, member.name)
+		}
+	}
+	switch {
+	case len(set) > 1:
+		return fmt.Errorf("Grant.%s are both set; a Grant is of one type", strings.Join(set[:2], " and Grant."))
+	case g.RefreshToken != "" && !v.refreshes, g.Code != nil && !v.logins, g.Type != "" && !v.extensions:
+		return fmt.Errorf("no %s grant: %w", g.grantType(), errors.ErrUnsupported)
 	case g.UserToken != "" && !v.onBehalf:
 		return fmt.Errorf("Grant.UserToken: only ThousandEyes acts on behalf of a user: %w", errors.ErrUnsupported)
-	case v.mustScope && g.RefreshToken == "" && len(g.Scopes) == 0:
+	case v.mustScope && len(set) == 0 && len(g.Scopes) == 0:
 		return errors.New("Grant.Scopes is empty; client_credentials needs at least one, such as /accounts.read")
+	}
+	if err := firstError(
+		checkText("Grant.RefreshToken", g.RefreshToken), checkText("Grant.UserToken", g.UserToken), checkGrantType(g.Type), g.Code.check(),
+	); err != nil {
+		return err
 	}
 	for _, scope := range g.Scopes {
 		if !isScope(scope) {
 			return fmt.Errorf("Grant.Scopes: %q is not one scope (RFC 6749, section 3.3)", scope)
 		}
 	}
-	for name, values := range g.Params {
+	return checkParams("Grant.Params", g.Params, sentFields)
+}
+
+// checkGrantType refuses a Grant.Type that is not the URI of an extension grant.
+func checkGrantType(grantType string) error {
+	switch grantType {
+	case "":
+		return nil
+	case clientCredentials:
+		return errors.New("Grant.Type is for extension grants; leave it empty for client_credentials")
+	case refreshToken:
+		return errors.New("Grant.Type is for extension grants; set Grant.RefreshToken for refresh_token")
+	case authorizationCode:
+		return errors.New("Grant.Type is for extension grants; set Grant.Code for authorization_code")
+	}
+	if u, err := url.Parse(grantType); err != nil || u.Scheme == "" || checkText("", grantType) != nil {
+		return fmt.Errorf("Grant.Type %q is not a URI, which names an extension grant (RFC 6749, section 4.5)", grantType)
+	}
+	return nil
+}
+
+func (c *AuthorizationCode) check() error {
+	switch {
+	case c == nil:
+		return nil
+	case c.Code == "":
+		return errors.New("Grant.Code.Code is empty")
+	case c.CodeVerifier != "" && !isVerifier(c.CodeVerifier):
+		return errors.New("Grant.Code.CodeVerifier is not one; pass what GenerateVerifier returned (RFC 7636, section 4.1)")
+	}
+	return firstError(checkText("Grant.Code.Code", c.Code), checkText("Grant.Code.RedirectURI", c.RedirectURI))
+}
+
+// checkParams refuses further fields of a request that are set otherwise, or repeated.
+func checkParams(name string, params url.Values, set []string) error {
+	for _, field := range slices.Sorted(maps.Keys(params)) {
+		values := params[field]
 		switch {
-		case name == "":
-			return errors.New("Grant.Params has a field without a name")
-		case slices.Contains(reserved, name):
-			return fmt.Errorf("Grant.Params: %s is set by the SDK; use the Grant's own members or the options", name)
-		case len(values) > 1 && name != "resource" && name != "audience":
-			return fmt.Errorf("Grant.Params: %s has %d values, and a field must not be repeated (RFC 6749, section 3.2)", name, len(values))
+		case field == "":
+			return fmt.Errorf("%s has a field without a name", name)
+		case slices.Contains(set, field):
+			return fmt.Errorf("%s: %s is set by the SDK; use the other members or the options", name, field)
+		case len(values) > 1 && field != "resource" && field != "audience":
+			return fmt.Errorf("%s: %s has %d values, and a field must not be repeated (RFC 6749, section 3.2)", name, field, len(values))
 		}
 	}
 	return nil
 }
 
-// reserved are the form fields that the SDK sets itself.
-var reserved = []string{
-	"grant_type", "scope", "refresh_token", "client_id", "client_secret", "thousandeyes_bearer_token",
-	"token", "token_type_hint",
+// sentFields are the form fields that an Endpoint sets itself.
+var sentFields = []string{
+	"grant_type", "scope", "refresh_token", "code", "redirect_uri", "code_verifier",
+	"client_id", "client_secret", "client_assertion", "client_assertion_type",
+	"thousandeyes_bearer_token", "token", "token_type_hint",
 }
 
-// isScope tells whether s is a scope-token (RFC 6749, section 3.3).
+// isScope reports whether s is a scope-token (RFC 6749, section 3.3).
 func isScope(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c <= ' ' || c >= 0x7f || c == '"' || c == '\\' {

@@ -33,7 +33,7 @@ func TestGrantRefused(t *testing.T) {
 		{sailPoint, "an empty scope among others", Grant{Scopes: []string{"a", ""}}, `Grant.Scopes: "" is not one scope (RFC 6749, section 3.3)`, false},
 		{
 			thousandEyes, "a reserved name", Grant{Params: url.Values{"grant_type": {"password"}}},
-			"Grant.Params: grant_type is set by the SDK; use the Grant's own members or the options", false,
+			"Grant.Params: grant_type is set by the SDK; use the other members or the options", false,
 		},
 		{
 			moov, "a repeated field", Grant{Scopes: scopes, Params: url.Values{"prompt": {"a", "b"}}},

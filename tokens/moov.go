@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,19 +18,19 @@ const moovURL = "https://api.moov.io"
 // MoovOptions are the settings of [NewMoov].
 type MoovOptions struct {
 	// Origin is sent as the Origin header: scheme and host of a domain that is registered with the API key. Moov's
-	// authentication guide asks for it or for a Referer (which Header can hold). Empty: not sent.
+	// authentication guide asks for it or for a Referer (which Header can hold). If empty, it is not sent.
 	Origin string
-	// APIVersion is sent as x-moov-version, such as v2026.07.00. Empty: not sent, and Moov takes its default.
+	// APIVersion is sent as x-moov-version, such as v2026.07.00. If empty, it is not sent, and Moov uses its default.
 	APIVersion string
-	// BaseURL is what /oauth2/token and /oauth2/revoke are appended to. Empty: https://api.moov.io.
+	// BaseURL is what /oauth2/token and /oauth2/revoke are appended to. If empty, it is https://api.moov.io.
 	BaseURL string
-	// HTTPClient is used as in DoerOptions. Nil: one with http.DefaultTransport.
+	// HTTPClient is used as in DoerOptions. If nil, it is one with http.DefaultTransport.
 	HTTPClient *http.Client
-	// AuthStyle is how the client authenticates. Default: AuthStyleBasic.
+	// AuthStyle is how the client authenticates. If zero, it is AuthStyleBasic.
 	AuthStyle AuthStyle
-	// Header is added to each request.
+	// Header is added to each request. A User-Agent replaces that of the SDK.
 	Header http.Header
-	// Retry holds for calls that have none of their own from WithRetry.
+	// Retry is used for calls whose context has none from WithRetry.
 	Retry Retry
 	// Timeout bounds an exchange or a revocation with its retries. If zero, it is that of HTTPClient, else 30 s.
 	Timeout time.Duration
@@ -37,29 +38,25 @@ type MoovOptions struct {
 	Logger *slog.Logger
 }
 
-// Moov returns the [Endpoint] of the Moov API, POST /oauth2/token and /oauth2/revoke. ClientID is the public key,
-// ClientSecret the secret key. Scopes are needed with client_credentials. Nil opts are the defaults.
+// NewMoov returns the [Endpoint] of the Moov API, POST /oauth2/token and /oauth2/revoke. ClientID is the public key,
+// ClientSecret the secret key. Scopes are needed with client_credentials. If opts is nil, the defaults are used.
 func NewMoov(creds CredentialsProvider, opts *MoovOptions) (*Endpoint, error) {
 	var o MoovOptions
 	if opts != nil {
 		o = *opts
 	}
 	v := vendor{name: "Moov", style: AuthStyleBasic, refreshes: true, mustScope: true}
-	if err := checkHeaderValue(o.APIVersion); err != nil {
-		return nil, fmt.Errorf("tokens: %s: APIVersion %w", v.name, err)
+	baseURL := cmp.Or(o.BaseURL, moovURL)
+	err := firstError(checkText("APIVersion", o.APIVersion), refuseTokenURL(baseURL, "/oauth2/token", "/oauth2/revoke"))
+	header := o.Header
+	if err == nil && o.Origin != "" {
+		header, err = withOrigin(o.Header, o.Origin)
 	}
-	header := o.Header.Clone()
-	if o.Origin != "" {
-		if !isOrigin(o.Origin) {
-			return nil, errors.New("tokens: Moov: Origin must be scheme and host alone, such as https://www.example.com")
-		}
-		if header == nil {
-			header = http.Header{}
-		}
-		header.Set("Origin", o.Origin)
+	if err != nil {
+		return nil, fmt.Errorf("tokens: %s: %w", v.name, err)
 	}
-	e, doer, err := newEndpoint(v, creds, common{
-		baseURL: firstOf(o.BaseURL, moovURL), httpClient: o.HTTPClient, style: o.AuthStyle, header: header, retry: o.Retry,
+	e, doer, err := newVendorEndpoint(v, "/oauth2/token", creds, endpointConfig{
+		baseURL: baseURL, httpClient: o.HTTPClient, style: o.AuthStyle, header: header, retry: o.Retry,
 		timeout: o.Timeout, logger: o.Logger,
 	})
 	if err != nil {
@@ -69,28 +66,42 @@ func NewMoov(creds CredentialsProvider, opts *MoovOptions) (*Endpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tokens: %s: %w", v.name, err)
 	}
-	version := field(&o.APIVersion)
-	e.exchange = func(ctx context.Context, f *form) (*http.Response, error) {
+	version := optional(o.APIVersion)
+	e.exchange = func(ctx context.Context, f tokenForm, edit requestEditor) (*http.Response, error) {
 		return client.CreateAccessTokenWithFormdataBody(ctx, &moov.CreateAccessTokenParams{XMoovVersion: version}, moov.AuthTokenRequest{
 			GrantType:    moov.GrantType(f.grantType),
-			Scope:        field(&f.scope),
-			RefreshToken: field(&f.refreshToken),
-			ClientID:     field(&f.clientID),
-			ClientSecret: field(&f.clientSecret),
-		}, f.edit)
+			Scope:        optional(f.scope),
+			RefreshToken: optional(f.refreshToken),
+			ClientID:     optional(f.clientID),
+			ClientSecret: optional(f.clientSecret),
+		}, edit)
 	}
-	e.revoke = func(ctx context.Context, f *form) (*http.Response, error) {
+	e.revoke = func(ctx context.Context, f revocationForm, edit requestEditor) (*http.Response, error) {
 		return client.RevokeAccessTokenWithFormdataBody(ctx, &moov.RevokeAccessTokenParams{XMoovVersion: version}, moov.RevokeTokenRequest{
 			Token:         f.token,
-			TokenTypeHint: (*moov.TokenTypeHint)(field(&f.hint)),
-			ClientID:      field(&f.clientID),
-			ClientSecret:  field(&f.clientSecret),
-		}, f.edit)
+			TokenTypeHint: (*moov.TokenTypeHint)(optional(f.hint)),
+			ClientID:      optional(f.clientID),
+			ClientSecret:  optional(f.clientSecret),
+		}, edit)
 	}
 	return e, nil
 }
 
-func isOrigin(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http") && s == u.Scheme+"://"+u.Host
+// withOrigin returns a copy of h with the Origin header.
+func withOrigin(h http.Header, origin string) (http.Header, error) {
+	u, err := url.Parse(origin)
+	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || origin != u.Scheme+"://"+u.Host {
+		return nil, errors.New("Origin must be scheme and host alone, such as https://www.example.com")
+	}
+	h = h.Clone()
+	if h == nil {
+		h = http.Header{}
+	}
+	for name := range h {
+		if http.CanonicalHeaderKey(name) == "Origin" {
+			delete(h, name)
+		}
+	}
+	h.Set("Origin", origin)
+	return h, nil
 }

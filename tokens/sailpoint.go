@@ -1,12 +1,15 @@
 package tokens
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/grantwright/oauth-go/gen/sailpoint"
@@ -21,20 +24,23 @@ const (
 
 // SailPointOptions are the settings of [NewSailPoint].
 type SailPointOptions struct {
-	// Domain is that of the tenant's API. Empty: SailPointProduction.
+	// Domain is that of the tenant's API. If empty, it is SailPointProduction.
 	Domain string
-	// BaseURL is what /oauth/token is appended to, in place of tenant and Domain: a vanity URL's API origin, without an
-	// API version. Empty: made of tenant and Domain.
+	// BaseURL is what /oauth/token is appended to, in place of tenant and Domain: the API origin of a vanity URL, without an
+	// API version. If empty, it is made of tenant and Domain.
 	BaseURL string
-	// HTTPClient is used as in DoerOptions. Nil: one with http.DefaultTransport.
+	// AuthorizationURL is where users log in: authorizeEndpoint in the response of GET {BaseURL}/oauth/info. If empty, it is
+	// https://{tenant}.login.sailpoint.com/oauth/authorize for tenants in production, and otherwise not known.
+	AuthorizationURL string
+	// HTTPClient is used as in DoerOptions. If nil, it is one with http.DefaultTransport.
 	HTTPClient *http.Client
-	// AuthStyle is how the client authenticates. Default: AuthStyleBody.
+	// AuthStyle is how the client authenticates. If zero, it is AuthStyleBody. Public clients have AuthStyleNone.
 	AuthStyle AuthStyle
-	// Header is added to each request.
+	// Header is added to each request. A User-Agent replaces that of the SDK.
 	Header http.Header
-	// Retry holds for calls that have none of their own from WithRetry.
+	// Retry is used for calls whose context has none from WithRetry.
 	Retry Retry
-	// Timeout bounds an exchange or a revocation with its retries. If zero, it is that of HTTPClient, else 30 s.
+	// Timeout bounds an exchange with its retries. If zero, it is that of HTTPClient, else 30 s.
 	Timeout time.Duration
 	// Logger is told of each repeated request. If nil, nothing is logged.
 	Logger *slog.Logger
@@ -48,31 +54,26 @@ var (
 	versionPattern = regexp.MustCompile(`/(beta|latest|v[0-9]+)/*$`)
 )
 
-// SailPoint returns the [Endpoint] of a tenant of SailPoint Identity Security Cloud, POST /oauth/token. The tenant may
-// be empty if BaseURL is set. It has client_credentials and, for clients that were granted it, refresh_token.
-// Nil opts are the defaults.
+// NewSailPoint returns the [Endpoint] of a tenant of SailPoint Identity Security Cloud, POST /oauth/token. The tenant is
+// empty if BaseURL is set. It has client_credentials and, for clients that were granted them, authorization_code and
+// refresh_token. If opts is nil, the defaults are used.
 func NewSailPoint(tenant string, creds CredentialsProvider, opts *SailPointOptions) (*Endpoint, error) {
 	var o SailPointOptions
 	if opts != nil {
 		o = *opts
 	}
-	v := vendor{name: "SailPoint", style: AuthStyleBody, refreshes: true}
-	domain := firstOf(o.Domain, SailPointProduction)
-	baseURL := o.BaseURL
-	switch {
-	case baseURL != "" && versionPattern.MatchString(baseURL):
-		return nil, errors.New("tokens: SailPoint: BaseURL must not have an API version; the token endpoint has none")
-	case baseURL != "":
-	case tenant == "":
-		return nil, errors.New("tokens: SailPoint: the tenant is empty; pass its name, or set BaseURL")
-	case !tenantPattern.MatchString(tenant):
-		return nil, fmt.Errorf("tokens: SailPoint: the tenant %q is not a name; pass what stands before .api.%s", tenant, domain)
-	case !domainPattern.MatchString(domain):
-		return nil, fmt.Errorf("tokens: SailPoint: Domain %q is not one; use SailPointProduction, SailPointDemo or SailPointFedRAMP", domain)
-	default:
-		baseURL = "https://" + tenant + ".api." + domain
+	v := vendor{name: "SailPoint", style: AuthStyleBody, refreshes: true, logins: true}
+	baseURL, err := o.baseURL(tenant)
+	var authorizationURL *url.URL
+	if err == nil && o.AuthorizationURL != "" {
+		authorizationURL, err = parseEndpointURL("AuthorizationURL", o.AuthorizationURL)
+	} else if err == nil && tenant != "" && cmp.Or(o.Domain, SailPointProduction) == SailPointProduction {
+		authorizationURL = &url.URL{Scheme: "https", Host: tenant + ".login.sailpoint.com", Path: "/oauth/authorize"}
 	}
-	e, doer, err := newEndpoint(v, creds, common{
+	if err != nil {
+		return nil, fmt.Errorf("tokens: %s: %w", v.name, err)
+	}
+	e, doer, err := newVendorEndpoint(v, "/oauth/token", creds, endpointConfig{
 		baseURL: baseURL, httpClient: o.HTTPClient, style: o.AuthStyle, header: o.Header, retry: o.Retry,
 		timeout: o.Timeout, logger: o.Logger,
 	})
@@ -83,14 +84,76 @@ func NewSailPoint(tenant string, creds CredentialsProvider, opts *SailPointOptio
 	if err != nil {
 		return nil, fmt.Errorf("tokens: %s: %w", v.name, err)
 	}
-	e.exchange = func(ctx context.Context, f *form) (*http.Response, error) {
+	e.authorizationURL = authorizationURL
+	e.exchange = func(ctx context.Context, f tokenForm, edit requestEditor) (*http.Response, error) {
 		return client.CreateAccessTokenWithFormdataBody(ctx, sailpoint.AccessTokenRequest{
 			GrantType:    f.grantType,
-			Scope:        field(&f.scope),
-			RefreshToken: field(&f.refreshToken),
-			ClientID:     field(&f.clientID),
-			ClientSecret: field(&f.clientSecret),
-		}, f.edit)
+			Scope:        optional(f.scope),
+			RefreshToken: optional(f.refreshToken),
+			Code:         optional(f.code),
+			RedirectURI:  optional(f.redirectURI),
+			CodeVerifier: optional(f.codeVerifier),
+			ClientID:     optional(f.clientID),
+			ClientSecret: optional(f.clientSecret),
+		}, edit)
 	}
 	return e, nil
+}
+
+// baseURL returns the origin of a tenant's API.
+func (o SailPointOptions) baseURL(tenant string) (string, error) {
+	if o.BaseURL != "" {
+		return o.BaseURL, o.checkBaseURL(tenant)
+	}
+	domain := cmp.Or(o.Domain, SailPointProduction)
+	switch {
+	case tenant == "":
+		return "", errors.New("the tenant is empty; pass its name, or set BaseURL")
+	case strings.HasPrefix(domain, "api."):
+		return "", fmt.Errorf("Domain must not begin with api., which is put before it; use %s", strings.TrimPrefix(domain, "api."))
+	case !domainPattern.MatchString(domain):
+		return "", fmt.Errorf("Domain %q is not one; use SailPointProduction, SailPointDemo or SailPointFedRAMP", domain)
+	case domain == sailPointLogin:
+		return "", fmt.Errorf("Domain %s is that of the login pages; use SailPointProduction", domain)
+	case !tenantPattern.MatchString(tenant):
+		return "", fmt.Errorf("the tenant %q is not a name; pass what stands before .api.%s", tenant, domain)
+	}
+	return "https://" + tenant + ".api." + domain, nil
+}
+
+func (o SailPointOptions) checkBaseURL(tenant string) error {
+	switch {
+	case tenant != "":
+		return errors.New("the tenant and BaseURL are both set; pass an empty tenant, or leave BaseURL empty")
+	case o.Domain != "":
+		return errors.New("Domain and BaseURL are both set; leave one empty")
+	case versionPattern.MatchString(strings.TrimSuffix(strings.TrimRight(o.BaseURL, "/"), "/oauth-clients")):
+		return errors.New("BaseURL must not have an API version; the token endpoint has none")
+	}
+	if err := refuseTokenURL(o.BaseURL, "/oauth/token", "/oauth-clients"); err != nil {
+		return err
+	}
+	u, err := url.Parse(o.BaseURL)
+	if err != nil {
+		return nil // parseBaseURL says it without quoting the URL
+	}
+	if api := sailPointAPIHost(strings.ToLower(u.Hostname())); api != "" {
+		return fmt.Errorf("BaseURL https://%s is that of the user interface; the API is at https://%s", u.Hostname(), api)
+	}
+	return nil
+}
+
+const sailPointLogin = "login.sailpoint.com"
+
+// sailPointAPIHost returns the host of a tenant's API, given that of its user interface. It returns "" for any other host.
+func sailPointAPIHost(host string) string {
+	for ui, domain := range map[string]string{
+		SailPointProduction: SailPointProduction, SailPointDemo: SailPointDemo, SailPointFedRAMP: SailPointFedRAMP,
+		sailPointLogin: SailPointProduction,
+	} {
+		if tenant, ok := strings.CutSuffix(host, "."+ui); ok && tenantPattern.MatchString(tenant) && tenant != "api" {
+			return tenant + ".api." + domain
+		}
+	}
+	return ""
 }

@@ -236,7 +236,11 @@ var vendorCases = []vendorCase{
 	{
 		name: "SailPoint", url: "https://acme.api.identitynow.com/oauth/token", style: AuthStyleBody, refresh: true,
 		make: func(c CredentialsProvider, o options) (*Endpoint, error) {
-			return NewSailPoint("acme", c, &SailPointOptions{
+			tenant := "acme"
+			if o.baseURL != "" {
+				tenant = ""
+			}
+			return NewSailPoint(tenant, c, &SailPointOptions{
 				BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Header: o.header, Retry: o.retry,
 			})
 		},

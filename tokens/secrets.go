@@ -44,7 +44,10 @@ func (e *quietError) Is(target error) bool { return errors.Is(e.cause, target) }
 func (e *quietError) As(target any) bool   { return errors.As(e.cause, target) }
 
 // secretFields are the form fields that hold secrets. The client id is no secret, but nobody needs to see it either.
-var secretFields = []string{"client_id", "client_secret", "refresh_token", "token", "thousandeyes_bearer_token"}
+var secretFields = []string{
+	"client_id", "client_secret", "client_assertion", "refresh_token", "code", "code_verifier", "token", "thousandeyes_bearer_token",
+	"assertion", "subject_token", "actor_token", "device_code",
+}
 
 // secretsOf returns the secrets that a request carried, plain and encoded, longest first so that none is left in part.
 func secretsOf(req *http.Request) []string {

@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,40 +17,42 @@ const thousandEyesURL = "https://api.thousandeyes.com"
 
 // ThousandEyesOptions are the settings of [NewThousandEyes].
 type ThousandEyesOptions struct {
-	// TenantID is sent as X-Tenant-Id, which WAN Insights asks for. Empty: not sent.
+	// TenantID is sent as X-Tenant-Id, which WAN Insights needs. If empty, it is not sent.
 	TenantID string
-	// BaseURL is what /v7/oauth2/token is appended to, so it does not end in /v7. Empty: https://api.thousandeyes.com.
+	// BaseURL is what /v7/oauth2/token is appended to, so it does not end in /v7. If empty, it is https://api.thousandeyes.com.
 	BaseURL string
-	// HTTPClient is used as in DoerOptions. Nil: one with http.DefaultTransport.
+	// HTTPClient is used as in DoerOptions. If nil, it is one with http.DefaultTransport.
 	HTTPClient *http.Client
-	// AuthStyle is how the client authenticates. Default: AuthStyleBody.
+	// AuthStyle is how the client authenticates. If zero, it is AuthStyleBody.
 	AuthStyle AuthStyle
-	// Header is added to each request.
+	// Header is added to each request. A User-Agent replaces that of the SDK.
 	Header http.Header
-	// Retry holds for calls that have none of their own from WithRetry.
+	// Retry is used for calls whose context has none from WithRetry.
 	Retry Retry
-	// Timeout bounds an exchange or a revocation with its retries. If zero, it is that of HTTPClient, else 30 s.
+	// Timeout bounds an exchange with its retries. If zero, it is that of HTTPClient, else 30 s.
 	Timeout time.Duration
 	// Logger is told of each repeated request. If nil, nothing is logged.
 	Logger *slog.Logger
 }
 
-// ThousandEyes returns the [Endpoint] of the ThousandEyes API v7, POST /v7/oauth2/token. It has client_credentials only,
-// optionally on behalf of a user (Grant.UserToken). Nil opts are the defaults.
+// NewThousandEyes returns the [Endpoint] of the ThousandEyes API v7, POST /v7/oauth2/token. It has client_credentials only,
+// optionally on behalf of a user (Grant.UserToken). If opts is nil, the defaults are used.
 func NewThousandEyes(creds CredentialsProvider, opts *ThousandEyesOptions) (*Endpoint, error) {
 	var o ThousandEyesOptions
 	if opts != nil {
 		o = *opts
 	}
 	v := vendor{name: "ThousandEyes", style: AuthStyleBody, onBehalf: true}
-	if err := checkHeaderValue(o.TenantID); err != nil {
-		return nil, fmt.Errorf("tokens: %s: TenantID %w", v.name, err)
+	baseURL := strings.TrimRight(cmp.Or(o.BaseURL, thousandEyesURL), "/")
+	err := firstError(checkText("TenantID", o.TenantID), refuseTokenURL(baseURL, "/v7/oauth2/token"))
+	if err == nil && strings.HasSuffix(baseURL, "/v7") {
+		err = errors.New("BaseURL must not end in /v7; the path of the token endpoint has it")
 	}
-	if strings.HasSuffix(strings.TrimRight(o.BaseURL, "/"), "/v7") {
-		return nil, errors.New("tokens: ThousandEyes: BaseURL must not end in /v7; the path of the token endpoint has it")
+	if err != nil {
+		return nil, fmt.Errorf("tokens: %s: %w", v.name, err)
 	}
-	e, doer, err := newEndpoint(v, creds, common{
-		baseURL: firstOf(o.BaseURL, thousandEyesURL), httpClient: o.HTTPClient, style: o.AuthStyle, header: o.Header, retry: o.Retry,
+	e, doer, err := newVendorEndpoint(v, "/v7/oauth2/token", creds, endpointConfig{
+		baseURL: baseURL, httpClient: o.HTTPClient, style: o.AuthStyle, header: o.Header, retry: o.Retry,
 		timeout: o.Timeout, logger: o.Logger,
 	})
 	if err != nil {
@@ -59,15 +62,28 @@ func NewThousandEyes(creds CredentialsProvider, opts *ThousandEyesOptions) (*End
 	if err != nil {
 		return nil, fmt.Errorf("tokens: %s: %w", v.name, err)
 	}
-	params := &thousandeyes.CreateAccessTokenParams{XTenantID: field(&o.TenantID)}
-	e.exchange = func(ctx context.Context, f *form) (*http.Response, error) {
+	e.tenant = o.TenantID
+	params := &thousandeyes.CreateAccessTokenParams{XTenantID: optional(o.TenantID)}
+	e.exchange = func(ctx context.Context, f tokenForm, edit requestEditor) (*http.Response, error) {
 		return client.CreateAccessTokenWithFormdataBody(ctx, params, thousandeyes.AccessTokenRequest{
-			GrantType:               field(&f.grantType),
-			Scope:                   field(&f.scope),
-			ThousandeyesBearerToken: field(&f.userToken),
-			ClientID:                field(&f.clientID),
-			ClientSecret:            field(&f.clientSecret),
-		}, f.edit)
+			GrantType:               optional(f.grantType),
+			Scope:                   optional(f.scope),
+			ThousandeyesBearerToken: optional(f.userToken),
+			ClientID:                optional(f.clientID),
+			ClientSecret:            optional(f.clientSecret),
+		}, edit)
 	}
 	return e, nil
+}
+
+// refuseTokenURL refuses a BaseURL that ends in the path of an endpoint.
+func refuseTokenURL(baseURL string, paths ...string) error {
+	for _, path := range paths {
+		if origin, ok := strings.CutSuffix(strings.TrimRight(baseURL, "/"), path); ok {
+			if _, err := parseBaseURL(origin); err == nil {
+				return fmt.Errorf("BaseURL must not end in %s, which is appended to it; use %s", path, origin)
+			}
+		}
+	}
+	return nil
 }

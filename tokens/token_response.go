@@ -1,8 +1,10 @@
 package tokens
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"slices"
@@ -28,9 +30,14 @@ func readToken(resp *http.Response, requested time.Time, scopes []string) (*Toke
 		Scope        string   `json:"scope"`
 		Error        string   `json:"error"`
 	}
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // a byte order mark
 	err = json.Unmarshal(data, &answer)
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); err != nil && (!ok || wrong.Field == "") {
-		return nil, NewError(resp, data, notJSON(err))
+		cause := notJSON(err)
+		if contentType := resp.Header.Get("Content-Type"); contentType != "" && !isJSON(contentType) {
+			cause = fmt.Errorf("the response is %s where JSON was asked for", clean(contentType))
+		}
+		return nil, NewError(resp, data, cause)
 	}
 	if answer.Error != "" { // some servers answer errors with 200
 		return nil, NewError(resp, data, nil)

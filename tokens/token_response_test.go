@@ -143,8 +143,8 @@ func TestTokenAnswersRefused(t *testing.T) {
 		{"access_token of the wrong type", reply(200, jsonType, `{"access_token":{"s3cret":1}}`), url + "200 OK: the answer has no access_token", Status(200)},
 		{"null", reply(200, jsonType, `null`), url + "200 OK: the answer has no access_token", Status(200)},
 		{"an array", reply(200, jsonType, `["s3cret"]`), url + `200 OK: the answer is not the JSON expected`, Status(200)},
-		{"HTML", reply(200, "text/html", `<p>s3cret`), url + "200 OK: the answer is text/html where JSON was asked for", Status(200)},
-		{"a form", reply(200, "text/plain", `access_token=s3cret`), url + "200 OK: the answer is text/plain where JSON was asked for", Status(200)},
+		{"HTML", reply(200, "text/html", `<p>s3cret`), url + "200 OK: the response is text/html where JSON was asked for", Status(200)},
+		{"a form", reply(200, "text/plain", `access_token=s3cret`), url + "200 OK: the response is text/plain where JSON was asked for", Status(200)},
 		{"HTML as JSON", reply(200, jsonType, `<p>s3cret`), url + "200 OK: the answer is not JSON at byte 1", Status(200)},
 		{"more than one value", reply(200, jsonType, `{"access_token":"s3cret"}{}`), url + "200 OK: the answer is not JSON at byte 26", Status(200)},
 		{"nothing", reply(200, "", ""), url + "200 OK: the answer is not JSON at byte 0", Status(200)},
@@ -180,11 +180,11 @@ func TestTokenAnswersRefused(t *testing.T) {
 }
 
 func TestTokenAnswerOfExactlyOneMiB(t *testing.T) {
-	body := `{"access_token":"` + strings.Repeat("x", maxTokenAnswer-19) + `"}`
-	require.Len(t, body, maxTokenAnswer)
+	body := `{"access_token":"` + strings.Repeat("x", maxTokenResponse-19) + `"}`
+	require.Len(t, body, maxTokenResponse)
 	token, err := exchange(t, newScript(reply(200, jsonType, body)))
 	require.NoError(t, err)
-	assert.Len(t, token.AccessToken, maxTokenAnswer-19)
+	assert.Len(t, token.AccessToken, maxTokenResponse-19)
 }
 
 // An answer gives a usable Token or an *Error that keeps the status and shows nothing of the body.

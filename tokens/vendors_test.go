@@ -15,6 +15,8 @@ func TestThousandEyesRefuses(t *testing.T) {
 		assert.Nil(t, e)
 		assert.EqualError(t, err, "tokens: ThousandEyes: BaseURL must not end in /v7; the path of the token endpoint has it")
 	}
+	_, err := NewThousandEyes(testCredentials, &ThousandEyesOptions{BaseURL: "https://api.thousandeyes.com/v7/oauth2/token/"})
+	assert.EqualError(t, err, "tokens: ThousandEyes: BaseURL must not end in /v7/oauth2/token, which is appended to it; use https://api.thousandeyes.com")
 	e, err := NewThousandEyes(testCredentials, &ThousandEyesOptions{TenantID: "a\nb"})
 	assert.Nil(t, e)
 	assert.EqualError(t, err, "tokens: ThousandEyes: TenantID has a control character")
@@ -44,6 +46,10 @@ func TestMoovRefuses(t *testing.T) {
 		assert.Nil(t, e)
 		assert.EqualError(t, err, "tokens: Moov: Origin must be scheme and host alone, such as https://www.example.com", origin)
 	}
+	for _, path := range []string{"/oauth2/token", "/oauth2/revoke"} {
+		_, err := NewMoov(testCredentials, &MoovOptions{BaseURL: "https://api.moov.io" + path})
+		assert.EqualError(t, err, "tokens: Moov: BaseURL must not end in "+path+", which is appended to it; use https://api.moov.io")
+	}
 	e, err := NewMoov(testCredentials, &MoovOptions{APIVersion: "v1\r\nX: y"})
 	assert.Nil(t, e)
 	assert.EqualError(t, err, "tokens: Moov: APIVersion has a control character")
@@ -72,7 +78,6 @@ func TestSailPointHosts(t *testing.T) {
 		{"FedRAMP", "acme", SailPointOptions{Domain: SailPointFedRAMP}, "https://acme.api.saas.sailpointfedramp.com/oauth/token"},
 		{"another domain", "acme", SailPointOptions{Domain: "example.com"}, "https://acme.api.example.com/oauth/token"},
 		{"vanity", "", SailPointOptions{BaseURL: "https://identity.example.com"}, "https://identity.example.com/oauth/token"},
-		{"vanity before tenant and domain", "acme", SailPointOptions{BaseURL: "https://identity.example.com/", Domain: SailPointDemo}, "https://identity.example.com/oauth/token"},
 		{"a name like a version", "", SailPointOptions{BaseURL: "https://v3.example.com/beta-gateway"}, "https://v3.example.com/beta-gateway/oauth/token"},
 	}
 	for _, tt := range tests {
@@ -103,10 +108,22 @@ func TestSailPointRefuses(t *testing.T) {
 		{strings.Repeat("a", 64), SailPointOptions{}, `the tenant "` + strings.Repeat("a", 64) + `" is not a name; pass what stands before .api.identitynow.com`},
 		{"acme", SailPointOptions{Domain: "example.com/x"}, `Domain "example.com/x" is not one; use SailPointProduction, SailPointDemo or SailPointFedRAMP`},
 		{"acme", SailPointOptions{Domain: "localhost"}, `Domain "localhost" is not one; use SailPointProduction, SailPointDemo or SailPointFedRAMP`},
-		{"acme", SailPointOptions{BaseURL: "https://acme.api.identitynow.com/beta"}, version},
-		{"acme", SailPointOptions{BaseURL: "https://acme.api.identitynow.com/v3/"}, version},
-		{"acme", SailPointOptions{BaseURL: "https://acme.api.identitynow.com/v2024"}, version},
-		{"acme", SailPointOptions{BaseURL: "https://acme.api.identitynow.com/latest//"}, version},
+		{"acme", SailPointOptions{BaseURL: "https://acme.api.identitynow.com"}, "the tenant and BaseURL are both set; pass an empty tenant, or leave BaseURL empty"},
+		{"", SailPointOptions{BaseURL: "https://acme.api.identitynow.com", Domain: SailPointDemo}, "Domain and BaseURL are both set; leave one empty"},
+		{"acme", SailPointOptions{Domain: "api.identitynow.com"}, "Domain must not begin with api., which is put before it; use identitynow.com"},
+		{"acme", SailPointOptions{Domain: "login.sailpoint.com"}, "Domain login.sailpoint.com is that of the login pages; use SailPointProduction"},
+		{"", SailPointOptions{BaseURL: "https://acme.identitynow.com"}, "BaseURL https://acme.identitynow.com is that of the user interface; the API is at https://acme.api.identitynow.com"},
+		{"", SailPointOptions{BaseURL: "https://ACME.identitynow-demo.com/ui"}, "BaseURL https://ACME.identitynow-demo.com is that of the user interface; the API is at https://acme.api.identitynow-demo.com"},
+		{"", SailPointOptions{BaseURL: "https://acme.saas.sailpointfedramp.com"}, "BaseURL https://acme.saas.sailpointfedramp.com is that of the user interface; the API is at https://acme.api.saas.sailpointfedramp.com"},
+		{"", SailPointOptions{BaseURL: "https://acme.login.sailpoint.com"}, "BaseURL https://acme.login.sailpoint.com is that of the user interface; the API is at https://acme.api.identitynow.com"},
+		{"", SailPointOptions{BaseURL: "https://acme.api.identitynow.com/oauth/token"}, "BaseURL must not end in /oauth/token, which is appended to it; use https://acme.api.identitynow.com"},
+		{"", SailPointOptions{BaseURL: "https://acme.api.identitynow.com/oauth-clients"}, "BaseURL must not end in /oauth-clients, which is appended to it; use https://acme.api.identitynow.com"},
+		{"", SailPointOptions{BaseURL: "https://acme.api.identitynow.com/v3/oauth-clients"}, version},
+		{"acme", SailPointOptions{AuthorizationURL: "/oauth/authorize"}, "AuthorizationURL /oauth/authorize is not absolute; write https://host/path"},
+		{"", SailPointOptions{BaseURL: "https://acme.api.identitynow.com/beta"}, version},
+		{"", SailPointOptions{BaseURL: "https://acme.api.identitynow.com/v3/"}, version},
+		{"", SailPointOptions{BaseURL: "https://acme.api.identitynow.com/v2024"}, version},
+		{"", SailPointOptions{BaseURL: "https://acme.api.identitynow.com/latest//"}, version},
 	}
 	for _, tt := range tests {
 		e, err := NewSailPoint(tt.tenant, testCredentials, &tt.opts)

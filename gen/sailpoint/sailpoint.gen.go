@@ -167,6 +167,9 @@ type AccessTokenRequest struct {
 	// Code The code to exchange, with grant type authorization_code.
 	Code *string `json:"code,omitempty"`
 
+	// CodeVerifier What the code challenge was made of (RFC 7636), with grant type authorization_code.
+	CodeVerifier *string `json:"code_verifier,omitempty"`
+
 	// GrantType client_credentials, refresh_token or authorization_code.
 	GrantType string `json:"grant_type"`
 

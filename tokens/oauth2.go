@@ -1,0 +1,177 @@
+package tokens
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/grantwright/oauth-go/gen/oauth2"
+)
+
+// EndpointOptions are the settings of [NewEndpoint] and [Discover].
+type EndpointOptions struct {
+	// RevocationURL is the revocation endpoint (RFC 7009). If empty, Revoke returns errors.ErrUnsupported.
+	RevocationURL string
+	// AuthorizationURL is the authorization endpoint. If empty, Endpoint.AuthorizationURL returns errors.ErrUnsupported.
+	AuthorizationURL string
+	// Issuer identifies the server. The callback of a login that names another is refused (RFC 9207), and it is the audience
+	// of an Assertion. If empty, it is not known, and the audience is the token URL.
+	Issuer string
+	// Assertion, if not nil, authenticates the client in place of a secret (RFC 7523, section 2.2): it returns a JWT that the
+	// client signed for audience. It is called before each request, because servers take each assertion once.
+	Assertion func(ctx context.Context, audience string) (string, error)
+	// BaseURL is the origin of the API that the tokens are for. If empty, whoever uses the tokens names it.
+	BaseURL string
+	// HTTPClient is used as in DoerOptions. If nil, it is one with http.DefaultTransport.
+	HTTPClient *http.Client
+	// AuthStyle is how the client authenticates. If zero, it is AuthStyleBasic, or what Discover found.
+	AuthStyle AuthStyle
+	// Header is added to each request. A User-Agent replaces that of the SDK.
+	Header http.Header
+	// Retry is used for calls whose context has none from WithRetry.
+	Retry Retry
+	// Timeout bounds an exchange or a revocation with its retries. If zero, it is that of HTTPClient, else 30 s.
+	Timeout time.Duration
+	// Logger is told of each repeated request. If nil, nothing is logged.
+	Logger *slog.Logger
+}
+
+// NewEndpoint returns the [Endpoint] of any server that has OAuth 2.0 (RFC 6749). The token URL may have a query. It must be
+// https or loopback, as must the other URLs. If opts is nil, the defaults are used.
+func NewEndpoint(tokenURL string, creds CredentialsProvider, opts *EndpointOptions) (*Endpoint, error) {
+	var o EndpointOptions
+	if opts != nil {
+		o = *opts
+	}
+	e, err := o.endpoint(tokenURL, creds)
+	if err != nil {
+		return nil, fmt.Errorf("tokens: NewEndpoint: %w", err)
+	}
+	return e, nil
+}
+
+func (o EndpointOptions) endpoint(tokenURL string, creds CredentialsProvider) (*Endpoint, error) {
+	at, err := parseEndpointURL("the token URL", tokenURL)
+	if err != nil {
+		return nil, err
+	}
+	if o.BaseURL != "" {
+		if _, err := parseBaseURL(o.BaseURL); err != nil {
+			return nil, fmt.Errorf("BaseURL: %w", err)
+		}
+	}
+	if err := checkText("Issuer", o.Issuer); err != nil {
+		return nil, err
+	}
+	config := endpointConfig{
+		baseURL: o.BaseURL, httpClient: o.HTTPClient, style: o.AuthStyle, header: o.Header, retry: o.Retry,
+		timeout: o.Timeout, logger: o.Logger,
+	}
+	v := vendor{name: at.Host, style: AuthStyleBasic, refreshes: true, logins: true, extensions: true}
+	if o.Assertion != nil {
+		if o.AuthStyle != AuthStyleDefault {
+			return nil, errors.New("AuthStyle and Assertion are both set; a request authenticates by one of them")
+		}
+		config.asserts = true
+		config.httpClient = withAssertion(o.HTTPClient, &assertionTransport{assert: o.Assertion, audience: cmp.Or(o.Issuer, tokenURL), endpoint: v.name})
+	}
+	e, err := newEndpoint(v, tokenURL, creds, config)
+	if err != nil {
+		return nil, err
+	}
+	e.issuer = o.Issuer
+	if o.AuthorizationURL != "" {
+		if e.authorizationURL, err = parseEndpointURL("AuthorizationURL", o.AuthorizationURL); err != nil {
+			return nil, err
+		}
+	}
+	client, err := newOAuth2Client(at, config)
+	if err != nil {
+		return nil, err
+	}
+	e.exchange = func(ctx context.Context, f tokenForm, edit requestEditor) (*http.Response, error) {
+		return client.CreateTokenWithFormdataBody(ctx, oauth2.TokenRequest{
+			GrantType:    f.grantType,
+			Scope:        optional(f.scope),
+			RefreshToken: optional(f.refreshToken),
+			Code:         optional(f.code),
+			RedirectURI:  optional(f.redirectURI),
+			CodeVerifier: optional(f.codeVerifier),
+			ClientID:     optional(f.clientID),
+			ClientSecret: optional(f.clientSecret),
+		}, edit)
+	}
+	if o.RevocationURL == "" {
+		return e, nil
+	}
+	at, err = parseEndpointURL("RevocationURL", o.RevocationURL)
+	if err != nil {
+		return nil, err
+	}
+	revocation, err := newOAuth2Client(at, config)
+	if err != nil {
+		return nil, err
+	}
+	e.revoke = func(ctx context.Context, f revocationForm, edit requestEditor) (*http.Response, error) {
+		return revocation.RevokeTokenWithFormdataBody(ctx, oauth2.RevocationRequest{
+			Token:         f.token,
+			TokenTypeHint: optional(f.hint),
+			ClientID:      optional(f.clientID),
+			ClientSecret:  optional(f.clientSecret),
+		}, edit)
+	}
+	return e, nil
+}
+
+// withAssertion returns a copy of client that authenticates each request by t.
+func withAssertion(client *http.Client, t *assertionTransport) *http.Client {
+	var signing http.Client
+	if client != nil {
+		signing = *client
+	}
+	if t.base = signing.Transport; t.base == nil {
+		t.base = http.DefaultTransport
+	}
+	signing.Transport = t
+	return &signing
+}
+
+// newOAuth2Client returns a generated client whose requests go to one URL, in place of the path that the description has.
+func newOAuth2Client(at *url.URL, config endpointConfig) (*oauth2.Client, error) {
+	server := at.Scheme + "://" + at.Host
+	doer, err := newTokenDoer(server, config)
+	if err != nil {
+		return nil, err
+	}
+	return oauth2.NewClient(server, oauth2.WithHTTPClient(doer), oauth2.WithRequestEditorFn(func(_ context.Context, req *http.Request) error {
+		u := *at
+		req.URL = &u
+		return nil
+	}))
+}
+
+// parseEndpointURL parses the URL of an endpoint, which must be https or loopback. It may have a query, and must not have
+// a fragment (RFC 6749, sections 3.1 and 3.2).
+func parseEndpointURL(name, endpoint string) (*url.URL, error) {
+	u, err := url.Parse(endpoint)
+	switch {
+	case endpoint == "":
+		return nil, fmt.Errorf("%s is empty", name)
+	case err != nil:
+		return nil, fmt.Errorf("%s is not a URL", name) // err would quote it
+	case u.Scheme == "" || u.Hostname() == "":
+		return nil, fmt.Errorf("%s %s is not absolute; write https://host/path", name, redactURL(u))
+	case u.User != nil:
+		return nil, fmt.Errorf("%s %s has a user; pass Credentials instead", name, redactURL(u))
+	case u.Fragment != "" || endpoint[len(endpoint)-1] == '#':
+		return nil, fmt.Errorf("%s %s has a fragment, which is never sent; leave it off", name, redactURL(u))
+	case u.Scheme == "https", u.Scheme == "http" && isLoopback(u.Hostname()):
+		return u, nil
+	}
+	return nil, fmt.Errorf("%s %s is neither https nor loopback; a secret would be sent in the clear", name, redactURL(u))
+}
