@@ -18,7 +18,7 @@ import (
 
 // In a program, leave out HTTPClient, which here leads to a sandbox, and pass the tenant's name and credentials.
 func ExampleNewSailPoint() {
-	transport := &http.Client{Transport: sandbox.Transport(sandbox.NewSailPoint(nil))}
+	transport := &http.Client{Transport: sandbox.Transport(sandbox.NewSailPoint(&sandbox.SailPointOptions{Strict: true}))}
 	endpoint, err := tokens.NewSailPoint("tenant", tokens.Credentials{ClientID: sandbox.ClientID, ClientSecret: sandbox.ClientSecret},
 		&tokens.SailPointOptions{HTTPClient: transport})
 	if err != nil {
@@ -42,7 +42,7 @@ func ExampleNewSailPoint() {
 
 // demo returns the OAuth clients of a sandbox.
 func demo() (*oauthclients.SailPoint, *sandbox.SailPoint) {
-	vendor := sandbox.NewSailPoint(nil)
+	vendor := sandbox.NewSailPoint(&sandbox.SailPointOptions{Strict: true})
 	transport := &http.Client{Transport: sandbox.Transport(vendor)}
 	endpoint, err := tokens.NewSailPoint("tenant", tokens.Credentials{ClientID: sandbox.ClientID, ClientSecret: sandbox.ClientSecret},
 		&tokens.SailPointOptions{HTTPClient: transport})
@@ -104,7 +104,7 @@ func ExampleSailPoint_List() {
 
 func ExampleSailPoint_All() {
 	clients, _ := demo()
-	for client, err := range clients.All(context.Background(), oauthclients.Not(oauthclients.NeverUsed())) {
+	for client, err := range clients.All(context.Background()) {
 		if err != nil {
 			log.Fatal(err)
 		}

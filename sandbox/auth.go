@@ -13,39 +13,48 @@ type oauthError struct {
 }
 
 const (
-	invalidRequest       = "invalid_request"
-	invalidClient        = "invalid_client"
-	invalidGrant         = "invalid_grant"
-	invalidScope         = "invalid_scope"
-	unauthorizedClient   = "unauthorized_client"
-	unsupportedGrantType = "unsupported_grant_type"
+	invalidRequest          = "invalid_request"
+	invalidClient           = "invalid_client"
+	invalidGrant            = "invalid_grant"
+	invalidScope            = "invalid_scope"
+	unauthorizedClient      = "unauthorized_client"
+	unsupportedGrantType    = "unsupported_grant_type"
+	unsupportedResponseType = "unsupported_response_type"
+	accessDenied            = "access_denied"
 )
 
-// clientCredentials returns what the request authenticates with: HTTP Basic or the form, never both (RFC 6749, section
-// 2.3). Basic carries both parts form-encoded (section 2.3.1), unless the server reads it raw. Even a client_id alone
-// beside Basic is refused, which servers treat differently.
-func clientCredentials(r *http.Request, f form, rawBasic bool) (id, secret string, bad *oauthError) {
-	headers := r.Header.Values("Authorization")
+// basicChallenge is the WWW-Authenticate header of a 401 of an endpoint that authenticates clients (RFC 6749, section
+// 5.2).
+const basicChallenge = `Basic realm="sandbox", charset="UTF-8"`
+
+// clientCredentials returns the credentials of a request: those of HTTP Basic or those in the form. Both at once are
+// refused (RFC 6749, section 2.3), and from a strict vendor even a client_id beside Basic is. Basic has both parts
+// form-encoded (section 2.3.1), unless the vendor reads it raw.
+func clientCredentials(c *call, f form, rawBasic bool) (id, secret string, bad *oauthError) {
+	headers := c.Header.Values("Authorization")
 	if len(headers) == 0 {
-		if f["client_id"] == "" || f["client_secret"] == "" {
+		if f["client_id"] == "" {
 			return "", "", &oauthError{invalidClient, "client_id and client_secret are needed"}
 		}
 		return f["client_id"], f["client_secret"], nil
 	}
-	if len(headers) > 1 || f["client_id"] != "" || f["client_secret"] != "" {
+	if len(headers) > 1 || f["client_secret"] != "" || c.strict && f["client_id"] != "" {
 		return "", "", &oauthError{invalidRequest, "the client must authenticate in one way"}
 	}
-	id, secret, ok := r.BasicAuth()
+	id, secret, ok := c.BasicAuth()
 	if !ok {
 		return "", "", &oauthError{invalidClient, "the Authorization header must be of the Basic scheme"}
 	}
-	if rawBasic {
-		return id, secret, nil
+	if !rawBasic {
+		var idErr, secretErr error
+		id, idErr = url.QueryUnescape(id)
+		secret, secretErr = url.QueryUnescape(secret)
+		if idErr != nil || secretErr != nil {
+			return "", "", &oauthError{invalidClient, "user and password of the Authorization header must be form-encoded"}
+		}
 	}
-	id, idErr := url.QueryUnescape(id)
-	secret, secretErr := url.QueryUnescape(secret)
-	if idErr != nil || secretErr != nil {
-		return "", "", &oauthError{invalidClient, "user and password of the Authorization header must be form-encoded"}
+	if f["client_id"] != "" && f["client_id"] != id {
+		return "", "", &oauthError{invalidRequest, "client_id must be that of the Authorization header"}
 	}
 	return id, secret, nil
 }
@@ -53,9 +62,9 @@ func clientCredentials(r *http.Request, f form, rawBasic bool) (id, secret strin
 // registered are the clients that options name, by id.
 type registered map[string]Client
 
-func newRegistered(clients []Client, fallback Client) registered {
+func newRegistered(clients []Client, defaults ...Client) registered {
 	if clients == nil {
-		clients = []Client{fallback}
+		clients = defaults
 	}
 	r := registered{}
 	for _, c := range clients {
@@ -64,19 +73,19 @@ func newRegistered(clients []Client, fallback Client) registered {
 	return r
 }
 
-func (r registered) authenticate(req *http.Request, f form, rawBasic bool) (Client, *oauthError) {
-	id, secret, bad := clientCredentials(req, f, rawBasic)
+func (r registered) authenticate(c *call, f form, rawBasic bool) (Client, *oauthError) {
+	id, secret, bad := clientCredentials(c, f, rawBasic)
 	if bad != nil {
 		return Client{}, bad
 	}
 	client, ok := r[id]
-	if !ok || client.Secret != secret {
+	if !ok || secret == "" || client.Secret != secret {
 		return Client{}, &oauthError{invalidClient, "the client is unknown or its secret is wrong"}
 	}
 	return client, nil
 }
 
-// bearer returns the token of the one Authorization header, or "".
+// bearer returns the token of the Authorization header, or "" unless there is exactly one.
 func bearer(r *http.Request) string {
 	headers := r.Header.Values("Authorization")
 	if len(headers) != 1 {
@@ -89,8 +98,8 @@ func bearer(r *http.Request) string {
 	return value
 }
 
-// scopeList splits a scope parameter. It reports false where a scope is empty or has a character that RFC 6749, section
-// 3.3, does not let it have.
+// scopeList splits a scope parameter. It reports false if a scope is empty or has a character that RFC 6749, section 3.3,
+// does not allow.
 func scopeList(s string) ([]string, bool) {
 	scopes := strings.Split(s, " ")
 	for _, scope := range scopes {
@@ -103,12 +112,12 @@ func scopeList(s string) ([]string, bool) {
 	return scopes, true
 }
 
-// subset reports whether every scope asked for is allowed; nil allows any.
-func subset(asked, allowed []string) bool {
+// subset reports whether every scope is among the allowed ones. If allowed is nil, any is.
+func subset(scopes, allowed []string) bool {
 	if allowed == nil {
 		return true
 	}
-	for _, scope := range asked {
+	for _, scope := range scopes {
 		if !slices.Contains(allowed, scope) {
 			return false
 		}

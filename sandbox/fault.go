@@ -7,55 +7,54 @@ import (
 	"time"
 )
 
-// Forever lets a [Fault] answer every request until [Moov.ClearFaults] and its like.
+// Forever is the Times of a [Fault] that lasts until ClearFaults.
 const Forever = -1
 
-// Fault scripts the answer to one request of an operation. The zero Fault changes nothing, so that it can stand for a
-// good answer in a row of them.
+// Fault changes the response to one request of an operation. The zero Fault changes nothing, so it can stand for a good
+// response among others.
 //
-// With a Status, and with Drop, the request is recorded but not acted on, unless After is set. Without either it is
-// acted on, and what is set here replaces that part of the answer.
+// With Status or Drop, the operation does not run, unless After is set. Otherwise it runs, and the fields that are set
+// replace those of its response.
 type Fault struct {
-	// Status is the status of the answer; 0 is that of the vendor.
+	// Status is the status of the response. If zero, it is the vendor's.
 	Status int
 
-	// Header is set on the answer, last of all. A name without values takes the header away; for Content-Type that
-	// means an answer without one.
+	// Header is set on the response, after everything else. A name without values removes the header, Content-Type
+	// included.
 	Header http.Header
 
-	// ContentType is the media type of Body. "" is application/json, or the vendor's own where Body is "" too.
+	// ContentType is the media type of Body. If empty, it is application/json, or the vendor's if Body is empty too.
 	ContentType string
 
-	// Body is the body of the answer; "" keeps the vendor's where the request was acted on.
+	// Body is the body of the response. If empty, it is the vendor's if the operation runs.
 	Body string
 
-	// Delay passes before the request is acted on or, with After, before it is answered. It ends early, and the
-	// connection is broken, when the caller leaves.
+	// Delay passes before the operation runs or, with After, between the operation and its response. If the caller leaves
+	// meanwhile, the delay ends and the operation does not run.
 	Delay time.Duration
 
-	// Drop breaks the connection in place of an answer. Over real connections net/http itself repeats a GET that was
-	// dropped on a connection it had used before; [Transport] does not.
+	// Drop breaks the connection in place of a response. Over real connections net/http itself repeats a GET that was
+	// dropped on a connection which it had used before; over [Transport] it does not.
 	Drop bool
 
-	// After lets the request be acted on first: the state changes, and its answer is replaced or lost.
+	// After runs the operation first, so that the state changes and only the response is replaced or lost.
 	After bool
 
-	// Cut ends the body after so many bytes, with a Content-Length that promised more, and breaks the connection.
-	// Not positive cuts nothing.
+	// Cut ends the body after so many bytes, although Content-Length promised more, and breaks the connection. If not
+	// positive, nothing is cut.
 	Cut int
 
-	// Times is how many requests the fault answers; 0 is one, and [Forever] all that follow.
+	// Times is how many requests meet the fault. If zero, it is one; [Forever] is all that follow.
 	Times int
 }
 
-// faults are the scripted answers by operation, in order.
+// faults are the faults to come by operation, in order.
 type faults map[string][]Fault
 
-// Fault queues scripted answers for an operation, each for one request unless it says otherwise. It panics if the
-// vendor has no such operation.
+// Fault queues faults for an operation. It panics if the vendor has no such operation.
 func (s *server) Fault(operationID string, f ...Fault) {
 	if !s.known(operationID) {
-		panic(fmt.Sprintf("sandbox: %s has no operation %q", s.vendor, operationID))
+		panic(fmt.Sprintf("sandbox: %s has no operation %q", s.vendor.name, operationID))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,7 +64,7 @@ func (s *server) Fault(operationID string, f ...Fault) {
 	s.faults[operationID] = append(s.faults[operationID], f...)
 }
 
-// ClearFaults forgets every scripted answer that was not given yet.
+// ClearFaults removes all faults.
 func (s *server) ClearFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -88,11 +87,11 @@ func (q faults) next(operationID string) Fault {
 	return f
 }
 
-// play waits, acts and drops as the fault says, and returns the answer that is left to be edited.
-func (f Fault) play(ctx context.Context, act func() answer) (a answer) {
-	acts := f.After || f.Status == 0 && !f.Drop
-	if acts && f.After {
-		a = act()
+// play waits, runs the operation and drops the connection as the fault says. It returns the response, still to be edited.
+func (f Fault) play(ctx context.Context, run func() response) (resp response) {
+	runs := f.After || f.Status == 0 && !f.Drop
+	if runs && f.After {
+		resp = run()
 	}
 	if f.Delay > 0 {
 		timer := time.NewTimer(f.Delay)
@@ -106,27 +105,25 @@ func (f Fault) play(ctx context.Context, act func() answer) (a answer) {
 	if f.Drop {
 		panic(http.ErrAbortHandler)
 	}
-	if acts && !f.After {
-		a = act()
+	if runs && !f.After {
+		resp = run()
 	}
-	return a
+	return resp
 }
 
-func (f Fault) edit(a *answer) {
+// edit replaces the parts of the response that the fault has.
+func (f Fault) edit(resp *response) {
 	if f.Status != 0 {
-		a.status = f.Status
+		resp.status = f.Status
 	}
 	if f.Body != "" {
-		a.body = []byte(f.Body)
-		*a = a.with("Content-Type", "application/json")
+		resp.body = []byte(f.Body)
+		resp.header.Set("Content-Type", "application/json")
 	}
 	if f.ContentType != "" {
-		*a = a.with("Content-Type", f.ContentType)
-	}
-	if a.header == nil {
-		a.header = http.Header{}
+		resp.header.Set("Content-Type", f.ContentType)
 	}
 	for name, values := range f.Header {
-		a.header[http.CanonicalHeaderKey(name)] = values
+		resp.header[http.CanonicalHeaderKey(name)] = values
 	}
 }

@@ -167,6 +167,20 @@ func TestDelay(t *testing.T) {
 	})
 }
 
+// What happens during a delay has happened when the operation runs.
+func TestDelayPassesBeforeTheOperation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := sandbox.NewMoov(nil)
+		access, _ := moovPair(t, m, "grant_type", "client_credentials", "scope", "a")
+		m.Fault("ping", sandbox.Fault{Delay: 15 * time.Minute})
+		assert.Equal(t, 401, ping(t, m, access), "expired meanwhile")
+
+		m.Fault("createAccessToken", sandbox.Fault{Delay: time.Hour})
+		access, _ = moovPair(t, m, "grant_type", "client_credentials", "scope", "a")
+		assert.Equal(t, 200, ping(t, m, access), "its life begins after the delay")
+	})
+}
+
 func TestRequestsAreRecorded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := sandbox.New()

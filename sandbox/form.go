@@ -12,12 +12,12 @@ import (
 	"unicode/utf8"
 )
 
-// form holds the fields of a token or revoke request, each with a value.
+// form holds the fields of a token or revoke request that have a value.
 type form map[string]string
 
-// fieldError says what is wrong with a request's form. Its text never holds what was sent, which may be a secret.
+// fieldError says what is wrong with a form. Its text never holds what was sent, which may be a secret.
 type fieldError struct {
-	field string // "" where no known field is at fault
+	field string // "" if no known field is at fault
 	text  string
 	media bool // the media type is at fault
 }
@@ -28,21 +28,22 @@ const (
 	mediaJSON = "application/json"
 )
 
-// readForm reads the body as a form or, where mediaTypes has it, as a JSON object of strings. It refuses what RFC 6749
-// forbids (sections 2.3.1, 3.1 and 3.2) and what is not among the fields.
+// readForm reads the body as a form or, if mediaTypes has it, as a JSON object of strings. It refuses a field that is
+// sent twice (RFC 6749, section 3.2). Fields that are unknown or empty, and all in the URL, are ignored, or refused if
+// the vendor is strict.
 func readForm(c *call, mediaTypes []string, fields ...string) (form, *fieldError) {
-	if c.URL.RawQuery != "" || c.URL.ForceQuery {
+	if c.strict && (c.URL.RawQuery != "" || c.URL.ForceQuery) {
 		return nil, &fieldError{text: "parameters belong into the body, not into the URL"}
 	}
 	mediaType := mediaTypeOf(c.Header)
 	if !slices.Contains(mediaTypes, mediaType) {
 		return nil, &fieldError{text: "the content type must be " + strings.Join(mediaTypes, " or "), media: true}
 	}
-	f := form{}
+	r := formReader{fields: fields, strict: c.strict, form: form{}}
 	if mediaType == mediaJSON {
-		return f, f.readJSON(c.body, fields)
+		return r.form, r.readJSON(c.body)
 	}
-	return f, f.readPairs(string(c.body), fields)
+	return r.form, r.readPairs(string(c.body))
 }
 
 // mediaTypeOf returns the media type in lower case, or "" unless there is exactly one, in UTF-8.
@@ -61,25 +62,31 @@ func mediaTypeOf(h http.Header) string {
 	return mediaType
 }
 
-func (f form) readPairs(body string, fields []string) *fieldError {
-	if body == "" {
+type formReader struct {
+	fields []string // that are known
+	strict bool
+	form   form
+}
+
+func (r *formReader) readPairs(pairs string) *fieldError {
+	if pairs == "" {
 		return nil
 	}
-	for pair := range strings.SplitSeq(body, "&") {
+	for pair := range strings.SplitSeq(pairs, "&") {
 		rawName, rawValue, found := strings.Cut(pair, "=")
 		name, nameErr := url.QueryUnescape(rawName)
 		value, valueErr := url.QueryUnescape(rawValue)
-		if !found || nameErr != nil || valueErr != nil {
+		if r.strict && !found || nameErr != nil || valueErr != nil {
 			return &fieldError{text: "the form is malformed"}
 		}
-		if bad := f.add(name, value, fields); bad != nil {
+		if bad := r.add(name, value); bad != nil {
 			return bad
 		}
 	}
 	return nil
 }
 
-func (f form) readJSON(body []byte, fields []string) *fieldError {
+func (r *formReader) readJSON(body []byte) *fieldError {
 	malformed := &fieldError{text: "the body must be one JSON object"}
 	d := json.NewDecoder(bytes.NewReader(body))
 	if start, err := d.Token(); err != nil || start != json.Delim('{') {
@@ -95,11 +102,15 @@ func (f form) readJSON(body []byte, fields []string) *fieldError {
 		if d.Decode(&value) != nil {
 			return malformed
 		}
+		known := slices.Contains(r.fields, name)
 		text, ok := value.(string)
-		if !ok {
-			return &fieldError{field: knownField(name, fields), text: "must be a string"}
+		if !ok && (r.strict || known && value != nil) {
+			if !known {
+				name = ""
+			}
+			return &fieldError{field: name, text: "must be a string"}
 		}
-		if bad := f.add(name, text, fields); bad != nil {
+		if bad := r.add(name, text); bad != nil {
 			return bad
 		}
 	}
@@ -112,25 +123,22 @@ func (f form) readJSON(body []byte, fields []string) *fieldError {
 	return nil
 }
 
-func (f form) add(name, value string, fields []string) *fieldError {
-	_, doubled := f[name]
+func (r *formReader) add(name, value string) *fieldError {
+	known, empty := slices.Contains(r.fields, name), value == ""
+	if !r.strict && (!known || empty) {
+		return nil
+	}
+	_, doubled := r.form[name]
 	switch {
-	case !slices.Contains(fields, name):
-		return &fieldError{text: "a field is unknown; known are " + strings.Join(fields, ", ")}
+	case !known:
+		return &fieldError{text: "a field is unknown; known are " + strings.Join(r.fields, ", ")}
 	case doubled:
 		return &fieldError{field: name, text: "must not be sent twice"}
-	case value == "":
+	case empty:
 		return &fieldError{field: name, text: "must not be empty; leave it out"}
 	case !utf8.ValidString(value):
 		return &fieldError{field: name, text: "must be UTF-8"}
 	}
-	f[name] = value
+	r.form[name] = value
 	return nil
-}
-
-func knownField(name string, fields []string) string {
-	if slices.Contains(fields, name) {
-		return name
-	}
-	return ""
 }

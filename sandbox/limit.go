@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"fmt"
-	"strconv"
 	"time"
 )
 
@@ -165,14 +164,6 @@ func (l *limiter) takeBucket(c *caller, now time.Time) (ok bool, left int, reset
 	}
 	c.full = c.full.Add(refill)
 	return true, int((l.Per - c.full.Sub(now)) / refill), c.full
-}
-
-// retryAfter is the Retry-After header of a 429, "" if there is to be none.
-func (l *limiter) retryAfter(reset, now time.Time) string {
-	if l.RetryAfter != nil {
-		return l.RetryAfter(reset.Sub(now))
-	}
-	return strconv.FormatInt(secondsUntil(reset, now), 10)
 }
 
 // secondsUntil rounds up, so that a caller that waits so long does not come too early.

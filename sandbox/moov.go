@@ -14,14 +14,15 @@ import (
 	"github.com/grantwright/oauth-go/gen/wire"
 )
 
-// MoovOptions are the settings of [NewMoov]. The zero value is its default.
+// MoovOptions are the settings of [NewMoov]. The zero value has the defaults.
 type MoovOptions struct {
-	Clients          []Client      // nil: [ClientID] with [ClientSecret], which may ask for any scope from any origin
-	TokenLife        time.Duration // of access tokens; not positive: 15 minutes. Refresh tokens live until used or revoked
-	ExpiresInSeconds bool          // let expires_in be the length of the life, and not its end in Unix seconds
+	Clients          []Client      // if nil, ClientID with ClientSecret, which may ask for any scope from any origin
+	TokenLife        time.Duration // of access tokens; if not positive, 15 minutes. Refresh tokens live until used or revoked
+	ExpiresInSeconds bool          // expires_in is the length of the life, and not its end in Unix seconds
 	RateLimit        Limit         // of one client id; documented are 40 requests a second
-	RawBasic         bool          // read HTTP Basic as it is, without form-decoding both parts
-	NoRequests       bool          // only count requests, for benchmarks
+	RawBasic         bool          // HTTP Basic is read as it is, without form-decoding both parts
+	Strict           bool          // what RFC 6749 would have ignored is refused
+	NoRequests       bool          // requests are counted and not kept, for benchmarks
 }
 
 // Moov is Moov's OAuth endpoints, with JSON and form bodies:
@@ -29,10 +30,10 @@ type MoovOptions struct {
 //	POST /oauth2/token     createAccessToken
 //	POST /oauth2/revoke    revokeAccessToken
 //
-// A refresh token is good for one use; a second use revokes every token that came from the same grant. Revoking a
-// refresh token revokes its access tokens too.
+// A refresh token can be used once; a second use revokes every token that came from the same grant. With a refresh token
+// its access tokens are revoked too.
 //
-// Outside the SDK's operations, and only to show whether a token is accepted, it also serves
+// Not part of the SDK, but as an example of an API that wants a token, there is also
 //
 //	GET /ping    ping    200, or 401 without a live access token
 type Moov struct {
@@ -41,10 +42,9 @@ type Moov struct {
 	tokenLife        time.Duration
 	expiresInSeconds bool
 	rawBasic         bool
-	tokens           ledger
 }
 
-// NewMoov returns a server without tokens. Nil options are the default ones.
+// NewMoov returns a server without tokens. If opts is nil, it has the defaults.
 func NewMoov(opts *MoovOptions) *Moov {
 	if opts == nil {
 		opts = &MoovOptions{}
@@ -58,12 +58,21 @@ func NewMoov(opts *MoovOptions) *Moov {
 	if m.tokenLife <= 0 {
 		m.tokenLife = 15 * time.Minute
 	}
-	m.vendor = "Moov"
+	m.strict, m.record.off = opts.Strict, opts.NoRequests
 	m.limit = newLimiter(opts.RateLimit, Limit{Requests: 40, Per: time.Second})
-	m.record.off = opts.NoRequests
-	m.requestIDHeader, m.newRequestID = "x-request-id", newUUID
-	m.match = func(_ *call, path string) string { return path }
-	m.refuse = func(_ *call, status int, text string) answer { return moovError(status, text) }
+	m.vendor = vendorTraits{
+		name:    "Moov",
+		match:   func(_ *call, path string) string { return path },
+		failure: func(_ *call, status int, text string) response { return moovError(status, text) },
+		unauthorized: func(c *call, _ string) response {
+			return moovError(http.StatusUnauthorized, "invalid_token").with("WWW-Authenticate", bearerChallenge(c.Request))
+		},
+		tooManyRequests: func(*call) response { return response{status: http.StatusTooManyRequests} },
+		limitKey:        func(clientID string) string { return clientID },
+		terms:           m.terms,
+		requestIDHeader: "x-request-id",
+		newRequestID:    newUUID,
+	}
 	m.paths = map[string]map[string]operation{
 		"/oauth2/token":  {http.MethodPost: {"createAccessToken", m.createAccessToken}},
 		"/oauth2/revoke": {http.MethodPost: {"revokeAccessToken", m.revokeAccessToken}},
@@ -72,13 +81,22 @@ func NewMoov(opts *MoovOptions) *Moov {
 	return m
 }
 
-func (m *Moov) createAccessToken(c *call) answer {
+func (m *Moov) terms(clientID string) (terms, bool) {
+	client, ok := m.clients[clientID]
+	t := terms{client: client, scopes: client.Scopes, life: m.tokenLife, refreshes: true}
+	if t.scopes == nil {
+		t.scopes = []string{"/ping.read"}
+	}
+	return t, ok
+}
+
+func (m *Moov) createAccessToken(c *call) response {
 	f, bad := readForm(c, []string{mediaJSON, mediaForm}, "grant_type", "client_id", "client_secret", "scope", "refresh_token")
 	switch {
 	case bad != nil && bad.field == "scope":
-		return jsonAnswer(http.StatusUnprocessableEntity, moov.AuthTokenRequestError{Scope: new(bad.text)})
+		return jsonResponse(http.StatusUnprocessableEntity, moov.AuthTokenRequestError{Scope: new(bad.text)})
 	case bad != nil && bad.field == "refresh_token":
-		return jsonAnswer(http.StatusUnprocessableEntity, moov.AuthTokenRequestError{RefreshToken: new(bad.text)})
+		return jsonResponse(http.StatusUnprocessableEntity, moov.AuthTokenRequestError{RefreshToken: new(bad.text)})
 	case bad != nil:
 		return moovError(http.StatusBadRequest, invalidRequest)
 	}
@@ -101,32 +119,28 @@ func (m *Moov) createAccessToken(c *call) answer {
 	return moovError(http.StatusBadRequest, unsupportedGrantType)
 }
 
-func (m *Moov) grant(c *call, client Client, f form) answer {
+func (m *Moov) grant(c *call, client Client, f form) response {
 	if f["scope"] == "" {
-		return jsonAnswer(http.StatusUnprocessableEntity, moov.AuthTokenRequestError{Scope: new("is required")})
+		return jsonResponse(http.StatusUnprocessableEntity, moov.AuthTokenRequestError{Scope: new("is required")})
 	}
 	scopes, ok := scopeList(f["scope"])
 	switch {
 	case !ok:
-		return jsonAnswer(http.StatusUnprocessableEntity, moov.AuthTokenRequestError{Scope: new("is malformed")})
+		return jsonResponse(http.StatusUnprocessableEntity, moov.AuthTokenRequestError{Scope: new("is malformed")})
 	case !subset(scopes, client.Scopes):
 		return moovError(http.StatusBadRequest, invalidScope)
-	case f["refresh_token"] != "":
+	case c.strict && f["refresh_token"] != "":
 		return moovError(http.StatusBadRequest, invalidRequest)
 	}
-	return m.issue(c, client.ID, scopes, scopes, &family{})
+	return m.issued(c, client.ID, scopes, scopes, &family{})
 }
 
-func (m *Moov) refresh(c *call, client Client, f form) answer {
+func (m *Moov) refresh(c *call, client Client, f form) response {
 	if f["refresh_token"] == "" {
-		return jsonAnswer(http.StatusUnprocessableEntity, moov.AuthTokenRequestError{RefreshToken: new("is required")})
+		return jsonResponse(http.StatusUnprocessableEntity, moov.AuthTokenRequestError{RefreshToken: new("is required")})
 	}
 	old := m.tokens.find(f["refresh_token"])
-	if old == nil || !old.refresh || old.client != client.ID {
-		return moovError(http.StatusBadRequest, invalidGrant)
-	}
-	if old.used {
-		old.family.revoked = true // someone else has it too (RFC 9700, section 4.14.2)
+	if !m.tokens.redeemable(old, client.ID, c.now) {
 		return moovError(http.StatusBadRequest, invalidGrant)
 	}
 	scopes := old.scopes
@@ -137,34 +151,37 @@ func (m *Moov) refresh(c *call, client Client, f form) answer {
 		}
 	}
 	old.used = true
-	return m.issue(c, client.ID, scopes, old.scopes, old.family)
+	return m.issued(c, client.ID, scopes, old.scopes, old.family)
 }
 
-// issue answers with a new pair. The refresh token keeps what was granted first (RFC 6749, section 6).
-func (m *Moov) issue(c *call, client string, scopes, granted []string, of *family) answer {
-	ends := c.now.Add(m.tokenLife)
-	access := m.tokens.issue(token{client: client, scopes: scopes, expires: ends, family: of})
-	refresh := m.tokens.issue(token{client: client, scopes: granted, refresh: true, family: of})
-	expiresIn := json.Number(strconv.FormatInt(ends.Unix(), 10))
-	if m.expiresInSeconds {
+// unixTimes is from when on expires_in can be a time. Read as one, a smaller number cannot be told from the length of a
+// life; a synctest bubble begins before that, in the year 2000.
+var unixTimes = time.Unix(1e9, 0)
+
+// issued responds with a new pair of tokens.
+func (m *Moov) issued(c *call, client string, scopes, granted []string, of *family) response {
+	terms, _ := m.terms(client)
+	t := m.issue(c.now, Token{ClientID: client, Scopes: scopes, Expires: c.now.Add(m.tokenLife)}, terms, granted, of, true)
+	expiresIn := json.Number(strconv.FormatInt(t.Expires.Unix(), 10))
+	if m.expiresInSeconds || t.Expires.Before(unixTimes) {
 		expiresIn = seconds(m.tokenLife)
 	}
-	return jsonAnswer(http.StatusOK, moov.AuthToken{
+	return tokenResponse(moov.AuthToken{
 		TokenType:    moov.TokenTypeBearer,
-		AccessToken:  wire.Secret(access),
-		RefreshToken: wire.Secret(refresh),
+		AccessToken:  wire.Secret(t.AccessToken),
+		RefreshToken: wire.Secret(t.RefreshToken),
 		ExpiresIn:    expiresIn,
 		Scope:        strings.Join(scopes, " "),
 	})
 }
 
-func (m *Moov) revokeAccessToken(c *call) answer {
+func (m *Moov) revokeAccessToken(c *call) response {
 	f, bad := readForm(c, []string{mediaJSON, mediaForm}, "token", "token_type_hint", "client_id", "client_secret")
 	switch {
 	case bad != nil && bad.field == "token":
-		return jsonAnswer(http.StatusUnprocessableEntity, moov.RevokeTokenRequestError{Token: new(bad.text)})
+		return jsonResponse(http.StatusUnprocessableEntity, moov.RevokeTokenRequestError{Token: new(bad.text)})
 	case bad != nil && bad.field == "token_type_hint":
-		return jsonAnswer(http.StatusUnprocessableEntity, moov.RevokeTokenRequestError{TokenTypeHint: new(bad.text)})
+		return jsonResponse(http.StatusUnprocessableEntity, moov.RevokeTokenRequestError{TokenTypeHint: new(bad.text)})
 	case bad != nil:
 		return moovError(http.StatusBadRequest, invalidRequest)
 	}
@@ -175,31 +192,28 @@ func (m *Moov) revokeAccessToken(c *call) answer {
 	hint := moov.TokenTypeHint(f["token_type_hint"])
 	switch {
 	case f["token"] == "":
-		return jsonAnswer(http.StatusUnprocessableEntity, moov.RevokeTokenRequestError{Token: new("is required")})
+		return jsonResponse(http.StatusUnprocessableEntity, moov.RevokeTokenRequestError{Token: new("is required")})
 	case hint != "" && !hint.Valid():
-		return jsonAnswer(http.StatusUnprocessableEntity, moov.RevokeTokenRequestError{TokenTypeHint: new("is unknown")})
+		return jsonResponse(http.StatusUnprocessableEntity, moov.RevokeTokenRequestError{TokenTypeHint: new("is unknown")})
 	}
-	// A wrong hint only costs time, and a token that is none is as good as revoked (RFC 7009, sections 2.1 and 2.2).
+	// A wrong hint does no harm, and an unknown token counts as revoked (RFC 7009, sections 2.1 and 2.2).
 	if t := m.tokens.find(f["token"]); t != nil && t.client != client.ID {
 		return moovError(http.StatusBadRequest, unauthorizedClient)
 	}
 	m.tokens.revoke(f["token"])
-	return answer{status: http.StatusNoContent}
+	return response{status: http.StatusNoContent}
 }
 
-func (m *Moov) ping(c *call) answer {
-	t := m.tokens.access(bearer(c.Request), c.now)
-	if t == nil {
-		return moovError(http.StatusUnauthorized, "invalid_token")
+func (m *Moov) ping(c *call) response {
+	if refused := m.authorize(c, nil); refused != nil {
+		return *refused
 	}
-	if limited := m.limited(c, t.client); limited != nil {
-		return *limited
-	}
-	return answer{status: http.StatusOK}
+	return response{status: http.StatusOK}
 }
 
-func (m *Moov) authenticate(c *call, f form) (Client, *answer) {
-	client, bad := m.clients.authenticate(c.Request, f, m.rawBasic)
+// authenticate returns the client of a request, or a response if there is none or its limit is reached.
+func (m *Moov) authenticate(c *call, f form) (Client, *response) {
+	client, bad := m.clients.authenticate(c, f, m.rawBasic)
 	if bad != nil {
 		// The vendor documents no 401 here.
 		return Client{}, new(moovError(http.StatusBadRequest, bad.code))
@@ -207,17 +221,7 @@ func (m *Moov) authenticate(c *call, f form) (Client, *answer) {
 	return client, m.limited(c, client.ID)
 }
 
-// limited counts a request of a client, and returns a response if it is one too many.
-func (m *Moov) limited(c *call, client string) *answer {
-	ok, _, reset := m.limit.take(client, c.now)
-	if ok {
-		return nil
-	}
-	a := answer{status: http.StatusTooManyRequests}
-	return new(a.withRetryAfter(m.limit.retryAfter(reset, c.now)))
-}
-
-// originOf is the origin that a token request names; Origin wins over Referer.
+// originOf is the origin that a token request names. Origin takes precedence over Referer.
 func originOf(h http.Header) string {
 	if origin := h.Get("Origin"); origin != "" {
 		return origin
@@ -225,8 +229,8 @@ func originOf(h http.Header) string {
 	return h.Get("Referer")
 }
 
-func moovError(status int, code string) answer {
-	return jsonAnswer(status, moov.GenericError{Error: code})
+func moovError(status int, code string) response {
+	return jsonResponse(status, moov.GenericError{Error: code})
 }
 
 // newUUID returns a random UUID (RFC 9562, version 4).

@@ -26,7 +26,7 @@ var endpoints = []struct {
 func TestCredentialEndpointsAcceptAndRefuse(t *testing.T) {
 	for _, endpoint := range endpoints {
 		t.Run(endpoint.name, func(t *testing.T) {
-			h := sandbox.New()
+			h := sandbox.NewStrict()
 			good := inBody(endpoint.fields...)
 			encoded := "client_id=" + sandbox.ClientID + "&client_secret=" + sandbox.ClientSecret
 			for i := 0; i < len(endpoint.fields); i += 2 {
@@ -89,7 +89,7 @@ func TestCredentialEndpointsAcceptAndRefuse(t *testing.T) {
 }
 
 func TestMoovJSONBodies(t *testing.T) {
-	h := sandbox.New()
+	h := sandbox.NewStrict()
 	credentials := `"client_id": "` + sandbox.ClientID + `", "client_secret": "` + sandbox.ClientSecret + `"`
 	for _, tt := range []struct {
 		name, body string
@@ -132,11 +132,11 @@ func TestBasicIsFormDecodedUnlessRaw(t *testing.T) {
 
 func TestGrantRefusals(t *testing.T) {
 	h := &sandbox.Sandbox{
-		ThousandEyes: sandbox.NewThousandEyes(&sandbox.ThousandEyesOptions{Clients: []sandbox.Client{
+		ThousandEyes: sandbox.NewThousandEyes(&sandbox.ThousandEyesOptions{Strict: true, Clients: []sandbox.Client{
 			{ID: sandbox.ClientID, Secret: sandbox.ClientSecret, Scopes: []string{"read"}}}}),
-		Moov: sandbox.NewMoov(&sandbox.MoovOptions{Clients: []sandbox.Client{
+		Moov: sandbox.NewMoov(&sandbox.MoovOptions{Strict: true, Clients: []sandbox.Client{
 			{ID: sandbox.ClientID, Secret: sandbox.ClientSecret, Scopes: []string{"/ping.read"}, Origins: []string{"https://example.com"}}}}),
-		SailPoint: sandbox.NewSailPoint(&sandbox.SailPointOptions{Clients: []sandbox.Client{
+		SailPoint: sandbox.NewSailPoint(&sandbox.SailPointOptions{Strict: true, Clients: []sandbox.Client{
 			{ID: sandbox.ClientID, Secret: sandbox.ClientSecret, Scopes: []string{"sp:oauth-client:read"}}}}),
 	}
 	origin := header("Origin", "https://example.com")
@@ -205,4 +205,71 @@ func TestErrorShapes(t *testing.T) {
 	require.NotEmpty(t, sp.header.Get("SLPT-Request-ID"))
 	assert.JSONEq(t, `{"detailCode": "404 Not found", "trackingId": "`+sp.header.Get("SLPT-Request-ID")+`",
 		"messages": [{"locale": "en-US", "localeOrigin": "DEFAULT", "text": "no such path"}]}`, sp.body)
+}
+
+// What RFC 6749 lets a client send is ignored unless the vendor is strict.
+func TestLenient(t *testing.T) {
+	for _, endpoint := range endpoints {
+		t.Run(endpoint.name, func(t *testing.T) {
+			h := sandbox.New()
+			encoded := "client_id=" + sandbox.ClientID + "&client_secret=" + sandbox.ClientSecret
+			for i := 0; i < len(endpoint.fields); i += 2 {
+				encoded += "&" + endpoint.fields[i] + "=" + strings.ReplaceAll(endpoint.fields[i+1], "/", "%2F")
+			}
+			post := func(body string, edits ...edit) reply {
+				return send(t, h, http.MethodPost, endpoint.path, formType, body, edits...)
+			}
+			for name, got := range map[string]reply{
+				"unknown field":           post(encoded + "&audience=x"),
+				"unknown field doubled":   post(encoded + "&audience=x&audience=y"),
+				"empty field":             post(encoded + "&client_id="),
+				"empty refresh token":     post(encoded + "&refresh_token="),
+				"no equals sign":          post(encoded + "&x"),
+				"stray ampersand":         post(encoded + "&"),
+				"field in the query":      post(encoded, query("scope=x")),
+				"Basic and its client_id": sendForm(t, h, endpoint.path, append([]string{"client_id", sandbox.ClientID}, endpoint.fields...), basic(sandbox.ClientID, sandbox.ClientSecret)),
+			} {
+				assert.Less(t, got.status, 300, "%s: %s", name, got.body)
+			}
+			for name, got := range map[string]reply{
+				"doubled field":            post(encoded + "&client_id=" + sandbox.ClientID),
+				"bad escape":               post(encoded + "&x=%zz"),
+				"Basic and another client": sendForm(t, h, endpoint.path, append([]string{"client_id", "other"}, endpoint.fields...), basic(sandbox.ClientID, sandbox.ClientSecret)),
+				"Basic and body":           sendForm(t, h, endpoint.path, inBody(endpoint.fields...), basic(sandbox.ClientID, sandbox.ClientSecret)),
+				"credentials in the query": post(strings.Join(endpoint.fields, "="), query("client_id="+sandbox.ClientID+"&client_secret="+sandbox.ClientSecret)),
+				"two Authorizations":       sendForm(t, h, endpoint.path, endpoint.fields, basic(sandbox.ClientID, sandbox.ClientSecret), header("Authorization", "Basic eDp5")),
+			} {
+				assert.GreaterOrEqual(t, got.status, 400, name)
+			}
+		})
+	}
+
+	h := sandbox.New()
+	for name, body := range map[string]string{
+		"unknown member": `"audience": ["a"]`, "null": `"refresh_token": null`, "empty": `"refresh_token": ""`,
+	} {
+		got := send(t, h, http.MethodPost, "/oauth2/token", "application/json", `{"client_id": "`+sandbox.ClientID+
+			`", "client_secret": "`+sandbox.ClientSecret+`", "grant_type": "client_credentials", "scope": "/ping.read", `+body+`}`)
+		assert.Equal(t, 200, got.status, "%s: %s", name, got.body)
+	}
+	s := newTenant(t, nil)
+	assertStatus(t, 200, send(t, s, http.MethodGet, clients, "", "{}", bearer(s.token), query("limit=10&filters=")))
+	assertStatus(t, 400, send(t, s, http.MethodGet, clients, "", "", bearer(s.token), query("filters=a&filters=b")))
+}
+
+// RFC 6749, sections 5.1 and 5.2, and RFC 6750, section 3.
+func TestHeadersOfTokenResponses(t *testing.T) {
+	h := sandbox.New()
+	for _, endpoint := range endpoints {
+		got := sendForm(t, h, endpoint.path, inBody(endpoint.fields...))
+		assert.Equal(t, got.status == 200, got.header.Get("Cache-Control") == "no-store", endpoint.name)
+		assert.Equal(t, got.status == 200, got.header.Get("Pragma") == "no-cache", endpoint.name)
+		refused := sendForm(t, h, endpoint.path, endpoint.fields, basic(sandbox.ClientID, "wrong"))
+		assert.Equal(t, refused.status == 401, strings.HasPrefix(refused.header.Get("WWW-Authenticate"), "Basic realm="), endpoint.name)
+	}
+	for _, path := range probes {
+		none, wrong := send(t, h, http.MethodGet, path, "", ""), send(t, h, http.MethodGet, path, "", "", bearer("x"))
+		assert.Equal(t, `Bearer realm="sandbox"`, none.header.Get("WWW-Authenticate"))
+		assert.Equal(t, `Bearer realm="sandbox", error="invalid_token"`, wrong.header.Get("WWW-Authenticate"))
+	}
 }

@@ -15,27 +15,33 @@ import (
 )
 
 // SampleClientID is the OAuth client that a SailPoint has unless its options say otherwise. It was last used in 2017. With
-// [ClientSecret] it gets tokens, refresh tokens too, that carry no user and none of the scopes for managing clients.
+// [ClientSecret] it gets tokens, by client_credentials and by logins at the authorization page, which have none of the
+// scopes for managing clients.
 const SampleClientID = "ef38f94347e94562b5bb8424a56397d8"
 
-// SailPointOptions are the settings of [NewSailPoint]. The zero value is its default.
+// PublicClientID is a client of SailPoint that has no secret: users log in with it, by authorization_code and PKCE.
+const PublicClientID = "sandbox-public-client"
+
+// SailPointOptions are the settings of [NewSailPoint]. The zero value has the defaults.
 type SailPointOptions struct {
-	// Clients are registered outside the API, as personal access tokens are: they get tokens, and are in no list.
-	// Nil is [ClientID] with [ClientSecret], which carries a user and may ask for any scope.
+	// Clients are registered outside the API, as personal access tokens are: they get tokens, and are in no list. If nil,
+	// they are ClientID with ClientSecret, which has a user and may ask for any scope, and PublicClientID. Both redirect
+	// to /callback on a loopback host.
 	Clients []Client
 
-	// OAuthClients are there at the start, in this order; their Secret, if any, gets them tokens and is never shown.
-	// Without a type they are ONLINE and CONFIDENTIAL, and without a life of tokens that is 750 s. Nil is one client,
-	// [SampleClientID]; an empty list is none.
+	// OAuthClients exist from the start, in this order; the Secret of one gets it tokens, and is never shown. Their
+	// defaults are ONLINE, CONFIDENTIAL and 750 s of token life. If nil, there is one, SampleClientID; if empty, none.
 	OAuthClients []sailpoint.OAuthClient
 
-	TokenLife  time.Duration // of Clients; not positive: 750 s, of which the answer says 749, as the vendor's does
+	TokenLife  time.Duration // of Clients; if not positive, 750 s, which the response calls 749, as the vendor's does
 	RateLimit  Limit         // of one client id, its token requests included; documented are 100 requests in 10 s
-	NoRequests bool          // only count requests, for benchmarks
+	Strict     bool          // what RFC 6749 would have ignored is refused
+	NoRequests bool          // requests are counted and not kept, for benchmarks
 }
 
 // SailPoint is a tenant of SailPoint Identity Security Cloud:
 //
+//	GET    /oauth/authorize            authorize
 //	POST   /oauth/token                createAccessToken
 //	GET    /beta/oauth-clients         listOAuthClients
 //	POST   /beta/oauth-clients         createOAuthClient
@@ -43,26 +49,39 @@ type SailPointOptions struct {
 //	PATCH  /beta/oauth-clients/{id}    patchOAuthClient
 //	DELETE /beta/oauth-clients/{id}    deleteOAuthClient
 //
-// and the same under /v3, /v2024, /v2025 and /v2026 and, as a service of its own, at /oauth-clients/v1.
+// and the same clients under /v3, /v2024, /v2025 and /v2026 and, as a service of its own, at /oauth-clients/v1. Metadata
+// of the token server (RFC 8414) is at /.well-known/oauth-authorization-server.
 //
-// A refresh token is given to clients that have the grant and offline access; it can be used until it expires. No code
-// is ever issued, so that authorization_code always fails.
+// The authorization page logs a user in at once, and redirects with a code, which can be used once, within a minute.
+// Refresh tokens come with a code only, to clients with the grant and offline access. They too can be used once; a
+// second use of either revokes every token that came from the same login.
 type SailPoint struct {
 	server
 	registered   registered
 	tokenLife    time.Duration
 	oauthClients []*oauthClient // in order of creation
-	tokens       ledger
+	codes        map[string]*code
+	refuseLogins string // an error code; "" lets users log in
 }
 
-// NewSailPoint returns a server without tokens. Nil options are the default ones.
+const (
+	readClients   = "sp:oauth-client:read"
+	manageClients = "sp:oauth-client:manage"
+	allScopes     = "sp:scopes:all"
+)
+
+// NewSailPoint returns a server without tokens. If opts is nil, it has the defaults.
 func NewSailPoint(opts *SailPointOptions) *SailPoint {
 	if opts == nil {
 		opts = &SailPointOptions{}
 	}
+	callbacks := []string{"http://127.0.0.1/callback", "http://[::1]/callback", "http://localhost/callback"}
 	s := &SailPoint{
-		registered: newRegistered(opts.Clients, Client{ID: ClientID, Secret: ClientSecret, User: "sandbox-user"}),
-		tokenLife:  opts.TokenLife,
+		registered: newRegistered(opts.Clients,
+			Client{ID: ClientID, Secret: ClientSecret, User: sandboxUser, RedirectURIs: callbacks},
+			Client{ID: PublicClientID, Public: true, RedirectURIs: callbacks}),
+		tokenLife: opts.TokenLife,
+		codes:     map[string]*code{},
 	}
 	if s.tokenLife <= 0 {
 		s.tokenLife = 750 * time.Second
@@ -75,33 +94,51 @@ func NewSailPoint(opts *SailPointOptions) *SailPoint {
 		s.oauthClients = append(s.oauthClients, newOAuthClient(c, time.Now()))
 	}
 
-	const read, manage = "sp:oauth-client:read", "sp:oauth-client:manage"
-	s.vendor = "SailPoint"
+	s.strict, s.record.off = opts.Strict, opts.NoRequests
 	s.limit = newLimiter(opts.RateLimit, Limit{Requests: 100, Per: 10 * time.Second})
-	s.record.off = opts.NoRequests
-	s.requestIDHeader, s.newRequestID = "SLPT-Request-ID", newHexID
-	s.match = matchSailPoint
-	s.refuse = sailPointError
+	s.vendor = vendorTraits{
+		name:    "SailPoint",
+		match:   matchSailPoint,
+		failure: sailPointError,
+		unauthorized: func(c *call, text string) response {
+			return jsonResponse(http.StatusUnauthorized, sailpoint.UnauthorizedError{Error: "JWT validation failed: JWT is " + text}).
+				with("WWW-Authenticate", bearerChallenge(c.Request))
+		},
+		tooManyRequests: func(*call) response {
+			return jsonResponse(http.StatusTooManyRequests, sailpoint.RateLimitError{Message: " Rate Limit Exceeded "})
+		},
+		limitKey:        func(clientID string) string { return clientID },
+		terms:           s.terms,
+		requestIDHeader: "SLPT-Request-ID",
+		newRequestID:    newHexID,
+	}
 	s.paths = map[string]map[string]operation{
 		"/oauth/token": {
 			http.MethodPost: {"createAccessToken", s.createAccessToken},
 		},
+		authorizePath: {
+			http.MethodGet: {"authorize", s.authorizationPage},
+		},
+		metadataPath: {
+			http.MethodGet: {"getMetadata", s.metadata},
+		},
 		"/oauth-clients": {
-			http.MethodGet:  {"listOAuthClients", s.authorized(s.list, access{scopes: []string{read, manage}, query: []string{"filters"}})},
-			http.MethodPost: {"createOAuthClient", s.authorized(s.create, access{scopes: []string{manage}, media: "application/json"})},
+			http.MethodGet:  {"listOAuthClients", s.guarded(s.list, requirements{scopes: []string{readClients, manageClients}, query: []string{"filters"}})},
+			http.MethodPost: {"createOAuthClient", s.guarded(s.create, requirements{scopes: []string{manageClients}, media: "application/json"})},
 		},
 		"/oauth-clients/{id}": {
-			http.MethodGet:    {"getOAuthClient", s.authorized(s.get, access{scopes: []string{read, manage}, userless: true})},
-			http.MethodPatch:  {"patchOAuthClient", s.authorized(s.patch, access{scopes: []string{manage}, media: "application/json-patch+json"})},
-			http.MethodDelete: {"deleteOAuthClient", s.authorized(s.delete, access{scopes: []string{manage}})},
+			http.MethodGet:    {"getOAuthClient", s.guarded(s.get, requirements{scopes: []string{readClients, manageClients}, userless: true})},
+			http.MethodPatch:  {"patchOAuthClient", s.guarded(s.patch, requirements{scopes: []string{manageClients}, media: "application/json-patch+json"})},
+			http.MethodDelete: {"deleteOAuthClient", s.guarded(s.delete, requirements{scopes: []string{manageClients}})},
 		},
 	}
 	return s
 }
 
-// matchSailPoint knows the versions' prefixes and the service's own version, which follows the collection.
+// matchSailPoint knows the prefix of each version, and the path of the per-service v1, where the version comes last.
 func matchSailPoint(c *call, path string) string {
-	if path == "/oauth/token" {
+	switch path {
+	case "/oauth/token", authorizePath, metadataPath:
 		return path
 	}
 	rest, found := strings.CutPrefix(path, "/oauth-clients/v1")
@@ -124,184 +161,205 @@ func matchSailPoint(c *call, path string) string {
 	return "/oauth-clients/{id}"
 }
 
-// access is what an operation asks of a request before it acts.
-type access struct {
+// requirements are what an operation requires of a request.
+type requirements struct {
 	scopes   []string // any of them
 	userless bool     // clients without a user may call it
-	media    string   // of the body; "" where there must be none
+	media    string   // of the body; "" if there must be none
 	query    []string // known parameters
 }
 
-func (a access) allows(scope string) bool {
-	return scope == allScopes || slices.Contains(a.scopes, scope)
-}
-
-// authorized answers 401, 429, 403 and 400, in that order, before it lets an operation act.
-func (s *SailPoint) authorized(act func(*call) answer, needs access) func(*call) answer {
-	return func(c *call) answer {
-		value := bearer(c.Request)
-		switch c.token = s.tokens.find(value); {
-		case value == "":
-			return sailPointUnauthorized("JWT validation failed: JWT is missing")
-		case c.token == nil || c.token.refresh || !s.exists(c.token.client):
-			return sailPointUnauthorized("JWT validation failed: JWT is unknown")
-		case c.token.expired(c.now):
-			return sailPointUnauthorized("JWT validation failed: JWT is expired")
-		}
-		if limited := s.limited(c, c.token.client); limited != nil {
-			return *limited
+// guarded returns an operation that runs if a request is as required. Otherwise it responds with the first of 401, 429,
+// 403 and 400 that applies.
+func (s *SailPoint) guarded(run func(*call) response, r requirements) func(*call) response {
+	return func(c *call) response {
+		if refused := s.authorize(c, r.scopes); refused != nil {
+			return *refused
 		}
 		switch {
-		case !slices.ContainsFunc(c.token.scopes, needs.allows):
-			return sailPointError(c, http.StatusForbidden, "the token lacks the scope "+strings.Join(needs.scopes, " or "))
-		case !needs.userless && c.token.user == "":
+		case !r.userless && c.token.user == "":
 			return sailPointError(c, http.StatusForbidden, "the token carries no user")
-		case needs.media == "" && len(c.body) > 0:
+		case c.strict && r.media == "" && len(c.body) > 0:
 			return sailPointError(c, http.StatusBadRequest, "there must be no body")
-		case needs.media != "" && mediaTypeOf(c.Header) != needs.media:
-			return sailPointError(c, http.StatusBadRequest, "the content type must be "+needs.media)
+		case r.media != "" && mediaTypeOf(c.Header) != r.media:
+			return sailPointError(c, http.StatusBadRequest, "the content type must be "+r.media)
 		}
-		if text := checkQuery(c.URL, needs.query); text != "" {
+		if text := checkQuery(c, r.query); text != "" {
 			return sailPointError(c, http.StatusBadRequest, text)
 		}
-		return act(c)
+		return run(c)
 	}
 }
 
-func checkQuery(u *url.URL, known []string) string {
-	query, err := url.ParseQuery(u.RawQuery)
+// checkQuery returns what is wrong with the query of a call, or "".
+func checkQuery(c *call, known []string) string {
+	query, err := url.ParseQuery(c.URL.RawQuery)
 	if err != nil {
 		return "the query is malformed"
 	}
 	for name, values := range query {
 		switch {
 		case !slices.Contains(known, name):
-			return "a query parameter is unknown"
-		case len(values) > 1 || values[0] == "":
+			if c.strict {
+				return "a query parameter is unknown"
+			}
+		case len(values) > 1 || c.strict && values[0] == "":
 			return name + " must be sent once, with a value"
 		}
 	}
 	return ""
 }
 
-const allScopes = "sp:scopes:all"
-
-// grantee is who asks for a token: a registered client or one made by the API.
-type grantee struct {
+// app is a client that may ask for tokens: a registered one, or one that was created by the API.
+type app struct {
 	Client
 	life, refreshLife time.Duration
 	grants            []sailpoint.GrantType
 	accessType        sailpoint.AccessType
 	enabled           bool
-	lastUsed          func(time.Time)
+	markUsed          func(time.Time)
 }
 
-// grantee returns who has the id, or nil.
-func (s *SailPoint) grantee(id string) *grantee {
+// app returns the client with an id, or nil.
+func (s *SailPoint) app(id string) *app {
 	if c, ok := s.registered[id]; ok {
-		return &grantee{
-			Client:     c,
-			life:       s.tokenLife,
-			grants:     []sailpoint.GrantType{sailpoint.GrantTypeCLIENTCREDENTIALS},
-			accessType: sailpoint.AccessTypeONLINE,
-			enabled:    true,
-			lastUsed:   func(time.Time) {},
+		a := &app{Client: c, life: s.tokenLife, accessType: sailpoint.AccessTypeONLINE, enabled: true, markUsed: func(time.Time) {}}
+		if !c.Public {
+			a.grants = append(a.grants, sailpoint.GrantTypeCLIENTCREDENTIALS)
 		}
+		if len(c.RedirectURIs) > 0 {
+			a.grants = append(a.grants, sailpoint.GrantTypeAUTHORIZATIONCODE, sailpoint.GrantTypeREFRESHTOKEN)
+			a.accessType, a.refreshLife = sailpoint.AccessTypeOFFLINE, 24*time.Hour
+		}
+		return a
 	}
 	if c := s.oauthClient(id); c != nil {
-		return c.grantee()
+		return c.app()
 	}
 	return nil
 }
 
-func (s *SailPoint) exists(id string) bool { return s.grantee(id) != nil }
+func (a *app) has(grant sailpoint.GrantType) bool { return slices.Contains(a.grants, grant) }
 
-func (s *SailPoint) createAccessToken(c *call) answer {
-	f, bad := readForm(c, []string{mediaForm},
-		"grant_type", "client_id", "client_secret", "scope", "refresh_token", "code", "redirect_uri")
+func (s *SailPoint) terms(clientID string) (terms, bool) {
+	a := s.app(clientID)
+	if a == nil {
+		return terms{}, false
+	}
+	t := terms{client: a.Client, scopes: a.Scopes, life: a.life, refreshLife: a.refreshLife}
+	if t.scopes == nil {
+		t.scopes = []string{allScopes}
+	}
+	if a.has(sailpoint.GrantTypeAUTHORIZATIONCODE) {
+		t.user = sandboxUser
+		t.refreshes = a.has(sailpoint.GrantTypeREFRESHTOKEN) && a.accessType == sailpoint.AccessTypeOFFLINE
+	}
+	return t, true
+}
+
+var sailPointFields = []string{
+	"grant_type", "client_id", "client_secret", "scope", "refresh_token", "code", "redirect_uri", "code_verifier",
+}
+
+func (s *SailPoint) createAccessToken(c *call) response {
+	f, bad := readForm(c, []string{mediaForm}, sailPointFields...)
 	if bad != nil {
 		return sailPointOAuthError(invalidRequest, strings.TrimSpace(bad.field+" "+bad.text))
 	}
-	id, secret, refused := clientCredentials(c.Request, f, false)
+	a, refused := s.authenticate(c, f)
 	if refused != nil {
 		return sailPointOAuthError(refused.code, refused.text)
 	}
-	g := s.grantee(id)
-	if g == nil || g.Secret == "" || g.Secret != secret || !g.enabled {
-		return sailPointOAuthError(invalidClient, "the client is unknown or disabled, or its secret is wrong")
-	}
-	if limited := s.limited(c, id); limited != nil {
+	if limited := s.limited(c, a.ID); limited != nil {
 		return *limited
 	}
 
 	switch f["grant_type"] {
 	case "client_credentials":
-		return s.grant(c, g, f, sailpoint.GrantTypeCLIENTCREDENTIALS)
+		return s.grant(c, a, f, sailpoint.GrantTypeCLIENTCREDENTIALS)
 	case "refresh_token":
-		return s.grant(c, g, f, sailpoint.GrantTypeREFRESHTOKEN)
+		return s.grant(c, a, f, sailpoint.GrantTypeREFRESHTOKEN)
 	case "authorization_code":
-		return s.grant(c, g, f, sailpoint.GrantTypeAUTHORIZATIONCODE)
+		return s.grant(c, a, f, sailpoint.GrantTypeAUTHORIZATIONCODE)
 	case "":
 		return sailPointOAuthError(invalidRequest, "grant_type is required")
 	}
 	return sailPointOAuthError(unsupportedGrantType, "grant_type must be client_credentials, refresh_token or authorization_code")
 }
 
-// grantFields are the form fields that only one grant has, and must have.
-var grantFields = []struct {
-	name string
-	of   sailpoint.GrantType
-}{
-	{"refresh_token", sailpoint.GrantTypeREFRESHTOKEN},
-	{"code", sailpoint.GrantTypeAUTHORIZATIONCODE},
-	{"redirect_uri", sailpoint.GrantTypeAUTHORIZATIONCODE},
+func (s *SailPoint) authenticate(c *call, f form) (*app, *oauthError) {
+	id, secret, refused := clientCredentials(c, f, false)
+	if refused != nil {
+		return nil, refused
+	}
+	a := s.app(id)
+	switch {
+	case a == nil || !a.enabled, a.Public && secret != "", !a.Public && (secret == "" || secret != a.Secret):
+		return nil, &oauthError{invalidClient, "the client is unknown or disabled, or its secret is wrong"}
+	}
+	return a, nil
 }
 
-func (s *SailPoint) grant(c *call, g *grantee, f form, grant sailpoint.GrantType) answer {
-	if !slices.Contains(g.grants, grant) {
+// grantFields are the form fields that belong to one grant. All are needed there, except those that the code decides on.
+var grantFields = []struct {
+	name     string
+	of       sailpoint.GrantType
+	optional bool
+}{
+	{"refresh_token", sailpoint.GrantTypeREFRESHTOKEN, false},
+	{"code", sailpoint.GrantTypeAUTHORIZATIONCODE, false},
+	{"redirect_uri", sailpoint.GrantTypeAUTHORIZATIONCODE, true},
+	{"code_verifier", sailpoint.GrantTypeAUTHORIZATIONCODE, true},
+}
+
+func (s *SailPoint) grant(c *call, a *app, f form, grant sailpoint.GrantType) response {
+	if !a.has(grant) {
 		return sailPointOAuthError(unauthorizedClient, "the client does not have this grant")
 	}
 	for _, field := range grantFields {
-		if (f[field.name] != "") != (field.of == grant) {
-			return sailPointOAuthError(invalidRequest, field.name+" is missing, or does not belong to this grant")
+		switch sent := f[field.name] != ""; {
+		case field.of == grant && !sent && !field.optional:
+			return sailPointOAuthError(invalidRequest, field.name+" is missing")
+		case field.of != grant && sent && c.strict:
+			return sailPointOAuthError(invalidRequest, field.name+" does not belong to this grant")
 		}
 	}
 
-	allowed, of, refresh := g.Scopes, &family{}, ""
+	terms, _ := s.terms(a.ID)
+	g := granted{user: a.User, scopes: terms.scopes, family: &family{}}
 	switch grant {
 	case sailpoint.GrantTypeREFRESHTOKEN:
-		refresh = f["refresh_token"]
-		old := s.tokens.find(refresh)
-		if old == nil || !old.refresh || old.client != g.ID || old.expired(c.now) {
-			return sailPointOAuthError(invalidGrant, "the refresh token is unknown or expired")
+		old := s.tokens.find(f["refresh_token"])
+		if !s.tokens.redeemable(old, a.ID, c.now) {
+			return sailPointOAuthError(invalidGrant, "the refresh token is unknown, expired or used")
 		}
-		allowed, of = old.scopes, old.family
+		g = granted{user: old.user, scopes: old.scopes, family: old.family, refreshes: true, use: func() { old.used = true }}
 	case sailpoint.GrantTypeAUTHORIZATIONCODE:
-		return sailPointOAuthError(invalidGrant, "the code is unknown")
+		code, refused := s.redeemableCode(c, a, f)
+		if refused != nil {
+			return sailPointOAuthError(refused.code, refused.text)
+		}
+		g = granted{user: code.user, scopes: code.scopes, family: code.family, refreshes: terms.refreshes, use: func() { code.used = true }}
 	}
-	scopes := allowed
-	if scopes == nil {
-		scopes = []string{allScopes}
-	}
+	scopes := g.scopes
 	if f["scope"] != "" {
 		var ok bool
-		if scopes, ok = scopeList(f["scope"]); !ok || !slices.Contains(allowed, allScopes) && !subset(scopes, allowed) {
+		if scopes, ok = scopeList(f["scope"]); !ok || !slices.Contains(g.scopes, allScopes) && !subset(scopes, g.scopes) {
 			return sailPointOAuthError(invalidScope, "scope is malformed or has a scope that the client may not ask for")
 		}
 	}
-
-	access := s.tokens.issue(token{client: g.ID, user: g.User, scopes: scopes, expires: c.now.Add(g.life), family: of})
-	if refresh == "" && slices.Contains(g.grants, sailpoint.GrantTypeREFRESHTOKEN) && g.accessType == sailpoint.AccessTypeOFFLINE {
-		refresh = s.tokens.issue(token{client: g.ID, user: g.User, scopes: scopes, refresh: true, expires: c.now.Add(g.refreshLife), family: of})
+	if g.use != nil {
+		g.use()
 	}
-	g.lastUsed(c.now)
+	t := s.issue(c.now, Token{ClientID: a.ID, User: g.user, Scopes: scopes, Expires: c.now.Add(a.life)}, terms, g.scopes, g.family, g.refreshes)
+	a.markUsed(c.now)
 
-	a := sailpoint.AccessToken{
-		AccessToken:         wire.Secret(access),
+	body := sailpoint.AccessToken{
+		AccessToken:         wire.Secret(t.AccessToken),
 		TokenType:           "bearer",
-		ExpiresIn:           new(seconds(g.life - time.Second)),
+		ExpiresIn:           new(seconds(a.life - time.Second)),
 		Scope:               new(strings.Join(scopes, " ")),
-		AccessType:          new(string(g.accessType)),
+		AccessType:          new(string(a.accessType)),
 		TenantID:            new("sandbox-tenant"),
 		Org:                 new("sandbox"),
 		Pod:                 new("sandbox"),
@@ -311,38 +369,33 @@ func (s *SailPoint) grant(c *call, g *grantee, f form, grant sailpoint.GrantType
 		StrongAuthSupported: new(false),
 		JTI:                 new(newHexID()),
 	}
-	if refresh != "" {
-		a.RefreshToken = new(wire.Secret(refresh))
+	if t.RefreshToken != "" {
+		body.RefreshToken = new(wire.Secret(t.RefreshToken))
 	}
-	if g.User != "" {
-		a.UserID, a.IdentityID, a.UserName = new(g.User), new(g.User), new(g.User)
+	if t.User != "" {
+		body.UserID, body.IdentityID, body.UserName = new(t.User), new(t.User), new(t.User)
 	}
-	return jsonAnswer(http.StatusOK, a)
+	return tokenResponse(body)
 }
 
-// limited counts a request of a client, and returns a response if it is one too many.
-func (s *SailPoint) limited(c *call, client string) *answer {
-	ok, _, reset := s.limit.take(client, c.now)
-	if ok {
-		return nil
-	}
-	a := jsonAnswer(http.StatusTooManyRequests, sailpoint.RateLimitError{Message: " Rate Limit Exceeded "})
-	return new(a.withRetryAfter(s.limit.retryAfter(reset, c.now)))
+// granted is what a grant gives: a refresh token or a code, what was granted with it; otherwise, what the client may have.
+type granted struct {
+	user      string
+	scopes    []string
+	family    *family
+	refreshes bool
+	use       func() // marks the refresh token or code as used
 }
 
-func sailPointOAuthError(code, text string) answer {
-	status := http.StatusBadRequest
+func sailPointOAuthError(code, text string) response {
+	body := sailpoint.OAuthError{Error: new(code), ErrorDescription: new(text)}
 	if code == invalidClient {
-		status = http.StatusUnauthorized
+		return jsonResponse(http.StatusUnauthorized, body).with("WWW-Authenticate", basicChallenge)
 	}
-	return jsonAnswer(status, sailpoint.OAuthError{Error: new(code), ErrorDescription: new(text)})
+	return jsonResponse(http.StatusBadRequest, body)
 }
 
-func sailPointUnauthorized(text string) answer {
-	return jsonAnswer(http.StatusUnauthorized, sailpoint.UnauthorizedError{Error: text})
-}
-
-func sailPointError(c *call, status int, text string) answer {
+func sailPointError(c *call, status int, text string) response {
 	detailCode, ok := map[int]string{
 		http.StatusBadRequest: "400.1 Bad Request Content",
 		http.StatusNotFound:   "404 Not found",
@@ -350,7 +403,7 @@ func sailPointError(c *call, status int, text string) answer {
 	if !ok {
 		detailCode = strconv.Itoa(status) + " " + http.StatusText(status)
 	}
-	return jsonAnswer(status, sailpoint.ErrorResponseDto{
+	return jsonResponse(status, sailpoint.ErrorResponseDto{
 		DetailCode: new(detailCode),
 		TrackingID: new(c.requestID),
 		Messages: []sailpoint.ErrorMessageDto{{

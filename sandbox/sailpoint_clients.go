@@ -16,14 +16,14 @@ import (
 	"github.com/grantwright/oauth-go/oauthclients/jsonpatch"
 )
 
-// oauthClient is an OAuth client with what no answer shows but the first, and no answer shows at all.
+// oauthClient is an OAuth client, with its secret, which only the response to create shows, and its tenant, which none does.
 type oauthClient struct {
 	sailpoint.OAuthClient
 	secret string
 	tenant *string
 }
 
-// newOAuthClient fills in what every client has.
+// newOAuthClient returns a client with its defaults filled in.
 func newOAuthClient(c sailpoint.OAuthClient, now time.Time) *oauthClient {
 	o := &oauthClient{OAuthClient: c}
 	o.AccessType = cmp.Or(o.AccessType, sailpoint.AccessTypeONLINE)
@@ -47,7 +47,7 @@ func newOAuthClient(c sailpoint.OAuthClient, now time.Time) *oauthClient {
 	return o
 }
 
-// timestamp is a time as precise as the vendor writes it.
+// timestamp is a time in milliseconds, as the vendor writes it.
 func timestamp(t time.Time) wire.Time { return wire.NewTime(t.UTC().Truncate(time.Millisecond)) }
 
 // sampleClient is the vendor's published sample, in use before.
@@ -78,20 +78,22 @@ func sampleClient() sailpoint.OAuthClient {
 	}
 }
 
-func (o *oauthClient) grantee() *grantee {
-	return &grantee{
-		Client:      Client{ID: o.ID, Secret: o.secret, Scopes: o.Scope},
+func (o *oauthClient) app() *app {
+	return &app{
+		Client: Client{
+			ID: o.ID, Secret: o.secret, Scopes: o.Scope, RedirectURIs: o.RedirectURIs, Public: o.Type == sailpoint.ClientTypePUBLIC,
+		},
 		life:        time.Duration(o.AccessTokenValiditySeconds) * time.Second,
 		refreshLife: time.Duration(o.RefreshTokenValiditySeconds) * time.Second,
 		grants:      o.GrantTypes,
 		accessType:  o.AccessType,
 		enabled:     o.Enabled,
-		lastUsed:    o.used,
+		markUsed:    o.markUsed,
 	}
 }
 
-// used notes the use of a client, once a day.
-func (o *oauthClient) used(now time.Time) {
+// markUsed notes the use of a client, once a day.
+func (o *oauthClient) markUsed(now time.Time) {
 	if o.LastUsed.IsZero() || o.LastUsed.Time().UTC().Format(time.DateOnly) != now.UTC().Format(time.DateOnly) {
 		o.LastUsed = new(timestamp(now))
 	}
@@ -104,7 +106,7 @@ func (s *SailPoint) oauthClient(id string) *oauthClient {
 	return nil
 }
 
-func (s *SailPoint) list(c *call) answer {
+func (s *SailPoint) list(c *call) response {
 	keep := func(*oauthClient) bool { return true }
 	if filters := c.URL.Query().Get("filters"); filters != "" {
 		var err error
@@ -118,26 +120,26 @@ func (s *SailPoint) list(c *call) answer {
 			found = append(found, o.OAuthClient)
 		}
 	}
-	return jsonAnswer(http.StatusOK, found)
+	return jsonResponse(http.StatusOK, found)
 }
 
-func (s *SailPoint) get(c *call) answer {
+func (s *SailPoint) get(c *call) response {
 	o := s.oauthClient(c.clientID)
 	if o == nil {
 		return noSuchClient(c)
 	}
-	return jsonAnswer(http.StatusOK, o.OAuthClient)
+	return jsonResponse(http.StatusOK, o.OAuthClient)
 }
 
-func (s *SailPoint) delete(c *call) answer {
+func (s *SailPoint) delete(c *call) response {
 	if s.oauthClient(c.clientID) == nil {
 		return noSuchClient(c)
 	}
 	s.oauthClients = slices.DeleteFunc(s.oauthClients, func(o *oauthClient) bool { return o.ID == c.clientID })
-	return answer{status: http.StatusNoContent}
+	return response{status: http.StatusNoContent}
 }
 
-func (s *SailPoint) create(c *call) answer {
+func (s *SailPoint) create(c *call) response {
 	r, err := readCreate(c.body)
 	if err != nil {
 		return sailPointError(c, http.StatusBadRequest, err.Error())
@@ -166,8 +168,8 @@ func (s *SailPoint) create(c *call) answer {
 	}
 	s.oauthClients = append(s.oauthClients, o)
 
-	// The vendor documents no nulls in this answer, unlike in all others.
-	a := sailpoint.CreateOAuthClientResponse{
+	// The vendor documents no nulls in this response, unlike in all others.
+	body := sailpoint.CreateOAuthClientResponse{
 		ID:                          o.ID,
 		Secret:                      wire.Secret(o.secret),
 		Name:                        o.Name,
@@ -188,10 +190,10 @@ func (s *SailPoint) create(c *call) answer {
 		Modified:                    o.Modified,
 		Scope:                       o.Scope,
 	}
-	if a.RedirectURIs == nil {
-		a.RedirectURIs = []string{}
+	if body.RedirectURIs == nil {
+		body.RedirectURIs = []string{}
 	}
-	return jsonAnswer(http.StatusOK, a)
+	return jsonResponse(http.StatusOK, body).with("Cache-Control", "no-store")
 }
 
 // readCreate reads a create request. Unknown members are ignored.
@@ -218,7 +220,7 @@ func readCreate(body []byte) (*sailpoint.CreateOAuthClientRequest, error) {
 	return &r, nil
 }
 
-func (s *SailPoint) patch(c *call) answer {
+func (s *SailPoint) patch(c *call) response {
 	o := s.oauthClient(c.clientID)
 	if o == nil {
 		return noSuchClient(c)
@@ -229,7 +231,7 @@ func (s *SailPoint) patch(c *call) answer {
 	}
 	patched.Modified = timestamp(c.now)
 	*o = *patched
-	return jsonAnswer(http.StatusOK, o.OAuthClient)
+	return jsonResponse(http.StatusOK, o.OAuthClient)
 }
 
 // patchable are the fields that a patch may change.
@@ -239,8 +241,7 @@ var patchable = []string{
 	"claimsSupported",
 }
 
-// patched returns a copy of the client with a JSON Patch applied to its patchable fields, which are all that the patch
-// can see.
+// patched returns a copy of the client to which a JSON Patch was applied. The patch sees the patchable fields alone.
 func (o *oauthClient) patched(body []byte) (*oauthClient, error) {
 	var operations []sailpoint.JSONPatchOperation
 	if err := json.Unmarshal(body, &operations); err != nil || operations == nil {
@@ -293,7 +294,7 @@ func (o *oauthClient) patched(body []byte) (*oauthClient, error) {
 	}
 
 	patched := &oauthClient{OAuthClient: o.OAuthClient, secret: o.secret}
-	// What the copy shares with the client must not be written over.
+	// Decoding would write through the pointers and slices that the copy shares with the client.
 	patched.BusinessName, patched.HomepageURL, patched.Description = nil, nil, nil
 	patched.RedirectURIs, patched.GrantTypes = nil, nil
 	if err := json.Unmarshal(after, &patched.OAuthClient); err != nil {
@@ -337,7 +338,7 @@ func checkFields(members map[string]json.RawMessage) error {
 	return nil
 }
 
-// fieldChecks return what a value should have been, or "". Nulls are for fields that are nullable when read.
+// fieldChecks return what a value should have been, or "". Fields that responses may have as null may be set to null.
 var fieldChecks = map[string]func(any) string{
 	"tenant":                      nullable(text),
 	"businessName":                nullable(text),
@@ -420,6 +421,6 @@ func listOf(check func(any) string, least int) func(any) string {
 	}
 }
 
-func noSuchClient(c *call) answer {
+func noSuchClient(c *call) response {
 	return sailPointError(c, http.StatusNotFound, "there is no such client")
 }

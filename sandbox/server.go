@@ -15,30 +15,48 @@ import (
 
 const maxBody = 1 << 20
 
-// server is what the vendors share: it finds the operation, keeps the record, plays the faults, and holds one lock
-// while an operation acts, so that each is atomic.
+// server is what the vendors have in common. It finds the operation of a request, records the request, plays the faults,
+// and holds one lock while an operation runs, so that each is atomic.
 type server struct {
-	vendor string
+	vendor vendorTraits
+	strict bool
 	paths  map[string]map[string]operation // by pattern, then method
-
-	// match finds the pattern of a path and notes in the call what the path says.
-	match func(c *call, path string) (pattern string)
-
-	// refuse answers what no operation answers, in the vendor's error shape.
-	refuse func(c *call, status int, text string) answer
-
-	requestIDHeader string // on every answer, unless ""
-	newRequestID    func() string
 
 	mu     sync.Mutex
 	record record
 	faults faults
 	limit  limiter
+	tokens ledger
+}
+
+// vendorTraits are the ways in which one vendor differs from another.
+type vendorTraits struct {
+	name string
+
+	// match finds the pattern of a path, and notes in the call what the path says.
+	match func(c *call, path string) (pattern string)
+
+	// Error responses in the vendor's shape.
+	failure         func(c *call, status int, text string) response
+	unauthorized    func(c *call, text string) response // of an API
+	tooManyRequests func(c *call) response
+
+	// limitKey is whose requests are counted together with those of a client.
+	limitKey func(clientID string) string
+
+	// limitHeaders, unless nil, sets headers that tell what is left of a limit.
+	limitHeaders func(h http.Header, limit, left int, reset time.Time)
+
+	// terms are what the tokens of a client are like. It reports false if there is no such client.
+	terms func(clientID string) (terms, bool)
+
+	requestIDHeader string // on every response, unless ""
+	newRequestID    func() string
 }
 
 type operation struct {
 	id  string
-	act func(*call) answer
+	run func(*call) response
 }
 
 // call is one request, read to its end.
@@ -46,108 +64,147 @@ type call struct {
 	*http.Request
 	body      []byte
 	now       time.Time
+	strict    bool
 	requestID string
+	header    http.Header // of the response, whatever it is
 
 	clientID string // SailPoint: the {id} in the path
 	token    *token // the token that authenticates it
 }
 
-type answer struct {
+type response struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-func jsonAnswer(status int, v any) answer { return bodyAnswer(status, "application/json", v) }
+func jsonResponse(status int, v any) response { return encodedResponse(status, "application/json", v) }
 
-func bodyAnswer(status int, contentType string, v any) answer {
+func encodedResponse(status int, contentType string, v any) response {
 	body, err := json.Marshal(v)
 	if err != nil {
 		panic("sandbox: " + err.Error()) // our own models always marshal
 	}
-	return answer{status, http.Header{"Content-Type": {contentType}}, body}
+	return response{status, http.Header{"Content-Type": {contentType}}, body}
 }
 
-func (a answer) with(name, value string) answer {
-	if a.header == nil {
-		a.header = http.Header{}
+// tokenResponse is a response that holds tokens (RFC 6749, section 5.1).
+func tokenResponse(v any) response {
+	return jsonResponse(http.StatusOK, v).with("Cache-Control", "no-store").with("Pragma", "no-cache")
+}
+
+func (r response) with(name, value string) response {
+	if r.header == nil {
+		r.header = http.Header{}
 	}
-	a.header.Set(name, value)
-	return a
+	r.header.Set(name, value)
+	return r
 }
 
-// withRetryAfter sets Retry-After unless it is "".
-func (a answer) withRetryAfter(value string) answer {
-	if value == "" {
-		return a
-	}
-	return a.with("Retry-After", value)
-}
-
-// ServeHTTP answers one request.
+// ServeHTTP serves one request.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
 	if err != nil && !tooLarge {
-		panic(http.ErrAbortHandler) // the caller left in the middle of its request
+		panic(http.ErrAbortHandler) // the caller left before its request was complete
 	}
 
-	c := &call{Request: r, body: body, now: time.Now()}
-	if s.newRequestID != nil {
-		c.requestID = s.newRequestID()
-	}
-	methods := s.paths[s.match(c, r.URL.EscapedPath())]
+	c := s.newCall(r)
+	c.body = body
+	methods := s.paths[s.vendor.match(c, r.URL.EscapedPath())]
 	op := methods[r.Method]
-
-	s.mu.Lock()
-	s.record.add(op.id, c)
-	fault := s.faults.next(op.id)
-	s.mu.Unlock()
-
-	act := func() answer {
+	s.respond(w, c, op.id, func() response {
 		switch {
 		case methods == nil:
-			return s.refuse(c, http.StatusNotFound, "no such path")
-		case op.act == nil:
+			return s.vendor.failure(c, http.StatusNotFound, "no such path")
+		case op.run == nil:
 			allow := slices.Sorted(maps.Keys(methods))
-			return s.refuse(c, http.StatusMethodNotAllowed, "no such method here").with("Allow", strings.Join(allow, ", "))
+			return s.vendor.failure(c, http.StatusMethodNotAllowed, "no such method here").with("Allow", strings.Join(allow, ", "))
 		case tooLarge:
-			return s.refuse(c, http.StatusRequestEntityTooLarge, "the body is larger than 1 MiB")
+			return s.vendor.failure(c, http.StatusRequestEntityTooLarge, "the body is larger than 1 MiB")
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		c.now = time.Now() // a delay may have passed
-		return op.act(c)
-	}
-	a := fault.play(r.Context(), act)
-	if s.requestIDHeader != "" && a.header.Get(s.requestIDHeader) == "" {
-		a = a.with(s.requestIDHeader, c.requestID)
-	}
-	fault.edit(&a)
-	a.write(w, fault.Cut)
+		return op.run(c)
+	})
 }
 
-// write sends the answer; a positive cut ends the body after so many bytes and breaks the connection.
-func (a answer) write(w http.ResponseWriter, cut int) {
-	maps.Copy(w.Header(), a.header)
+func (s *server) newCall(r *http.Request) *call {
+	c := &call{Request: r, now: time.Now(), strict: s.strict, header: http.Header{}}
+	if s.vendor.newRequestID != nil {
+		c.requestID = s.vendor.newRequestID()
+	}
+	return c
+}
+
+// respond records a call, runs its operation as the next fault says, and writes the response.
+func (s *server) respond(w http.ResponseWriter, c *call, operationID string, run func() response) {
+	s.mu.Lock()
+	recorded := s.record.add(operationID, c)
+	fault := s.faults.next(operationID)
+	s.mu.Unlock()
+
+	resp := fault.play(c.Context(), run)
+	if resp.header == nil {
+		resp.header = http.Header{}
+	}
+	maps.Copy(resp.header, c.header)
+	if name := s.vendor.requestIDHeader; name != "" && resp.header.Get(name) == "" {
+		resp.header.Set(name, c.requestID)
+	}
+	fault.edit(&resp)
+	s.mu.Lock()
+	recorded.Status = resp.status
+	s.mu.Unlock()
+	resp.write(w, fault.Cut)
+}
+
+// write sends the response. A positive cut ends the body after so many bytes and breaks the connection.
+func (r response) write(w http.ResponseWriter, cut int) {
+	maps.Copy(w.Header(), r.header)
 	switch {
 	case cut > 0:
-		w.Header().Set("Content-Length", strconv.Itoa(max(len(a.body), cut+1)))
-	case len(a.body) > 0:
-		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
+		w.Header().Set("Content-Length", strconv.Itoa(max(len(r.body), cut+1)))
+	case len(r.body) > 0:
+		w.Header().Set("Content-Length", strconv.Itoa(len(r.body)))
 	}
-	w.WriteHeader(a.status)
+	w.WriteHeader(r.status)
 	if cut <= 0 {
-		_, _ = w.Write(a.body)
+		_, _ = w.Write(r.body)
 		return
 	}
-	_, _ = w.Write(a.body[:min(cut, len(a.body))])
+	_, _ = w.Write(r.body[:min(cut, len(r.body))])
 	_ = http.NewResponseController(w).Flush()
 	panic(http.ErrAbortHandler)
 }
 
+// limited counts a request of a client, and returns the vendor's 429 if it is one too many.
+func (s *server) limited(c *call, clientID string) *response {
+	ok, left, reset := s.limit.take(s.vendor.limitKey(clientID), c.now)
+	if s.vendor.limitHeaders != nil && s.limit.Requests >= 0 {
+		s.vendor.limitHeaders(c.header, s.limit.Requests, left, reset)
+	}
+	if ok {
+		return nil
+	}
+	resp := s.vendor.tooManyRequests(c)
+	switch {
+	case s.limit.RetryAfter != nil:
+		if value := s.limit.RetryAfter(reset.Sub(c.now)); value != "" {
+			resp = resp.with("Retry-After", value)
+		}
+	case s.vendor.limitHeaders == nil:
+		resp = resp.with("Retry-After", strconv.FormatInt(secondsUntil(reset, c.now), 10))
+	}
+	return &resp
+}
+
 // known reports whether the vendor has the operation.
 func (s *server) known(operationID string) bool {
+	if operationID == Protected {
+		return true
+	}
 	for _, methods := range s.paths {
 		for _, op := range methods {
 			if op.id == operationID {

@@ -12,33 +12,33 @@ import (
 	"github.com/grantwright/oauth-go/gen/wire"
 )
 
-// ThousandEyesOptions are the settings of [NewThousandEyes]. The zero value is its default.
+// ThousandEyesOptions are the settings of [NewThousandEyes]. The zero value has the defaults.
 type ThousandEyesOptions struct {
-	Clients    []Client      // nil: [ClientID] with [ClientSecret], which may ask for any scope
-	UserTokens []string      // tokens of users that clients may act on behalf of; nil: [UserToken]
-	TokenLife  time.Duration // not positive: one hour
+	Clients    []Client      // if nil, ClientID with ClientSecret, which may ask for any scope
+	UserTokens []string      // tokens of users that clients may act on behalf of; if nil, UserToken
+	TokenLife  time.Duration // if not positive, one hour
 	RateLimit  Limit         // of the organization; documented are 240 requests a minute
-	RawBasic   bool          // read HTTP Basic as it is, without form-decoding both parts
-	NoRequests bool          // only count requests, for benchmarks
+	RawBasic   bool          // HTTP Basic is read as it is, without form-decoding both parts
+	Strict     bool          // what RFC 6749 would have ignored is refused
+	NoRequests bool          // requests are counted and not kept, for benchmarks
 }
 
 // ThousandEyes is ThousandEyes' token endpoint:
 //
 //	POST /v7/oauth2/token    createAccessToken
 //
-// Outside the SDK's operations, and only to show whether a token is accepted, it also serves
+// Not part of the SDK, but as an example of an API that wants a token, there is also
 //
-//	GET /v7/account-groups    getAccountGroups    200, or 401 without a live access token
+//	GET /v7/tests    listTests    200, or 401 without a live access token
 type ThousandEyes struct {
 	server
 	clients    registered
 	userTokens []string
 	tokenLife  time.Duration
 	rawBasic   bool
-	tokens     ledger
 }
 
-// NewThousandEyes returns a server without tokens. Nil options are the default ones.
+// NewThousandEyes returns a server without tokens. If opts is nil, it has the defaults.
 func NewThousandEyes(opts *ThousandEyesOptions) *ThousandEyes {
 	if opts == nil {
 		opts = &ThousandEyesOptions{}
@@ -55,43 +55,48 @@ func NewThousandEyes(opts *ThousandEyesOptions) *ThousandEyes {
 	if t.tokenLife <= 0 {
 		t.tokenLife = time.Hour
 	}
-	t.vendor = "ThousandEyes"
+	t.strict, t.record.off = opts.Strict, opts.NoRequests
 	t.limit = newLimiter(opts.RateLimit, Limit{Requests: 240, Per: time.Minute})
-	t.record.off = opts.NoRequests
-	t.match = func(_ *call, path string) string { return path }
-	t.refuse = thousandEyesProblem
+	t.vendor = vendorTraits{
+		name:    "ThousandEyes",
+		match:   func(_ *call, path string) string { return path },
+		failure: thousandEyesProblem,
+		unauthorized: func(c *call, text string) response {
+			return thousandEyesUnauthorized("invalid_token", "the access token is "+text).with("WWW-Authenticate", bearerChallenge(c.Request))
+		},
+		tooManyRequests: func(c *call) response {
+			return thousandEyesProblem(c, http.StatusTooManyRequests, "the organization's limit is reached")
+		},
+		limitKey: func(string) string { return "" }, // all clients are of one organization
+		limitHeaders: func(h http.Header, limit, left int, reset time.Time) {
+			h.Set("X-Organization-Rate-Limit-Limit", strconv.Itoa(limit))
+			h.Set("X-Organization-Rate-Limit-Remaining", strconv.Itoa(left))
+			h.Set("X-Organization-Rate-Limit-Reset", strconv.FormatInt(reset.Add(time.Second-1).Unix(), 10))
+		},
+		terms: t.terms,
+	}
 	t.paths = map[string]map[string]operation{
-		"/v7/oauth2/token":   {http.MethodPost: {"createAccessToken", t.limited(t.createAccessToken)}},
-		"/v7/account-groups": {http.MethodGet: {"getAccountGroups", t.limited(t.getAccountGroups)}},
+		"/v7/oauth2/token": {http.MethodPost: {"createAccessToken", t.createAccessToken}},
+		"/v7/tests":        {http.MethodGet: {"listTests", t.listTests}},
 	}
 	return t
 }
 
-// limited counts every request against the one organization of the sandbox.
-func (t *ThousandEyes) limited(act func(*call) answer) func(*call) answer {
-	return func(c *call) answer {
-		ok, left, reset := t.limit.take("", c.now)
-		var a answer
-		if ok {
-			a = act(c)
-		} else {
-			a = thousandEyesProblem(c, http.StatusTooManyRequests, "the organization's limit is reached")
-			if t.limit.RetryAfter != nil {
-				a = a.withRetryAfter(t.limit.retryAfter(reset, c.now))
-			}
-		}
-		if t.limit.Requests < 0 {
-			return a
-		}
-		return a.with("X-Organization-Rate-Limit-Limit", strconv.Itoa(t.limit.Requests)).
-			with("X-Organization-Rate-Limit-Remaining", strconv.Itoa(left)).
-			with("X-Organization-Rate-Limit-Reset", strconv.FormatInt(reset.Add(time.Second-1).Unix(), 10))
+func (t *ThousandEyes) terms(clientID string) (terms, bool) {
+	client, ok := t.clients[clientID]
+	scopes := client.Scopes
+	if scopes == nil {
+		scopes = []string{"read"}
 	}
+	return terms{client: client, scopes: scopes, life: t.tokenLife}, ok
 }
 
 var thousandEyesFields = []string{"client_id", "client_secret", "grant_type", "scope", "thousandeyes_bearer_token"}
 
-func (t *ThousandEyes) createAccessToken(c *call) answer {
+func (t *ThousandEyes) createAccessToken(c *call) response {
+	if limited := t.limited(c, ""); limited != nil {
+		return *limited
+	}
 	f, bad := readForm(c, []string{mediaForm}, thousandEyesFields...)
 	if bad != nil {
 		if bad.media {
@@ -99,20 +104,18 @@ func (t *ThousandEyes) createAccessToken(c *call) answer {
 		}
 		return thousandEyesInvalid(c, bad.field, bad.text)
 	}
-	client, refused := t.clients.authenticate(c.Request, f, t.rawBasic)
+	client, refused := t.clients.authenticate(c, f, t.rawBasic)
 	switch {
 	case refused != nil && refused.code == invalidRequest:
 		return thousandEyesInvalid(c, "client_id", refused.text)
 	case refused != nil:
-		return thousandEyesUnauthorized(refused.code, refused.text)
+		return thousandEyesUnauthorized(refused.code, refused.text).with("WWW-Authenticate", basicChallenge)
 	case f["grant_type"] != "client_credentials":
 		return thousandEyesInvalid(c, "grant_type", "must be client_credentials")
 	}
 
-	scopes := client.Scopes
-	if scopes == nil {
-		scopes = []string{"read"}
-	}
+	terms, _ := t.terms(client.ID)
+	scopes := terms.scopes
 	if f["scope"] != "" {
 		var ok bool
 		if scopes, ok = scopeList(f["scope"]); !ok || !subset(scopes, client.Scopes) {
@@ -124,35 +127,30 @@ func (t *ThousandEyes) createAccessToken(c *call) answer {
 		return thousandEyesInvalid(c, "thousandeyes_bearer_token", "is not the token of a user")
 	}
 
-	value := t.tokens.issue(token{
-		client:  client.ID,
-		user:    user,
-		scopes:  scopes,
-		expires: c.now.Add(t.tokenLife),
-		family:  &family{},
-	})
-	return jsonAnswer(http.StatusOK, thousandeyes.AccessToken{
+	issued := t.issue(c.now, Token{ClientID: client.ID, User: user, Scopes: scopes, Expires: c.now.Add(t.tokenLife)},
+		terms, scopes, &family{}, false)
+	return tokenResponse(thousandeyes.AccessToken{
 		TokenType:   new("Bearer"),
 		ExpiresIn:   new(seconds(t.tokenLife)),
-		AccessToken: new(wire.Secret(value)),
+		AccessToken: new(wire.Secret(issued.AccessToken)),
 		Scope:       new(strings.Join(scopes, " ")),
 	})
 }
 
-func (t *ThousandEyes) getAccountGroups(c *call) answer {
-	if t.tokens.access(bearer(c.Request), c.now) == nil {
-		return thousandEyesUnauthorized("invalid_token", "the access token is missing, expired or unknown")
+func (t *ThousandEyes) listTests(c *call) response {
+	if refused := t.authorize(c, nil); refused != nil {
+		return *refused
 	}
-	return jsonAnswer(http.StatusOK, map[string][]string{"accountGroups": {}})
+	return jsonResponse(http.StatusOK, map[string][]string{"tests": {}})
 }
 
-func thousandEyesUnauthorized(code, text string) answer {
-	return jsonAnswer(http.StatusUnauthorized, thousandeyes.UnauthorizedError{Error: new(code), ErrorDescription: new(text)})
+func thousandEyesUnauthorized(code, text string) response {
+	return jsonResponse(http.StatusUnauthorized, thousandeyes.UnauthorizedError{Error: new(code), ErrorDescription: new(text)})
 }
 
-// thousandEyesInvalid answers 400. The vendor documents a number as the field at fault, without saying which; here it is
-// the field's place in the vendor's list of them, from 1.
-func thousandEyesInvalid(c *call, field, text string) answer {
+// thousandEyesInvalid responds with 400. The vendor documents the field at fault as a number, without saying which; here
+// it is the field's place in the vendor's list of them, from 1.
+func thousandEyesInvalid(c *call, field, text string) response {
 	item := thousandeyes.ValidationErrorItem{Code: new("INVALID"), Message: new(text)}
 	detail := text
 	if i := slices.Index(thousandEyesFields, field); i >= 0 {
@@ -160,7 +158,7 @@ func thousandEyesInvalid(c *call, field, text string) answer {
 		item.Field = &number
 		detail = field + " " + text
 	}
-	return bodyAnswer(http.StatusBadRequest, "application/problem+json", thousandeyes.ValidationError{
+	return encodedResponse(http.StatusBadRequest, "application/problem+json", thousandeyes.ValidationError{
 		Type:     new("about:blank"),
 		Title:    new(http.StatusText(http.StatusBadRequest)),
 		Status:   new(http.StatusBadRequest),
@@ -170,8 +168,8 @@ func thousandEyesInvalid(c *call, field, text string) answer {
 	})
 }
 
-func thousandEyesProblem(c *call, status int, text string) answer {
-	return bodyAnswer(status, "application/problem+json", thousandeyes.Error{
+func thousandEyesProblem(c *call, status int, text string) response {
+	return encodedResponse(status, "application/problem+json", thousandeyes.Error{
 		Type:     new("about:blank"),
 		Title:    new(http.StatusText(status)),
 		Status:   new(status),
@@ -180,7 +178,7 @@ func thousandEyesProblem(c *call, status int, text string) answer {
 	})
 }
 
-// seconds is a life as expires_in says it.
+// seconds is the length of a life as expires_in has it.
 func seconds(life time.Duration) json.Number {
 	return json.Number(strconv.FormatInt(int64(life/time.Second), 10))
 }

@@ -212,7 +212,7 @@ func sailPointFailed(status int) documentedAnswer {
 }
 
 func TestGeneratedClientsFillTheFieldOfEachStatus(t *testing.T) {
-	vendors := sandbox.New()
+	vendors := sandbox.NewStrict()
 	server, err := sandbox.Listen(vendors)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, server.Close()) })

@@ -22,7 +22,7 @@ type vendor struct {
 	style     tokens.AuthStyle // by default
 	grant     tokens.Grant     // that works with sandboxCredentials
 	offline   tokens.Credentials
-	refreshes bool   // gives refresh tokens, to the client that offline is
+	refreshes bool   // has refresh tokens, which logins of the client that offline is come with
 	rotates   bool   // with a new one at each refresh
 	revokes   bool   // has RFC 7009
 	tokenPath string // of createAccessToken
@@ -53,6 +53,7 @@ type vendorServer interface {
 	Fault(operationID string, f ...sandbox.Fault)
 	ClearFaults()
 	Requests() []sandbox.Request
+	Issue(sandbox.Token) sandbox.Token
 }
 
 // The operation ids of the vendors' token requests and revocations.
@@ -77,14 +78,15 @@ var vendors = []vendor{
 			return tokens.NewMoov(creds, &tokens.MoovOptions{BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Retry: o.retry})
 		},
 		sandbox: func(o sandboxOptions) vendorServer {
-			return sandbox.NewMoov(&sandbox.MoovOptions{Clients: o.clients, TokenLife: o.life, RateLimit: sandbox.Limit{Requests: -1}})
+			return sandbox.NewMoov(&sandbox.MoovOptions{Strict: true, Clients: o.clients, TokenLife: o.life, RateLimit: sandbox.Limit{Requests: -1}})
 		},
 	},
 	{
 		name:      "sailpoint",
 		style:     tokens.AuthStyleBody,
-		offline:   tokens.Credentials{ClientID: sandbox.SampleClientID, ClientSecret: sandbox.ClientSecret},
+		offline:   sandboxCredentials,
 		refreshes: true,
+		rotates:   true,
 		tokenPath: "/oauth/token",
 		probe:     "listOAuthClients",
 		probePath: "/beta/oauth-clients",
@@ -96,20 +98,20 @@ var vendors = []vendor{
 			return tokens.NewSailPoint(tenant, creds, &tokens.SailPointOptions{BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Retry: o.retry})
 		},
 		sandbox: func(o sandboxOptions) vendorServer {
-			return sandbox.NewSailPoint(&sandbox.SailPointOptions{Clients: o.clients, TokenLife: o.life, RateLimit: sandbox.Limit{Requests: -1}})
+			return sandbox.NewSailPoint(&sandbox.SailPointOptions{Strict: true, Clients: o.clients, TokenLife: o.life, RateLimit: sandbox.Limit{Requests: -1}})
 		},
 	},
 	{
 		name:      "thousandeyes",
 		style:     tokens.AuthStyleBody,
 		tokenPath: "/v7/oauth2/token",
-		probe:     "getAccountGroups",
-		probePath: "/v7/account-groups",
+		probe:     "listTests",
+		probePath: "/v7/tests",
 		endpoint: func(creds tokens.CredentialsProvider, o endpointOptions) (*tokens.Endpoint, error) {
 			return tokens.NewThousandEyes(creds, &tokens.ThousandEyesOptions{BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Retry: o.retry})
 		},
 		sandbox: func(o sandboxOptions) vendorServer {
-			return sandbox.NewThousandEyes(&sandbox.ThousandEyesOptions{Clients: o.clients, TokenLife: o.life, RateLimit: sandbox.Limit{Requests: -1}})
+			return sandbox.NewThousandEyes(&sandbox.ThousandEyesOptions{Strict: true, Clients: o.clients, TokenLife: o.life, RateLimit: sandbox.Limit{Requests: -1}})
 		},
 	},
 }
@@ -247,13 +249,12 @@ func TestVendorsAreAsTheTableSays(t *testing.T) {
 	}
 }
 
-// offlineToken returns a token that came with a refresh token.
+// offlineToken returns the token of a login, with its refresh token.
 func (r *rig) offlineToken(t *testing.T) *tokens.Token {
 	t.Helper()
-	token, err := r.asks(t, r.offline, tokens.AuthStyleDefault, once).Exchange(t.Context(), r.grant)
-	require.NoError(t, err)
-	require.NotEmpty(t, token.RefreshToken)
-	return token
+	issued := r.server.Issue(sandbox.Token{ClientID: r.offline.ClientID, Scopes: r.grant.Scopes})
+	require.NotEmpty(t, issued.RefreshToken)
+	return &tokens.Token{AccessToken: issued.AccessToken, RefreshToken: issued.RefreshToken, Scopes: issued.Scopes, Expiry: issued.Expires}
 }
 
 // cacheOf is tokens.NewCache for tests in which it cannot fail.

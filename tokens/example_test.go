@@ -17,7 +17,7 @@ var creds = tokens.Credentials{ClientID: sandbox.ClientID, ClientSecret: sandbox
 
 // serve starts the sandbox on loopback.
 func serve() (vendors *sandbox.Sandbox, baseURL string, stop func()) {
-	vendors = sandbox.New()
+	vendors = sandbox.NewStrict()
 	server, err := sandbox.Listen(vendors)
 	if err != nil {
 		log.Fatal(err)

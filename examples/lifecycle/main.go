@@ -30,7 +30,7 @@ func main() {
 }
 
 func run(ctx context.Context, getenv func(string) string, out io.Writer) error {
-	server, err := sandbox.Listen(sandbox.New())
+	server, err := sandbox.Listen(sandbox.NewStrict())
 	if err != nil {
 		return fmt.Errorf("starting the sandbox: %w", err)
 	}

@@ -37,7 +37,7 @@ func given(prefix, url string) func(string) string {
 }
 
 func TestCallsTheVendorThatIsGiven(t *testing.T) {
-	vendors := sandbox.New()
+	vendors := sandbox.NewStrict()
 	server, err := sandbox.Listen(vendors)
 	require.NoError(t, err)
 	defer func() { _ = server.Close() }()
@@ -49,7 +49,7 @@ func TestCallsTheVendorThatIsGiven(t *testing.T) {
 }
 
 func TestFailsWithTheStepThatFails(t *testing.T) {
-	vendors := sandbox.New()
+	vendors := sandbox.NewStrict()
 	server, err := sandbox.Listen(vendors)
 	require.NoError(t, err)
 	defer func() { _ = server.Close() }()

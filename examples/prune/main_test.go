@@ -18,7 +18,7 @@ import (
 // serve serves a vendor with the sample clients, and returns the settings that lead to it.
 func serve(t *testing.T) (*sandbox.SailPoint, func(string) string) {
 	t.Helper()
-	vendor := sandbox.NewSailPoint(&sandbox.SailPointOptions{OAuthClients: sampleClients(time.Now())})
+	vendor := sandbox.NewSailPoint(&sandbox.SailPointOptions{Strict: true, OAuthClients: sampleClients(time.Now())})
 	server, err := sandbox.Listen(vendor)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = server.Close() })

@@ -17,7 +17,7 @@ import (
 
 func serve(t *testing.T) (*sandbox.SailPoint, func(string) string) {
 	t.Helper()
-	vendor := sandbox.NewSailPoint(nil)
+	vendor := sandbox.NewSailPoint(&sandbox.SailPointOptions{Strict: true})
 	server, err := sandbox.Listen(vendor)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = server.Close() })

@@ -1,0 +1,162 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"syscall"
+)
+
+// Transport returns a RoundTripper that serves requests to any scheme and host with h, in memory. It needs no sockets, and
+// so works inside a testing/synctest bubble. Bodies stream. If h panics with [http.ErrAbortHandler], the connection is
+// broken: the round trip, or the reading of the body, fails as it does over TCP.
+func Transport(h http.Handler) http.RoundTripper { return memory{h} }
+
+type memory struct{ handler http.Handler }
+
+// errReset is the error of a connection that was broken before there was a response.
+var errReset = &net.OpError{Op: "read", Net: "memory", Err: syscall.ECONNRESET}
+
+// RoundTrip implements http.RoundTripper.
+func (m memory) RoundTrip(r *http.Request) (*http.Response, error) {
+	var body []byte
+	if r.Body != nil {
+		var err error
+		body, err = io.ReadAll(r.Body)
+		if closeErr := r.Body.Close(); err != nil || closeErr != nil {
+			return nil, errors.Join(err, closeErr)
+		}
+	}
+	if r.Context().Err() != nil {
+		return nil, context.Cause(r.Context())
+	}
+
+	// As over a network, the handler's context ends with the caller's but has none of its values.
+	ctx, cancel := context.WithCancel(context.Background())
+	in := r.Clone(ctx)
+	in.Body, in.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	in.RequestURI, in.RemoteAddr, in.GetBody = r.URL.RequestURI(), "memory", nil
+	if in.Header == nil {
+		in.Header = http.Header{}
+	}
+	if in.Host == "" {
+		in.Host = r.URL.Host
+	}
+
+	read, write := io.Pipe()
+	w := &memoryWriter{request: r, header: http.Header{}, body: write, started: make(chan *http.Response, 1)}
+	w.reader = &memoryBody{PipeReader: read, cancel: cancel, leave: context.AfterFunc(r.Context(), func() {
+		_ = write.CloseWithError(context.Cause(r.Context())) // first, or the end of h would look like the end of the body
+		cancel()
+	})}
+	go w.serve(m.handler, in)
+
+	select {
+	case resp := <-w.started:
+		if resp == nil {
+			_ = w.reader.Close()
+			return nil, errReset
+		}
+		return resp, nil
+	case <-r.Context().Done():
+		_ = w.reader.Close()
+		return nil, context.Cause(r.Context())
+	}
+}
+
+// memoryBody is the body of a response. Closing it ends the handler's context.
+type memoryBody struct {
+	*io.PipeReader
+	cancel context.CancelFunc
+	leave  func() bool
+}
+
+func (b *memoryBody) Close() error {
+	b.leave()
+	b.cancel()
+	return b.PipeReader.Close()
+}
+
+// memoryWriter returns the response to the caller once its body begins or the handler returns, and then pipes the body.
+type memoryWriter struct {
+	request *http.Request
+	header  http.Header
+	status  int         // 0: not written yet
+	sent    http.Header // as it was when the status was written
+	body    *io.PipeWriter
+	reader  *memoryBody
+	started chan *http.Response // nil if the connection is broken
+	once    sync.Once
+}
+
+func (w *memoryWriter) serve(h http.Handler, r *http.Request) {
+	finished := false
+	defer func() {
+		if p := recover(); p != nil && p != any(http.ErrAbortHandler) {
+			panic(p)
+		}
+		if finished {
+			w.start(nil)
+			_ = w.body.Close()
+			return
+		}
+		w.once.Do(func() { w.started <- nil })
+		_ = w.body.CloseWithError(io.ErrUnexpectedEOF)
+	}()
+	h.ServeHTTP(w, r)
+	finished = true
+}
+
+// Header implements http.ResponseWriter.
+func (w *memoryWriter) Header() http.Header { return w.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (w *memoryWriter) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status, w.sent = status, w.header.Clone()
+	}
+}
+
+// Write implements http.ResponseWriter.
+func (w *memoryWriter) Write(p []byte) (int, error) {
+	w.start(p)
+	if len(p) == 0 {
+		return 0, nil // a pipe would wait for a reader
+	}
+	return w.body.Write(p)
+}
+
+// Flush implements http.Flusher. Only the header is held back, until the body begins.
+func (w *memoryWriter) Flush() { w.start(nil) }
+
+// start returns the response to the caller, unless that is done. Its body begins with p.
+func (w *memoryWriter) start(p []byte) {
+	w.WriteHeader(http.StatusOK)
+	w.once.Do(func() {
+		if _, ok := w.sent["Content-Type"]; !ok && len(p) > 0 {
+			w.sent.Set("Content-Type", http.DetectContentType(p)) // as net/http does
+		}
+		maps.DeleteFunc(w.sent, func(_ string, values []string) bool { return len(values) == 0 })
+		length := int64(-1)
+		if n, err := strconv.ParseInt(w.sent.Get("Content-Length"), 10, 64); err == nil {
+			length = n
+		}
+		w.started <- &http.Response{
+			Status:        strconv.Itoa(w.status) + " " + http.StatusText(w.status),
+			StatusCode:    w.status,
+			Proto:         "HTTP/1.1",
+			ProtoMajor:    1,
+			ProtoMinor:    1,
+			Header:        w.sent,
+			Body:          w.reader,
+			ContentLength: length,
+			Request:       w.request,
+		}
+	})
+}

@@ -1,0 +1,300 @@
+package sandbox_test
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/grantwright/oauth-go/gen/sailpoint"
+	"github.com/grantwright/oauth-go/sandbox"
+)
+
+const (
+	callback = "http://127.0.0.1:4711/callback"
+	verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+	issuer   = "https://vendor.example"
+)
+
+func challenge() string {
+	digest := sha256.Sum256([]byte(verifier))
+	return base64.RawURLEncoding.EncodeToString(digest[:])
+}
+
+// authorizationRequest is one of the public client. Further parameters, given as name and value in turn, replace its own;
+// those without a value are left out.
+func authorizationRequest(params ...string) url.Values {
+	q := url.Values{
+		"response_type": {"code"}, "client_id": {sandbox.PublicClientID}, "redirect_uri": {callback}, "state": {"st&te"},
+		"code_challenge": {challenge()}, "code_challenge_method": {"S256"},
+	}
+	for i := 0; i < len(params); i += 2 {
+		q.Set(params[i], params[i+1])
+		if params[i+1] == "" {
+			q.Del(params[i])
+		}
+	}
+	return q
+}
+
+// visit sends a user to the authorization page, and returns the parameters that the page redirects with.
+func visit(t *testing.T, h http.Handler, q url.Values) url.Values {
+	t.Helper()
+	got := send(t, h, http.MethodGet, "/oauth/authorize", "", "", query(q.Encode()))
+	require.Equal(t, 302, got.status, got.body)
+	assert.Equal(t, "no-store", got.header.Get("Cache-Control"))
+	to, err := url.Parse(got.header.Get("Location"))
+	require.NoError(t, err)
+	back := to.Query()
+	to.RawQuery = ""
+	assert.Equal(t, q.Get("redirect_uri"), to.String())
+	assert.Equal(t, issuer, back.Get("iss"))
+	assert.Equal(t, q.Get("state"), back.Get("state"))
+	return back
+}
+
+// exchangeCode is a token request of the public client.
+func exchangeCode(code string, fields ...string) []string {
+	return append([]string{"client_id", sandbox.PublicClientID, "grant_type", "authorization_code", "code", code}, fields...)
+}
+
+func login(t *testing.T, h http.Handler, params ...string) reply {
+	t.Helper()
+	back := visit(t, h, authorizationRequest(params...))
+	require.Empty(t, back.Get("error"))
+	got := sendForm(t, h, "/oauth/token", exchangeCode(back.Get("code"), "redirect_uri", callback, "code_verifier", verifier))
+	require.Equal(t, 200, got.status, got.body)
+	return got
+}
+
+func TestLogin(t *testing.T) {
+	h := sandbox.NewSailPoint(&sandbox.SailPointOptions{Strict: true})
+	got := login(t, h)
+	assert.Equal(t, "no-store", got.header.Get("Cache-Control"))
+	assert.Equal(t, "sandbox-user", got.text(t, "identity_id"))
+	assert.Equal(t, "sp:scopes:all", got.text(t, "scope"))
+	assert.Equal(t, "OFFLINE", got.text(t, "accessType"))
+	assertStatus(t, 200, send(t, h, http.MethodGet, clients, "", "", bearer(got.text(t, "access_token"))))
+
+	narrow := login(t, h, "scope", "sp:oauth-client:read", "login_hint", "user-7", "state", "")
+	assert.Equal(t, "user-7", narrow.text(t, "identity_id"))
+	assert.Equal(t, "sp:oauth-client:read", narrow.text(t, "scope"))
+	narrow = sendForm(t, h, "/oauth/token", []string{
+		"client_id", sandbox.PublicClientID, "grant_type", "refresh_token", "refresh_token", narrow.text(t, "refresh_token")})
+	assert.Equal(t, "user-7", narrow.text(t, "identity_id"), "a refresh keeps the user")
+	assert.Equal(t, "sp:oauth-client:read", narrow.text(t, "scope"), "and what was granted")
+}
+
+func TestLoginOfConfidentialClients(t *testing.T) {
+	h := sandbox.NewSailPoint(&sandbox.SailPointOptions{Strict: true})
+	for _, tt := range []struct {
+		id, redirectURI string
+		pkce            bool
+	}{
+		{sandbox.ClientID, callback, true},
+		{sandbox.ClientID, "http://[::1]:1/callback", false},
+		{sandbox.SampleClientID, "http://localhost:12345", true},
+		{sandbox.SampleClientID, "", false}, // it has one
+	} {
+		q := url.Values{"response_type": {"code"}, "client_id": {tt.id}}
+		fields := []string{"grant_type", "authorization_code"}
+		if tt.pkce {
+			q.Set("code_challenge", challenge())
+			q.Set("code_challenge_method", "S256")
+			fields = append(fields, "code_verifier", verifier)
+		}
+		if tt.redirectURI != "" {
+			q.Set("redirect_uri", tt.redirectURI)
+			fields = append(fields, "redirect_uri", tt.redirectURI)
+		}
+		got := send(t, h, http.MethodGet, "/oauth/authorize", "", "", query(q.Encode()))
+		require.Equal(t, 302, got.status, got.body)
+		to, err := url.Parse(got.header.Get("Location"))
+		require.NoError(t, err)
+		fields = append(fields, "code", to.Query().Get("code"))
+		assertStatus(t, 401, sendForm(t, h, "/oauth/token", append([]string{"client_id", tt.id}, fields...)))
+		got = sendForm(t, h, "/oauth/token", fields, basic(tt.id, sandbox.ClientSecret))
+		assertStatus(t, 200, got)
+		assert.NotEmpty(t, got.text(t, "refresh_token"))
+	}
+}
+
+func TestAuthorizationErrorsThatGoBack(t *testing.T) {
+	seed := sailpoint.OAuthClient{ID: "no-login", Enabled: true, RedirectURIs: []string{callback},
+		GrantTypes: []sailpoint.GrantType{sailpoint.GrantTypeCLIENTCREDENTIALS}}
+	h := sandbox.NewSailPoint(&sandbox.SailPointOptions{Strict: true, OAuthClients: []sailpoint.OAuthClient{seed}, Clients: []sandbox.Client{
+		{ID: sandbox.PublicClientID, Public: true, Scopes: []string{"a"}, RedirectURIs: []string{"http://127.0.0.1/callback"}}}})
+	doubled := authorizationRequest()
+	doubled.Add("state", "another")
+	for name, tt := range map[string]struct {
+		q    url.Values
+		want string
+	}{
+		"no response type":    {authorizationRequest("response_type", ""), "invalid_request"},
+		"implicit":            {authorizationRequest("response_type", "token"), "unsupported_response_type"},
+		"grant not had":       {authorizationRequest("client_id", "no-login"), "unauthorized_client"},
+		"no challenge":        {authorizationRequest("code_challenge", "", "code_challenge_method", ""), "invalid_request"},
+		"method alone":        {authorizationRequest("code_challenge", ""), "invalid_request"},
+		"plain by default":    {authorizationRequest("code_challenge_method", ""), "invalid_request"},
+		"plain":               {authorizationRequest("code_challenge_method", "plain"), "invalid_request"},
+		"verifier as is":      {authorizationRequest("code_challenge", "too-short"), "invalid_request"},
+		"padded challenge":    {authorizationRequest("code_challenge", challenge()+"="), "invalid_request"},
+		"scope not had":       {authorizationRequest("scope", "b"), "invalid_scope"},
+		"scope malformed":     {authorizationRequest("scope", "a  a"), "invalid_scope"},
+		"state doubled":       {doubled, "invalid_request"},
+		"unknown, and strict": {authorizationRequest("prompt", "login"), "invalid_request"},
+	} {
+		back := visit(t, h, tt.q)
+		assert.Equal(t, tt.want, back.Get("error"), name)
+		assert.NotEmpty(t, back.Get("error_description"), name)
+		assert.Empty(t, back.Get("code"), name)
+	}
+	h.RefuseLogins("access_denied")
+	assert.Equal(t, "access_denied", visit(t, h, authorizationRequest()).Get("error"))
+	h.RefuseLogins("")
+	assert.NotEmpty(t, visit(t, h, authorizationRequest()).Get("code"))
+	assert.NotEmpty(t, visit(t, sandbox.NewSailPoint(nil), authorizationRequest("prompt", "login")).Get("code"), "unknown, and not strict")
+}
+
+// An authorization page that redirects to an address which is not registered hands codes to whoever asks.
+func TestAuthorizationErrorsThatStay(t *testing.T) {
+	h := sandbox.NewSailPoint(nil)
+	doubledClient, doubledURI := authorizationRequest(), authorizationRequest()
+	doubledClient.Add("client_id", sandbox.PublicClientID)
+	doubledURI.Add("redirect_uri", callback)
+	for name, q := range map[string]url.Values{
+		"no client":       authorizationRequest("client_id", ""),
+		"unknown client":  authorizationRequest("client_id", "nobody"),
+		"no redirect URI": authorizationRequest("redirect_uri", ""),
+		"other host":      authorizationRequest("redirect_uri", "http://127.0.0.2:4711/callback"),
+		"host's end":      authorizationRequest("redirect_uri", "http://127.0.0.1.example.com/callback"),
+		"user":            authorizationRequest("redirect_uri", "http://x@127.0.0.1/callback"),
+		"https":           authorizationRequest("redirect_uri", "https://127.0.0.1/callback"),
+		"other path":      authorizationRequest("redirect_uri", "http://127.0.0.1:4711/callback/more"),
+		"with a query":    authorizationRequest("redirect_uri", "http://127.0.0.1:4711/callback?x=y"),
+		"with a fragment": authorizationRequest("redirect_uri", "http://127.0.0.1:4711/callback#x"),
+		"malformed":       authorizationRequest("redirect_uri", "http://127.0.0.1:x/callback"),
+		"doubled client":  doubledClient,
+		"doubled URI":     doubledURI,
+	} {
+		got := send(t, h, http.MethodGet, "/oauth/authorize", "", "", query(q.Encode()))
+		assert.Equal(t, 400, got.status, name)
+		assert.Empty(t, got.header.Get("Location"), name)
+	}
+	assertStatus(t, 400, send(t, h, http.MethodGet, "/oauth/authorize", "", "", query("client_id=%zz")))
+	assertStatus(t, 405, send(t, h, http.MethodPost, "/oauth/authorize", formType, authorizationRequest().Encode()))
+	registered := sandbox.Client{ID: sandbox.PublicClientID, Public: true, RedirectURIs: []string{"https://app.example.com/callback"}}
+	h = sandbox.NewSailPoint(&sandbox.SailPointOptions{Clients: []sandbox.Client{registered}})
+	assertStatus(t, 400, send(t, h, http.MethodGet, "/oauth/authorize", "", "",
+		query(authorizationRequest("redirect_uri", "https://app.example.com:444/callback").Encode())))
+	assert.NotEmpty(t, visit(t, h, authorizationRequest("redirect_uri", "https://app.example.com/callback")).Get("code"))
+}
+
+func TestCodesThatAreRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := sandbox.NewSailPoint(&sandbox.SailPointOptions{Strict: true})
+		code := func(params ...string) string { return visit(t, h, authorizationRequest(params...)).Get("code") }
+		good := []string{"redirect_uri", callback, "code_verifier", verifier}
+		expired := code()
+		pass(time.Minute)
+		for name, tt := range map[string]struct {
+			fields []string
+			edits  []edit
+			want   string
+		}{
+			"unknown":             {exchangeCode("x", good...), nil, "invalid_grant"},
+			"expired":             {exchangeCode(expired, good...), nil, "invalid_grant"},
+			"no verifier":         {exchangeCode(code(), good[:2]...), nil, "invalid_grant"},
+			"wrong verifier":      {exchangeCode(code(), "redirect_uri", callback, "code_verifier", verifier+"x"), nil, "invalid_grant"},
+			"challenge, verified": {exchangeCode(code(), "redirect_uri", callback, "code_verifier", challenge()), nil, "invalid_grant"},
+			"no redirect URI":     {exchangeCode(code(), good[2:]...), nil, "invalid_grant"},
+			"other redirect URI":  {exchangeCode(code(), "redirect_uri", "http://127.0.0.1:4712/callback", "code_verifier", verifier), nil, "invalid_grant"},
+			"other client's":      {exchangeCode(code(), good...)[2:], []edit{basic(sandbox.ClientID, sandbox.ClientSecret)}, "invalid_grant"},
+			"wider scope":         {exchangeCode(code("scope", "a"), append(good, "scope", "a b")...), nil, "invalid_scope"},
+			"secret":              {exchangeCode(code(), append(good, "client_secret", "x")...), nil, "invalid_client"},
+			"no code":             {append(exchangeCode("", good...)[:4], good...), nil, "invalid_request"},
+			"not its own grant":   {[]string{"client_id", sandbox.PublicClientID, "grant_type", "client_credentials"}, nil, "unauthorized_client"},
+			"verifier unasked for": {exchangeCode(visit(t, h, authorizationRequest("client_id", sandbox.ClientID, "code_challenge", "", "code_challenge_method", "")).
+				Get("code"), good...)[2:], []edit{basic(sandbox.ClientID, sandbox.ClientSecret)}, "invalid_grant"},
+		} {
+			got := sendForm(t, h, "/oauth/token", tt.fields, tt.edits...)
+			assert.Equal(t, tt.want, got.text(t, "error"), "%s: %s", name, got.body)
+		}
+	})
+}
+
+func TestSecondUseOfACodeRevokesTheFirst(t *testing.T) {
+	h := sandbox.NewSailPoint(nil)
+	code := visit(t, h, authorizationRequest()).Get("code")
+	exchange := exchangeCode(code, "redirect_uri", callback, "code_verifier", verifier)
+	access := sendForm(t, h, "/oauth/token", exchange).text(t, "access_token")
+	assertStatus(t, 200, send(t, h, http.MethodGet, clients, "", "", bearer(access)))
+	assert.Equal(t, "invalid_grant", sendForm(t, h, "/oauth/token", exchange).text(t, "error"))
+	assertStatus(t, 401, send(t, h, http.MethodGet, clients, "", "", bearer(access)))
+}
+
+func TestSailPointRefreshTokensRotate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := sandbox.NewSailPoint(&sandbox.SailPointOptions{Strict: true})
+		refresh := func(token string) reply {
+			return sendForm(t, h, "/oauth/token", []string{
+				"client_id", sandbox.PublicClientID, "grant_type", "refresh_token", "refresh_token", token})
+		}
+		status := func(r reply) int {
+			return send(t, h, http.MethodGet, clients, "", "", bearer(r.text(t, "access_token"))).status
+		}
+		first, other := login(t, h), login(t, h)
+		second := refresh(first.text(t, "refresh_token"))
+		assertStatus(t, 200, second)
+		assert.NotEqual(t, first.text(t, "refresh_token"), second.text(t, "refresh_token"))
+		assert.Equal(t, []int{200, 200}, []int{status(first), status(second)})
+		asBearer := send(t, h, http.MethodGet, clients, "", "", bearer(second.text(t, "refresh_token")))
+		assertStatus(t, 401, asBearer)
+		stolen := sendForm(t, h, "/oauth/token", []string{"grant_type", "refresh_token", "refresh_token", second.text(t, "refresh_token")},
+			basic(sandbox.ClientID, sandbox.ClientSecret))
+		assert.Equal(t, "invalid_grant", stolen.text(t, "error"), "of another client")
+
+		// It is the family of the first login that a refresh continues, and that a second use ends.
+		assert.Equal(t, "invalid_grant", refresh(first.text(t, "refresh_token")).text(t, "error"))
+		assert.Equal(t, []int{401, 401, 200}, []int{status(first), status(second), status(other)})
+		assert.Equal(t, "invalid_grant", refresh(second.text(t, "refresh_token")).text(t, "error"))
+
+		pass(24*time.Hour - time.Nanosecond)
+		other = refresh(other.text(t, "refresh_token"))
+		assertStatus(t, 200, other)
+		pass(24 * time.Hour)
+		assert.Equal(t, "invalid_grant", refresh(other.text(t, "refresh_token")).text(t, "error"), "expired")
+	})
+}
+
+func TestClientCredentialsGiveNoRefreshToken(t *testing.T) {
+	h := sandbox.NewSailPoint(nil)
+	for _, id := range []string{sandbox.ClientID, sandbox.SampleClientID} {
+		got := sendForm(t, h, "/oauth/token", []string{"grant_type", "client_credentials"}, basic(id, sandbox.ClientSecret))
+		assertStatus(t, 200, got)
+		assert.NotContains(t, got.body, "refresh_token")
+	}
+}
+
+func TestSailPointMetadata(t *testing.T) {
+	server := sandbox.Start(t)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/.well-known/oauth-authorization-server", nil)
+	require.NoError(t, err)
+	resp, err := server.HTTPClient().Do(r)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	var metadata map[string]any
+	require.NoError(t, json.NewDecoder(resp.Body).Decode(&metadata))
+	assert.Equal(t, server.URL, metadata["issuer"])
+	assert.Equal(t, server.URL+"/oauth/token", metadata["token_endpoint"])
+	assert.Equal(t, server.URL+"/oauth/authorize", metadata["authorization_endpoint"])
+	inMemory := send(t, sandbox.New(), http.MethodGet, "/.well-known/oauth-authorization-server", "", "")
+	assert.Equal(t, issuer, inMemory.text(t, "issuer"))
+}
