@@ -92,7 +92,7 @@ var serverCases = []rule{
 		if v.refreshes {
 			r := newRig(v, sandboxOptions{})
 			r.answers(refusal(200, "invalid_grant"))
-			cache := cacheOf(t, r.plain(t), &tokens.CacheOptions{Grant: tokens.Grant{RefreshToken: "rt"}})
+			cache := cacheOf(t, r.plain(t), &tokens.CacheOptions{Session: "a", Initial: &tokens.Token{RefreshToken: "rt"}})
 			for range 2 {
 				_, err := cache.Token(t.Context())
 				require.ErrorIs(t, err, tokens.InvalidGrant)
@@ -168,9 +168,12 @@ var serverCases = []rule{
 			_, err = cache.Token(t.Context())
 			require.NoError(t, err)
 			synctest.Wait()
+			pass(10 * time.Second)
+			_, err = cache.Token(t.Context())
+			require.NoError(t, err, "where there is no other, to its very end")
 			pass(1)
 			_, err = cache.Token(t.Context())
-			require.ErrorIs(t, err, tokens.Status(503))
+			require.ErrorIs(t, err, tokens.ErrNoToken)
 		})
 
 		r := newRig(v, sandboxOptions{})
@@ -204,7 +207,7 @@ var serverCases = []rule{
 
 	{id: "case 25", says: "without a refresh token nothing is sent to refresh", on: refreshing, test: func(t *testing.T, v vendor) {
 		r := newRig(v, sandboxOptions{})
-		cache := cacheOf(t, r.asks(t, v.offline, v.style, once), &tokens.CacheOptions{Grant: tokens.Grant{RefreshToken: r.offlineToken(t).RefreshToken}})
+		cache := cacheOf(t, r.asks(t, v.offline, v.style, once), &tokens.CacheOptions{Session: "a", Initial: &tokens.Token{RefreshToken: r.offlineToken(t).RefreshToken}})
 		_, err := cache.Token(t.Context())
 		require.NoError(t, err)
 		_ = cache.Revoke(t.Context())
@@ -228,7 +231,7 @@ var serverCases = []rule{
 			require.ErrorIs(t, r.calls(t, tokens.Static(again.AccessToken))(t.Context()), tokens.Status(401), "the winner's token is dead")
 
 			before := r.server.Count(createAccessToken)
-			cache := cacheOf(t, r.plain(t), &tokens.CacheOptions{Grant: tokens.Grant{RefreshToken: first.RefreshToken}, Initial: first})
+			cache := cacheOf(t, r.plain(t), &tokens.CacheOptions{Session: "a", Initial: first})
 			call := r.calls(t, cache)
 			r.answers(sandbox.Fault{Delay: time.Second, Times: sandbox.Forever})
 			for range 10 {
@@ -250,8 +253,9 @@ var serverCases = []rule{
 			r := newRig(v, sandboxOptions{life: 10 * time.Minute})
 			// An hour is left of the access token when the answer is lost.
 			cache := cacheOf(t, r.asks(t, v.offline, v.style, tokens.Retry{}), &tokens.CacheOptions{
-				Grant:   tokens.Grant{RefreshToken: r.offlineToken(t).RefreshToken},
-				Initial: &tokens.Token{AccessToken: "at-0", Expiry: time.Now().Add(10 * time.Hour)},
+				Session: "a", Initial: &tokens.Token{
+					AccessToken: "at-0", RefreshToken: r.offlineToken(t).RefreshToken, Expiry: time.Now().Add(10 * time.Hour),
+				},
 			})
 			before := r.server.Count(createAccessToken)
 			r.answers(sandbox.Fault{Drop: true, After: true})

@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -338,7 +339,7 @@ var oauthRules = []rule{
 			var stored []string
 			failing := errors.New("the disk is full")
 			cache := cacheOf(t, r.plain(t), &tokens.CacheOptions{
-				Grant: tokens.Grant{RefreshToken: "rt-0"},
+				Session: "a", Initial: &tokens.Token{RefreshToken: "rt-0"},
 				OnToken: func(_ context.Context, token *tokens.Token) error {
 					stored = append(stored, token.RefreshToken)
 					if len(stored) == 1 {
@@ -532,7 +533,7 @@ func assertHidden(t *testing.T, shown []string, secret string) {
 // the documented exception.
 func everythingPrinted(t *testing.T, v vendor) []string {
 	t.Helper()
-	var out bytes.Buffer
+	var out lockedBuffer
 	inText := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	inJSON := slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	show := func(values ...any) {
@@ -551,7 +552,9 @@ func everythingPrinted(t *testing.T, v vendor) []string {
 		return answer(401, `{"error":"invalid_request","error_description":"`+secrets+`"}`)
 	}
 	quotes := []sandbox.Fault{quote("canary-secret"), quote("canary-secret")}
+	opts := &tokens.CacheOptions{Grant: grant, Logger: inText}
 	if v.refreshes {
+		opts = &tokens.CacheOptions{Session: "canary", Initial: &tokens.Token{RefreshToken: "canary-presented"}, Logger: inText}
 		grant.RefreshToken = "canary-presented"
 		quotes = []sandbox.Fault{quote("canary-secret canary-refresh"), quote("canary-secret canary-presented")}
 	}
@@ -560,10 +563,9 @@ func everythingPrinted(t *testing.T, v vendor) []string {
 	r.answers(answer(200, "canary-access"), answer(200, `{"token_type":"canary-access"}`))
 	creds := tokens.Credentials{ClientID: "canary-id", ClientSecret: "canary-secret"}
 	endpoint := r.asks(t, creds, tokens.AuthStyleDefault, once)
-	cache := cacheOf(t, endpoint, &tokens.CacheOptions{Grant: grant, Logger: inText})
+	cache := cacheOf(t, endpoint, opts)
 	token, err := cache.Token(t.Context())
 	require.NoError(t, err)
-	require.NoError(t, cache.Close(t.Context()), "it still logs")
 	show(creds, &creds, grant, &grant, endpoint, cache, token, *token)
 	fmt.Fprintf(&out, "%v %+v %#v\n", []*tokens.Token{token}, []any{*token, creds, grant}, map[string]tokens.Token{"token": *token})
 
@@ -579,7 +581,6 @@ func everythingPrinted(t *testing.T, v vendor) []string {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, apiURL+"?access_token=canary-access", nil)
 		require.NoError(t, err)
 		_, err = doer.Do(req)
-		require.NoError(t, cache.Close(t.Context()))
 		show(src, transport, doer, err)
 		for cause := errors.Unwrap(err); cause != nil; cause = errors.Unwrap(cause) {
 			show(cause)
@@ -590,5 +591,18 @@ func everythingPrinted(t *testing.T, v vendor) []string {
 		require.Error(t, err)
 		show(err)
 	}
+	require.NoError(t, cache.Close(t.Context()), "it may still log")
 	return strings.Split(out.String(), "\n")
+}
+
+// A lockedBuffer takes what a Cache logs in the background.
+type lockedBuffer struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.Write(p)
 }

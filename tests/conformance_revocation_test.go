@@ -151,10 +151,9 @@ var revocationRules = []rule{
 
 	{id: "R-12", says: "the refresh token is revoked first, and then its access token", on: revoking, test: func(t *testing.T, v vendor) {
 		r := newRig(v, sandboxOptions{})
-		cache := r.cache(t)
-		token, err := cache.Token(t.Context())
-		require.NoError(t, err)
+		token := r.offlineToken(t)
 		require.NotEmpty(t, token.RefreshToken)
+		cache := cacheOf(t, r.asks(t, v.offline, v.style, once), &tokens.CacheOptions{Session: "a", Initial: token})
 		require.NoError(t, cache.Revoke(t.Context()))
 		var revoked []string
 		for _, sent := range r.server.Requests()[1:] {

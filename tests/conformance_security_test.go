@@ -94,7 +94,7 @@ var securityRules = []rule{
 				}()
 				return vendorSide.RoundTrip(req)
 			})
-			cache := cacheOf(t, r.plain(t), &tokens.CacheOptions{Grant: tokens.Grant{RefreshToken: "rt-0"}})
+			cache := cacheOf(t, r.plain(t), &tokens.CacheOptions{Session: "a", Initial: &tokens.Token{RefreshToken: "rt-0"}})
 			for range 5 {
 				var wg sync.WaitGroup
 				for range 100 {
@@ -118,7 +118,7 @@ var securityRules = []rule{
 	{id: "S-06", says: "a refresh token goes to the token endpoint, from the client it was given to, and nowhere else", on: refreshing, test: func(t *testing.T, v vendor) {
 		r := newRig(v, sandboxOptions{})
 		first := r.offlineToken(t)
-		cache := cacheOf(t, r.asks(t, v.offline, v.style, once), &tokens.CacheOptions{Grant: tokens.Grant{RefreshToken: first.RefreshToken}})
+		cache := cacheOf(t, r.asks(t, v.offline, v.style, once), &tokens.CacheOptions{Session: "a", Initial: &tokens.Token{RefreshToken: first.RefreshToken}})
 		_ = r.calls(t, cache)(t.Context()) // SailPoint's offline client may not list, which is no matter here
 		token, err := cache.Token(t.Context())
 		require.NoError(t, err)

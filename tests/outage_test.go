@@ -284,11 +284,11 @@ func TestOutageOfEveryCaller(t *testing.T) {
 			wg.Wait()
 			assert.NoError(t, request.Err(), "the request goes on")
 			release()
-			require.NoError(t, cache.Close(t.Context()))
 			token, err := cache.Token(t.Context())
 			require.NoError(t, err)
 			assert.NotEqual(t, "ended", token.AccessToken)
 			assert.Equal(t, 1, server.Count(createAccessToken))
+			require.NoError(t, cache.Close(t.Context()))
 		})
 	}
 }

@@ -1,362 +1,498 @@
 package tokens
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
-	"math/rand/v2"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-const (
-	fetchTimeout    = time.Minute      // bounds a fetch whoever waits for it
-	invalidateEvery = 30 * time.Second // an API that answers 401 to everything must not become a flood at the endpoint
-	permanentHold   = 5 * time.Second  // how long a permanent failure is answered from memory
-	firstHold       = 100 * time.Millisecond
-	mostHold        = 30 * time.Second // bounds a back-off
-	mostHint        = time.Hour        // bounds what a Retry-After may ask for
-)
-
-// A Cache keeps the token of an [Endpoint] and renews it: a [Source] and an [Invalidator]. Each Cache has its own token;
-// share one per client and grant.
+// A Cache keeps the token of an [Endpoint] and renews it: a [Source] and an [Invalidator]. Share one per client and grant,
+// or per login. Make it with [NewCache]; all its methods may be called concurrently.
 //
-// However many callers there are, at most one fetch is under way, and each caller leaves by its own context: the
-// cancellation or deadline of one reaches no other. A fetch that callers wait for sees the values of the first one's
-// context, without its per-call settings and httptrace; one in the background sees none. Either ends within 60 s.
+// There are two kinds, which are never confused. Without [CacheOptions].Session a Cache holds an app's own token: it asks
+// for each anew with its Grant. With a Session it holds a user's login: it asks with the refresh token of that login and
+// with nothing else, follows the rotation of the refresh token (RFC 6749, section 6), and fails with [ErrLoginRequired]
+// once there is no refresh token or the server refuses it as invalid_grant, until [Cache.Set].
+//
+// However many callers there are, at most one fetch is under way, and each caller leaves by its own context: no
+// cancellation, deadline or panic of one reaches another. A fetch that callers wait for sees the values of the first
+// caller's context, without its per-call settings and httptrace; a fetch in the background sees none. Callers wait for a
+// fetch for 60 s at most: a hook that outlasts its context is left behind, and the next fetch waits for it to return.
 //
 //   - Until 80 % of its life, or 5 minutes before its end if that is later, less up to a tenth of its life at random, a
 //     token is returned without a lock or an allocation.
-//   - From then until 5 % of its life, or 10 s if that is less, before its end, it is still returned at once, and renewed
-//     in the background. If that fails it serves on; the next try waits for as long as the endpoint asks (Retry-After,
-//     X-Organization-Rate-Limit-Reset; an hour at most), else for 0.1 s, doubling to 30 s.
-//   - Without a token, callers wait for a fetch. If that fails they all get its error, and so do later callers until the
-//     next try is due: as above, or 5 s after invalid_client, invalid_grant, invalid_scope and unauthorized_client.
-//   - A token whose life is not known is kept until it is invalidated. One that arrives dead is given to those who
-//     waited for it and to no one else.
+//   - From then on it is still returned at once, and renewed in the background. If that fails it serves on; the next try
+//     waits for as long as the response asks (Retry-After, X-Organization-Rate-Limit-Reset; an hour at most), else for
+//     0.1 s, doubling to 30 s.
+//   - Without a token, or in the last 5 % of its life or 10 s if that is less, callers wait for a fetch. Where none may
+//     start yet, or it fails, a token that still lives serves to its end. Without one they all get the error, and so do
+//     later callers until the next try: as above, or 5 s after invalid_client, invalid_grant, invalid_scope and
+//     unauthorized_client.
+//   - Failures that all Caches of an Endpoint share (invalid_client, unauthorized_client, 5xx, Retry-After, no connection)
+//     hold off all of them, and one of them tries again.
+//   - A token whose life is not known is kept until it is invalidated. One that arrives dead is given to those who waited
+//     for it and to nobody else. A token is over when either clock of the machine says so, the monotonic or the wall clock.
+//   - A refresh whose response was lost may have used up the refresh token. It is presented again once the access token
+//     has ended, at least a minute later, and then a minute apart, until the server decides.
 //
-// No goroutine runs while no fetch does.
+// A Cache takes about one kilobyte, and no goroutine while no fetch is under way. It may be dropped without Close when
+// OnToken has stored all that it got, or there is no OnToken.
 type Cache struct {
 	endpoint  *Endpoint
+	session   string
+	grant     Grant
+	grantFunc func(context.Context) (Grant, error)
 	onToken   func(context.Context, *Token) error
 	hold      bool
-	logger    *slog.Logger
-	refreshes bool
-	grant     Grant
-	base      time.Time // instants below are durations since then, on the monotonic clock
+	logger    *slog.Logger  // never nil
+	start     time.Time     // moments are durations since then
+	turn      chan struct{} // holds an element while a fetch works, left behind or not
 
-	current atomic.Pointer[entry] // nil: none
+	current atomic.Pointer[entry] // a copy of entry with its checkAt, or nil; nil too once the Cache is closed
 
 	mu                sync.Mutex
-	flight            *flight // the fetch under way, or nil
-	generation        int     // counts Set and Revoke: what a fetch begun before either brings is not kept
-	revokedGeneration int     // that of the last Revoke: what a fetch begun before it brings is revoked
-	refresh           string  // the refresh token to present next
-	lost              bool    // it was presented once, and the answer was lost
-	unsaved           *Token  // what OnToken failed to take
-	err               error   // why the last fetch failed, or nil
-	final             bool    // err stays until Set
-	failures          int     // in a row
-	nextTry           time.Duration
-	invalidated       time.Duration // when Invalidate last dropped a token
-	unrevoked         []revocation  // what Revoke failed to revoke
-	stats             Stats
-	running           int           // goroutines
-	quiet             chan struct{} // closed when running falls to 0
+	entry             *entry // the token that is served, or nil
+	fetch             *fetch // the fetch that callers join, or nil
+	closed            bool
+	generation        int           // counts Set and Revoke: what a fetch begun before either brings is not served
+	revokedGeneration int           // that of the last Revoke: what a fetch begun before it brings is revoked
+	refreshToken      string        // of a Session: the one to present next; empty if there is none
+	loginErr          error         // of a Session without refresh token: why it has none, or nil
+	rejected          bool          // the last token was dropped by Invalidate, and none has come since
+	tokenLife         time.Duration // the whole life of the last token fetched
+
+	err      error         // why the last fetch failed, or nil
+	failures int           // of fetches, in a row
+	nextTry  time.Duration // no fetch starts before
+	awaitEnd bool          // nor while the access token lives: the refresh token may be used up
+	lost     bool          // a response to the refresh token was lost, and no other came since
+
+	unsaved      *entry        // what OnToken has still to take, or nil
+	held         bool          // unsaved is held back from callers until then
+	saveErr      error         // why OnToken failed last, or nil
+	saveFailures int           // in a row
+	nextSave     time.Duration // OnToken is not called before
+
+	unrevoked []revocation // what the next Revoke has to revoke beside the current token
+	stats     Stats
+	running   int           // goroutines
+	quiet     chan struct{} // closed when running falls to 0
 }
 
 // CacheOptions are the settings of a [Cache].
 type CacheOptions struct {
-	// Grant is what to ask for. Without a RefreshToken every fetch is client_credentials, and a refresh token that comes
-	// along is kept only to be revoked. With one the Cache follows its rotation (RFC 6749, section 6), and fails for good
-	// after invalid_grant, until Set.
+	// Grant is what an app's Cache asks with. A RefreshToken or a Code has no place in it: they are for
+	// [Endpoint.Exchange]. With a Session only its Scopes and Params count, which are sent along with the refresh token.
 	Grant Grant
-	// Initial is a stored token to begin with; its RefreshToken, if Grant has one, goes before the Grant's. Nil: none.
+	// GrantFunc, if not nil, is asked for the grant before each fetch, in place of Grant: for a grant that changes, such
+	// as one with an assertion.
+	GrantFunc func(ctx context.Context) (Grant, error)
+	// Session, if not empty, makes this a user's login, and names it.
+	Session string
+	// Initial is a stored token to begin with. Only with a Session it may have a refresh token. If nil, there is none.
 	Initial *Token
-	// OnToken stores each new token before anyone receives it, one call at a time; it runs inside the fetch and its time
-	// limit. If it fails the token is kept, and OnToken called again when the next try is due. Nil: none.
-	OnToken func(context.Context, *Token) error
-	// HoldUnsaved keeps a token from callers, who get OnToken's error, until OnToken took it. False: it is served.
+	// OnToken stores each new token before anyone receives it. There is one call at a time over the whole life of the
+	// Cache, within the fetch and its time limit. If it fails the token is kept, and OnToken called again after 0.1 s,
+	// doubling to 30 s, and by Close. It must not ask the Cache for a token. If nil, nothing is stored.
+	OnToken func(ctx context.Context, token *Token) error
+	// HoldUnsaved holds a token back until OnToken took it; callers without another get OnToken's error. If false, it is
+	// served meanwhile.
 	HoldUnsaved bool
-	// Logger is told of background work, and of repeated requests. Its handler must not ask this Cache for a token.
-	// Nil: silent.
+	// Logger shows background work: that a token came and when it ends, what failed, requests that are repeated. It never
+	// shows a token. If nil, nothing is logged.
 	Logger *slog.Logger
 }
 
-// entry is a token and when to think about it.
-type entry struct {
-	token   *Token
-	life    time.Duration // as it was when the token came
-	checkAt time.Duration // until then it is returned without further thought
-	renewAt time.Duration // from then on it is due
-	deadAt  time.Duration // from then on it is not returned
-}
-
-const never = time.Duration(math.MaxInt64)
-
 // NewCache returns a Cache of endpoint's tokens. It fetches nothing before it is asked. If opts is nil, the defaults are
-// used. It fails if endpoint is nil.
+// used. It fails if endpoint is nil, if there is a refresh token without a Session, and if options exclude each other.
 func NewCache(endpoint *Endpoint, opts *CacheOptions) (*Cache, error) {
-	if endpoint == nil {
-		return nil, errors.New("tokens: the Endpoint is nil; make one with NewMoov, NewSailPoint or NewThousandEyes")
+	if endpoint == nil || endpoint.exchange == nil {
+		return nil, errors.New("tokens: the Endpoint is nil or zero; make one with NewMoov, NewSailPoint or NewThousandEyes")
 	}
 	var o CacheOptions
 	if opts != nil {
 		o = *opts
 	}
-	c := &Cache{
-		endpoint:    endpoint,
-		onToken:     o.OnToken,
-		hold:        o.HoldUnsaved,
-		logger:      o.Logger,
-		refreshes:   o.Grant.RefreshToken != "",
-		grant:       o.Grant,
-		base:        time.Now(),
-		refresh:     o.Grant.RefreshToken,
-		invalidated: -invalidateEvery,
+	if err := o.check(endpoint.vendor); err != nil {
+		return nil, fmt.Errorf("tokens: %s: %w", endpoint.vendor.name, err)
 	}
-	if c.logger == nil {
-		c.logger = slog.New(slog.DiscardHandler)
+	c := &Cache{
+		endpoint:  endpoint,
+		session:   o.Session,
+		grant:     o.Grant.clone(),
+		grantFunc: o.GrantFunc,
+		onToken:   o.OnToken,
+		hold:      o.HoldUnsaved,
+		logger:    guardLogger(o.Logger),
+		start:     time.Now(),
+		turn:      make(chan struct{}, 1),
 	}
 	if o.Initial != nil {
-		initial := *o.Initial
-		c.keep(&initial)
+		c.replaceToken(o.Initial, c.now())
 	}
 	return c, nil
 }
 
+// check finds what is wrong with the options.
+func (o *CacheOptions) check(v vendor) error {
+	switch {
+	case o.Grant.RefreshToken != "":
+		return errors.New("Grant has a RefreshToken; set Session, and pass the refresh token in Initial")
+	case o.Grant.Code != nil:
+		return errors.New("Grant has a Code, which can be used once; set Session, and pass what Exchange returns for it to Set")
+	case o.GrantFunc != nil && o.Session != "":
+		return errors.New("GrantFunc and Session exclude each other; a login is renewed by its refresh token alone")
+	case o.GrantFunc != nil && !o.Grant.isZero():
+		return errors.New("Grant and GrantFunc exclude each other")
+	case o.Session != "" && !v.refreshes:
+		return fmt.Errorf("Session: no refresh_token grant: %w", errors.ErrUnsupported)
+	case o.Session == "" && o.Initial != nil && o.Initial.RefreshToken != "":
+		return errors.New("Initial has a refresh token and Session is empty; set Session to keep a user's login, or clear the refresh token")
+	}
+	return nil
+}
+
+// check returns why the Cache cannot be used with ctx, or nil.
+func (c *Cache) check(ctx context.Context) error {
+	if c == nil || c.endpoint == nil {
+		return errors.New("tokens: the Cache is nil or zero; make one with NewCache")
+	}
+	if ctx == nil {
+		return fmt.Errorf("tokens: %s: the context is nil", c.endpoint.vendor.name)
+	}
+	return nil
+}
+
 // BaseURL returns that of the Cache's Endpoint: the origin that its tokens are for.
-func (c *Cache) BaseURL() string { return c.endpoint.BaseURL() }
+func (c *Cache) BaseURL() string {
+	if c == nil || c.endpoint == nil {
+		return ""
+	}
+	return c.endpoint.BaseURL()
+}
 
 // Format prints whose tokens these are, and nothing of them.
 func (c *Cache) Format(f fmt.State, _ rune) {
+	if c == nil || c.endpoint == nil {
+		_, _ = fmt.Fprint(f, "tokens.Cache(nil or zero)")
+		return
+	}
 	fmt.Fprintf(f, "tokens.Cache(%s)", c.endpoint.vendor.name)
 }
 
-func (c *Cache) now() time.Duration { return time.Since(c.base) }
-
-// Token returns the token to use now. It waits only where there is none. The error is that of the fetch, an [*Error] as
-// a rule, or ctx's.
+// Token returns the token to use now. It waits only where there is none. Every error matches [ErrNoToken], and is that of
+// the fetch, an [*Error] as a rule, or of ctx.
 func (c *Cache) Token(ctx context.Context) (*Token, error) {
-	if e := c.current.Load(); e != nil && c.now() < e.checkAt {
-		return e.token, nil
+	if c != nil {
+		if e := c.current.Load(); e != nil && e.at(c.now()) < e.checkAt {
+			return e.token, nil
+		}
 	}
-	return c.think(ctx, 0)
+	return c.tokenSlow(ctx, 0)
 }
 
-// TokenFor returns a token that lives for at least minLife from now, fetching one if need be. It fails if the vendor's
-// tokens do not live as long.
+// TokenFor returns a token that lives for at least minLife from now, and fetches one if need be. It fails if the vendor's
+// tokens do not live that long.
 func (c *Cache) TokenFor(ctx context.Context, minLife time.Duration) (*Token, error) {
-	t, err := c.think(ctx, minLife)
-	if err == nil && !t.Expiry.IsZero() && time.Until(t.Expiry) < minLife {
-		return nil, fmt.Errorf("tokens: %s: a token lives less than the %v asked for", c.endpoint.vendor.name, minLife)
-	}
-	return t, err
+	return c.tokenSlow(ctx, minLife)
 }
 
-// think decides what a caller gets who could not be served without thought.
-func (c *Cache) think(ctx context.Context, minLife time.Duration) (*Token, error) {
-	c.mu.Lock()
-	now := c.now()
-	if e := c.current.Load(); e != nil && now < e.deadAt && (minLife <= 0 || e.servesFor(minLife)) {
-		if c.flight == nil && now >= e.checkAt && now >= c.nextTry && !c.final {
-			c.start(context.Background(), false)
+// tokenSlow serves a caller whom the current token could not serve without a lock.
+func (c *Cache) tokenSlow(ctx context.Context, minLife time.Duration) (*Token, error) {
+	if err := c.check(ctx); err != nil {
+		return nil, noToken(err)
+	}
+	ended := ctx.Err() // asked without the lock, as a context may be of any type
+	for waits := 0; ; waits++ {
+		token, f, err := c.serveOrJoin(ctx, ended, minLife, waits == 0)
+		if f == nil {
+			return token, err
 		}
-		c.schedule(e)
-		c.mu.Unlock()
+		if ctx.Value(insideFetch{c}) != nil {
+			return nil, noToken(fmt.Errorf("tokens: %s: a hook of this Cache asked it for the token that it is part of", c.endpoint.vendor.name))
+		}
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			return nil, noToken(ctx.Err())
+		}
+		switch {
+		case f.err != nil:
+			return c.serveToTheEnd(minLife, f.err)
+		case f.token == nil: // superseded by Set or Revoke, or it had only to store a token
+		case minLife <= 0 || f.token.ValidFor(minLife):
+			return f.token, nil
+		case f.fetched:
+			return nil, c.tooShort(minLife)
+		}
+	}
+}
+
+// serveOrJoin returns the current token if it can serve, with a renewal behind it if one is due; else the fetch to wait
+// for, which it starts if need be; else the error.
+func (c *Cache) serveOrJoin(ctx context.Context, ended error, minLife time.Duration, first bool) (*Token, *fetch, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, nil, &noTokenError{kind: ErrClosed}
+	}
+	now := c.now()
+	if e := c.entry; e != nil && e.at(now) < e.replaceAt && e.lives(now, minLife) {
+		c.startInBackground(now)
+		c.publish(now)
+		return e.token, nil, nil
+	}
+	if c.fetch == nil {
+		if err := c.startForCallers(ctx, ended, minLife, now); err != nil {
+			if e := c.entry; e != nil && e.lives(now, minLife) {
+				c.publish(now)
+				return e.token, nil, nil
+			}
+			return nil, nil, noToken(err)
+		}
+	}
+	if first {
+		c.stats.Waits++
+	}
+	return nil, c.fetch, nil
+}
+
+// serveToTheEnd returns the current token if it still lives though its renewal failed with err.
+func (c *Cache) serveToTheEnd(minLife time.Duration, err error) (*Token, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.entry; e != nil && !c.closed && e.lives(c.now(), minLife) {
 		return e.token, nil
 	}
-	f := c.flight
-	if f == nil {
-		// What OnToken did not take, but is served, is no reason not to fetch.
-		if served := c.unsaved != nil && !c.hold; c.err != nil && (c.final || now < c.nextTry) && !served {
-			defer c.mu.Unlock()
-			return nil, c.err
-		}
-		if err := ctx.Err(); err != nil {
-			c.mu.Unlock()
-			return nil, err
-		}
-		f = c.start(valuesOf{context.WithoutCancel(ctx)}, true)
+	return nil, err
+}
+
+func (c *Cache) tooShort(minLife time.Duration) error {
+	return noToken(fmt.Errorf("tokens: %s: a token lives less than the %v asked for", c.endpoint.vendor.name, minLife))
+}
+
+// Set makes t the current token, as after a new login, and forgets every failure. It serves at once, also those who wait
+// for a fetch. OnToken is not called for t: the caller has it. A nil t makes the next caller fetch.
+//
+// What a fetch under way brings is not served, but the refresh token in it replaces the one that was presented for it, if
+// t has none. Of a t without refresh token the Cache keeps the one that it has. Without a Session, a refresh token is an
+// error.
+func (c *Cache) Set(ctx context.Context, t *Token) error {
+	if err := c.check(ctx); err != nil {
+		return err
 	}
-	c.stats.Waits++
-	c.mu.Unlock()
-	select {
-	case <-f.done:
-		if f.superseded {
-			return c.think(ctx, minLife)
-		}
-		return f.token, f.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	if t != nil && t.RefreshToken != "" && c.session == "" {
+		return fmt.Errorf("tokens: %s: Set: the token has a refresh token and CacheOptions.Session is empty; "+
+			"set Session to keep a user's login, or clear the refresh token", c.endpoint.vendor.name)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return fmt.Errorf("tokens: %s: %w", c.endpoint.vendor.name, ErrClosed)
+	}
+	if t == nil {
+		t = &Token{}
+	}
+	c.supersede()
+	if t.RefreshToken != "" || !c.awaitEnd { // else the one that the Cache has may be used up as before
+		c.succeeded()
+	}
+	c.loginErr = nil
+	c.replaceToken(t, c.now())
+	return nil
+}
+
+// supersede releases those who wait for the fetch under way, whose result is no longer wanted.
+func (c *Cache) supersede() {
+	c.generation++
+	if f := c.fetch; f != nil {
+		c.fetch = nil
+		f.conclude(nil, nil)
 	}
 }
 
-// servesFor tells whether fetching would not give a longer life than the entry still has.
-func (e *entry) servesFor(minLife time.Duration) bool {
-	return e.token.Expiry.IsZero() || e.life < minLife || time.Until(e.token.Expiry) >= minLife
+// succeeded forgets failures of fetches.
+func (c *Cache) succeeded() {
+	c.err, c.failures, c.nextTry, c.awaitEnd, c.lost = nil, 0, 0, false, false
 }
 
-// schedule publishes when e has to be thought about next: not before the fetch under way ends, or the next try is due.
-func (c *Cache) schedule(e *entry) {
-	next := *e
-	switch {
-	case c.flight != nil || c.final:
-		next.checkAt = e.deadAt
-	case c.unsaved != nil:
-		next.checkAt = min(c.nextTry, e.deadAt)
-	default:
-		next.checkAt = min(max(e.renewAt, c.nextTry), e.deadAt)
+// replaceToken makes a copy of t, which a caller has stored, the current token. One without access token makes the next
+// caller fetch.
+func (c *Cache) replaceToken(t *Token, now moment) {
+	t = t.clone()
+	if t.RefreshToken == "" {
+		t.RefreshToken = c.refreshToken
+	} else {
+		c.refreshToken = t.RefreshToken
+		c.saved()
 	}
-	if next != *e {
+	if c.session == "" {
+		c.saved()
+	}
+	c.held = false
+	if t.AccessToken == "" {
+		c.setCurrent(nil, now)
+		return
+	}
+	e := newEntry(t, 0, now)
+	if c.unsaved != nil {
+		c.unsaved = e // it has a refresh token that is not stored yet
+	}
+	c.setCurrent(e, now)
+}
+
+// setCurrent makes e, or no token if it is nil, the current one.
+func (c *Cache) setCurrent(e *entry, now moment) {
+	if e != nil {
+		e.served = true
+	}
+	c.entry = e
+	c.rejected = false
+	c.publish(now)
+}
+
+// publish lets callers have the current token without the lock until something has to be decided.
+func (c *Cache) publish(now moment) {
+	if c.entry == nil || c.closed {
+		c.current.Store(nil)
+		return
+	}
+	next := *c.entry
+	next.checkAt = c.nextCheck(now)
+	if e := c.current.Load(); e == nil || *e != next {
 		c.current.Store(&next)
 	}
 }
 
-// keep makes t the current token. It must not be modified thereafter. One that has only a refresh token, as a store may
-// hold, makes the next caller fetch.
-func (c *Cache) keep(t *Token) {
-	if c.refreshes {
-		c.refresh = firstOf(t.RefreshToken, c.refresh)
-		t.RefreshToken = c.refresh
+// nextCheck returns when something has to be decided about the current token: not before the fetch under way ends, or
+// another may start.
+func (c *Cache) nextCheck(now moment) time.Duration {
+	e := c.entry
+	if c.fetch != nil {
+		return e.replaceAt
 	}
-	if t.AccessToken == "" {
-		c.current.Store(nil)
+	next := max(c.newest().renewAt, c.nextTry)
+	switch {
+	case c.loginRequired() != nil:
+		next = never
+	case c.awaitEnd:
+		next = max(next, e.replaceAt)
+	}
+	if until := c.endpoint.holdOff.until(now.time); !until.IsZero() {
+		next = max(next, now.mono+until.Sub(now.time))
+	}
+	if c.unsaved != nil {
+		next = min(next, c.nextSave)
+	}
+	return min(next, e.endAt)
+}
+
+// newest returns the entry that decides whether a fetch is due: the one held back, else the current one, else nil.
+func (c *Cache) newest() *entry {
+	if c.held {
+		return c.unsaved
+	}
+	return c.entry
+}
+
+// loginRequired returns why a Session cannot be renewed, or nil.
+func (c *Cache) loginRequired() error {
+	switch {
+	case c.session == "" || c.refreshToken != "":
+		return nil
+	case c.loginErr != nil:
+		return &noTokenError{kind: ErrLoginRequired, cause: c.loginErr}
+	}
+	return &noTokenError{kind: ErrLoginRequired, cause: fmt.Errorf("tokens: %s: there is no refresh token; Set a token that has one", c.endpoint.vendor.name)}
+}
+
+// rejectedAgainAfter is how long a token that was fetched because of a 401 is kept though the API rejects it too: one that
+// rejects every token must not become a flood at the token endpoint.
+const rejectedAgainAfter = 30 * time.Second
+
+// Invalidate drops the current token if it is the rejected one, so that the next caller fetches. It keeps one that was
+// itself fetched because another was rejected, less than 30 s ago: the API would reject the next one as well.
+func (c *Cache) Invalidate(rejected *Token) {
+	if c == nil || c.endpoint == nil || rejected == nil {
 		return
 	}
-	now := c.now()
-	e := &entry{token: t, life: never, renewAt: never, deadAt: never}
-	if !t.Expiry.IsZero() {
-		e.life = max(0, time.Until(t.Expiry))
-		e.deadAt = now + e.life - min(10*time.Second, e.life/20)
-		e.renewAt = now + max(e.life/5*4, e.life-5*time.Minute) - rand.N(e.life/10+1)
-	}
-	e.checkAt = e.renewAt
-	c.current.Store(e)
-}
-
-// Set makes t the current token, as after a new login, and forgets every failure. A fetch under way is not kept; those
-// who wait for it get t. OnToken is not called. A nil t makes the next caller fetch.
-func (c *Cache) Set(_ context.Context, t *Token) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.generation++
-	c.flight, c.unsaved = nil, nil
-	c.succeeded()
-	if t == nil {
-		c.current.Store(nil)
-		return nil
-	}
-	set := *t
-	c.keep(&set)
-	return nil
-}
-
-// succeeded forgets failures.
-func (c *Cache) succeeded() {
-	c.err, c.final, c.failures, c.nextTry, c.lost = nil, false, 0, 0, false
-}
-
-// Invalidate drops the current token if it is the rejected one, so that the next caller fetches. It does so at most once
-// in 30 s: an API that refuses every token gets no flood of new ones.
-func (c *Cache) Invalidate(rejected *Token) {
 	if c.drop(rejected) {
-		c.logger.Info("dropped a token that was rejected before its end")
+		c.log(slog.LevelInfo, "dropped a token that was rejected before its end")
 	}
 }
 
 func (c *Cache) drop(rejected *Token) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e, now := c.current.Load(), c.now()
-	if e == nil || rejected == nil || e.token.AccessToken != rejected.AccessToken || now-c.invalidated < invalidateEvery {
+	now, e := c.now(), c.entry
+	switch {
+	case e == nil || e.token.AccessToken != rejected.AccessToken:
 		return false
+	case e.forRejected && c.fetch == nil && e.at(now)-e.since < rejectedAgainAfter:
+		return false // where a fetch is under way, dropping it costs none
 	}
-	c.invalidated = now
 	c.stats.Invalidations++
-	c.current.Store(nil)
-	if c.nextTry == e.deadAt {
-		c.nextTry = 0 // the wait was for the end of the access token, which this is
-	}
+	c.setCurrent(nil, now)
+	c.rejected = true
 	return true
 }
 
-type revocation struct {
-	token string
-	hint  Hint
-}
-
-// Revoke stops serving at once, and then revokes the refresh token and the access token (RFC 7009). What fails is kept
-// for the next Revoke, and its error returned; errors.ErrUnsupported where the vendor has no revocation. What a fetch
-// under way brings is revoked, not kept. Later callers, and those who wait for that fetch, get a new token or, if the
-// Cache renews by refresh token, [ErrNoToken] until Set.
-func (c *Cache) Revoke(ctx context.Context) error {
+// Close stops serving, lets a fetch under way end, and has OnToken store what is unsaved, once more if it failed before.
+// Its error is OnToken's or ctx's: a rotated refresh token that is not stored is not a clean shutdown, and Close may be
+// called again. After Close, Token fails with [ErrClosed]; Close after Revoke is logout.
+func (c *Cache) Close(ctx context.Context) error {
+	if err := c.check(ctx); err != nil {
+		return err
+	}
+	if ctx.Value(insideFetch{c}) != nil {
+		return fmt.Errorf("tokens: %s: a hook of this Cache cannot Close it", c.endpoint.vendor.name)
+	}
 	c.mu.Lock()
-	c.generation++
-	c.revokedGeneration = c.generation
-	c.flight = nil
-	c.succeeded()
-	pending := c.unrevoked
-	for _, t := range []*Token{c.unsaved, c.currentToken()} {
-		pending = withTokens(pending, t)
-	}
-	if c.refreshes {
-		pending = withTokens(pending, &Token{RefreshToken: c.refresh})
-		c.refresh, c.final, c.err = "", true, fmt.Errorf("tokens: %s: the refresh token was revoked: %w", c.endpoint.vendor.name, ErrNoToken)
-	}
-	c.unsaved, c.unrevoked = nil, nil
+	c.closed = true
 	c.current.Store(nil)
 	c.mu.Unlock()
-	return c.revoke(ctx, pending)
-}
 
-func (c *Cache) currentToken() *Token {
-	if e := c.current.Load(); e != nil {
-		return e.token
+	if err := c.waitForQuiet(ctx); err != nil {
+		return err
 	}
-	return nil
-}
-
-// withTokens adds what is to be revoked of t, the refresh token first: its end should be that of the access token.
-func withTokens(pending []revocation, t *Token) []revocation {
-	if t == nil {
-		return pending
-	}
-	for _, r := range []revocation{{t.RefreshToken, HintRefreshToken}, {t.AccessToken, HintAccessToken}} {
-		if r.token != "" && !slices.Contains(pending, r) {
-			pending = append(pending, r)
-		}
-	}
-	return pending
-}
-
-// revoke revokes what it can and keeps the rest.
-func (c *Cache) revoke(ctx context.Context, pending []revocation) error {
-	var errs []error
-	for _, r := range pending {
-		err := c.endpoint.Revoke(ctx, r.token, r.hint)
-		if errors.Is(err, errors.ErrUnsupported) {
-			return err
-		}
-		if err != nil {
-			errs = append(errs, err)
-			c.mu.Lock()
-			c.unrevoked = append(c.unrevoked, r)
-			c.mu.Unlock()
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// Close returns when no fetch is under way, so that a process can end without losing a rotated refresh token, or with
-// ctx's error.
-func (c *Cache) Close(ctx context.Context) error {
 	c.mu.Lock()
-	running, quiet := c.running, c.quiet
+	if c.unsaved == nil {
+		c.mu.Unlock()
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, insideFetch{c}, true), fetchTimeout)
+	defer cancel()
+	c.begin()
+	c.mu.Unlock()
+	go func() {
+		defer c.end()
+		select {
+		case c.turn <- struct{}{}:
+			defer func() { <-c.turn }()
+			c.save(ctx)
+		case <-ctx.Done():
+		}
+	}()
+	if err := c.waitForQuiet(ctx); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.unsaved == nil {
+		return nil
+	}
+	return fmt.Errorf("tokens: %s: a token is not stored: %w", c.endpoint.vendor.name, cmp.Or(c.saveErr, ctx.Err()))
+}
+
+// waitForQuiet returns when no goroutine of the Cache is left, or with the error of ctx.
+func (c *Cache) waitForQuiet(ctx context.Context) error {
+	c.mu.Lock()
+	running, quiet, unsaved := c.running, c.quiet, c.unsaved != nil
 	c.mu.Unlock()
 	if running == 0 {
 		return nil
@@ -365,21 +501,59 @@ func (c *Cache) Close(ctx context.Context) error {
 	case <-quiet:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
 	}
+	if unsaved {
+		return fmt.Errorf("tokens: %s: a token is not stored: %w", c.endpoint.vendor.name, ctx.Err())
+	}
+	return ctx.Err()
+}
+
+// begin and end count the goroutines of the Cache.
+func (c *Cache) begin() {
+	if c.running == 0 {
+		c.quiet = make(chan struct{})
+	}
+	c.running++
+}
+
+func (c *Cache) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running--
+	if c.running == 0 {
+		close(c.quiet)
+	}
+}
+
+// log logs with what tells one Cache from another.
+func (c *Cache) log(level slog.Level, message string, args ...any) {
+	c.logger.Log(context.Background(), level, message, append(args, "vendor", c.endpoint.vendor.name, "url", c.endpoint.baseURL)...)
 }
 
 // Stats counts what a Cache did. Hits are not counted: that would double what they cost.
 type Stats struct {
-	Fetches       int64 // fetches begun
-	Failures      int64 // of these, those that brought no token
-	Invalidations int64 // tokens dropped by Invalidate
-	Waits         int64 // callers who had to wait for a fetch
+	Fetches       int64     // fetches begun
+	Failures      int64     // of these, those that brought no token
+	Invalidations int64     // tokens dropped by Invalidate
+	Waits         int64     // callers who had to wait for a fetch
+	Expiry        time.Time // of the current token; zero if there is none, or its end is not known
+	LastError     error     // of the last fetch or, if it succeeded, of OnToken; nil if neither failed
 }
 
 // Stats returns the counts so far.
 func (c *Cache) Stats() Stats {
+	if c == nil {
+		return Stats{}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.stats
+	s := c.stats
+	if c.entry != nil {
+		s.Expiry = c.entry.token.Expiry
+	}
+	s.LastError = c.err
+	if s.LastError == nil && c.unsaved != nil {
+		s.LastError = c.saveErr
+	}
+	return s
 }

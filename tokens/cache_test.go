@@ -118,7 +118,9 @@ func TestCacheFetchesOnceForEveryone(t *testing.T) {
 		wg.Wait()
 		assert.Equal(t, 50*time.Millisecond, time.Since(start))
 		assert.Equal(t, 1, s.count())
-		assert.Equal(t, Stats{Fetches: 1, Waits: 10_000}, c.Stats())
+		stats := c.Stats()
+		assert.Equal(t, Stats{Fetches: 1, Waits: 10_000, Expiry: stats.Expiry}, stats)
+		assert.WithinDuration(t, time.Now().Add(time.Hour), stats.Expiry, time.Second)
 	})
 }
 
@@ -181,8 +183,16 @@ func TestCacheServesUntilTheEnd(t *testing.T) {
 		synctest.Wait()
 		pass(time.Minute)
 		_, err := c.Token(t.Context())
-		require.ErrorIs(t, err, Status(503))
+		requireStatus(t, 503, err)
 	})
+}
+
+// requireStatus is for errors that match no Status.
+func requireStatus(t *testing.T, status int, err error) {
+	t.Helper()
+	e, ok := errors.AsType[*Error](err)
+	require.True(t, ok, "%v", err)
+	require.Equal(t, status, e.StatusCode)
 }
 
 func TestCacheWaiterLeavesByItsOwnContext(t *testing.T) {
@@ -289,7 +299,7 @@ func TestCachePanicAndExitReachNoOne(t *testing.T) {
 					})
 				}
 				wg.Wait()
-				assert.NoError(t, c.Close(t.Context()))
+				assert.NoError(t, c.waitForQuiet(t.Context()))
 				assert.Contains(t, log.String(), "could not get a token")
 				assert.NotContains(t, log.String(), "CANARY")
 				pass(time.Second)
@@ -457,7 +467,11 @@ func TestCacheOddLives(t *testing.T) {
 			s := &endpointStub{answer: func(n int, _ url.Values) (*http.Response, error) { return grants(n, expiresIn), nil }}
 			c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 			require.Equal(t, "at-1", access(t, c), "given to who waited for it")
-			require.Equal(t, "at-2", access(t, c), "and to no one else")
+			_, err := c.Token(t.Context())
+			require.ErrorIs(t, err, ErrNoToken, "and to nobody else")
+			require.Equal(t, 1, s.count(), "the next fetch waits")
+			pass(firstBackOff)
+			require.Equal(t, "at-2", access(t, c))
 		}
 		s := &endpointStub{answer: func(n int, _ url.Values) (*http.Response, error) { return grants(n, "null"), nil }}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
@@ -494,7 +508,7 @@ func TestCacheFollowsRotation(t *testing.T) {
 		s := &endpointStub{}
 		var stored []Token
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{
-			Grant:   Grant{RefreshToken: "rt-0"},
+			Session: "a", Initial: &Token{RefreshToken: "rt-0"},
 			OnToken: func(_ context.Context, tok *Token) error { stored = append(stored, *tok); return nil },
 		})
 		access(t, c)
@@ -529,7 +543,7 @@ func TestCacheInitial(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &endpointStub{}
 		stored := &Token{AccessToken: "stored", RefreshToken: "rt-stored", Expiry: time.Now().Add(time.Hour).Round(0)}
-		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: Grant{RefreshToken: "rt-seed"}, Initial: stored})
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Session: "a", Initial: stored})
 		stored.AccessToken = "changed by its owner"
 		require.Equal(t, "stored", access(t, c))
 		require.Zero(t, s.count())
@@ -542,7 +556,7 @@ func TestCacheInitial(t *testing.T) {
 func TestCacheInvalidGrantLastsUntilSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &endpointStub{}
-		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: Grant{RefreshToken: "rt-0"}})
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Session: "a", Initial: &Token{RefreshToken: "rt-0"}})
 		access(t, c)
 		s.set(refuses(400, "invalid_grant"))
 		pass(57 * time.Minute)
@@ -579,7 +593,7 @@ func TestCacheLostRefreshAnswer(t *testing.T) {
 				s := &endpointStub{}
 				var log bytes.Buffer
 				c := newCache(t, stubEndpoint(t, s, Retry{}), &CacheOptions{
-					Grant:  Grant{RefreshToken: "rt-0"},
+					Session: "a", Initial: &Token{RefreshToken: "rt-0"},
 					Logger: slog.New(slog.NewTextHandler(&log, nil)),
 				})
 				access(t, c)
@@ -596,13 +610,21 @@ func TestCacheLostRefreshAnswer(t *testing.T) {
 				require.Error(t, err)
 				require.Equal(t, 3, s.count(), "presented once more")
 				require.Equal(t, "rt-1", s.requests[2].Get("refresh_token"))
-				require.NoError(t, c.Close(t.Context()))
-				require.Contains(t, log.String(), "presenting once more")
+				require.NoError(t, c.waitForQuiet(t.Context()))
+				require.Contains(t, log.String(), "presenting a refresh token again")
+				for n := 4; n < 10; n++ {
+					pass(time.Minute - time.Nanosecond)
+					_, err = c.Token(t.Context())
+					require.Error(t, err)
+					require.Equal(t, n-1, s.count(), "at least a minute apart")
+					pass(time.Nanosecond)
+					_, err = c.Token(t.Context())
+					require.Error(t, err)
+					require.Equal(t, n, s.count())
+				}
 				s.set(nil)
-				pass(24 * time.Hour)
-				_, err = c.Token(t.Context())
-				require.ErrorContains(t, err, "two refreshes were lost")
-				require.Equal(t, 3, s.count(), "a second loss is final")
+				pass(time.Minute)
+				require.Equal(t, "at-10", access(t, c), "only the server may end a login")
 			})
 		})
 	}
@@ -614,7 +636,7 @@ func TestCacheDoubtfulRefreshIsPresentedAgainAfterA401(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &endpointStub{}
-				c := newCache(t, stubEndpoint(t, s, Retry{}), &CacheOptions{Grant: Grant{RefreshToken: "rt-0"}})
+				c := newCache(t, stubEndpoint(t, s, Retry{}), &CacheOptions{Session: "a", Initial: &Token{RefreshToken: "rt-0"}})
 				token, err := c.Token(t.Context())
 				require.NoError(t, err)
 				s.set(doubtful)
@@ -638,7 +660,7 @@ func TestCacheCredentialsThatFailLoseNoRefresh(t *testing.T) {
 		creds := CredentialsFunc(func(context.Context) (Credentials, error) { return Credentials{"public", "secret"}, vault })
 		e, err := NewMoov(creds, &MoovOptions{HTTPClient: &http.Client{Transport: &endpointStub{}}})
 		require.NoError(t, err)
-		c := newCache(t, e, &CacheOptions{Grant: Grant{RefreshToken: "rt-0"}})
+		c := newCache(t, e, &CacheOptions{Session: "a", Initial: &Token{RefreshToken: "rt-0"}})
 		for range 5 {
 			_, err = c.Token(t.Context())
 			require.ErrorIs(t, err, io.ErrUnexpectedEOF)
@@ -652,7 +674,7 @@ func TestCacheCredentialsThatFailLoseNoRefresh(t *testing.T) {
 func TestCacheSetWithoutARefreshTokenAfterRevoke(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &endpointStub{}
-		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: Grant{RefreshToken: "rt-0"}})
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Session: "a", Initial: &Token{RefreshToken: "rt-0"}})
 		_ = c.Revoke(t.Context())
 		_ = c.Set(t.Context(), &Token{AccessToken: "set", Expiry: time.Now().Add(time.Hour)})
 		require.Equal(t, "set", access(t, c))
@@ -668,7 +690,7 @@ func TestCacheRefreshNeverSentIsNotLost(t *testing.T) {
 		s := &endpointStub{answer: func(int, url.Values) (*http.Response, error) {
 			return nil, &net.OpError{Op: "dial", Err: errors.New("connection refused")}
 		}}
-		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: Grant{RefreshToken: "rt-0"}})
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Session: "a", Initial: &Token{RefreshToken: "rt-0"}})
 		for range 5 {
 			_, err := c.Token(t.Context())
 			require.Error(t, err)
@@ -688,7 +710,7 @@ func TestCacheOnTokenFails(t *testing.T) {
 				fail := full
 				var stored []string
 				c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{
-					Grant:       Grant{RefreshToken: "rt-0"},
+					Session: "a", Initial: &Token{RefreshToken: "rt-0"},
 					HoldUnsaved: hold,
 					OnToken: func(_ context.Context, tok *Token) error {
 						if fail == nil {
@@ -785,7 +807,7 @@ func TestCacheSetDuringAFetch(t *testing.T) {
 		synctest.Wait()
 		_ = c.Set(t.Context(), &Token{AccessToken: "set", Expiry: time.Now().Add(time.Hour)})
 		wg.Wait()
-		require.NoError(t, c.Close(t.Context()))
+		require.NoError(t, c.waitForQuiet(t.Context()))
 		require.Equal(t, "set", access(t, c))
 		require.Zero(t, hooked, "what is not kept is not stored")
 		_ = c.Set(t.Context(), nil)
@@ -815,7 +837,7 @@ func TestCacheRevoke(t *testing.T) {
 	t.Run("by refresh token it ends", func(t *testing.T) {
 		s := &endpointStub{}
 		s.answer = revoke(s)
-		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: Grant{RefreshToken: "rt-0"}})
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Session: "a", Initial: &Token{RefreshToken: "rt-0"}})
 		access(t, c)
 		require.NoError(t, c.Revoke(t.Context()))
 		_, err := c.Token(t.Context())
@@ -838,7 +860,7 @@ func TestCacheRevoke(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := &endpointStub{delay: time.Second}
 			s.answer = revoke(s)
-			c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: Grant{RefreshToken: "rt-0"}})
+			c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Session: "a", Initial: &Token{RefreshToken: "rt-0"}})
 			var wg sync.WaitGroup
 			wg.Go(func() {
 				_, err := c.Token(t.Context())
@@ -871,24 +893,31 @@ func TestCacheRevoke(t *testing.T) {
 	})
 }
 
-func TestCacheWait(t *testing.T) {
+func TestCacheCloseWaitsForAFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &endpointStub{}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
-		require.NoError(t, c.Close(t.Context()), "nothing runs")
 		access(t, c)
 		pass(57 * time.Minute)
 		s.mu.Lock()
 		s.delay = time.Second
 		s.mu.Unlock()
 		access(t, c)
+		synctest.Wait()
 		start := time.Now()
 		short, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
 		require.ErrorIs(t, c.Close(short), context.DeadlineExceeded)
+		_, err := c.Token(t.Context())
+		require.ErrorIs(t, err, ErrClosed)
+		require.ErrorIs(t, err, ErrNoToken)
 		require.NoError(t, c.Close(t.Context()))
 		require.Equal(t, time.Second, time.Since(start))
-		require.Equal(t, "at-2", access(t, c))
+		require.NoError(t, c.Close(t.Context()), "again")
+		require.ErrorIs(t, c.Set(t.Context(), &Token{AccessToken: "at"}), ErrClosed)
+		_, err = c.TokenFor(t.Context(), time.Second)
+		require.ErrorIs(t, err, ErrClosed)
+		require.Equal(t, 2, s.count())
 	})
 }
 
@@ -934,8 +963,7 @@ func TestCacheRereadsCredentialsOnce(t *testing.T) {
 
 func TestCachePrintsNothing(t *testing.T) {
 	c := newCache(t, stubEndpoint(t, &endpointStub{}, onlyOnce), &CacheOptions{
-		Grant:   Grant{RefreshToken: "CANARY-rt"},
-		Initial: &Token{AccessToken: "CANARY-at"},
+		Session: "a", Initial: &Token{RefreshToken: "CANARY-rt", AccessToken: "CANARY-at"},
 	})
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
 		require.NotContains(t, fmt.Sprintf(verb, c), "CANARY")

@@ -34,6 +34,8 @@ type Endpoint struct {
 	authorizationURL *url.URL // if nil, there is no login
 	issuer           string   // if empty, it is not known
 	issuerRequired   bool     // every callback of a login names it
+
+	holdOff holdOff // of all Caches of the Endpoint
 }
 
 // vendor is what makes one vendor's endpoint different from another's.

@@ -4,277 +4,491 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
-	"net/http"
+	"log/slog"
 	"net/http/httptrace"
 	"runtime/debug"
 	"time"
 )
 
-// flight is one fetch, or one more try to store what a fetch brought. Its waiters read it once done is closed.
-type flight struct {
-	generation int
-	done       chan struct{}
-	token      *Token
-	err        error
-	superseded bool // by Set or Revoke: waiters ask anew
+// fetchTimeout bounds a fetch, and how long callers wait for one whatever its hooks do.
+const fetchTimeout = time.Minute
+
+// A fetch is one attempt to get a token, to have OnToken store one, or both. It belongs to the lock of its Cache, but for
+// token, err and fetched, which those who wait may read once done is closed. If it concludes with neither a token nor an
+// error, they look again.
+type fetch struct {
+	done    chan struct{}
+	token   *Token
+	err     error
+	fetched bool // a request was sent for it
+
+	generation  int // of the Cache when the fetch began
+	background  bool
+	wanted      bool   // a token is wanted; else there is only one to store
+	before      *entry // the current one when it began
+	entry       *entry // what it brought
+	presented   string // the refresh token
+	again       bool   // the response to which was lost before
+	forRejected bool
+	declined    bool // there was nothing to ask with, or it is not the time to ask
+	concluded   bool
+	failed      bool       // its failure is counted
+	pass        holdPass   // that of the Endpoint
+	requested   *time.Time // when its last request began; of its goroutine alone
+	doomed      *Token     // what it brought, to be revoked
 }
 
-// start begins a flight under a context that no caller can end, for callers who wait or in the background. The lock is
-// held.
-func (c *Cache) start(ctx context.Context, waited bool) *flight {
-	f := &flight{generation: c.generation, done: make(chan struct{})}
-	c.flight = f
-	if c.running == 0 {
-		c.quiet = make(chan struct{})
+// conclude releases those who wait. The lock is held.
+func (f *fetch) conclude(token *Token, err error) {
+	if f.concluded {
+		return
 	}
-	c.running++
+	f.concluded = true
+	f.token, f.err = token, err
+	close(f.done)
+}
 
-	grant := c.grant
-	grant.RefreshToken = c.refresh
-	stored := c.unsaved
-	if stored != nil && !c.worthStoring(stored) {
-		stored = nil
+// startForCallers starts the fetch that callers without a token wait for, or returns why it does not. The lock is held.
+func (c *Cache) startForCallers(ctx context.Context, ended error, minLife time.Duration, now moment) error {
+	u := c.unsaved
+	onlyStore := c.held && u.at(now) < u.replaceAt && u.lives(now, minLife)
+	switch {
+	case onlyStore && now.mono < c.nextSave:
+		return c.saveErr
+	case onlyStore && ended == nil:
+		c.startFetch(callerValues{context.WithoutCancel(ctx)}, &fetch{})
+		return nil
+	case minLife > 0 && c.tokenLife > 0 && c.tokenLife < minLife && c.entry != nil && c.entry.lives(now, 0):
+		return c.tooShort(minLife) // asking would not help
 	}
-	if stored == nil {
-		c.stats.Fetches++
+	if err := c.mayFetch(now); err != nil {
+		return err
 	}
-	again := stored == nil && c.lost
+	if ended != nil {
+		return ended
+	}
+	pass, err := c.endpoint.holdOff.begin(now.time)
+	if err != nil {
+		return err
+	}
+	c.startFetch(callerValues{context.WithoutCancel(ctx)}, &fetch{wanted: true, pass: pass})
+	return nil
+}
 
-	set := settings{logger: c.logger}
-	if !waited {
-		set.retry = &Retry{Attempts: 1} // the token serves on, and the next try has a back-off of its own
+// startInBackground renews the current token, or has the unsaved one stored, if that is due. The lock is held.
+func (c *Cache) startInBackground(now moment) {
+	if c.fetch != nil {
+		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	go func() {
-		defer c.ended()
-		defer cancel()
-		if again {
-			c.logger.Warn("presenting once more a refresh token whose answer was lost")
+	if e := c.newest(); e.at(now) >= e.renewAt && c.mayFetch(now) == nil {
+		if pass, err := c.endpoint.holdOff.begin(now.time); err == nil {
+			c.startFetch(context.Background(), &fetch{wanted: true, background: true, pass: pass})
+			return
 		}
-		c.fly(ctx, set, f, grant, stored)
+	}
+	if c.unsaved != nil && now.mono >= c.nextSave {
+		c.startFetch(context.Background(), &fetch{background: true})
+	}
+}
+
+// mayFetch returns why this Cache, its Endpoint aside, asks for no token now, or nil.
+func (c *Cache) mayFetch(now moment) error {
+	if err := c.loginRequired(); err != nil {
+		return err
+	}
+	if now.mono < c.nextTry || c.awaitEnd && c.entry != nil && c.entry.at(now) < c.entry.replaceAt {
+		return c.err
+	}
+	return nil
+}
+
+// insideFetch is the key by which hooks of a Cache are recognised that call it.
+type insideFetch struct{ c *Cache }
+
+// startFetch begins a fetch under a context that no caller can end. The lock is held.
+func (c *Cache) startFetch(ctx context.Context, f *fetch) {
+	f.done, f.generation, f.before, f.requested = make(chan struct{}), c.generation, c.newest(), new(time.Time)
+	c.fetch = f
+	c.begin()
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, insideFetch{c}, true), fetchTimeout)
+	stop := context.AfterFunc(ctx, func() { c.leaveBehind(f) })
+	go func() {
+		defer c.end()
+		defer cancel()
+		defer stop()
+		c.runFetch(ctx, f)
 	}()
-	return f
 }
 
-// worthStoring tells whether a token that OnToken did not take should be stored before a new one is fetched.
-func (c *Cache) worthStoring(t *Token) bool {
-	e := c.current.Load()
-	if e != nil && e.token == t {
-		return c.now() < e.renewAt
+// runFetch waits until no other fetch works, works, and concludes, whatever panics or exits on the way.
+func (c *Cache) runFetch(ctx context.Context, f *fetch) {
+	select {
+	case c.turn <- struct{}{}:
+	case <-ctx.Done():
+		c.leaveBehind(f)
+		return
 	}
-	return t.Expiry.IsZero() || time.Until(t.Expiry) > 0
-}
-
-func (c *Cache) ended() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.running--
-	if c.running == 0 {
-		close(c.quiet)
-	}
-}
-
-// fly fetches a token unless it has one to store, stores it, and lands, whatever panics or exits on the way.
-func (c *Cache) fly(ctx context.Context, set settings, f *flight, grant Grant, token *Token) {
 	err := errExited
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("tokens: panic while fetching a token: %T", r) // its value may hold a secret
-			c.logger.Error("panic while fetching a token", "type", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
+			c.log(slog.LevelError, "panic while fetching a token", "type", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
 		}
-		c.land(ctx, f, token, err)
+		report := c.finishFetch(f, err, true)
+		<-c.turn
+		report()
+		if f.doomed != nil {
+			if err := c.revoke(ctx, withTokens(nil, f.doomed)); err != nil {
+				c.log(slog.LevelWarn, "could not revoke what a fetch brought after Revoke", "error", err)
+			}
+		}
 	}()
-	if token == nil {
-		var fetched *Token
-		if fetched, err = c.fetch(set.in(ctx), grant); err != nil {
-			return
-		}
-		token = fetched
-		if !c.arrive(f, token) {
-			return
-		}
-	}
-	if c.onToken != nil {
-		err = errExited
-		stored := *token
-		err = c.onToken(ctx, &stored)
-		return
-	}
-	err = nil
+	err = c.work(ctx, f)
 }
 
-// errExited is the error of a fetch that called runtime.Goexit.
-var errExited = errors.New("tokens: the fetch ended its goroutine")
+// errExited is the error of a fetch whose hook called runtime.Goexit.
+var errExited = errors.New("tokens: a hook ended its goroutine")
 
-func (c *Cache) fetch(ctx context.Context, grant Grant) (*Token, error) {
-	if c.refreshes && grant.RefreshToken == "" {
-		return nil, fmt.Errorf("tokens: %s: there is no refresh token; Set a token that has one: %w", c.endpoint.vendor.name, ErrNoToken)
+// work stores what is unsaved, and gets a token and stores it if one is wanted.
+func (c *Cache) work(ctx context.Context, f *fetch) error {
+	store, err := c.prepare(f)
+	if err != nil {
+		return err
 	}
-	return c.endpoint.Exchange(ctx, grant)
+	if !f.fetched {
+		if store {
+			c.save(ctx)
+		}
+		return nil
+	}
+	if store {
+		part, cancel := context.WithTimeout(ctx, fetchTimeout/2)
+		c.save(part)
+		cancel()
+	}
+	grant, err := c.grantToAsk(ctx, f)
+	if err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err // the hooks took all the time
+	}
+	set := settings{logger: c.logger}
+	if f.background || f.again {
+		set.retry = &Retry{Attempts: 1} // the next try has a back-off of its own
+	}
+	token, err := c.endpoint.exchangeWith(ctx, grant, set, f.requested)
+	if err != nil {
+		return err
+	}
+	if c.adopt(f, token) {
+		c.save(ctx)
+	}
+	return nil
 }
 
-// arrive makes sure, before anything else can fail, that a rotated refresh token is not lost. It returns false if the
-// token is not to be kept.
-func (c *Cache) arrive(f *flight, token *Token) bool {
+// prepare decides, now that no other fetch works, what is left to do.
+func (c *Cache) prepare(f *fetch) (store bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if f.generation != c.generation {
+	now := c.now()
+	if c.closed {
+		f.declined = true
+		return false, &noTokenError{kind: ErrClosed}
+	}
+	if f.generation != c.generation || f.concluded {
+		return false, nil
+	}
+	// A fetch that was left behind may have ended meanwhile.
+	if e := c.newest(); e != nil && e != f.before && e.at(now) < e.renewAt {
+		f.wanted = false
+	}
+	store = c.unsaved != nil && now.mono >= c.nextSave
+	if !f.wanted {
+		return store, nil
+	}
+	if err := c.mayFetch(now); err != nil {
+		f.declined = true
+		return false, err
+	}
+	f.fetched, f.presented, f.again, f.forRejected = true, c.refreshToken, c.lost, c.rejected
+	c.stats.Fetches++
+	return store, nil
+}
+
+// grantToAsk returns what to ask with.
+func (c *Cache) grantToAsk(ctx context.Context, f *fetch) (Grant, error) {
+	switch {
+	case c.session != "":
+		if f.again {
+			c.log(slog.LevelWarn, "presenting a refresh token again, the response to which was lost")
+		}
+		grant := c.grant
+		grant.RefreshToken = f.presented
+		return grant, nil
+	case c.grantFunc == nil:
+		return c.grant, nil
+	}
+	grant, err := c.grantFunc(ctx)
+	if err == nil && (grant.RefreshToken != "" || grant.Code != nil) {
+		err = errors.New("it returned a RefreshToken or a Code; set Session to keep a user's login")
+	}
+	if err != nil {
+		return Grant{}, &hookError{c.endpoint.vendor.name, "GrantFunc", err}
+	}
+	return grant, nil
+}
+
+// hookError is the error of a hook. Its cause may be an *Error, but not of this endpoint.
+type hookError struct {
+	vendor, name string
+	cause        error
+}
+
+func (e *hookError) Error() string {
+	return "tokens: " + e.vendor + ": " + e.name + ": " + e.cause.Error()
+}
+func (e *hookError) Unwrap() error { return e.cause }
+
+// adopt takes what an exchange brought, a rotated refresh token before anything else can fail. It reports whether there is
+// something for OnToken.
+func (c *Cache) adopt(f *fetch, token *Token) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.now()
+	if f.generation < c.revokedGeneration {
+		f.doomed = token
 		return false
 	}
-	if c.refreshes {
-		c.refresh = firstOf(token.RefreshToken, c.refresh)
-		token.RefreshToken = c.refresh
-		c.lost = false
+	superseded := f.generation != c.generation
+	if c.session == "" {
+		if token.RefreshToken != "" {
+			c.keepToRevoke(revocation{token.RefreshToken, HintRefreshToken})
+			token.RefreshToken = "" // shown to nobody
+		}
+		if superseded {
+			return false
+		}
+	} else {
+		if c.refreshToken != f.presented {
+			return false // Set brought another login
+		}
+		rotated := token.RefreshToken != "" && token.RefreshToken != f.presented
+		if rotated {
+			c.refreshToken = token.RefreshToken
+		}
+		token.RefreshToken = c.refreshToken
+		if superseded {
+			return rotated && c.adoptRefreshToken(token, now)
+		}
 	}
-	if c.onToken != nil {
-		c.unsaved = token
+	var life time.Duration
+	if !token.Expiry.IsZero() {
+		life = token.Expiry.Sub(*f.requested)
 	}
+	c.tokenLife = life
+	f.entry = newEntry(token, life, now)
+	f.entry.forRejected = f.forRejected
+	if c.onToken == nil {
+		return false
+	}
+	c.unsaved, c.held = f.entry, c.hold
+	c.saveErr, c.saveFailures, c.nextSave = nil, 0, 0
 	return true
 }
 
-// land ends a flight. With a token, err is OnToken's; without one it is the fetch's.
-func (c *Cache) land(ctx context.Context, f *flight, token *Token, err error) {
+// adoptRefreshToken takes the refresh token alone of a token that came after a Set without one: the token that was Set is
+// served, and is to be stored with the refresh token.
+func (c *Cache) adoptRefreshToken(token *Token, now moment) bool {
+	toStore := newEntry(token, 0, now)
+	if c.entry != nil {
+		set := *c.entry
+		set.token = set.token.clone()
+		set.token.RefreshToken = token.RefreshToken
+		c.entry = &set
+		c.publish(now)
+		toStore = &set
+	}
+	if c.onToken == nil {
+		return false
+	}
+	c.unsaved, c.held = toStore, false
+	c.saveErr, c.saveFailures, c.nextSave = nil, 0, 0
+	return true
+}
+
+// save has OnToken store what is unsaved, and keeps its error. Whoever calls it has the turn.
+func (c *Cache) save(ctx context.Context) {
 	c.mu.Lock()
-	if f.generation != c.generation {
-		f.superseded = true
-		doomed := token != nil && f.generation < c.revokedGeneration
-		c.mu.Unlock()
-		close(f.done)
-		if doomed {
-			if err := c.revoke(ctx, withTokens(nil, token)); err != nil {
-				c.logger.Warn("could not revoke what a fetch brought after Revoke", "error", err)
-			}
-		}
+	e := c.unsaved
+	c.mu.Unlock()
+	if e == nil {
 		return
 	}
-	c.flight = nil
+	err := errExited
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %T", r) // its value may hold a secret
+			c.log(slog.LevelError, "panic in OnToken", "type", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
+		}
+		if wait, failed := c.saveEnded(e, err); failed {
+			c.log(slog.LevelWarn, "could not store a token, which is kept", "error", err, "next_try", wait)
+		}
+	}()
+	err = c.onToken(ctx, e.token.clone())
+}
+
+// saveEnded takes OnToken's error for e, and reports whether and for how long e stays unsaved.
+func (c *Cache) saveEnded(e *entry, err error) (wait time.Duration, failed bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.now()
 	switch {
-	case err == nil:
-		c.unsaved = nil
+	case c.unsaved != e: // Set or Revoke came meanwhile
+		return 0, false
+	case err != nil:
+		return c.saveFailed(err, now), true
+	}
+	held := c.held
+	c.saved()
+	if held {
+		c.setCurrent(e, now)
+	}
+	return 0, false
+}
+
+// saved forgets what was unsaved.
+func (c *Cache) saved() {
+	c.unsaved, c.held, c.saveErr, c.saveFailures, c.nextSave = nil, false, nil, 0, 0
+}
+
+// saveFailed decides when OnToken is called again.
+func (c *Cache) saveFailed(err error, now moment) (wait time.Duration) {
+	c.saveErr = &hookError{c.endpoint.vendor.name, "OnToken", err}
+	c.saveFailures++
+	wait = backOff(c.saveFailures)
+	c.nextSave = now.mono + wait
+	c.publish(now)
+	return wait
+}
+
+// leaveBehind concludes a fetch that outlasts its context. When it ends after all, what it brings still counts.
+func (c *Cache) leaveBehind(f *fetch) {
+	err := fmt.Errorf("tokens: %s: a fetch, or the hook of an earlier one, took longer than %v: %w",
+		c.endpoint.vendor.name, fetchTimeout, context.DeadlineExceeded)
+	c.finishFetch(f, err, false)()
+}
+
+// finishFetch concludes a fetch, in which err is why it brought no token. It returns what is to be done without a lock: a
+// slow log handler must not hold up others.
+func (c *Cache) finishFetch(f *fetch, err error, ended bool) (report func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	report = func() {}
+	if f.concluded && !ended {
+		return report
+	}
+	now := c.now()
+	c.endpoint.holdOff.end(f.pass, now.time, err, f.fetched && ended)
+	f.pass = holdPass{}
+	if c.fetch == f {
+		c.fetch = nil
+	}
+	switch {
+	case f.entry != nil && f.generation == c.generation:
+		c.arrived(f, ended, now)
+		report = func() {
+			c.log(slog.LevelDebug, "got a token", "expiry", f.entry.token.Expiry, "scopes", f.entry.token.Scopes)
+		}
+	case f.declined:
+		f.conclude(nil, noToken(err))
+	case !f.wanted:
+		if !ended && c.unsaved != nil {
+			c.saveFailed(err, now)
+		}
+		if c.held && c.saveErr != nil {
+			f.conclude(nil, noToken(c.saveErr))
+		}
+		f.conclude(nil, nil)
+	case err == nil || f.entry != nil: // what it brought is not wanted any more
+		f.conclude(nil, nil)
+	default:
+		c.fetchFailed(f, err, ended, now)
+		f.conclude(nil, noToken(err))
+		wait := c.nextTry - now.mono
+		report = func() { c.log(slog.LevelWarn, "could not get a token", "error", err, "next_try", wait) }
+	}
+	c.publish(now)
+	return report
+}
+
+// arrived makes the token that a fetch brought the current one, unless it is held back.
+func (c *Cache) arrived(f *fetch, ended bool, now moment) {
+	e := f.entry
+	if e.at(now) < e.replaceAt {
 		c.succeeded()
-	case token == nil:
-		c.stats.Failures++
-		c.failed(err)
-	default:
-		c.failed(err)
+	} else if !f.failed { // it arrived dead
+		f.failed = true
+		c.failures++
+		c.err = fmt.Errorf("tokens: %s: tokens end before they can be used; the last one ended at %s",
+			c.endpoint.vendor.name, e.token.Expiry.Format(time.RFC3339))
+		c.nextTry, c.awaitEnd, c.lost = now.mono+backOff(c.failures), false, false
 	}
-	f.token, f.err = token, c.err
-	if token != nil && (err == nil || !c.hold) {
-		f.err = nil
-		c.serve(token)
+	if !ended && c.unsaved == e {
+		c.saveFailed(context.DeadlineExceeded, now)
 	}
-	if e := c.current.Load(); e != nil {
-		c.schedule(e)
+	if c.held && c.unsaved == e {
+		f.conclude(nil, noToken(c.saveErr))
+		return
 	}
-	wait := c.nextTry - c.now()
-	c.mu.Unlock()
-	close(f.done)
-
-	// Without the lock: a slow log handler must not hold up callers.
-	switch {
-	case err == nil:
-		c.logger.Debug("got a token", "token", token)
-	case token == nil:
-		c.logger.Warn("could not get a token", "error", err, "next_try", wait)
-	default:
-		c.logger.Warn("could not store a token, which is kept", "error", err, "next_try", wait)
+	if !e.served {
+		c.setCurrent(e, now)
 	}
+	f.conclude(e.token, nil)
 }
 
-// serve makes a token the current one, if it is not already.
-func (c *Cache) serve(token *Token) {
-	if e := c.current.Load(); e == nil || e.token != token {
-		c.keep(token)
+// fetchFailed decides when to try again. What a fetch that was superseded learned of the refresh token still counts if that
+// is still the one to present.
+func (c *Cache) fetchFailed(f *fetch, err error, ended bool, now moment) {
+	superseded := f.generation != c.generation
+	if superseded && (c.session == "" || c.refreshToken != f.presented) {
+		return
 	}
-}
-
-// failed decides when to try again.
-func (c *Cache) failed(err error) {
-	c.failures++
+	if !f.failed {
+		f.failed = true
+		c.failures++
+		if f.fetched {
+			c.stats.Failures++
+		}
+	}
 	c.err = err
-	var hint time.Duration
-	if e, ok := errors.AsType[*Error](err); ok {
-		hint = min(e.RetryAfter, mostHint)
-	}
-	wait := hint
-	if wait == 0 {
-		wait = backOff(c.failures)
-	}
-	if isPermanent(err) {
-		wait = max(wait, permanentHold)
-	}
-	c.nextTry = c.now() + wait
-	if c.refreshes && c.unsaved == nil {
-		switch doubt := doubtOf(err); {
-		case errors.Is(err, InvalidGrant):
-			c.final = true
-		case doubt == answerLost && c.lost:
-			c.final = true
-			c.err = fmt.Errorf("tokens: %s: the answers to two refreshes were lost, and the refresh token may be used up: %w", c.endpoint.vendor.name, err)
-		case doubt != answered:
-			// The access token serves to its end before the refresh token, which may be used up, is presented again:
-			// servers answer its reuse by ending the whole family.
-			c.lost = c.lost || doubt == answerLost
-			if e := c.current.Load(); e != nil {
-				c.nextTry = max(c.nextTry, e.deadAt)
-			}
+	wait := waitAfter(err, c.failures)
+	if c.session != "" && ended {
+		fate := fateOf(err, f.requested)
+		switch {
+		case fate == refused:
+			c.refreshToken, c.loginErr = "", err
+		case fate == lost || c.lost && fate != untouched:
+			c.awaitEnd = true
+			c.lost = true
+			wait = max(wait, lostWait)
+		case fate == maybeUsed:
+			c.awaitEnd = true
 		}
 	}
+	c.nextTry = max(c.nextTry, now.mono+wait)
 }
 
-// backOff is the wait after the nth failure in a row, half of it at random so that replicas spread.
-func backOff(n int) time.Duration {
-	wait := mostHold
-	if shift := n - 1; shift < 16 {
-		wait = min(wait, firstHold<<shift)
-	}
-	return wait/2 + rand.N(wait/2+1)
-}
+// callerValues is a context with the values of a caller's, whatever its methods do, but for those that concern its call
+// alone.
+type callerValues struct{ context.Context } //nolint:containedctx // it is one
 
-// isPermanent tells whether asking again cannot help before somebody changes something.
-func isPermanent(err error) bool {
-	for _, code := range []Code{InvalidClient, InvalidGrant, InvalidScope, UnauthorizedClient} {
-		if errors.Is(err, code) {
-			return true
+func (v callerValues) Value(key any) (value any) {
+	defer func() {
+		if recover() != nil {
+			value = nil
 		}
-	}
-	return false
-}
-
-// doubt is what is known of a refresh that failed.
-type doubt int
-
-const (
-	answered   doubt = iota // refused, or never sent: the refresh token is as good as before
-	maybeActed              // 500, 502, 504 and the like: it may be used up
-	answerLost              // no answer, or none that can be read: it may be used up, and its successor lost
-)
-
-func doubtOf(err error) doubt {
-	e, ok := errors.AsType[*Error](err)
-	if _, unsent := errors.AsType[*credentialsError](err); !ok || unsent {
-		return answered
-	}
-	switch {
-	case e.StatusCode == 0:
-		if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
-			return answered
-		}
-		return answerLost
-	case e.StatusCode/100 == 2 && e.Code == "":
-		return answerLost
-	case e.StatusCode/100 == 5 && e.StatusCode != http.StatusServiceUnavailable:
-		return maybeActed
-	}
-	return answered
-}
-
-// valuesOf is a context whose values do not include what concerns one call alone.
-type valuesOf struct{ context.Context } //nolint:containedctx // it is one
-
-func (v valuesOf) Value(key any) any {
+	}()
 	switch value := v.Context.Value(key).(type) {
 	case *settings, *call, *httptrace.ClientTrace:
 		return nil

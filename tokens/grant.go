@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -87,6 +88,9 @@ func (g Grant) clone() Grant {
 	}
 	return g
 }
+
+// isZero reports whether nothing of g is set.
+func (g Grant) isZero() bool { return reflect.ValueOf(g).IsZero() }
 
 // grantType returns the grant_type that g is.
 func (g Grant) grantType() string {

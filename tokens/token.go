@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -40,6 +42,33 @@ func (t Token) LogValue() slog.Value {
 		slog.Any("scopes", t.Scopes),
 		slog.Time("expiry", t.Expiry),
 	)
+}
+
+// ValidFor reports whether t has an access token that lives for at least d from now, by both clocks of the machine. A token
+// whose end is not known does.
+func (t *Token) ValidFor(d time.Duration) bool {
+	if t == nil || t.AccessToken == "" {
+		return false
+	}
+	return t.Expiry.IsZero() || t.left(time.Now()) >= max(d, 1)
+}
+
+// left returns how long t lives from now: by the monotonic clock, if Expiry has its reading, or by the wall clock,
+// whichever is less.
+func (t *Token) left(now time.Time) time.Duration {
+	left := min(t.Expiry.Sub(now), t.Expiry.Round(0).Sub(now.Round(0)))
+	return max(-maxLife, min(left, maxLife))
+}
+
+// clone returns a copy of t that shares nothing with it.
+func (t *Token) clone() *Token {
+	c := *t
+	c.Scopes = slices.Clone(t.Scopes)
+	c.Extra = maps.Clone(t.Extra)
+	for name, value := range c.Extra {
+		c.Extra[name] = slices.Clone(value)
+	}
+	return &c
 }
 
 const redacted = "[REDACTED]"
