@@ -1,0 +1,43 @@
+package tokens_test
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/grantwright/oauth-go/tokens"
+	"github.com/grantwright/oauth-go/tokens/storetest"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestMemoryStore(t *testing.T) {
+	store := tokens.NewMemoryStore()
+	storetest.Run(t, func(*testing.T) tokens.Store { return store })
+}
+
+func TestMemoryStoreForgets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := tokens.NewMemoryStore()
+		require.NoError(t, store.CompareAndSwap(t.Context(), "a", "", tokens.Record{Version: "1", Value: []byte("v")}, time.Minute))
+		time.Sleep(time.Minute - 1)
+		r, err := store.Load(t.Context(), "a")
+		require.NoError(t, err)
+		assert.Equal(t, "1", r.Version)
+		time.Sleep(1)
+		r, err = store.Load(t.Context(), "a")
+		require.NoError(t, err)
+		assert.Zero(t, r)
+	})
+}
+
+func TestMemoryStoreRefusesOddNames(t *testing.T) {
+	store := tokens.NewMemoryStore()
+	for _, name := range []string{"", "A", "g", "a b", fmt.Sprintf("%065d", 0)} {
+		_, err := store.Load(t.Context(), name)
+		require.ErrorContains(t, err, "key", name)
+		require.ErrorContains(t, store.CompareAndSwap(t.Context(), name, "", tokens.Record{Version: "1"}, 0), "key", name)
+		require.ErrorContains(t, store.CompareAndSwap(t.Context(), "a", "", tokens.Record{Version: name}, 0), "version", name)
+	}
+}
