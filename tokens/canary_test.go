@@ -361,3 +361,64 @@ func TestCanaryJSONRequest(t *testing.T) {
 	require.ErrorIs(t, err, InvalidRequest)
 	assertSilent(t, err)
 }
+
+// Whole values are hidden, and no parts of words: a client called "server" can read server_error.
+func TestHidingLeavesWordsAlone(t *testing.T) {
+	for _, tt := range []struct{ secret, text, want string }{
+		{"server", "server_error of the server, servers", "server_error of the [REDACTED], servers"},
+		{"grant", "invalid_grant grants", "invalid_grant grants"},
+		{"grant", "grant", "[REDACTED]"},
+		{"grant", "grantgrant grant", "grantgrant [REDACTED]"},
+		{"+ab+", "x+ab+y", "x[REDACTED]y"},
+		{"s3cr3t-of-16-byte", "words3cr3t-of-16-byteword", "word[REDACTED]word"},
+		{"é-é-", "é-é-é", "[REDACTED]é"},
+	} {
+		assert.Equal(t, tt.want, withoutSecrets(tt.text, []string{tt.secret}), tt.text)
+	}
+
+	s := newScript(reply(400, jsonType, `{"error":"server_fault","error_description":"the server failed"}`))
+	e, err := NewMoov(Credentials{ClientID: "server", ClientSecret: "fault"}, &MoovOptions{HTTPClient: s.client()})
+	require.NoError(t, err)
+	_, err = e.Exchange(t.Context(), vendorCases[1].grant)
+	require.ErrorIs(t, err, Code("server_fault"))
+	assert.ErrorContains(t, err, "server_fault: the [REDACTED] failed")
+}
+
+// A server may spell what it echoes in any encoding.
+func TestHidingInEncodings(t *testing.T) {
+	const secret = `canary+/é "<&`
+	lower := strings.NewReplacer("%2B", "%2b", "%2F", "%2f", "%C3%A9", "%c3%a9", "%3C", "%3c").Replace(url.QueryEscape(secret))
+	for _, echoed := range []string{
+		secret, url.QueryEscape(secret), lower, url.PathEscape(secret), strings.ReplaceAll(url.QueryEscape(secret), "+", "%20"),
+		`canary+/é \"<&`, `canary+/é \"\u003c\u0026`, `canary+/é &#34;&lt;&amp;`,
+	} {
+		s := newScript(reply(400, "text/plain", "what is "+echoed+"?"))
+		e, err := NewMoov(Credentials{ClientID: "id", ClientSecret: secret}, &MoovOptions{HTTPClient: s.client(), AuthStyle: AuthStyleBody})
+		require.NoError(t, err)
+		_, err = e.Exchange(t.Context(), vendorCases[1].grant)
+		require.EqualError(t, err, "POST https://api.moov.io/oauth2/token: 400 Bad Request: what is [REDACTED]?")
+	}
+}
+
+// net/http quotes a proxy address that it cannot parse, with its password.
+func TestHidingOfProxies(t *testing.T) {
+	for _, cause := range []error{
+		errors.New(`invalid proxy address "http://user:canary/x@proxy:3128": parse "http://user:canary/x@proxy:3128": invalid port ":canary" after host`),
+		errors.New(`proxyconnect tcp: dial http://user:canary@proxy:3128: refused`),
+		&url.Error{Op: "Post", URL: "https://x?canary", Err: &url.Error{Op: "parse", URL: "http://user:canary@a b", Err: io.EOF}},
+	} {
+		err := failure(newRequest(t, http.MethodPost, apiURL, ""), cause)
+		assertSilent(t, err)
+		if errors.Is(cause, io.EOF) {
+			assert.ErrorIs(t, err, io.EOF)
+		}
+	}
+}
+
+// Codes are cleaned like all that a server says.
+func TestCodesAreCleaned(t *testing.T) {
+	e := failed(t, reply(400, jsonType, `{"error":"odd\u001b[31m_code\n"}`))
+	assert.Equal(t, Code("odd [31m_code"), e.Code)
+	e = failed(t, reply(400, jsonType, `{"error":"`+strings.Repeat("x", 5000)+`"}`))
+	assert.Len(t, string(e.Code), maxText+len("..."))
+}

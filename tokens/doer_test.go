@@ -384,16 +384,16 @@ func TestDoerTransportFailures(t *testing.T) {
 		err  error
 		want string
 	}{
-		{"plain", refused, "POST https://api.example.com/x: connection refused"},
+		{"plain", refused, "POST https://api.example.com/x: connection refused (the server may have acted on it)"},
 		{
 			"a client beneath the client",
 			fmt.Errorf("gateway: %w", &url.Error{Op: "Post", URL: apiURL + "/x?filter=s3cret", Err: refused}),
-			`POST https://api.example.com/x: gateway: Post "https://api.example.com/x?[REDACTED]": connection refused`,
+			`POST https://api.example.com/x: gateway: Post "https://api.example.com/x?[REDACTED]": connection refused (the server may have acted on it)`,
 		},
 		{
 			"a cause that quotes the password",
 			fmt.Errorf("bad userinfo user:s3cret-password: %w", refused),
-			"POST https://api.example.com/x: bad userinfo user:[REDACTED]: connection refused",
+			"POST https://api.example.com/x: bad userinfo user:[REDACTED]: connection refused (the server may have acted on it)",
 		},
 	}
 	for _, tt := range tests {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Errors that say why there is no token. Each of them matches [ErrNoToken] too where it is the reason for which a [Cache]
@@ -98,33 +99,78 @@ func (s Status) Error() string {
 	return strings.TrimSpace(strconv.Itoa(int(s)) + " " + http.StatusText(int(s)))
 }
 
-// Error tells the method, URL, status, code, message and request id, and nothing else of the answer.
+// Error returns the method, URL, status, code, message, fields, cause, request id and what to wait for, and nothing else of
+// the response.
 func (e Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Method + " " + e.URL + ": ")
+	var parts []string
 	if e.StatusCode != 0 {
-		b.WriteString(Status(e.StatusCode).Error())
+		parts = append(parts, Status(e.StatusCode).Error())
 	}
-	for _, part := range []string{clean(string(e.Code)), clean(e.Message), e.causeText()} {
-		if part == "" {
-			continue
+	for _, part := range []string{e.codeText(), e.messageText(), e.causeText()} {
+		if part != "" {
+			parts = append(parts, part)
 		}
-		if !strings.HasSuffix(b.String(), ": ") {
-			b.WriteString(": ")
-		}
-		b.WriteString(part)
+	}
+	b.WriteString(strings.Join(parts, ": "))
+	var notes []string
+	if e.mayHaveActed() {
+		notes = append(notes, "the server may have acted on it")
 	}
 	if id := clean(e.RequestID); id != "" {
-		b.WriteString(" (request id " + id + ")")
+		notes = append(notes, "request id "+id)
+	}
+	if e.RetryAfter > 0 {
+		notes = append(notes, "retry after "+max(e.RetryAfter.Round(time.Second), time.Second).String())
+	}
+	if len(notes) > 0 {
+		b.WriteString(" (" + strings.Join(notes, ", ") + ")")
 	}
 	return b.String()
+}
+
+// codeText returns the code, unless it is the name of the status once more.
+func (e Error) codeText() string {
+	code := clean(string(e.Code))
+	if strings.EqualFold(code, Status(e.StatusCode).Error()) || strings.EqualFold(code, http.StatusText(e.StatusCode)) {
+		return ""
+	}
+	return code
+}
+
+// messageText returns the message and the complaints about fields that are not in it, without the name of the status.
+func (e Error) messageText() string {
+	message := clean(e.Message)
+	if name := http.StatusText(e.StatusCode); name != "" && len(message) >= len(name) && strings.EqualFold(message[:len(name)], name) {
+		if rest := message[len(name):]; rest == "" || strings.HasPrefix(rest, ": ") {
+			message = strings.TrimPrefix(rest, ": ")
+		}
+	}
+	fields := clean(summary(e.Fields))
+	switch {
+	case fields == "" || fields == clean(e.Message):
+		return message
+	case message == "":
+		return fields
+	}
+	return message + " [" + fields + "]"
 }
 
 func (e Error) causeText() string {
 	if e.cause == nil {
 		return ""
 	}
-	return e.cause.Error()
+	return shorten(e.cause.Error(), maxCause)
+}
+
+// mayHaveActed reports whether the request may have had its effect although there is no response to tell.
+func (e Error) mayHaveActed() bool {
+	switch e.Method {
+	case http.MethodPost, http.MethodPatch, http.MethodPut, http.MethodDelete:
+		return e.StatusCode == 0 && !e.unsent && !errors.Is(e.cause, ErrNoToken)
+	}
+	return false
 }
 
 // Format prints Error's text whatever the verb, so that %#v does not spill Body.
@@ -139,12 +185,16 @@ func (e Error) LogValue() slog.Value {
 	for _, a := range []struct{ key, value string }{
 		{"code", clean(string(e.Code))},
 		{"message", clean(e.Message)},
+		{"fields", clean(summary(e.Fields))},
 		{"cause", e.causeText()},
 		{"request_id", clean(e.RequestID)},
 	} {
 		if a.value != "" {
 			attrs = append(attrs, slog.String(a.key, a.value))
 		}
+	}
+	if e.RetryAfter > 0 {
+		attrs = append(attrs, slog.Duration("retry_after", e.RetryAfter))
 	}
 	return slog.GroupValue(attrs...)
 }
@@ -180,10 +230,20 @@ func (e Error) Decode(v any) error {
 	return nil
 }
 
+const (
+	maxText  = 200 // characters of what a server says
+	maxCause = 500 // characters of a cause
+)
+
 // clean makes a server's text fit for one line of a log: no control characters (RFC 6749 section 5.2 forbids them
-// anyway) and at most 200 characters.
-func clean(s string) string {
-	const most = 200
+// anyway) and not too long.
+func clean(s string) string { return shorten(s, maxText) }
+
+// shorten returns s in one line without control characters, cut to a number of characters.
+func shorten(s string, most int) string {
+	if cut := 8 * utf8.UTFMax * most; len(s) > cut {
+		s = s[:cut] // do not look at megabytes for a line
+	}
 	words := strings.FieldsFunc(strings.ToValidUTF8(s, "\uFFFD"), func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) })
 	s = strings.Join(words, " ")
 	if r := []rune(s); len(r) > most {

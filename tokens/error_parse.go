@@ -2,6 +2,7 @@ package tokens
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -15,12 +16,12 @@ import (
 	"time"
 )
 
-// maxErrorBody is how much of an answer an Error keeps.
+// maxErrorBody is how much of a response an Error keeps.
 const maxErrorBody = 64 << 10
 
-// failure makes the Error of a call that got no answer. What *url.Error adds is dropped: it prints queries.
+// failure returns the Error of a call that got no response. What *url.Error adds is dropped: it prints queries.
 func failure(req *http.Request, cause error) *Error {
-	if u, ok := errors.AsType[*url.Error](cause); ok {
+	for u, ok := errors.AsType[*url.Error](cause); ok; u, ok = cause.(*url.Error) { //nolint:errorlint // not one deeper down
 		cause = u.Err
 	}
 	e := &Error{Method: req.Method, URL: redactURL(req.URL), cause: cause}
@@ -31,7 +32,7 @@ func failure(req *http.Request, cause error) *Error {
 	return e
 }
 
-// readError makes the Error of an answer and closes it. Without a cause the answer says itself what is wrong.
+// readError returns the Error of a response, and closes it. If cause is nil, the response itself says what is wrong.
 func readError(resp *http.Response, cause error) *Error {
 	// What was read counts even if the rest does not come: the status wins over the body.
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
@@ -39,36 +40,46 @@ func readError(resp *http.Response, cause error) *Error {
 	return NewError(resp, body, cause)
 }
 
-// NewError makes the [*Error] of an answer of a [Doer] whose body, or the start of it, has been read: the one way to say
-// what is wrong with an answer that a caller reads by itself. The cause is wrapped; with a nil one the answer says itself
-// what is wrong. body is copied as far as Body goes.
+// NewError returns the [*Error] of a response whose body, or the start of it, the caller has read. It wraps cause; if cause
+// is nil, the response itself says what is wrong. The start of body is copied to Body.
 func NewError(resp *http.Response, body []byte, cause error) *Error {
 	e := &Error{
-		Method:     resp.Request.Method,
-		URL:        redactURL(resp.Request.URL),
 		StatusCode: resp.StatusCode,
-		RequestID:  firstOf(resp.Header.Get("X-Request-ID"), resp.Header.Get("Slpt-Request-Id")),
+		RequestID:  cmp.Or(resp.Header.Get("X-Request-ID"), resp.Header.Get("Slpt-Request-Id")),
 		RetryAfter: retryAfter(resp, time.Now()),
 		Body:       bytes.Clone(body[:min(len(body), maxErrorBody)]),
 		cause:      cause,
 	}
+	if req := resp.Request; req != nil {
+		e.Method, e.URL = req.Method, redactURL(req.URL)
+	}
 	if cause == nil {
-		e.read(body, resp)
+		e.read(withoutBOM(body), resp)
 	}
 	e.hide(secretsOf(resp.Request))
 	return e
 }
 
-// read reads what an answer says of itself.
+// withoutBOM returns data without the byte order mark that some servers put before JSON.
+func withoutBOM(data []byte) []byte { return bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) }
+
+// read reads what a response says of itself.
 func (e *Error) read(body []byte, resp *http.Response) {
 	if members := object(body); members != nil {
 		e.readMembers(members, resp)
 	} else {
-		e.Message = firstOf(text(body), plainText(body, resp.Header.Get("Content-Type")))
+		e.Message = cmp.Or(text(body), plainText(body, resp.Header.Get("Content-Type")))
 	}
 	if e.Code == "" {
 		code, description := bearerChallenge(resp.Header.Values("WWW-Authenticate"))
-		e.Code, e.Message = Code(code), firstOf(e.Message, description)
+		e.Code, e.Message = Code(code), cmp.Or(e.Message, description)
+	}
+	if location := resp.Header.Get("Location"); location != "" && resp.StatusCode/100 == 3 && e.Message == "" {
+		if base, err := url.Parse(e.URL); err == nil {
+			if to, err := base.Parse(location); err == nil && to.Host != "" {
+				e.Message = "redirect to " + to.Scheme + "://" + to.Host
+			}
+		}
 	}
 }
 
@@ -81,10 +92,10 @@ func (e *Error) readMembers(m map[string]json.RawMessage, resp *http.Response) {
 	} else {
 		e.Code = Code(code)
 	}
-	e.Message = firstOf(text(m["error_description"]), e.Message, text(m["message"]))
+	e.Message = cmp.Or(text(m["error_description"]), e.Message, text(m["message"]), text(m["errorMessage"]))
 	// Some servers nest the error.
 	if inner := object(m["error"]); inner != nil {
-		e.Code, e.Message = Code(text(inner["code"])), firstOf(e.Message, text(inner["message"]))
+		e.Code, e.Message = Code(text(inner["code"])), cmp.Or(e.Message, text(inner["message"]))
 	}
 
 	// RFC 9457.
@@ -95,23 +106,23 @@ func (e *Error) readMembers(m map[string]json.RawMessage, resp *http.Response) {
 			}
 		}
 	}
-	e.Message = firstOf(e.Message, joined(": ", text(m["title"]), text(m["detail"])))
+	e.Message = cmp.Or(e.Message, joined(": ", text(m["title"]), text(m["detail"])))
 
 	// ThousandEyes.
-	e.Code = firstOf(e.Code, Code(text(m["httpStatus"])))
+	e.Code = cmp.Or(e.Code, Code(text(m["httpStatus"])))
 	for _, raw := range array(m["errors"]) {
 		item := object(raw)
-		f := Field{firstOf(text(item["field"]), number(item["field"])), text(item["code"]), firstOf(text(item["message"]), text(raw))}
+		f := Field{cmp.Or(text(item["field"]), number(item["field"])), text(item["code"]), cmp.Or(text(item["message"]), text(raw))}
 		if f != (Field{}) {
 			e.Fields = append(e.Fields, f)
 		}
 	}
 
 	// SailPoint.
-	e.Code = firstOf(e.Code, Code(text(m["detailCode"])))
-	e.RequestID = firstOf(e.RequestID, text(m["trackingId"]))
+	e.Code = cmp.Or(e.Code, Code(text(m["detailCode"])))
+	e.RequestID = cmp.Or(e.RequestID, text(m["trackingId"]))
 	for _, item := range array(m["messages"]) {
-		e.Message = firstOf(e.Message, text(object(item)["text"]))
+		e.Message = cmp.Or(e.Message, text(object(item)["text"]))
 	}
 	for _, item := range array(m["causes"]) {
 		if s := text(object(item)["text"]); s != "" {
@@ -135,16 +146,16 @@ func (e *Error) readMembers(m map[string]json.RawMessage, resp *http.Response) {
 // moovFields are the request fields that Moov complains of by name.
 var moovFields = []string{"grant_type", "scope", "refresh_token", "client_id", "client_secret", "token", "token_type_hint"}
 
-// summary says the field complaints in one line.
+// summary returns the complaints about fields in one line.
 func summary(fields []Field) string {
 	var parts []string
 	for _, f := range fields {
-		parts = append(parts, joined(": ", f.Name, firstOf(f.Message, f.Code)))
+		parts = append(parts, joined(": ", f.Name, cmp.Or(f.Message, f.Code)))
 	}
 	return strings.Join(parts, "; ")
 }
 
-// plainText is what a body that is neither JSON nor markup says.
+// plainText returns what a body that is neither JSON nor markup says.
 func plainText(body []byte, contentType string) string {
 	mediaType, _, _ := mime.ParseMediaType(contentType)
 	s := strings.TrimSpace(string(body))
@@ -154,30 +165,18 @@ func plainText(body []byte, contentType string) string {
 	return s
 }
 
-// isProblem tells whether a media type is that of RFC 9457.
+// isProblem reports whether a media type is that of RFC 9457.
 func isProblem(contentType string) bool {
 	mediaType, _, _ := mime.ParseMediaType(contentType)
 	return mediaType == "application/problem+json"
 }
 
-func isEmpty(s string) bool { return s == "" }
-
-// joined joins what is not empty.
+// joined joins the parts that are not empty.
 func joined(separator string, parts ...string) string {
-	return strings.Join(slices.DeleteFunc(parts, isEmpty), separator)
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), separator)
 }
 
-// firstOf returns the first of its arguments that is not empty.
-func firstOf[S ~string](values ...S) S {
-	for _, v := range values {
-		if v != "" {
-			return v
-		}
-	}
-	return ""
-}
-
-// text, number, object and array read a JSON value of that type; any other type reads as none (RFC 9457, section 3.1).
+// text, number, object and array return a JSON value of that type. Any other type reads as none (RFC 9457, section 3.1).
 func text(raw json.RawMessage) (s string) {
 	if json.Unmarshal(raw, &s) != nil {
 		return ""

@@ -328,3 +328,25 @@ func FuzzErrorReader(f *testing.F) {
 		}
 	})
 }
+
+func TestErrorShapesOfGateways(t *testing.T) {
+	e := failed(t, reply(400, jsonType, `{"errorMessage":"no such group"}`))
+	assert.Equal(t, "GET "+apiURL+"/things: 400 Bad Request: no such group", e.Error())
+	e = failed(t, reply(400, jsonType, "\xef\xbb\xbf"+`{"error":"invalid_request"}`))
+	assert.Equal(t, InvalidRequest, e.Code)
+	e = failed(t, reply(400, jsonType, `{"error":"the scope is odd","error_description":"which one?"}`))
+	assert.Equal(t, "which one?", e.Message, "a description goes before a sentence in error")
+
+	for location, want := range map[string]string{
+		"https://user:s3cret@login.example.com/sso?ticket=s3cret": "redirect to https://login.example.com",
+		"/elsewhere":     "redirect to " + apiURL,
+		"https://a b/%":  "",
+		"mailto:a@b.com": "",
+		"":               "",
+	} {
+		resp, err := reply(302, "text/html", "", "Location", location)(nil)
+		require.NoError(t, err)
+		resp.Request = newRequest(t, http.MethodPost, apiURL+"/things", "")
+		assert.Equal(t, want, readError(resp, nil).Message, location)
+	}
+}

@@ -58,7 +58,7 @@ func TestErrorText(t *testing.T) {
 				Method: "POST", URL: "https://api.moov.io/oauth2/token", StatusCode: 400, Code: InvalidGrant, Message: "used",
 				RequestID: "r-1", Fields: []Field{{Name: "f"}}, RetryAfter: time.Second, Body: []byte("the body"),
 			},
-			"POST https://api.moov.io/oauth2/token: 400 Bad Request: invalid_grant: used (request id r-1)",
+			"POST https://api.moov.io/oauth2/token: 400 Bad Request: invalid_grant: used [f] (request id r-1, retry after 1s)",
 		},
 		{"a status alone", Error{Method: "GET", URL: "https://x", StatusCode: 599}, "GET https://x: 599"},
 		{"a cause alone", Error{Method: "GET", URL: "https://x", cause: io.EOF}, "GET https://x: EOF"},
@@ -179,4 +179,70 @@ func TestErrorDecode(t *testing.T) {
 		err := failed(t, unanswered(errors.New("no route"))).Decode(&moov.GenericError{})
 		assert.EqualError(t, err, "tokens: the body of this error does not fit *moov.GenericError")
 	})
+}
+
+// What an Error says where its parts say the same, or more than fits one sentence.
+func TestErrorTextOfParts(t *testing.T) {
+	tests := []struct {
+		name string
+		err  Error
+		want string
+	}{
+		{"a code that is the status", Error{StatusCode: 404, Code: "404 Not found", Message: "no such client"}, "404 Not Found: no such client"},
+		{"a message that is the status", Error{StatusCode: 404, Message: "Not found"}, "404 Not Found"},
+		{"a message that begins with the status", Error{StatusCode: 429, Message: "Too Many Requests: 240 a minute"}, "429 Too Many Requests: 240 a minute"},
+		{"a message that only seems to", Error{StatusCode: 404, Message: "Not foundation"}, "404 Not Found: Not foundation"},
+		{
+			"fields beside a message", Error{StatusCode: 400, Message: "2 errors", Fields: []Field{{Name: "a", Message: "no"}, {Message: "odd", Code: "c"}}},
+			"400 Bad Request: 2 errors [a: no; odd]",
+		},
+		{"fields that are the message", Error{StatusCode: 400, Message: "a: no", Fields: []Field{{Name: "a", Message: "no"}}}, "400 Bad Request: a: no"},
+		{"fields alone", Error{StatusCode: 400, Fields: []Field{{Name: "a", Code: "required"}}}, "400 Bad Request: a: required"},
+		{"a wait", Error{StatusCode: 429, RetryAfter: 90 * time.Second}, "429 Too Many Requests (retry after 1m30s)"},
+		{"a short wait", Error{StatusCode: 429, RetryAfter: time.Millisecond}, "429 Too Many Requests (retry after 1s)"},
+		{"a long cause", Error{cause: errors.New(strings.Repeat("c", 3<<20))}, strings.Repeat("c", 500) + "..."},
+		{"a cause with control characters", Error{cause: errors.New("a\x1b[31m\nb")}, "a [31m b"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.err.Method, tt.err.URL = "GET", "https://x"
+			assert.Equal(t, "GET https://x: "+tt.want, tt.err.Error())
+		})
+	}
+}
+
+// Where a response was lost, the caller must know that what was asked for may have happened.
+func TestErrorOfALostResponse(t *testing.T) {
+	dial := &net.OpError{Op: "dial", Err: errors.New("refused")}
+	for _, tt := range []struct {
+		method string
+		cause  error
+		want   bool
+	}{
+		{"POST", io.EOF, true},
+		{"PATCH", io.ErrUnexpectedEOF, true},
+		{"DELETE", io.EOF, true},
+		{"GET", io.EOF, false},
+		{"POST", dial, false},
+		{"POST", noToken(io.EOF), false},
+	} {
+		err := failure(newRequest(t, tt.method, apiURL, ""), tt.cause)
+		assert.Equal(t, tt.want, strings.HasSuffix(err.Error(), " (the server may have acted on it)"), "%s: %v", tt.method, err)
+	}
+	got := failed(t, reply(500, "", ""))
+	assert.NotContains(t, got.Error(), "may have acted")
+}
+
+func TestNewError(t *testing.T) {
+	body := []byte(`{"error":"invalid_grant"}`)
+	resp, err := reply(400, jsonType, "")(nil)
+	require.NoError(t, err)
+	e := NewError(resp, body, nil) // made by hand, it has no Request
+	assert.Equal(t, InvalidGrant, e.Code)
+	assert.Equal(t, " : 400 Bad Request: invalid_grant", e.Error())
+	body[2] = 'X'
+	assert.Equal(t, `{"error":"invalid_grant"}`, string(e.Body), "the body is the caller's")
+
+	e = NewError(&http.Response{StatusCode: 200}, nil, io.EOF)
+	assert.ErrorIs(t, e, io.EOF)
 }

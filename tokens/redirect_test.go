@@ -143,7 +143,7 @@ func TestRedirectOddities(t *testing.T) {
 	t.Run("away on the second hop", func(t *testing.T) {
 		s := newScript(reply(302, "", "", "Location", "/second"), reply(302, "", "", "Location", "https://other.example.com/"))
 		err := get(t, s, s.client())
-		require.EqualError(t, err, "GET https://api.example.com/second: 302 Found")
+		require.EqualError(t, err, "GET https://api.example.com/second: 302 Found: redirect to https://other.example.com")
 		assert.Len(t, s.requests(), 2)
 	})
 	t.Run("to nowhere", func(t *testing.T) {

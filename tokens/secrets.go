@@ -1,36 +1,86 @@
 package tokens
 
 import (
+	"cmp"
+	"encoding/json"
 	"errors"
+	"html"
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
 // hide removes secrets, which servers like to echo, from all that an error prints, and makes its texts fit for a log.
 func (e *Error) hide(secrets []string) {
-	hide := func(s string) string {
-		for _, secret := range secrets {
-			s = strings.ReplaceAll(s, secret, redacted)
-		}
-		return s
-	}
-	tidy := func(s string) string { return clean(hide(s)) } // in this order: a secret cut short would not be found
+	tidy := func(s string) string { return clean(withoutSecrets(s, secrets)) } // a secret cut short would not be found
 
-	if !slices.Contains(standardCodes, e.Code) { // else a client called "client" would never see invalid_client
-		e.Code = Code(hide(string(e.Code)))
+	if !slices.Contains(standardCodes, e.Code) { // or a client called "client" would never see invalid_client
+		e.Code = Code(tidy(string(e.Code)))
 	}
 	e.Message, e.RequestID = tidy(e.Message), tidy(e.RequestID)
 	for i, f := range e.Fields {
 		e.Fields[i] = Field{tidy(f.Name), tidy(f.Code), tidy(f.Message)}
 	}
 	if e.cause != nil {
-		if text := e.cause.Error(); hide(text) != text {
-			e.cause = &quietError{hide(text), e.cause}
+		text := e.cause.Error()
+		if safe := shorten(withoutSecrets(withoutUsers(text), secrets), maxCause); safe != text {
+			e.cause = &quietError{safe, e.cause}
 		}
 	}
+}
+
+// withoutSecrets replaces what is a secret in s. A secret within a longer word is left alone if it is short: it is more
+// likely part of that word.
+func withoutSecrets(s string, secrets []string) string {
+	const long = 16
+	for _, secret := range secrets {
+		var b strings.Builder
+		done := 0
+		for done < len(s) {
+			i := strings.Index(s[done:], secret)
+			if i < 0 {
+				break
+			}
+			i += done
+			end := i + len(secret)
+			if len(secret) < long && (inWord(s, i) || inWord(s, end)) {
+				b.WriteString(s[done : i+1])
+				done = i + 1
+				continue
+			}
+			b.WriteString(s[done:i] + redacted)
+			done = end
+		}
+		if done > 0 {
+			s = b.String() + s[done:]
+		}
+	}
+	return s
+}
+
+// inWord reports whether the bytes before and after i belong to one word.
+func inWord(s string, i int) bool {
+	isLetter := func(c byte) bool {
+		return c == '_' || c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= 0x80
+	}
+	return i > 0 && i < len(s) && isLetter(s[i-1]) && isLetter(s[i])
+}
+
+// userOfURL matches the user and password of a URL, also of one that cannot be parsed.
+var userOfURL = regexp.MustCompile(`://[^\s"'/?#]*@`)
+
+// withoutUsers removes users and passwords from the URLs in s. What net/http says of a proxy address that it cannot parse
+// goes whole.
+func withoutUsers(s string) string {
+	const proxy = "invalid proxy address"
+	if i := strings.Index(s, proxy); i >= 0 {
+		s = s[:i+len(proxy)]
+	}
+	return userOfURL.ReplaceAllLiteralString(s, "://"+redacted+"@")
 }
 
 // quietError is an error with a text that is safe to print. It has no Unwrap, which would lead to the other text.
@@ -51,11 +101,13 @@ var secretFields = []string{
 
 // secretsOf returns the secrets that a request carried, plain and encoded, longest first so that none is left in part.
 func secretsOf(req *http.Request) []string {
+	if req == nil {
+		return nil
+	}
 	var secrets []string
 	add := func(s string) {
-		// Shorter ones would blank out parts of ordinary words.
-		if len(s) >= 4 {
-			secrets = append(secrets, s, url.QueryEscape(s), url.PathEscape(s))
+		if len(s) >= 4 { // shorter ones are found everywhere
+			secrets = append(secrets, encodings(s)...)
 		}
 	}
 	if _, credentials, ok := strings.Cut(req.Header.Get("Authorization"), " "); ok {
@@ -78,9 +130,23 @@ func secretsOf(req *http.Request) []string {
 	for _, name := range secretFields {
 		add(fields.Get(name))
 	}
-	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
+	slices.SortFunc(secrets, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
 	return slices.Compact(secrets)
 }
+
+// encodings returns the forms in which s may stand in a text.
+func encodings(s string) []string {
+	forms := []string{s, strings.Trim(strconv.Quote(s), `"`), html.EscapeString(s)}
+	if data, err := json.Marshal(s); err == nil {
+		forms = append(forms, strings.Trim(string(data), `"`))
+	}
+	for _, escaped := range []string{url.QueryEscape(s), url.PathEscape(s), formEncode(s), strings.ReplaceAll(url.QueryEscape(s), "+", "%20")} {
+		forms = append(forms, escaped, percentTriplet.ReplaceAllStringFunc(escaped, strings.ToLower))
+	}
+	return slices.DeleteFunc(forms, func(form string) bool { return len(form) < 4 })
+}
+
+var percentTriplet = regexp.MustCompile(`%[0-9A-F]{2}`)
 
 // fieldsOf returns the members of the form or JSON object that a request sent.
 func fieldsOf(req *http.Request) url.Values {

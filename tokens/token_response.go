@@ -1,7 +1,6 @@
 package tokens
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,16 +12,16 @@ import (
 	"time"
 )
 
-// readToken reads a token answer (RFC 6749, section 5.1) and closes it. Only a missing access token is an error: what
-// else is odd must not cost a token, least of all a rotated refresh token. Unknown members are ignored; of a repeated
-// member the last counts.
+// readToken reads a token response (RFC 6749, section 5.1) and closes it. Only a missing access token is an error: whatever
+// else is odd must not cost a token, least of all a rotated refresh token. Of a member that is repeated the last counts.
 func readToken(resp *http.Response, requested time.Time, scopes []string) (*Token, error) {
 	defer func() { _ = resp.Body.Close() }()
 	data, err := readAll(resp)
 	if err != nil {
 		return nil, err // an *Error already
 	}
-	var answer struct {
+	data = withoutBOM(data)
+	var body struct {
 		AccessToken  string   `json:"access_token"`
 		TokenType    string   `json:"token_type"`
 		RefreshToken string   `json:"refresh_token"`
@@ -30,8 +29,7 @@ func readToken(resp *http.Response, requested time.Time, scopes []string) (*Toke
 		Scope        string   `json:"scope"`
 		Error        string   `json:"error"`
 	}
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // a byte order mark
-	err = json.Unmarshal(data, &answer)
+	err = json.Unmarshal(data, &body)
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); err != nil && (!ok || wrong.Field == "") {
 		cause := notJSON(err)
 		if contentType := resp.Header.Get("Content-Type"); contentType != "" && !isJSON(contentType) {
@@ -39,18 +37,19 @@ func readToken(resp *http.Response, requested time.Time, scopes []string) (*Toke
 		}
 		return nil, NewError(resp, data, cause)
 	}
-	if answer.Error != "" { // some servers answer errors with 200
+	if body.Error != "" { // some servers send errors with status 200
 		return nil, NewError(resp, data, nil)
 	}
 	t := &Token{
-		AccessToken:  answer.AccessToken,
-		TokenType:    answer.TokenType,
-		RefreshToken: answer.RefreshToken,
-		Scopes:       strings.Fields(answer.Scope),
-		Expiry:       answer.ExpiresIn.end(requested, resp.Header),
+		AccessToken:  body.AccessToken,
+		TokenType:    body.TokenType,
+		RefreshToken: body.RefreshToken,
+		Scopes:       strings.Fields(body.Scope),
+		Expiry:       body.ExpiresIn.end(requested, resp.Header),
+		Extra:        extraMembers(data),
 	}
 	if t.AccessToken == "" {
-		return nil, NewError(resp, data, errors.New("the answer has no access_token"))
+		return nil, NewError(resp, data, errors.New("the response has no access_token"))
 	}
 	if t.TokenType == "" || isBearer(t.TokenType) {
 		t.TokenType = "Bearer"
@@ -61,10 +60,25 @@ func readToken(resp *http.Response, requested time.Time, scopes []string) (*Toke
 	return t, nil
 }
 
+// extraMembers returns the members of a token response that no field of Token holds, or nil if there are none.
+func extraMembers(data []byte) map[string]json.RawMessage {
+	extra := object(data)
+	for name := range extra {
+		switch strings.ToLower(name) { // as encoding/json matches them
+		case "access_token", "token_type", "refresh_token", "expires_in", "scope", "error":
+			delete(extra, name)
+		}
+	}
+	if len(extra) == 0 {
+		return nil
+	}
+	return extra
+}
+
 func isBearer(tokenType string) bool { return strings.EqualFold(tokenType, "Bearer") }
 
 // lifetime is what expires_in says: a number or a string of seconds that, above 10^9, are a Unix time, as Moov documents
-// it. Missing, null or not understood: not known.
+// it. It is not known if it is missing, null or not understood.
 type lifetime struct {
 	seconds float64
 	known   bool
@@ -78,7 +92,7 @@ func (l *lifetime) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// end is the end of a life that is counted from before the request.
+// end returns the end of a life that is counted from before the request.
 func (l lifetime) end(requested time.Time, header http.Header) time.Time {
 	if !l.known {
 		return time.Time{}

@@ -108,15 +108,23 @@ func TestTokenAnswers(t *testing.T) {
 		{"a padded scope", `{"access_token":"at","scope":"  b  a "}`, Token{"at", "Bearer", "", []string{"b", "a"}, time.Time{}, nil}},
 		{"a scope of the wrong type", `{"access_token":"at","scope":["a"]}`, Token{"at", "Bearer", "", asked, time.Time{}, nil}},
 		{"a refresh token of the wrong type", `{"access_token":"at","refresh_token":7}`, Token{"at", "Bearer", "", asked, time.Time{}, nil}},
-		{"unknown members", `{"id_token":"x","access_token":"at","a":{"b":[1e999,{}]},"jti":null}`, Token{"at", "Bearer", "", asked, time.Time{}, nil}},
+		{"unknown members", `{"id_token":"x","access_token":"at","a":{"b":[1e999,{}]},"jti":null}`, Token{"at", "Bearer", "", asked, time.Time{}, map[string]json.RawMessage{
+			"id_token": json.RawMessage(`"x"`), "a": json.RawMessage(`{"b":[1e999,{}]}`), "jti": json.RawMessage("null"),
+		}}},
+		{"members in another case", `{"Access_Token":"at","REFRESH_TOKEN":"rt","Scope":"a"}`, Token{"at", "Bearer", "rt", []string{"a"}, time.Time{}, nil}},
+		{"a byte order mark", "\xef\xbb\xbf" + `{"access_token":"at","refresh_token":"rt"}`, Token{"at", "Bearer", "rt", asked, time.Time{}, nil}},
 		{"an empty error", `{"access_token":"at","error":""}`, Token{"at", "Bearer", "", asked, time.Time{}, nil}},
 		{"an error that is none", `{"access_token":"at","error":null}`, Token{"at", "Bearer", "", asked, time.Time{}, nil}},
 		{"the last of repeated members", `{"access_token":"old","access_token":"at"}`, Token{"at", "Bearer", "", asked, time.Time{}, nil}},
 		{"64 KiB", `{"access_token":"` + big + `","refresh_token":"` + big + `"}`, Token{big, "Bearer", big, asked, time.Time{}, nil}},
-		{"SailPoint's", `{"access_token":"at","token_type":"bearer","expires_in":null,"scope":"read write","tenant_id":"x","strong_auth":true,"internal":false}`, Token{"at", "Bearer", "", []string{"read", "write"}, time.Time{}, nil}},
+		{"SailPoint's", `{"access_token":"at","token_type":"bearer","expires_in":null,"scope":"read write","tenant_id":"x","strong_auth":true,"internal":false}`, Token{"at", "Bearer", "", []string{"read", "write"}, time.Time{}, map[string]json.RawMessage{
+			"tenant_id": json.RawMessage(`"x"`), "strong_auth": json.RawMessage("true"), "internal": json.RawMessage("false"),
+		}}},
 	}
 	for _, tt := range tests {
-		for _, mediaType := range []string{jsonType, "Application/JSON;charset=utf-8", ""} {
+		for _, mediaType := range []string{
+			jsonType, "Application/JSON;charset=utf-8", "", "text/html", "text/plain;charset=UTF-8", "application/octet-stream", "not a type",
+		} {
 			t.Run(tt.name+"/"+mediaType, func(t *testing.T) {
 				s := newScript(reply(200, mediaType, tt.body))
 				token, err := exchange(t, s)
@@ -138,10 +146,10 @@ func TestTokenAnswersRefused(t *testing.T) {
 	}{
 		{"an error with 200", reply(200, jsonType, `{"error":"invalid_grant","error_description":"used up"}`), url + "200 OK: invalid_grant: used up", InvalidGrant},
 		{"an error and a token", reply(200, jsonType, `{"access_token":"s3cret","error":"invalid_grant"}`), url + "200 OK: invalid_grant", InvalidGrant},
-		{"no access_token", reply(200, jsonType, `{"refresh_token":"s3cret"}`), url + "200 OK: the answer has no access_token", Status(200)},
-		{"an empty access_token", reply(200, jsonType, `{"access_token":""}`), url + "200 OK: the answer has no access_token", Status(200)},
-		{"access_token of the wrong type", reply(200, jsonType, `{"access_token":{"s3cret":1}}`), url + "200 OK: the answer has no access_token", Status(200)},
-		{"null", reply(200, jsonType, `null`), url + "200 OK: the answer has no access_token", Status(200)},
+		{"no access_token", reply(200, jsonType, `{"refresh_token":"s3cret"}`), url + "200 OK: the response has no access_token", Status(200)},
+		{"an empty access_token", reply(200, jsonType, `{"access_token":""}`), url + "200 OK: the response has no access_token", Status(200)},
+		{"access_token of the wrong type", reply(200, jsonType, `{"access_token":{"s3cret":1}}`), url + "200 OK: the response has no access_token", Status(200)},
+		{"null", reply(200, jsonType, `null`), url + "200 OK: the response has no access_token", Status(200)},
 		{"an array", reply(200, jsonType, `["s3cret"]`), url + `200 OK: the answer is not the JSON expected`, Status(200)},
 		{"HTML", reply(200, "text/html", `<p>s3cret`), url + "200 OK: the response is text/html where JSON was asked for", Status(200)},
 		{"a form", reply(200, "text/plain", `access_token=s3cret`), url + "200 OK: the response is text/plain where JSON was asked for", Status(200)},
@@ -161,7 +169,7 @@ func TestTokenAnswersRefused(t *testing.T) {
 			},
 			url + "200 OK: unexpected EOF", io.ErrUnexpectedEOF,
 		},
-		{"a redirect", reply(302, "", "", "Location", "https://api.moov.io/oauth2/elsewhere"), url + "302 Found", Status(302)},
+		{"a redirect", reply(302, "", "", "Location", "https://api.moov.io/oauth2/elsewhere"), url + "302 Found: redirect to https://api.moov.io", Status(302)},
 		{"401 with HTML", reply(401, "text/html", `<p>s3cret`), url + "401 Unauthorized", Status(401)},
 	}
 	for _, tt := range tests {
