@@ -49,8 +49,9 @@ type SailPointOptions struct {
 //	PATCH  /beta/oauth-clients/{id}    patchOAuthClient
 //	DELETE /beta/oauth-clients/{id}    deleteOAuthClient
 //
-// and the same clients under /v3, /v2024, /v2025 and /v2026 and, as a service of its own, at /oauth-clients/v1. Metadata
-// of the token server (RFC 8414) is at /.well-known/oauth-authorization-server.
+// and the same clients under /v3, /v2024, /v2025 and /v2026 and, as a service of its own, at /oauth-clients/v1. Where the
+// authorization page is stands in the vendor's /oauth/info, and in the metadata of RFC 8414, which the vendor has not, at
+// /.well-known/oauth-authorization-server.
 //
 // The authorization page logs a user in at once, and redirects with a code, which can be used once, within a minute.
 // Refresh tokens come with a code only, to clients with the grant and offline access. They too can be used once; a
@@ -122,6 +123,9 @@ func NewSailPoint(opts *SailPointOptions) *SailPoint {
 		metadataPath: {
 			http.MethodGet: {"getMetadata", s.metadata},
 		},
+		infoPath: {
+			http.MethodGet: {"getInfo", s.info},
+		},
 		"/oauth-clients": {
 			http.MethodGet:  {"listOAuthClients", s.guarded(s.list, requirements{scopes: []string{readClients, manageClients}, query: []string{"filters"}})},
 			http.MethodPost: {"createOAuthClient", s.guarded(s.create, requirements{scopes: []string{manageClients}, media: "application/json"})},
@@ -138,7 +142,7 @@ func NewSailPoint(opts *SailPointOptions) *SailPoint {
 // matchSailPoint knows the prefix of each version, and the path of the per-service v1, where the version comes last.
 func matchSailPoint(c *call, path string) string {
 	switch path {
-	case "/oauth/token", authorizePath, metadataPath:
+	case "/oauth/token", authorizePath, metadataPath, infoPath:
 		return path
 	}
 	rest, found := strings.CutPrefix(path, "/oauth-clients/v1")
@@ -360,7 +364,7 @@ func (s *SailPoint) grant(c *call, a *app, f form, grant sailpoint.GrantType) re
 		ExpiresIn:           new(seconds(a.life - time.Second)),
 		Scope:               new(strings.Join(scopes, " ")),
 		AccessType:          new(string(a.accessType)),
-		TenantID:            new("sandbox-tenant"),
+		TenantID:            new(sandboxTenant),
 		Org:                 new("sandbox"),
 		Pod:                 new("sandbox"),
 		Internal:            new(false),

@@ -17,7 +17,9 @@ import (
 const (
 	authorizePath = "/oauth/authorize"
 	metadataPath  = "/.well-known/oauth-authorization-server"
+	infoPath      = "/oauth/info"
 	sandboxUser   = "sandbox-user"
+	sandboxTenant = "sandbox-tenant"
 	codeLife      = time.Minute
 )
 
@@ -128,7 +130,7 @@ func (s *SailPoint) issueCode(c *call, a *app, query url.Values) (string, *oauth
 		user = hint
 	}
 
-	for value, old := range s.codes { // an hour later, nobody tells unknown from expired
+	for value, old := range s.codes {
 		if c.now.Sub(old.expires) > time.Hour {
 			delete(s.codes, value)
 		}
@@ -151,11 +153,13 @@ func (s *SailPoint) issueCode(c *call, a *app, query url.Values) (string, *oauth
 func (s *SailPoint) redeemableCode(c *call, a *app, f form) (*code, *oauthError) {
 	known := s.codes[f["code"]]
 	switch {
-	case known == nil, known.client != a.ID, !c.now.Before(known.expires):
-		return nil, &oauthError{invalidGrant, "the code is unknown or expired"}
+	case known == nil, known.client != a.ID:
+		return nil, &oauthError{invalidGrant, "the code is unknown"}
 	case known.used:
 		known.family.revoked = true
 		return nil, &oauthError{invalidGrant, "the code was used before"}
+	case !c.now.Before(known.expires):
+		return nil, &oauthError{invalidGrant, "the code is expired"}
 	case f["redirect_uri"] != known.redirectURI:
 		return nil, &oauthError{invalidGrant, "redirect_uri is not that of the authorization request"}
 	case known.challenge == "" && f["code_verifier"] != "":
@@ -207,6 +211,18 @@ func (s *SailPoint) metadata(c *call) response {
 		"token_endpoint_auth_methods_supported":          []string{"client_secret_post", "client_secret_basic", "none"},
 		"code_challenge_methods_supported":               []string{"S256"},
 		"authorization_response_iss_parameter_supported": true,
+	})
+}
+
+// info describes the tenant as SailPoint does, where its authorization page is included.
+func (s *SailPoint) info(c *call) response {
+	base := issuer(c)
+	return jsonResponse(http.StatusOK, map[string]string{
+		"tenantId":          sandboxTenant,
+		"tenantName":        "sandbox",
+		"authorizeEndpoint": base + authorizePath,
+		"tokenEndpoint":     base + "/oauth/token",
+		"pod":               "sandbox",
 	})
 }
 

@@ -295,6 +295,9 @@ func TestSailPointMetadata(t *testing.T) {
 	assert.Equal(t, server.URL, metadata["issuer"])
 	assert.Equal(t, server.URL+"/oauth/token", metadata["token_endpoint"])
 	assert.Equal(t, server.URL+"/oauth/authorize", metadata["authorization_endpoint"])
+	info := send(t, sandbox.New(), http.MethodGet, "/oauth/info", "", "")
+	assert.Equal(t, issuer+"/oauth/authorize", info.text(t, "authorizeEndpoint"))
+	assert.Equal(t, issuer+"/oauth/token", info.text(t, "tokenEndpoint"))
 	inMemory := send(t, sandbox.New(), http.MethodGet, "/.well-known/oauth-authorization-server", "", "")
 	assert.Equal(t, issuer, inMemory.text(t, "issuer"))
 }

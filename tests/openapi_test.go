@@ -73,7 +73,7 @@ type validator struct {
 }
 
 var (
-	outsideSpecs = []string{"/ping", "/v7/tests", "/oauth/authorize", "/.well-known/oauth-authorization-server"}
+	outsideSpecs = []string{"/ping", "/v7/tests", "/oauth/authorize", "/oauth/info", "/.well-known/oauth-authorization-server"}
 	// The spec's paths are those of one version; the others, and the service's own v1, have the same operations.
 	versionedPath = regexp.MustCompile(`^(?:/(?:beta|v3|v202[4-6])/oauth-clients|/oauth-clients/v1)(/[^/]+)?$`)
 )

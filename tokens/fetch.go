@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -414,7 +415,7 @@ func (c *Cache) finishFetch(f *fetch, err error, ended bool) (report func()) {
 		f.conclude(nil, nil)
 	default:
 		c.fetchFailed(f, err, ended, now)
-		f.conclude(nil, noToken(err))
+		f.conclude(nil, cmp.Or(c.loginRequired(), noToken(err)))
 		wait := c.nextTry - now.mono
 		report = func() { c.log(slog.LevelWarn, "could not get a token", "error", err, "next_try", wait) }
 	}
