@@ -41,7 +41,7 @@ func serve(b *testing.B, handler http.HandlerFunc) (*oauthclients.SailPoint, fun
 }
 
 func BenchmarkGet(b *testing.B) {
-	clients, byHand := serve(b, answer(http.StatusOK, sample))
+	clients, byHand := serve(b, respond(http.StatusOK, sample))
 	b.Run("ours", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {

@@ -2,55 +2,45 @@ package oauthclients
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/grantwright/oauth-go/gen/sailpoint"
 	"github.com/grantwright/oauth-go/gen/wire"
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// A CreateOption changes one [SailPoint.Create].
-type CreateOption int
-
-// UniqueName makes Create list the clients first, and return [ErrNameTaken] if one has the name already. The vendor
-// lets names repeat, so two that create at the same time may both succeed; and a list that the vendor cut (see
-// [SailPoint.List]) may lack the name.
-const UniqueName CreateOption = 1
-
-// ErrNameTaken is the error of [UniqueName]. The text around it has the id of the client that has the name.
-var ErrNameTaken = errors.New("a client of this name exists")
-
 // Create creates a client and returns it with its secret, which the vendor never shows again: POST /oauth-clients.
-// Without a Scope the client gets sp:scopes:all, and with that every right of its owner.
+// Without a Scope the client gets sp:scopes:all, and with it every right of its owner. Names need not be unique.
 //
-// Needs sp:oauth-client:manage and a user. Errors: 400, 401, 403, 429, 500. It is repeated only where the vendor cannot
-// have acted. Every 2xx is a creation: if something in the answer cannot be read, the error comes beside a response
-// with all that could be, its ID and Secret first; use those, or the client is lost. The error keeps the answer's Body.
+// Needs sp:oauth-client:manage and a user. Errors: 400, 401, 403, 429, 500.
 //
-// Before anything is sent an error names what is missing: a name, grant types, an access type, a positive life of
-// access tokens, or redirect URIs for AUTHORIZATION_CODE.
-func (s *SailPoint) Create(ctx context.Context, req sailpoint.CreateOAuthClientRequest, opts ...CreateOption) (*sailpoint.CreateOAuthClientResponse, error) {
+// Every 2xx means that the client was created. If something in the response cannot be read, the error is returned beside
+// a response with all that could be read, above all ID and Secret: store those whatever the error is, or the client is
+// lost. The error's Body is the response as it came. If the response is lost or the server fails, the error says that the
+// client may exist. The request is repeated only if the vendor cannot have acted on it.
+//
+// Before anything is sent, Create returns an error that names what is missing: a name, grant types, an access type, a
+// positive life of access tokens, or redirect URIs for AUTHORIZATION_CODE.
+func (s *SailPoint) Create(ctx context.Context, req sailpoint.CreateOAuthClientRequest) (*sailpoint.CreateOAuthClientResponse, error) {
 	if err := checkCreate(req); err != nil {
 		return nil, fmt.Errorf("oauthclients: create: %w", err)
 	}
-	if slices.Contains(opts, UniqueName) {
-		for client, err := range s.All(ctx) {
-			if err == nil && client.Name == *req.Name {
-				err = fmt.Errorf("%w, with id %q", ErrNameTaken, client.ID)
-			}
-			if err != nil {
-				return nil, fmt.Errorf("oauthclients: create: name %q: %w", *req.Name, err)
-			}
-		}
-	}
-	resp, err := s.api.CreateOAuthClient(ctx, req, anyMediaType) //nolint:bodyclose // readCreated closes it
-	if err != nil {
+	var d delivery
+	resp, err := s.api.CreateOAuthClient(d.observe(ctx), req, anyMediaType) //nolint:bodyclose // readCreated closes it
+	switch {
+	case err != nil && d.unknown(err):
+		return nil, fmt.Errorf("oauthclients: create: the client may exist; look for the name %q: %w", *req.Name, err)
+	case err != nil:
 		return nil, err
 	}
 	return readCreated(resp)
@@ -72,51 +62,85 @@ func checkCreate(req sailpoint.CreateOAuthClientRequest) error {
 	return nil
 }
 
-// readCreated reads the answer to a creation. Nothing in it, nor its end before its time, may cost the secret.
+// readCreated reads the response to a creation and closes it. Nothing that is wrong with it, not even that it is cut
+// off, may cost the secret.
 func readCreated(resp *http.Response) (*sailpoint.CreateOAuthClientResponse, error) {
-	data, err := readBody(resp)
+	data, err := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
 	created := new(sailpoint.CreateOAuthClientResponse)
 	id, secret := readSecret(data)
 	if err == nil {
-		resp.Body = io.NopCloser(bytes.NewReader(data))
+		resp.Body = io.NopCloser(bytes.NewReader(withoutMark(data)))
 		err = tokens.DecodeResponse(resp, created)
 	} else if e, ok := errors.AsType[*tokens.Error](err); ok {
 		err = tokens.NewError(resp, data, e.Unwrap()) // with the part that came
 	}
 	created.ID, created.Secret = id, wire.Secret(secret)
-	if err == nil && (id == "" || secret == "") {
-		err = tokens.NewError(resp, data, errors.New("the client was created, but its id or its secret is not in the answer"))
+	switch {
+	case err != nil:
+	case id == "" || secret == "":
+		err = tokens.NewError(resp, data, errors.New("the client was created, but its id or its secret is not in the response"))
+	case !utf8.Valid(data):
+		err = tokens.NewError(resp, data, errors.New("the client was created, but the response is not UTF-8, so its secret may be another"))
 	}
 	return created, err
 }
 
-// readSecret reads the two members of a creation's answer that must not be lost, as far as it is JSON.
+// readSecret returns the two members of the response to a creation that must not be lost, as far as they can be found.
+// Their names may be spelled in any case, although the exact spelling is preferred, and a null or empty value does not
+// replace another.
 func readSecret(data []byte) (id, secret string) {
+	values := map[string]string{}
+	set := func(name string, value json.RawMessage) {
+		values[name] = cmp.Or(textOf(value), values[name])
+	}
+	data = withoutMark(data)
 	dec := json.NewDecoder(bytes.NewReader(data))
-	if open, err := dec.Token(); err != nil || open != json.Delim('{') {
-		return "", ""
-	}
-	for dec.More() {
-		name, err := dec.Token()
-		if err != nil {
-			break
-		}
+	open, err := dec.Token()
+	object := open == json.Delim('{')
+	for err == nil && object && dec.More() {
+		var name json.Token
 		var value json.RawMessage
-		if dec.Decode(&value) != nil {
-			break
-		}
-		switch name {
-		case "id":
-			id = text(value)
-		case "secret":
-			secret = text(value)
+		if name, err = dec.Token(); err == nil {
+			if err = dec.Decode(&value); err == nil {
+				set(name.(string), value) //nolint:forcetypeassert // in an object, as json.Decoder documents
+			}
 		}
 	}
-	return id, secret
+	if err != nil || !object { // what looks like the members is better than nothing
+		for _, m := range looksLikeMember.FindAllSubmatch(data[dec.InputOffset():], -1) {
+			if name := string(m[1]); values[name] == "" {
+				set(name, m[2])
+			}
+		}
+	}
+	find := func(want string) (folded string) {
+		for name, value := range values {
+			if strings.EqualFold(name, want) {
+				folded = value
+			}
+		}
+		return cmp.Or(values[want], folded)
+	}
+	return find("id"), find("secret")
 }
 
-// text is a JSON string, or "" for any other value.
-func text(value json.RawMessage) (s string) {
-	_ = json.Unmarshal(value, &s)
-	return s
+var looksLikeMember = regexp.MustCompile(`"((?i:id|secret))"\s*:\s*("(?:[^"\\]|\\.)*"|[0-9]+\b)`)
+
+// textOf returns the value of a JSON string, the digits of a JSON number, and "" for anything else.
+func textOf(value json.RawMessage) string {
+	var v any
+	dec := json.NewDecoder(bytes.NewReader(value))
+	dec.UseNumber()
+	_ = dec.Decode(&v)
+	switch v := v.(type) {
+	case string:
+		return v
+	case json.Number:
+		return v.String()
+	}
+	return ""
 }
+
+// withoutMark removes the byte order mark that a text may start with.
+func withoutMark(data []byte) []byte { return bytes.TrimPrefix(data, []byte("\ufeff")) }

@@ -1,7 +1,10 @@
 package oauthclients_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -11,10 +14,11 @@ import (
 
 	"github.com/grantwright/oauth-go/gen/sailpoint"
 	"github.com/grantwright/oauth-go/oauthclients"
+	"github.com/grantwright/oauth-go/oauthclients/jsonpatch"
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// createRequest is the smallest that the vendor takes.
+// createRequest returns the smallest request that the vendor accepts.
 func createRequest() sailpoint.CreateOAuthClientRequest {
 	return sailpoint.CreateOAuthClientRequest{
 		Name:                       new("Demo API Client"),
@@ -25,7 +29,7 @@ func createRequest() sailpoint.CreateOAuthClientRequest {
 }
 
 func TestCreateBadInput(t *testing.T) {
-	clients, v := newClients(t, nil, answer(http.StatusOK, sample))
+	clients, v := newClients(t, nil, respond(http.StatusOK, sample))
 	for _, tt := range []struct {
 		want   string
 		change func(*sailpoint.CreateOAuthClientRequest)
@@ -49,7 +53,7 @@ func TestCreateBadInput(t *testing.T) {
 }
 
 func TestCreateSendsWhatIsSet(t *testing.T) {
-	clients, v := newClients(t, nil, answer(http.StatusOK, `{"id":"1","secret":"s3cr3t"}`))
+	clients, v := newClients(t, nil, respond(http.StatusOK, `{"id":"1","secret":"s3cr3t"}`))
 	_, err := clients.Create(t.Context(), createRequest())
 	require.NoError(t, err)
 	got := v.sent()[0]
@@ -58,7 +62,7 @@ func TestCreateSendsWhatIsSet(t *testing.T) {
 		"grantTypes":["CLIENT_CREDENTIALS"],"accessType":"ONLINE","enabled":false}`, got.Body)
 }
 
-// The vendor shows a secret once; whatever else is wrong with the answer, it must not be lost.
+// The vendor shows a secret once. Whatever else is wrong with the response, it must not be lost.
 func TestCreateKeepsTheSecret(t *testing.T) {
 	const start = `{"id":"2c91","secret":"s3cr3t"`
 	for _, tt := range []struct {
@@ -66,26 +70,34 @@ func TestCreateKeepsTheSecret(t *testing.T) {
 		handler http.HandlerFunc
 		wantErr string // "" for none
 	}{
-		{"201", answer(http.StatusCreated, start+"}"), ""},
+		{"201", respond(http.StatusCreated, start+"}"), ""},
 		{"202 as text", plain(http.StatusAccepted, "text/plain;charset=utf-8", start+"}"), ""},
 		{"as HTML", plain(http.StatusOK, "text/html", start+"}"), ""},
 		{"no content type", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header()["Content-Type"] = nil
 			_, _ = w.Write([]byte(start + "}"))
 		}, ""},
-		{"secret last", answer(http.StatusOK, `{"name":"x","scope":["a"],"deep":{"id":"no","secret":"no"},"id":"2c91","secret":"s3cr3t"}`), ""},
-		{"unknown members and values", answer(http.StatusOK, start+`,"tier":[{}],"accessType":"SOMETIMES","grantTypes":["X"]}`), ""},
-		{"nulls", answer(http.StatusOK, start+`,"businessName":null,"enabled":null,"created":null,"scope":null}`), ""},
-		{"short timestamps", answer(http.StatusOK, start+`,"created":"2017-07-11T18:45","modified":"2017-07-11T18:45:37"}`), ""},
-		{"no timestamps", answer(http.StatusOK, start+`,"created":"yesterday","modified":12}`), ""},
+		{"secret last", respond(http.StatusOK, `{"name":"x","scope":["a"],"deep":{"id":"no","secret":"no"},"id":"2c91","secret":"s3cr3t"}`), ""},
+		{"unknown members and values", respond(http.StatusOK, start+`,"tier":[{}],"accessType":"SOMETIMES","grantTypes":["X"]}`), ""},
+		{"nulls", respond(http.StatusOK, start+`,"businessName":null,"enabled":null,"created":null,"scope":null}`), ""},
+		{"short timestamps", respond(http.StatusOK, start+`,"created":"2017-07-11T18:45","modified":"2017-07-11T18:45:37"}`), ""},
+		{"no timestamps", respond(http.StatusOK, start+`,"created":"yesterday","modified":12}`), ""},
 		{"another request id", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Slpt-Request-Id", "not a uuid")
-			answer(http.StatusOK, start+"}")(w, r)
+			respond(http.StatusOK, start+"}")(w, r)
 		}, ""},
-		{"a member of the wrong type", answer(http.StatusOK, start+`,"accessTokenValiditySeconds":"750","name":"x"}`), "accessTokenValiditySeconds"},
-		{"no JSON later", answer(http.StatusOK, start+`,"name":oops}`), "not JSON"},
-		{"rubbish after it", answer(http.StatusOK, start+"}<!-- proxy -->"), "not JSON"},
-		{"an end too early", answer(http.StatusOK, start+`,"name":"Dem`), "not JSON"},
+		{"a member of the wrong type", respond(http.StatusOK, start+`,"accessTokenValiditySeconds":"750","name":"x"}`), "accessTokenValiditySeconds"},
+		{"a number as text", respond(http.StatusOK, start+`,"refreshTokenValiditySeconds":"86400"}`), "refreshTokenValiditySeconds"},
+		{"a number with a fraction", respond(http.StatusOK, start+`,"accessTokenValiditySeconds":750.0}`), "accessTokenValiditySeconds"},
+		{"null after it", respond(http.StatusOK, start+`,"secret":null,"id":null}`), ""},
+		{"null before it", respond(http.StatusOK, start[:len(start)-17]+`"secret":null,"secret":"s3cr3t"}`), ""},
+		{"an empty string after it", respond(http.StatusOK, start+`,"secret":""}`), ""},
+		{"other members after it", respond(http.StatusOK, start+`,"ID":"other","Secret":"other"}`), ""},
+		{"escaped", respond(http.StatusOK, start[:len(start)-8]+`"\u00733cr3t"}`), ""},
+		{"a byte order mark", respond(http.StatusOK, "\ufeff"+start+"}"), ""},
+		{"no JSON later", respond(http.StatusOK, start+`,"name":oops}`), "not JSON"},
+		{"rubbish after it", respond(http.StatusOK, start+"}<!-- proxy -->"), "not JSON"},
+		{"an end too early", respond(http.StatusOK, start+`,"name":"Dem`), "not JSON"},
 		{"a broken connection", cut(http.StatusOK, start+`,"name":"Dem`), "EOF"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -110,7 +122,7 @@ func TestCreateKeepsTheSecret(t *testing.T) {
 }
 
 func TestCreateReadsTheRest(t *testing.T) {
-	clients, _ := newClients(t, nil, answer(http.StatusOK, `{"name":"x","accessTokenValiditySeconds":"750","created":"2017-07-11T18:45:37.098Z","id":"1","secret":"s","enabled":true}`))
+	clients, _ := newClients(t, nil, respond(http.StatusOK, `{"name":"x","accessTokenValiditySeconds":"750","created":"2017-07-11T18:45:37.098Z","id":"1","secret":"s","enabled":true}`))
 	created, err := clients.Create(t.Context(), createRequest())
 	require.Error(t, err)
 	assert.Equal(t, "x", created.Name)
@@ -120,14 +132,14 @@ func TestCreateReadsTheRest(t *testing.T) {
 
 func TestCreateWithoutASecret(t *testing.T) {
 	for _, body := range []string{`{"id":"1"}`, `{"secret":"s"}`, `{"id":"1","secret":null}`, `{"id":"1","secret":""}`, `{}`, `[]`, ``} {
-		clients, _ := newClients(t, nil, answer(http.StatusOK, body))
+		clients, _ := newClients(t, nil, respond(http.StatusOK, body))
 		_, err := clients.Create(t.Context(), createRequest())
 		require.ErrorIs(t, err, tokens.Status(http.StatusOK), body)
 	}
 }
 
 func TestCreatePrintsRedacted(t *testing.T) {
-	clients, _ := newClients(t, nil, answer(http.StatusOK, `{"id":"1","secret":"s3cr3t"}`))
+	clients, _ := newClients(t, nil, respond(http.StatusOK, `{"id":"1","secret":"s3cr3t"}`))
 	created, err := clients.Create(t.Context(), createRequest())
 	require.NoError(t, err)
 	stored, err := json.Marshal(created)
@@ -135,36 +147,86 @@ func TestCreatePrintsRedacted(t *testing.T) {
 	assert.Contains(t, string(stored), `"secret":"s3cr3t"`)
 }
 
-func TestCreateUniqueName(t *testing.T) {
-	list := answer(http.StatusOK, listOf(3)) // named 0, 1 and 2
-	clients, v := newClients(t, nil, func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodGet {
-			list(w, r)
-			return
-		}
-		answer(http.StatusOK, `{"id":"1","secret":"s3cr3t"}`)(w, r)
-	})
-	methods := func() (methods []string) {
-		for _, r := range v.sent() {
-			methods = append(methods, r.Method)
-		}
-		return methods
+func TestCreateFindsTheSecret(t *testing.T) {
+	for name, body := range map[string]string{
+		"names in capitals":             `{"ID":"2c91","SECRET":"s3cr3t"}`,
+		"names with capitals":           `{"Id":"2c91","Secret":"s3cr3t","clientSecret":"no"}`,
+		"numbers":                       `{"id":2.5,"secret":17}`,
+		"in no JSON":                    `{"owner":{"id":"no"},"name":NaN,"id":"2c91","secret":"s3cr3t"}`,
+		"in an array":                   `[{"id":"2c91","secret":"s3cr3t"}]`,
+		"before bytes that are no text": "{\"id\":\"2c91\",\"secret\":\"s3cr3t\",\"name\":\"\xff\"}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			clients, _ := newClients(t, nil, respond(http.StatusOK, body))
+			created, err := clients.Create(t.Context(), createRequest())
+			require.NotNil(t, created)
+			if name == "numbers" {
+				assert.Equal(t, "2.5 17", created.ID+" "+string(created.Secret))
+				return
+			}
+			assert.Equal(t, "2c91 s3cr3t", created.ID+" "+string(created.Secret))
+			if err != nil {
+				assert.NotContains(t, err.Error(), "s3cr3t")
+			}
+		})
 	}
-	req := createRequest()
+}
 
-	req.Name = new("2")
-	_, err := clients.Create(t.Context(), req, oauthclients.UniqueName)
-	require.ErrorIs(t, err, oauthclients.ErrNameTaken)
-	require.EqualError(t, err, `oauthclients: create: name "2": a client of this name exists, with id "2"`)
-	assert.Equal(t, []string{"GET"}, methods())
+func TestCreateSaysThatTheSecretMayBeAnother(t *testing.T) {
+	clients, _ := newClients(t, nil, respond(http.StatusOK, "{\"id\":\"1\",\"secret\":\"s\xff\"}"))
+	_, err := clients.Create(t.Context(), createRequest())
+	require.ErrorContains(t, err, "the response is not UTF-8")
+	var e *tokens.Error
+	require.ErrorAs(t, err, &e)
+	assert.Contains(t, string(e.Body), "s\xff")
+}
 
-	req.Name = new("3")
-	_, err = clients.Create(t.Context(), req, oauthclients.UniqueName)
-	require.NoError(t, err)
-	assert.Equal(t, []string{"GET", "GET", "POST"}, methods())
-
-	list = answer(http.StatusForbidden, "{}")
-	_, err = clients.Create(t.Context(), req, oauthclients.UniqueName)
-	require.ErrorIs(t, err, tokens.Status(http.StatusForbidden))
-	assert.Equal(t, []string{"GET", "GET", "POST", "GET"}, methods())
+// If nobody knows whether the vendor acted, the error says so; if it is known, it does not.
+func TestLostRequests(t *testing.T) {
+	once := &oauthclients.SailPointOptions{Retry: tokens.Retry{Attempts: 1}}
+	for name, c := range map[string]struct {
+		handler http.HandlerFunc
+		lost    bool
+	}{
+		"a broken connection": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, true},
+		"500":                 {respond(http.StatusInternalServerError, "{}"), true},
+		"502":                 {respond(http.StatusBadGateway, "{}"), true},
+		"504":                 {respond(http.StatusGatewayTimeout, "{}"), true},
+		"400":                 {respond(http.StatusBadRequest, "{}"), false},
+		"429":                 {respond(http.StatusTooManyRequests, "{}"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clients, _ := newClients(t, once, c.handler)
+			_, createErr := clients.Create(t.Context(), createRequest())
+			_, patchErr := clients.Patch(t.Context(), clientID, jsonpatch.Replace("/enabled", true))
+			var e *tokens.Error
+			require.ErrorAs(t, createErr, &e)
+			require.ErrorAs(t, patchErr, &e)
+			assert.Equal(t, c.lost, strings.Contains(createErr.Error(), `the client may exist; look for the name "Demo API Client"`), createErr)
+			assert.Equal(t, c.lost, strings.Contains(patchErr.Error(), "the patch may have been applied"), patchErr)
+		})
+	}
+	t.Run("no connection", func(t *testing.T) {
+		for _, dial := range []func(context.Context, string, string) (net.Conn, error){
+			func(context.Context, string, string) (net.Conn, error) {
+				return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("refused")}
+			},
+			func(ctx context.Context, _, _ string) (net.Conn, error) { return nil, errors.New("the proxy says no") },
+		} {
+			clients, err := oauthclients.NewSailPoint(tokens.Static("access-token"), &oauthclients.SailPointOptions{
+				BaseURL: origin, Retry: tokens.Retry{Attempts: 1}, HTTPClient: &http.Client{Transport: &http.Transport{DialContext: dial}},
+			})
+			require.NoError(t, err)
+			_, err = clients.Create(t.Context(), createRequest())
+			require.Error(t, err)
+			assert.NotContains(t, err.Error(), "may exist")
+		}
+	})
+	t.Run("no token", func(t *testing.T) {
+		clients, err := oauthclients.NewSailPoint(failing{errors.New("no")}, &oauthclients.SailPointOptions{BaseURL: origin})
+		require.NoError(t, err)
+		_, err = clients.Create(t.Context(), createRequest())
+		require.ErrorIs(t, err, tokens.ErrNoToken)
+		assert.NotContains(t, err.Error(), "may exist")
+	})
 }

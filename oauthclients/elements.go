@@ -11,15 +11,15 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// elements splits the JSON array of an answer into its elements as they arrive. It finds where each ends; whether it is
-// JSON is for the decoder to say.
+// elements splits the JSON array in the body of a response into its elements as they arrive. It finds where each element
+// ends. It does not check that an element is JSON; whoever decodes it does.
 type elements struct {
 	resp *http.Response
-	most int64 // bytes of an element; negative: no bound
+	most int64 // bytes of an element; if negative, there is no bound
 
-	buf  []byte // what was read, used up to pos
+	buf  []byte // what has been read; buf[:pos] has been used
 	pos  int
-	open bool // the array has begun
+	open bool // the opening bracket has been used
 }
 
 const firstBuffer = 32 << 10
@@ -29,15 +29,15 @@ func newElements(resp *http.Response, most int64) *elements {
 }
 
 var (
-	// errDone is the end of the array and of the answer. It is not io.EOF, which a broken connection may wrap: a list
-	// that is cut must not pass for a whole one.
-	errDone = errors.New("the array is read")
-	// errEnd is the end of the answer, wherever it comes.
-	errEnd = errors.New("the answer ends before the array does")
+	// errDone is the end of the array and of the body. It is not io.EOF, which the error of a broken connection may wrap:
+	// a list that is cut off must not look like a complete one.
+	errDone = errors.New("the array has been read")
+	// errEnd is the end of the body, wherever it comes.
+	errEnd = errors.New("the response ends before the array does")
 )
 
-// next returns the next element, which is good until the following call, or errDone after the last. Any other error is
-// a *tokens.Error.
+// next returns the next element, which is valid until the next call, or errDone after the last. Any other error is a
+// *tokens.Error.
 func (e *elements) next() ([]byte, error) {
 	data, err := e.element()
 	if errors.Is(err, errEnd) {
@@ -50,7 +50,7 @@ func (e *elements) element() ([]byte, error) {
 	first := !e.open
 	if first {
 		if c, err := e.peek(); err != nil || c != '[' {
-			return nil, cmp.Or(err, e.wrong("the answer is not an array"))
+			return nil, cmp.Or(err, e.wrong("the response is not an array"))
 		}
 		e.pos++
 		e.open = true
@@ -65,7 +65,7 @@ func (e *elements) element() ([]byte, error) {
 	case first:
 		return e.value()
 	case c != ',':
-		return nil, e.wrong("the array lacks a comma")
+		return nil, e.wrong("a comma is missing in the array")
 	}
 	e.pos++
 	if c, err = e.peek(); err != nil || c == ']' {
@@ -84,7 +84,7 @@ func (e *elements) value() ([]byte, error) {
 			i++
 			switch {
 			case inString && c == '\\':
-				i++ // whatever it is, it does not end the string
+				i++ // the escaped character does not end the string
 			case inString && c != '"':
 				for i < len(rest) && rest[i] != '"' && rest[i] != '\\' {
 					i++
@@ -93,7 +93,7 @@ func (e *elements) value() ([]byte, error) {
 				inString = !inString
 			case c == '{' || c == '[':
 				depth++
-			case depth == 0 && (c == ',' || c == ']' || c == '}' || isSpace(c)): // after a number or a word
+			case depth == 0 && (c == ',' || c == ']' || c == '}' || isSpace(c)): // the end of a number or of a word
 				return e.take(i - 1)
 			case c == '}' || c == ']':
 				depth--
@@ -113,29 +113,29 @@ func (e *elements) value() ([]byte, error) {
 	}
 }
 
-// take returns the next n bytes.
+// take returns the next n bytes and uses them.
 func (e *elements) take(n int) ([]byte, error) {
 	if e.most >= 0 && int64(n) > e.most {
-		return nil, e.wrong(fmt.Sprintf("it is longer than %d bytes", e.most))
+		return nil, e.wrong(fmt.Sprintf("the client is longer than %d bytes", e.most))
 	}
 	data := e.buf[e.pos : e.pos+n]
 	e.pos += n
 	return data, nil
 }
 
-// end reads what follows the array, so that the connection can be used again.
+// end reads to the end of the body, so that the connection can be used again. Nothing but white space may be left.
 func (e *elements) end() error {
 	_, err := e.peek()
 	switch {
 	case err == nil:
-		return e.wrong("the answer goes on after the array")
+		return e.wrong("the response goes on after the array")
 	case errors.Is(err, errEnd):
 		return errDone
 	}
 	return err
 }
 
-// peek returns the next byte that is not white space, and leaves it there.
+// peek returns the next byte that is not white space, without using it.
 func (e *elements) peek() (byte, error) {
 	for {
 		for ; e.pos < len(e.buf); e.pos++ {
@@ -149,7 +149,7 @@ func (e *elements) peek() (byte, error) {
 	}
 }
 
-// fill reads more behind what is not used yet.
+// fill reads more of the body. It returns errEnd at its end.
 func (e *elements) fill() error {
 	if e.pos > 0 {
 		e.buf = e.buf[:copy(e.buf, e.buf[e.pos:])]
@@ -160,13 +160,14 @@ func (e *elements) fill() error {
 	e.buf = e.buf[:len(e.buf)+n]
 	switch {
 	case n > 0:
-		return nil // an error comes again
-	case err == io.EOF: // one that is wrapped is an error
+		return nil // an error will be returned by the next Read too
+	case err == io.EOF: // if it is wrapped, it is an error
 		return errEnd
 	}
 	return err
 }
 
+// wrong returns the error of a body that is not an array as it should be.
 func (e *elements) wrong(text string) error {
 	return tokens.NewError(e.resp, e.buf[e.pos:], errors.New(text))
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// split splits a list that arrives in parts of at most size bytes.
+// split returns the elements of a list that arrives in parts of at most size bytes.
 func split(list string, size int) ([]string, error) {
 	e := newElements(&http.Response{
 		Request: &http.Request{URL: &url.URL{}},
@@ -50,7 +50,7 @@ func FuzzElements(f *testing.F) {
 		valid := json.Unmarshal([]byte(list), &want) == nil && want != nil
 		got, err := split(list, size)
 		if !valid {
-			// Whether an element is JSON is for the decoder to say.
+			// Elements need not be JSON.
 			for _, element := range got {
 				if !json.Valid([]byte(element)) {
 					return

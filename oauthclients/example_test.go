@@ -18,7 +18,7 @@ import (
 
 // In a program, leave out HTTPClient, which here leads to a sandbox, and pass the tenant's name and credentials.
 func ExampleNewSailPoint() {
-	transport := &http.Client{Transport: sandbox.Transport(sandbox.NewSailPoint(&sandbox.SailPointOptions{Strict: true}))}
+	transport := &http.Client{Transport: sandbox.Transport(sandbox.NewSailPoint(nil))}
 	endpoint, err := tokens.NewSailPoint("tenant", tokens.Credentials{ClientID: sandbox.ClientID, ClientSecret: sandbox.ClientSecret},
 		&tokens.SailPointOptions{HTTPClient: transport})
 	if err != nil {
@@ -42,7 +42,7 @@ func ExampleNewSailPoint() {
 
 // demo returns the OAuth clients of a sandbox.
 func demo() (*oauthclients.SailPoint, *sandbox.SailPoint) {
-	vendor := sandbox.NewSailPoint(&sandbox.SailPointOptions{Strict: true})
+	vendor := sandbox.NewSailPoint(nil)
 	transport := &http.Client{Transport: sandbox.Transport(vendor)}
 	endpoint, err := tokens.NewSailPoint("tenant", tokens.Credentials{ClientID: sandbox.ClientID, ClientSecret: sandbox.ClientSecret},
 		&tokens.SailPointOptions{HTTPClient: transport})
@@ -104,7 +104,7 @@ func ExampleSailPoint_List() {
 
 func ExampleSailPoint_All() {
 	clients, _ := demo()
-	for client, err := range clients.All(context.Background()) {
+	for client, err := range clients.All(context.Background(), oauthclients.LastUsedBefore(time.Now())) {
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -188,7 +188,7 @@ func ExampleSailPoint_Delete() {
 		log.Fatal(err)
 	}
 	received(vendor)
-	err := clients.Delete(context.Background(), "ef38f94347e94562b5bb8424a56397d8", oauthclients.AllowMissing)
+	err := clients.Delete(context.Background(), "ef38f94347e94562b5bb8424a56397d8", oauthclients.AllowMissing())
 	fmt.Println("again:", err)
 	// Output:
 	// DELETE /beta/oauth-clients/ef38f94347e94562b5bb8424a56397d8
@@ -196,10 +196,4 @@ func ExampleSailPoint_Delete() {
 	// Content-Type: []
 	//
 	// again: <nil>
-}
-
-func ExampleAnd() {
-	used := oauthclients.LastUsedBefore(time.Date(2023, 2, 5, 10, 59, 27, 214e6, time.UTC))
-	fmt.Println(oauthclients.And(oauthclients.Or(used, oauthclients.NeverUsed()), oauthclients.RawFilter("created le 2020-01-01T00:00:00Z")))
-	// Output: (lastUsed le 2023-02-05T10:59:27.214Z or lastUsed isnull) and (created le 2020-01-01T00:00:00Z)
 }

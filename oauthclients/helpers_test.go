@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -19,12 +18,12 @@ const (
 	clientID = "ef38f94347e94562b5bb8424a56397d8"
 )
 
-// sent is a request as the vendor got it.
+// sent is a request as the vendor received it.
 type sent struct {
 	Method, URI, ContentType, Accept, Authorization, Body string
 }
 
-// vendor answers requests in memory and keeps them.
+// vendor responds to requests in memory and keeps them.
 type vendor struct {
 	handler http.HandlerFunc
 
@@ -50,7 +49,7 @@ func (v *vendor) sent() []sent {
 	return v.requests
 }
 
-// newClients returns clients of a vendor that answers with handler.
+// newClients returns clients of a vendor that responds with handler.
 func newClients(t testing.TB, opts *oauthclients.SailPointOptions, handler http.HandlerFunc) (*oauthclients.SailPoint, *vendor) {
 	t.Helper()
 	v := &vendor{handler: handler}
@@ -64,8 +63,8 @@ func newClients(t testing.TB, opts *oauthclients.SailPointOptions, handler http.
 	return clients, v
 }
 
-// answer answers with a JSON body.
-func answer(status int, body string) http.HandlerFunc {
+// respond returns a handler that responds with a JSON body.
+func respond(status int, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
@@ -80,6 +79,3 @@ const sample = `{"id":"2c9180835d2e5168015d32f890ca1581","businessName":"Acme-So
 	`"accessType":"OFFLINE","type":"CONFIDENTIAL","internal":false,"enabled":true,"strongAuthSupported":false,` +
 	`"claimsSupported":false,"created":"2017-07-11T18:45:37.098Z","modified":"2018-06-25T20:22:28.104Z","secret":null,` +
 	`"metadata":null,"lastUsed":"2017-07-11T18:45:37.098Z","scope":["demo:api-client-scope:first","demo:api-client-scope:second"]}`
-
-// pass lets the fake time of a synctest bubble pass.
-func pass(d time.Duration) { <-time.After(d) }

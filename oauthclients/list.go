@@ -12,14 +12,14 @@ import (
 	"github.com/grantwright/oauth-go/gen/sailpoint"
 )
 
-// usualPage is the most that the vendor's collections return at once. This one documents no limit, and no offset.
+// usualPage is the most that the vendor's collections return at once. This one documents neither a limit nor an offset.
 const usualPage = 250
 
-// List returns the clients that all filters choose, or every one: GET /oauth-clients. Exactly 250 may be a list that
-// the vendor cut, for which it documents no remedy but narrower filters; the Logger is told.
+// List returns the clients that all filters select, or every client if there are none: GET /oauth-clients. A list of
+// exactly 250 may have been cut by the vendor, for which it documents no remedy but narrower filters; that is logged.
 //
 // Needs sp:oauth-client:read or sp:oauth-client:manage, and a user. Errors: 400 (also for a filter that the vendor does
-// not support), 401, 403, 429, 500. With an error, what was read before it is returned too.
+// not support), 401, 403, 429, 500. If there is an error, the clients that were read before it are returned too.
 func (s *SailPoint) List(ctx context.Context, filters ...Filter) ([]sailpoint.OAuthClient, error) {
 	clients := []sailpoint.OAuthClient{}
 	for client, err := range s.list(ctx, s.api, filters) {
@@ -31,23 +31,32 @@ func (s *SailPoint) List(ctx context.Context, filters ...Filter) ([]sailpoint.OA
 	return clients, nil
 }
 
-// All is [SailPoint.List] for lists of any length: it decodes one client after the other from the connection, and holds
-// no more than one. Each range over it is a new request; leaving the loop early drops the rest of the answer.
+// All is [SailPoint.List] for lists of any length: it decodes one client after the other as they arrive, and holds no
+// more than one. Each range over the result sends a new request. If the loop is left early, the rest of the response is
+// dropped.
 //
-// An error is the last pair, its client zero. The error of a client that cannot be read names its index in the list,
-// counted from 0, and so does that of a list that breaks off there; the clients before it are good.
+// Timeout bounds the call until the list begins. From then on IdleTimeout bounds the time in which each read must bring
+// something. Only reading counts, not what the loop does with a client: it may take its time, as long as the vendor keeps
+// the connection open. The context bounds the whole.
+//
+// An error is the last pair, and its client is zero. The error of a client that cannot be read, and of a list that ends
+// early, names the index of the client, counted from 0. The clients before it are good.
 func (s *SailPoint) All(ctx context.Context, filters ...Filter) iter.Seq2[sailpoint.OAuthClient, error] {
 	return s.list(ctx, s.stream, filters)
 }
 
 func (s *SailPoint) list(ctx context.Context, api *sailpoint.Client, filters []Filter) iter.Seq2[sailpoint.OAuthClient, error] {
 	return func(yield func(sailpoint.OAuthClient, error) bool) {
-		params, err := listParams(filters)
+		var params sailpoint.ListOAuthClientsParams
+		filter, err := joinFilters(filters)
 		if err != nil {
 			yield(sailpoint.OAuthClient{}, fmt.Errorf("oauthclients: list: %w", err))
 			return
 		}
-		resp, err := api.ListOAuthClients(ctx, params, spacesAsPercent20)
+		if filter != "" {
+			params.Filters = &filter
+		}
+		resp, err := api.ListOAuthClients(ctx, &params, spacesAsPercent20)
 		if err != nil {
 			yield(sailpoint.OAuthClient{}, err)
 			return
@@ -56,13 +65,13 @@ func (s *SailPoint) list(ctx context.Context, api *sailpoint.Client, filters []F
 
 		n := 0
 		for elements := newElements(resp, s.maxElement); ; n++ {
-			var client sailpoint.OAuthClient
 			data, err := elements.next()
 			if errors.Is(err, errDone) {
 				break
 			}
+			var client sailpoint.OAuthClient
 			if err == nil {
-				err = decodeClient(resp, data, &client)
+				client, err = decodeElement(resp, data)
 			}
 			if err != nil {
 				yield(sailpoint.OAuthClient{}, fmt.Errorf("oauthclients: list: client %d: %w", n, err))
@@ -79,20 +88,8 @@ func (s *SailPoint) list(ctx context.Context, api *sailpoint.Client, filters []F
 	}
 }
 
-// listParams joins the filters.
-func listParams(filters []Filter) (*sailpoint.ListOAuthClientsParams, error) {
-	if len(filters) == 0 {
-		return new(sailpoint.ListOAuthClientsParams), nil
-	}
-	f := And(filters...)
-	if err := f.check(); err != nil {
-		return nil, err
-	}
-	return &sailpoint.ListOAuthClientsParams{Filters: &f.text}, nil
-}
-
-// spacesAsPercent20 writes spaces as the vendor documents them. The generated client writes a plus sign, and %2B where
-// a plus is meant.
+// spacesAsPercent20 writes spaces as the vendor documents them. The generated client writes a plus sign for a space, and
+// %2B for a plus sign.
 func spacesAsPercent20(_ context.Context, req *http.Request) error {
 	req.URL.RawQuery = strings.ReplaceAll(req.URL.RawQuery, "+", "%20")
 	return nil

@@ -2,62 +2,53 @@ package oauthclients
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/grantwright/oauth-go/gen/sailpoint"
 	"github.com/grantwright/oauth-go/oauthclients/jsonpatch"
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// SailPoint manages the OAuth clients of one tenant. Make it with [NewSailPoint]; it is safe for concurrent use.
+// A SailPoint manages the OAuth clients of one tenant. It is made by [NewSailPoint] and safe for concurrent use.
 type SailPoint struct {
 	api        *sailpoint.Client
-	stream     *sailpoint.Client // of All: without a bound of time or size
+	stream     *sailpoint.Client // for All: without a bound of time or size
 	maxElement int64
 	logger     *slog.Logger
 }
 
-// SailPointOptions are the settings of [SailPoint].
+// SailPointOptions are the options of [NewSailPoint].
 type SailPointOptions struct {
-	// BaseURL is the origin of the tenant's API, for a Source that has none. If both have one, they must be of the same
-	// origin.
+	// BaseURL is the origin of the tenant's API, such as https://{tenant}.api.identitynow.com, for a Source that has none.
+	// If both have one, they must be of the same origin.
 	BaseURL string
-	// Version is the API version. Empty: VersionBeta.
+	// Version is the API version. If empty, it is VersionBeta.
 	Version Version
-	// HTTPClient is used as in tokens.DoerOptions. Nil: one with http.DefaultTransport.
+	// HTTPClient sends the requests, as that of tokens.DoerOptions. If nil, it is one with http.DefaultTransport.
 	HTTPClient *http.Client
-	// Retry holds for calls that have none of their own from tokens.WithRetry.
+	// Retry is for calls that have no other from tokens.WithRetry.
 	Retry tokens.Retry
-	// Timeout bounds a call with its retries and its body; All, until the list begins. 0: 30 s.
+	// Timeout bounds a call with its retries and its body; that of All, until the list begins. If zero, it is 30 s.
 	Timeout time.Duration
-	// IdleTimeout bounds the wait of All for each further part of the list. 0: 30 s.
+	// IdleTimeout bounds the time that All waits for each further part of the list. If zero, it is 30 s.
 	IdleTimeout time.Duration
-	// MaxBody bounds an answer in bytes, that to List included; All has no such bound. 0: 64 MiB. Negative: no bound.
+	// MaxBody bounds a response in bytes, that to List included; All has no such bound. If zero, it is 64 MiB. If negative,
+	// there is no bound.
 	MaxBody int64
-	// MaxElement bounds each client of a list in bytes. 0: 1 MiB. Negative: no bound.
+	// MaxElement bounds each client of a list in bytes. If zero, it is 1 MiB. If negative, there is no bound.
 	MaxElement int64
-	// Logger is told of each repetition, and of lists that may be cut. Nil: silent.
+	// Logger logs each repetition, and lists that may have been cut. If nil, nothing is logged.
 	Logger *slog.Logger
-}
-
-// originOf returns the origin of the API: that of src, found behind Unwrap methods, or the one that the caller gave.
-func originOf(src tokens.Source, given string) (string, error) {
-	if s, ok := tokens.As[interface{ BaseURL() string }](src); ok && s.BaseURL() != "" {
-		return s.BaseURL(), nil
-	}
-	if given == "" {
-		return "", errors.New("BaseURL is empty and the Source has none; set BaseURL to the origin of the tenant's API")
-	}
-	return given, nil
 }
 
 const (
@@ -65,60 +56,61 @@ const (
 	defaultMaxElement  = 1 << 20
 )
 
-// NewSailPoint returns the OAuth clients of the tenant that src's tokens are for: the origin of its API, such as
-// https://{tenant}.api.identitynow.com, is that of src, if src has a BaseURL() string method, as a tokens.Cache has, else
-// opts.BaseURL. The tokens go there and nowhere else. If opts is nil, the defaults are used.
+// NewSailPoint returns the OAuth clients of the tenant that src's tokens are for. The tokens are sent to one origin and
+// to no other: that of src, if src or a Source behind its Unwrap method has a BaseURL() string method, as a tokens.Cache
+// has, and else opts.BaseURL. If opts is nil, the defaults are used.
 //
-// It fails if there is no origin, if src's and opts.BaseURL differ, if the origin is neither https nor loopback or has an
-// API version in it, if src is nil, and if the version is unknown.
+// It returns an error if src is nil, if there is no origin, if that of src and opts.BaseURL differ, if the origin is
+// neither https nor loopback or has an API version in its path, or if the version is unknown.
 func NewSailPoint(src tokens.Source, opts *SailPointOptions) (*SailPoint, error) {
+	s, err := newSailPoint(src, opts)
+	if err != nil {
+		return nil, fmt.Errorf("oauthclients: %w", err)
+	}
+	return s, nil
+}
+
+func newSailPoint(src tokens.Source, opts *SailPointOptions) (*SailPoint, error) {
+	if src == nil {
+		return nil, errors.New("the token source is nil; pass a tokens.Cache or tokens.Static")
+	}
 	var o SailPointOptions
 	if opts != nil {
 		o = *opts
 	}
-	if src == nil {
-		return nil, errors.New("oauthclients: the token source is nil; pass a tokens.Cache or tokens.Static")
-	}
-	origin, err := originOf(src, o.BaseURL)
-	if err != nil {
-		return nil, fmt.Errorf("oauthclients: %w", err)
+	origin := o.BaseURL
+	if source, ok := tokens.As[interface{ BaseURL() string }](src); ok && origin == "" {
+		origin = source.BaseURL()
 	}
 	server, editors, err := o.Version.server(origin)
 	if err != nil {
-		return nil, fmt.Errorf("oauthclients: %w", err)
+		return nil, err
 	}
-	if o.IdleTimeout == 0 {
-		o.IdleTimeout = defaultIdleTimeout
-	}
-	if o.MaxElement == 0 {
-		o.MaxElement = defaultMaxElement
-	}
-	doerOpts := tokens.DoerOptions{
-		BaseURL: origin, HTTPClient: o.HTTPClient, Retry: o.Retry, Timeout: o.Timeout, MaxBody: o.MaxBody, Logger: o.Logger,
-	}
-	streamOpts := doerOpts
-	streamOpts.IdleTimeout, streamOpts.MaxBody = o.IdleTimeout, -1
-
-	s := &SailPoint{maxElement: o.MaxElement, logger: o.Logger}
-	for _, c := range []struct {
-		client **sailpoint.Client
-		opts   tokens.DoerOptions
-	}{{&s.api, doerOpts}, {&s.stream, streamOpts}} {
-		doer, err := tokens.NewDoer(src, &c.opts)
+	newClient := func(o tokens.DoerOptions) (*sailpoint.Client, error) {
+		doer, err := tokens.NewDoer(src, &o)
 		if err != nil {
-			return nil, fmt.Errorf("oauthclients: %w", err)
+			return nil, err
 		}
-		if *c.client, err = sailpoint.NewClient(server, append(editors, sailpoint.WithHTTPClient(doer))...); err != nil {
-			return nil, fmt.Errorf("oauthclients: %w", err)
-		}
+		return sailpoint.NewClient(server, append(editors, sailpoint.WithHTTPClient(doer))...)
+	}
+	s := &SailPoint{maxElement: cmp.Or(o.MaxElement, defaultMaxElement), logger: o.Logger}
+	do := tokens.DoerOptions{
+		BaseURL: o.BaseURL, HTTPClient: o.HTTPClient, Retry: o.Retry, Timeout: o.Timeout, MaxBody: o.MaxBody, Logger: o.Logger,
+	}
+	if s.api, err = newClient(do); err != nil {
+		return nil, err
+	}
+	do.IdleTimeout, do.MaxBody = cmp.Or(o.IdleTimeout, defaultIdleTimeout), -1
+	if s.stream, err = newClient(do); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
 
 // Get returns a client by its id: GET /oauth-clients/{id}. Its Secret is nil.
 //
-// Needs sp:oauth-client:read or sp:oauth-client:manage; the only one of these calls that a client without a user may
-// make. Errors: 400, 401, 403, 404, 429, 500.
+// Needs sp:oauth-client:read or sp:oauth-client:manage. It is the only one of these calls that a client without a user
+// may make. Errors: 400, 401, 403, 404, 429, 500.
 func (s *SailPoint) Get(ctx context.Context, id string) (*sailpoint.OAuthClient, error) {
 	if err := checkID(id); err != nil {
 		return nil, fmt.Errorf("oauthclients: get: %w", err)
@@ -130,11 +122,12 @@ func (s *SailPoint) Get(ctx context.Context, id string) (*sailpoint.OAuthClient,
 	return readClient(resp)
 }
 
-// Patch changes a client by JSON Patch (RFC 6902), all operations or none, and returns it as it is then:
-// PATCH /oauth-clients/{id}. The operations are sent as they are, null kept.
+// Patch changes a client by JSON Patch (RFC 6902), with all operations or none, and returns the client after the change:
+// PATCH /oauth-clients/{id}. The operations are sent as they are, nulls included.
 //
 // Needs sp:oauth-client:manage and a user. Errors: 400 (also for a field that cannot be patched), 401, 403, 404, 429,
-// 500. A patch is repeated only where the vendor cannot have acted on it.
+// 500. A patch is repeated only if the vendor cannot have acted on it. If the response is lost or the server fails, the
+// error says that the patch may have been applied.
 func (s *SailPoint) Patch(ctx context.Context, id string, ops ...jsonpatch.Operation) (*sailpoint.OAuthClient, error) {
 	if err := checkID(id); err != nil {
 		return nil, fmt.Errorf("oauthclients: patch: %w", err)
@@ -147,67 +140,63 @@ func (s *SailPoint) Patch(ctx context.Context, id string, ops ...jsonpatch.Opera
 	if err != nil {
 		return nil, fmt.Errorf("oauthclients: patch: %w", err)
 	}
-	resp, err := s.api.PatchOAuthClientWithBody(ctx, id, "application/json-patch+json", bytes.NewReader(body)) //nolint:bodyclose // readClient closes it
-	if err != nil {
+	var d delivery
+	resp, err := s.api.PatchOAuthClientWithBody(d.observe(ctx), id, "application/json-patch+json", bytes.NewReader(body)) //nolint:bodyclose // readClient closes it
+	switch {
+	case err != nil && d.unknown(err):
+		return nil, fmt.Errorf("oauthclients: patch: the patch may have been applied: %w", err)
+	case err != nil:
 		return nil, err
 	}
 	return readClient(resp)
 }
 
-// A DeleteOption changes one [SailPoint.Delete].
-type DeleteOption int
+// A DeleteOption changes what [SailPoint.Delete] does.
+type DeleteOption func(*deleteOptions)
 
-// AllowMissing makes it a success that no client has the id: it is gone already. The 404 of a token endpoint is an
-// error all the same.
-const AllowMissing DeleteOption = 1
+type deleteOptions struct{ allowMissing bool }
+
+// AllowMissing makes Delete succeed if no client has the id: it has been deleted already. The 404 of a token endpoint is
+// an error all the same.
+func AllowMissing() DeleteOption { return func(o *deleteOptions) { o.allowMissing = true } }
 
 // Delete deletes a client: DELETE /oauth-clients/{id}.
 //
 // Needs sp:oauth-client:manage and a user. Errors: 400, 401, 403, 404 (but see [AllowMissing]), 429, 500. After a broken
-// connection the request is repeated, and 404 may then mean that the first one did it.
+// connection the request is repeated, and a 404 can then mean that the first request has deleted the client.
 func (s *SailPoint) Delete(ctx context.Context, id string, opts ...DeleteOption) error {
+	var o deleteOptions
+	for _, opt := range opts {
+		if opt == nil {
+			return errors.New("oauthclients: delete: an option is nil")
+		}
+		opt(&o)
+	}
 	if err := checkID(id); err != nil {
 		return fmt.Errorf("oauthclients: delete: %w", err)
 	}
 	resp, err := s.api.DeleteOAuthClient(ctx, id, anyMediaType)
-	if slices.Contains(opts, AllowMissing) && !errors.Is(err, tokens.ErrNoToken) && errors.Is(err, tokens.Status(http.StatusNotFound)) {
+	if o.allowMissing && !errors.Is(err, tokens.ErrNoToken) && errors.Is(err, tokens.Status(http.StatusNotFound)) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10) // keeps the connection in use; the body itself says nothing
+	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10) // so that the connection can be used again; the body says nothing
 	_ = resp.Body.Close()
 	return nil
 }
 
-// readClient reads the answer to Get or Patch.
-func readClient(resp *http.Response) (*sailpoint.OAuthClient, error) {
-	data, err := readBody(resp)
-	if err != nil {
-		return nil, err
-	}
-	client := new(sailpoint.OAuthClient)
-	if err := decodeClient(resp, data, client); err != nil {
-		return nil, err
-	}
-	return client, nil
-}
-
-// anyMediaType asks for what the Doer would ask for, and by that keeps it from refusing a success that is labelled as
-// something else.
-func anyMediaType(_ context.Context, req *http.Request) error {
-	req.Header.Set("Accept", "application/json, application/problem+json")
-	return nil
-}
-
-// checkID refuses an id that would make another path, here or at a server that unescapes before it looks.
+// checkID refuses an id that would change the path, here or at a server that unescapes before it looks, and one with
+// characters that nobody sees: Delete with AllowMissing would report the deletion of a client that is still there.
 func checkID(id string) error {
 	switch {
 	case id == "":
 		return errors.New("the id is empty")
-	case id == ".", id == "..", strings.ContainsAny(id, `/\`), strings.ContainsFunc(id, unicode.IsControl):
-		return fmt.Errorf("the id %q would change the path; pass the id of a client as the vendor gave it", id)
+	case id == ".", id == "..", strings.ContainsAny(id, `/\`):
+		return fmt.Errorf("the id %q would change the path; pass the id of a client as the vendor returned it", id)
+	case !utf8.ValidString(id), strings.ContainsFunc(id, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }):
+		return fmt.Errorf("the id %q has a space or a character that cannot be printed; pass the id of a client as the vendor returned it", id)
 	}
 	return nil
 }

@@ -3,7 +3,7 @@ package oauthclients_test
 import (
 	"context"
 	"encoding/json"
-
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -15,7 +15,6 @@ import (
 	"github.com/grantwright/oauth-go/gen/sailpoint"
 	"github.com/grantwright/oauth-go/oauthclients"
 	"github.com/grantwright/oauth-go/oauthclients/jsonpatch"
-
 	"github.com/grantwright/oauth-go/tokens"
 )
 
@@ -71,10 +70,10 @@ func TestVersions(t *testing.T) {
 			list := false
 			clients, v := newClients(t, &oauthclients.SailPointOptions{Version: version}, func(w http.ResponseWriter, r *http.Request) {
 				if list = r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, collection); list {
-					answer(http.StatusOK, "["+sample+"]")(w, r)
+					respond(http.StatusOK, "["+sample+"]")(w, r)
 					return
 				}
-				answer(http.StatusOK, sample)(w, r)
+				respond(http.StatusOK, sample)(w, r)
 			})
 			ctx := t.Context()
 			_, err := clients.List(ctx)
@@ -83,7 +82,7 @@ func TestVersions(t *testing.T) {
 				require.NoError(t, err)
 			}
 			// An id that looks like the collection must not be taken for it, nor one that is escaped be unescaped.
-			for _, id := range []string{clientID, "oauth-clients", "a b?c", "a;b"} {
+			for _, id := range []string{clientID, "oauth-clients", "a?c", "a;b"} {
 				_, err := clients.Get(ctx, id)
 				require.NoError(t, err)
 			}
@@ -101,7 +100,7 @@ func TestVersions(t *testing.T) {
 				"GET " + collection,
 				"GET " + collection + "/" + clientID,
 				"GET " + collection + "/oauth-clients",
-				"GET " + collection + "/a%20b%3Fc",
+				"GET " + collection + "/a%3Fc",
 				"GET " + collection + "/a%3Bb",
 				"PATCH " + collection + "/" + clientID,
 				"DELETE " + collection + "/" + clientID,
@@ -112,7 +111,7 @@ func TestVersions(t *testing.T) {
 }
 
 func TestOriginWithAPath(t *testing.T) {
-	v := &vendor{handler: answer(http.StatusOK, sample)}
+	v := &vendor{handler: respond(http.StatusOK, sample)}
 	clients, err := oauthclients.NewSailPoint(tokens.Static("access-token"),
 		&oauthclients.SailPointOptions{BaseURL: "https://gateway.example.com/sailpoint/", HTTPClient: &http.Client{Transport: v}, Version: oauthclients.VersionPerService})
 	require.NoError(t, err)
@@ -122,20 +121,21 @@ func TestOriginWithAPath(t *testing.T) {
 }
 
 func TestBadIDs(t *testing.T) {
-	clients, v := newClients(t, nil, answer(http.StatusOK, sample))
+	clients, v := newClients(t, nil, respond(http.StatusOK, sample))
 	ctx := t.Context()
-	for _, id := range []string{"", ".", "..", "a/b", "../beta", `a\b`, "a\x00", "a\r\nb"} {
+	for _, id := range []string{"", ".", "..", "a/b", "../beta", `a\b`, "a\x00", "a\r\nb", clientID + " ", " " + clientID, "a b", clientID + "\n", clientID + "\u00a0", clientID + "\u200b", "\ufeff" + clientID, "a\xff"} {
 		_, err := clients.Get(ctx, id)
 		require.ErrorContains(t, err, "oauthclients: get: the id")
 		_, err = clients.Patch(ctx, id, jsonpatch.Replace("/enabled", true))
 		require.ErrorContains(t, err, "oauthclients: patch: the id")
 		require.ErrorContains(t, clients.Delete(ctx, id), "oauthclients: delete: the id")
+		require.ErrorContains(t, clients.Delete(ctx, id, oauthclients.AllowMissing()), "oauthclients: delete: the id")
 	}
 	assert.Empty(t, v.sent())
 }
 
 func TestGet(t *testing.T) {
-	clients, v := newClients(t, nil, answer(http.StatusOK, sample))
+	clients, v := newClients(t, nil, respond(http.StatusOK, sample))
 	client, err := clients.Get(t.Context(), clientID)
 	require.NoError(t, err)
 	assert.Equal(t, []sent{{
@@ -153,8 +153,8 @@ func TestGet(t *testing.T) {
 	assert.Equal(t, want, got)
 }
 
-func TestOddAnswersAreRead(t *testing.T) {
-	clients, _ := newClients(t, nil, answer(http.StatusOK, `{"id":"G6xLlBBOKIcOAQuK","name":"odd","accessType":"SOMETIMES",`+
+func TestOddResponsesAreRead(t *testing.T) {
+	clients, _ := newClients(t, nil, respond(http.StatusOK, `{"id":"G6xLlBBOKIcOAQuK","name":"odd","accessType":"SOMETIMES",`+
 		`"grantTypes":["CLIENT_CREDENTIALS","TOKEN_EXCHANGE"],"redirectUris":null,"enabled":null,"scope":null,`+
 		`"created":"2017-07-11T18:45","modified":"last week","lastUsed":1499798737,"tier":{"of":[1e400]}}`))
 	client, err := clients.Get(t.Context(), "G6xLlBBOKIcOAQuK")
@@ -170,7 +170,7 @@ func TestOddAnswersAreRead(t *testing.T) {
 
 func TestErrorsAreTheVendors(t *testing.T) {
 	const body = `{"detailCode":"404 Not found","trackingId":"b21b1f7ce4da4d639f2c62a57171b427","messages":[{"locale":"en-US","text":"There is no such client."}]}`
-	clients, _ := newClients(t, nil, answer(http.StatusNotFound, body))
+	clients, _ := newClients(t, nil, respond(http.StatusNotFound, body))
 	ctx := t.Context()
 	_, getErr := clients.Get(ctx, clientID)
 	_, patchErr := clients.Patch(ctx, clientID, jsonpatch.Replace("/enabled", true))
@@ -186,25 +186,131 @@ func TestErrorsAreTheVendors(t *testing.T) {
 	}
 }
 
+// A response that cannot be read is an error, never a zero client.
+func TestUnreadableResponsesToGetAndPatch(t *testing.T) {
+	for name, handler := range map[string]http.HandlerFunc{
+		"null":           respond(http.StatusOK, " null "),
+		"nothing":        respond(http.StatusOK, ""),
+		"not JSON":       respond(http.StatusOK, sample[:100]),
+		"an array":       respond(http.StatusOK, "["+sample+"]"),
+		"text":           plain(http.StatusOK, "text/html", sample),
+		"a wrong type":   respond(http.StatusOK, `{"id":1}`),
+		"cut off":        cut(http.StatusOK, sample[:100]),
+		"no content":     respond(http.StatusNoContent, ""),
+		"more behind it": respond(http.StatusOK, sample+"x"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			clients, _ := newClients(t, nil, handler)
+			got, getErr := clients.Get(t.Context(), clientID)
+			assert.Nil(t, got)
+			got, patchErr := clients.Patch(t.Context(), clientID, jsonpatch.Replace("/enabled", true))
+			assert.Nil(t, got)
+			for _, err := range []error{getErr, patchErr} {
+				var e *tokens.Error
+				require.ErrorAs(t, err, &e)
+				assert.Equal(t, http.StatusOK, e.StatusCode/100*100)
+			}
+		})
+	}
+}
+
+// Every method closes the body of the response.
+func TestBodiesAreClosed(t *testing.T) {
+	for name, call := range map[string]func(*oauthclients.SailPoint) error{
+		"get":    func(c *oauthclients.SailPoint) error { _, err := c.Get(t.Context(), clientID); return err },
+		"create": func(c *oauthclients.SailPoint) error { _, err := c.Create(t.Context(), createRequest()); return err },
+		"delete": func(c *oauthclients.SailPoint) error { return c.Delete(t.Context(), clientID) },
+		"list":   func(c *oauthclients.SailPoint) error { _, err := c.List(t.Context()); return err },
+		"patch": func(c *oauthclients.SailPoint) error {
+			_, err := c.Patch(t.Context(), clientID, jsonpatch.Replace("/enabled", true))
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := &closing{Reader: strings.NewReader(`{"id":"1","secret":"s3cr3t"}`)}
+			clients, err := oauthclients.NewSailPoint(tokens.Static("access-token"), &oauthclients.SailPointOptions{
+				BaseURL: origin,
+				HTTPClient: &http.Client{Transport: transport(func(req *http.Request) (*http.Response, error) {
+					return &http.Response{
+						StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Request: req, ContentLength: -1, Body: body,
+					}, nil
+				})},
+			})
+			require.NoError(t, err)
+			if err := call(clients); name == "list" {
+				require.Error(t, err)
+			} else {
+				require.NoError(t, err)
+			}
+			assert.True(t, body.closed)
+		})
+	}
+}
+
+type closing struct {
+	io.Reader
+
+	closed bool
+}
+
+func (c *closing) Close() error {
+	c.closed = true
+	return nil
+}
+
+func TestTheOriginIsTheSources(t *testing.T) {
+	v := &vendor{handler: respond(http.StatusOK, sample)}
+	get := func(src tokens.Source, baseURL string) error {
+		clients, err := oauthclients.NewSailPoint(src, &oauthclients.SailPointOptions{BaseURL: baseURL, HTTPClient: &http.Client{Transport: v}})
+		if err == nil {
+			_, err = clients.Get(t.Context(), clientID)
+		}
+		return err
+	}
+	src := located{tokens.Static("access-token"), origin}
+	require.NoError(t, get(src, ""))
+	require.NoError(t, get(wrapped{src}, ""))
+	require.NoError(t, get(src, "https://TENANT.api.identitynow.com:443/"))
+	require.EqualError(t, get(wrapped{src}, "https://other.api.identitynow.com"), "oauthclients: tokens: BaseURL is https://other.api.identitynow.com "+
+		"but the Source's tokens are for https://tenant.api.identitynow.com; leave BaseURL empty")
+	require.ErrorContains(t, get(located{tokens.Static("access-token"), ""}, ""), "BaseURL is empty")
+	assert.Len(t, v.sent(), 3)
+}
+
+// located is a Source that knows its origin.
+type located struct {
+	tokens.Source
+
+	baseURL string
+}
+
+func (l located) BaseURL() string { return l.baseURL }
+
+// wrapped is a Source around another.
+type wrapped struct{ src located }
+
+func (w wrapped) Token(ctx context.Context) (*tokens.Token, error) { return w.src.Token(ctx) }
+func (w wrapped) Unwrap() tokens.Source                            { return w.src }
+
 func TestNothingIsSentWithoutAToken(t *testing.T) {
-	v := &vendor{handler: answer(http.StatusOK, sample)}
+	v := &vendor{handler: respond(http.StatusOK, sample)}
 	unknown := &tokens.Error{Method: http.MethodPost, URL: origin + "/oauth/token", StatusCode: http.StatusNotFound}
 	clients, err := oauthclients.NewSailPoint(failing{unknown}, &oauthclients.SailPointOptions{BaseURL: origin, HTTPClient: &http.Client{Transport: v}})
 	require.NoError(t, err)
 	_, err = clients.Get(t.Context(), clientID)
 	require.ErrorIs(t, err, tokens.ErrNoToken)
 	require.ErrorIs(t, clients.Delete(t.Context(), clientID), tokens.ErrNoToken)
-	require.ErrorIs(t, clients.Delete(t.Context(), clientID, oauthclients.AllowMissing), tokens.ErrNoToken)
+	require.ErrorIs(t, clients.Delete(t.Context(), clientID, oauthclients.AllowMissing()), tokens.ErrNoToken)
 	assert.Empty(t, v.sent())
 }
 
-// failing is a Source without tokens.
+// failing is a Source that has no token.
 type failing struct{ err error }
 
 func (f failing) Token(context.Context) (*tokens.Token, error) { return nil, f.err }
 
 func TestPatchSendsExactBytes(t *testing.T) {
-	clients, v := newClients(t, nil, answer(http.StatusOK, sample))
+	clients, v := newClients(t, nil, respond(http.StatusOK, sample))
 	_, err := clients.Patch(t.Context(), clientID,
 		jsonpatch.Test("/name", "R&D <demo>"),
 		jsonpatch.Replace("/homepageUrl", nil),
@@ -227,7 +333,7 @@ func TestPatchSendsExactBytes(t *testing.T) {
 }
 
 func TestPatchBadInput(t *testing.T) {
-	clients, v := newClients(t, nil, answer(http.StatusOK, sample))
+	clients, v := newClients(t, nil, respond(http.StatusOK, sample))
 	_, err := clients.Patch(t.Context(), clientID)
 	require.EqualError(t, err, "oauthclients: patch: there are no operations; pass at least one")
 	_, err = clients.Patch(t.Context(), clientID, jsonpatch.Replace("name", "x"))
@@ -240,7 +346,7 @@ func TestPatchBadInput(t *testing.T) {
 func TestDeleteTakesAnySuccess(t *testing.T) {
 	for name, handler := range map[string]http.HandlerFunc{
 		"204":          func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) },
-		"200 as JSON":  answer(http.StatusOK, "null"),
+		"200 as JSON":  respond(http.StatusOK, "null"),
 		"202 as HTML":  plain(http.StatusAccepted, "text/html", "<p>gone</p>"),
 		"200, cut off": cut(http.StatusOK, "gone"),
 	} {
@@ -255,9 +361,9 @@ func TestDeleteTakesAnySuccess(t *testing.T) {
 
 func TestDeleteAllowMissing(t *testing.T) {
 	for status, missing := range map[int]bool{http.StatusNotFound: true, http.StatusForbidden: false, http.StatusInternalServerError: false} {
-		clients, _ := newClients(t, nil, answer(status, "{}"))
+		clients, _ := newClients(t, nil, respond(status, "{}"))
 		require.ErrorIs(t, clients.Delete(t.Context(), clientID), tokens.Status(status))
-		err := clients.Delete(t.Context(), clientID, oauthclients.AllowMissing)
+		err := clients.Delete(t.Context(), clientID, oauthclients.AllowMissing())
 		if missing {
 			require.NoError(t, err)
 		} else {
@@ -266,7 +372,7 @@ func TestDeleteAllowMissing(t *testing.T) {
 	}
 }
 
-// What a vendor may have acted on is sent once.
+// A request that the vendor may have acted on is sent once.
 func TestRepetition(t *testing.T) {
 	calls := map[string]func(context.Context, *oauthclients.SailPoint) error{
 		"create": func(ctx context.Context, c *oauthclients.SailPoint) error {
@@ -290,11 +396,11 @@ func TestRepetition(t *testing.T) {
 		unsafe  int // requests of create and patch
 		safe    int // of get and delete
 	}{
-		{"429", answer(http.StatusTooManyRequests, "{}"), 3, 3},
-		{"500", answer(http.StatusInternalServerError, "{}"), 1, 1},
-		{"502", answer(http.StatusBadGateway, "{}"), 1, 3},
-		{"503", answer(http.StatusServiceUnavailable, "{}"), 1, 3},
-		{"504", answer(http.StatusGatewayTimeout, "{}"), 1, 3},
+		{"429", respond(http.StatusTooManyRequests, "{}"), 3, 3},
+		{"500", respond(http.StatusInternalServerError, "{}"), 1, 1},
+		{"502", respond(http.StatusBadGateway, "{}"), 1, 3},
+		{"503", respond(http.StatusServiceUnavailable, "{}"), 1, 3},
+		{"504", respond(http.StatusGatewayTimeout, "{}"), 1, 3},
 		{"broken connection", broken, 1, 3},
 	} {
 		for call, do := range calls {
@@ -312,7 +418,7 @@ func TestRepetition(t *testing.T) {
 }
 
 func TestPerCallSettings(t *testing.T) {
-	clients, v := newClients(t, nil, answer(http.StatusServiceUnavailable, "{}"))
+	clients, v := newClients(t, nil, respond(http.StatusServiceUnavailable, "{}"))
 	var last *http.Response
 	ctx := tokens.WithResponse(tokens.WithRetry(t.Context(), tokens.Retry{Attempts: 1}), &last)
 	_, err := clients.Get(ctx, clientID)
@@ -329,16 +435,17 @@ func plain(status int, contentType, body string) http.HandlerFunc {
 	}
 }
 
-// cut answers with the start of a body and breaks the connection.
+// cut returns a handler that responds with the start of a body and breaks the connection.
 func cut(status int, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		answer(status, body)(w, r)
+		respond(status, body)(w, r)
 		panic(http.ErrAbortHandler)
 	}
 }
 
-// Whatever is wrong with an answer, an echoed token is not shown, and the request id and the hint to wait are not lost.
-func TestErrorsOfUnreadableAnswers(t *testing.T) {
+// Whatever is wrong with a response, an echoed token is not shown, and neither the request id nor the time to wait is
+// lost.
+func TestErrorsOfUnreadableResponses(t *testing.T) {
 	for name, call := range map[string]func(*oauthclients.SailPoint) error{
 		"list": func(c *oauthclients.SailPoint) error { _, err := c.List(t.Context()); return err },
 		"all": func(c *oauthclients.SailPoint) error {
@@ -353,7 +460,7 @@ func TestErrorsOfUnreadableAnswers(t *testing.T) {
 			clients, _ := newClients(t, nil, func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("X-Request-Id", "7 access-token")
 				w.Header().Set("Retry-After", "3")
-				answer(http.StatusOK, `{"no":"client"}`)(w, nil)
+				respond(http.StatusOK, `{"no":"client"}`)(w, nil)
 			})
 			err := call(clients)
 			require.Error(t, err)

@@ -11,7 +11,7 @@ import (
 	"github.com/grantwright/oauth-go/gen/sailpoint"
 )
 
-// Version is a version of SailPoint's API. The OAuth clients are the same in all of them.
+// A Version is a version of SailPoint's API. The OAuth clients are the same in all of them.
 type Version string
 
 // The versions that have OAuth clients. The vendor ends all but VersionPerService in the first quarter of 2029.
@@ -27,10 +27,10 @@ const (
 
 const collection = "/oauth-clients"
 
-// inPath finds what the Version, and not the origin, shall say.
+// inPath matches what the origin must not have in its path, because the Version adds it.
 var inPath = regexp.MustCompile(`/(beta|latest|v[0-9]+|oauth-clients)(/|$)`)
 
-// server returns what the generated client appends its paths to, and how those paths are rewritten.
+// server returns the URL to which the generated client appends its paths, and how those paths are rewritten.
 func (v Version) server(origin string) (string, []sailpoint.ClientOption, error) {
 	if u, err := url.Parse(origin); err == nil && inPath.MatchString(u.Path) {
 		return "", nil, fmt.Errorf("the origin has the path %s; leave it off and set Version", u.Path)
@@ -47,7 +47,7 @@ func (v Version) server(origin string) (string, []sailpoint.ClientOption, error)
 	return "", nil, fmt.Errorf("Version %q is unknown; use one of the Version constants", string(v))
 }
 
-// perService moves a path of the generated client to where the service has its own version.
+// perService puts the service's own version into a path of the generated client.
 func perService(_ context.Context, req *http.Request) error {
 	u := req.URL
 	u.Path = strings.Replace(u.Path, collection, collection+"/v1", 1)

@@ -386,7 +386,7 @@ var serverCases = []rule{
 
 	{id: "case 41", says: "an id stays one segment of the path, or is refused", on: withClients, test: func(t *testing.T, v vendor) {
 		r := newRig(v, sandboxOptions{})
-		for _, id := range []string{"a:b", "a+b", "a b", "a%2Fb", "a?b=c", "a#b", "é", "a;b", "..."} {
+		for _, id := range []string{"a:b", "a+b", "a%2Fb", "a?b=c", "a#b", "é", "a;b", "..."} {
 			r.server = sandbox.NewSailPoint(&sandbox.SailPointOptions{Strict: true, OAuthClients: []sailpoint.OAuthClient{{
 				ID: id, Name: "n", Created: wire.NewTime(time.Unix(1e9, 0)), Modified: wire.NewTime(time.Unix(1e9, 0)),
 			}}})

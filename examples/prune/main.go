@@ -98,7 +98,7 @@ func prune(ctx context.Context, clients *oauthclients.SailPoint, r rule, del boo
 		return nil
 	}
 	for i, client := range unused {
-		if err := clients.Delete(ctx, client.ID, oauthclients.AllowMissing); err != nil {
+		if err := clients.Delete(ctx, client.ID, oauthclients.AllowMissing()); err != nil {
 			return fmt.Errorf("prune: %d were deleted, then: %w", i, err)
 		}
 		fmt.Fprintf(out, "deleted %s  %q\n", client.ID, client.Name)
