@@ -448,34 +448,37 @@ func (c *Cache) arrived(f *fetch, ended bool, now moment) {
 	f.conclude(e.token, nil)
 }
 
-// fetchFailed decides when to try again. What a fetch that was superseded learned of the refresh token still counts if that
-// is still the one to present.
+// fetchFailed decides when to try again. Of a fetch that was superseded only that counts which it learned of the refresh
+// token, if that is still the one to present.
 func (c *Cache) fetchFailed(f *fetch, err error, ended bool, now moment) {
-	superseded := f.generation != c.generation
-	if superseded && (c.session == "" || c.refreshToken != f.presented) {
+	first := !f.failed
+	f.failed = true
+	if first && f.fetched {
+		c.stats.Failures++
+	}
+	fate := untouched
+	if ended {
+		fate = fateOf(err, f.requested)
+	}
+	if f.generation != c.generation && (c.session == "" || c.refreshToken != f.presented || fate == untouched || fate == kept) {
 		return
 	}
-	if !f.failed {
-		f.failed = true
+	if first {
 		c.failures++
-		if f.fetched {
-			c.stats.Failures++
-		}
+	} else if fate == untouched {
+		return // it was left behind, and there is no news
 	}
 	c.err = err
 	wait := waitAfter(err, c.failures)
-	if c.session != "" && ended {
-		fate := fateOf(err, f.requested)
-		switch {
-		case fate == refused:
-			c.refreshToken, c.loginErr = "", err
-		case fate == lost || c.lost && fate != untouched:
-			c.awaitEnd = true
-			c.lost = true
-			wait = max(wait, lostWait)
-		case fate == maybeUsed:
-			c.awaitEnd = true
-		}
+	switch {
+	case c.session == "":
+	case fate == refused:
+		c.refreshToken, c.loginErr = "", err
+	case fate == lost || c.lost && fate != untouched:
+		c.awaitEnd, c.lost = true, true
+		wait = max(wait, lostWait)
+	case fate == maybeUsed:
+		c.awaitEnd = true
 	}
 	c.nextTry = max(c.nextTry, now.mono+wait)
 }

@@ -1,0 +1,294 @@
+package tokens
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestCacheNilAndZero(t *testing.T) {
+	for _, c := range []*Cache{nil, {}} {
+		var src Source = c
+		const want = "tokens: the Cache is nil or zero; make one with NewCache"
+		_, err := src.Token(t.Context())
+		require.EqualError(t, err, "no access token: "+want)
+		require.ErrorIs(t, err, ErrNoToken)
+		_, err = c.TokenFor(t.Context(), time.Hour)
+		require.ErrorIs(t, err, ErrNoToken)
+		require.EqualError(t, c.Set(t.Context(), &Token{AccessToken: "at"}), want)
+		require.EqualError(t, c.Revoke(t.Context()), want)
+		require.EqualError(t, c.Close(t.Context()), want)
+		c.Invalidate(&Token{AccessToken: "at"})
+		require.Zero(t, c.Stats())
+		require.Empty(t, c.BaseURL())
+		require.Equal(t, "tokens.Cache(nil or zero)", fmt.Sprintf("%+v", c))
+	}
+}
+
+func TestCacheNilContext(t *testing.T) {
+	s := &endpointStub{}
+	c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
+	const want = "tokens: Moov: the context is nil"
+	for range 3 {
+		_, err := c.Token(nil) //nolint:staticcheck // what a caller may do wrong
+		require.EqualError(t, err, "no access token: "+want)
+	}
+	require.EqualError(t, c.Set(nil, nil), want) //nolint:staticcheck // what a caller may do wrong
+	require.EqualError(t, c.Revoke(nil), want)   //nolint:staticcheck // what a caller may do wrong
+	require.EqualError(t, c.Close(nil), want)    //nolint:staticcheck // what a caller may do wrong
+	require.Zero(t, s.count())
+	require.Equal(t, "at-1", access(t, c), "and nobody hangs")
+}
+
+// A panickyContext panics in one of its methods.
+type panickyContext struct {
+	context.Context //nolint:containedctx // it is one
+
+	method string
+}
+
+func (c panickyContext) Err() error {
+	if c.method == "Err" {
+		panic("Err")
+	}
+	return c.Context.Err()
+}
+
+func (c panickyContext) Done() <-chan struct{} {
+	if c.method == "Done" {
+		panic("Done")
+	}
+	return c.Context.Done()
+}
+
+func (c panickyContext) Deadline() (time.Time, bool) {
+	if c.method == "Deadline" {
+		panic("Deadline")
+	}
+	return c.Context.Deadline()
+}
+
+func (c panickyContext) Value(key any) any {
+	if c.method == "Value" {
+		panic("Value")
+	}
+	return c.Context.Value(key)
+}
+
+// What the context of one caller does is its own affair, also where it begins the fetch.
+func TestCachePanickingContextReachesNobodyElse(t *testing.T) {
+	for _, method := range []string{"Err", "Done", "Deadline", "Value"} {
+		t.Run(method, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &endpointStub{delay: time.Second}
+				c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
+				go func() {
+					defer func() { _ = recover() }()
+					_, _ = c.Token(panickyContext{t.Context(), method})
+				}()
+				synctest.Wait()
+				start := time.Now()
+				require.Equal(t, "at-1", access(t, c))
+				require.LessOrEqual(t, time.Since(start), time.Second)
+				require.Equal(t, 1, s.count())
+				require.NoError(t, c.Close(t.Context()))
+			})
+		})
+	}
+}
+
+// Set and Revoke end the wait of those who wait, not when the old fetch ends.
+func TestCacheSetAndRevokeEndTheWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &endpointStub{delay: 30 * time.Second}
+		c := login(t, s, CacheOptions{})
+		start := time.Now()
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() { assert.Equal(t, "set", access(t, c)) })
+		}
+		pass(time.Second)
+		require.NoError(t, c.Set(t.Context(), &Token{AccessToken: "set", Expiry: time.Now().Add(time.Minute)}))
+		wg.Wait()
+		require.Equal(t, time.Second, time.Since(start))
+		require.NoError(t, c.waitForQuiet(t.Context()))
+
+		pass(time.Minute)
+		for range 100 {
+			wg.Go(func() {
+				_, err := c.Token(t.Context())
+				assert.ErrorIs(t, err, ErrLoginRequired)
+			})
+		}
+		pass(time.Second)
+		s.delayBy(0)
+		start = time.Now()
+		require.NoError(t, c.Revoke(t.Context()))
+		wg.Wait()
+		require.Zero(t, time.Since(start))
+		require.NoError(t, c.Close(t.Context()))
+	})
+}
+
+// A wrapper that says what it wraps keeps what that can do.
+func TestCacheBehindAWrapper(t *testing.T) {
+	c := newCache(t, stubEndpoint(t, &endpointStub{}, onlyOnce), &CacheOptions{Grant: ping})
+	wrapped := wrapper{wrapper{c}}
+	invalidator, ok := As[Invalidator](wrapped)
+	require.True(t, ok)
+	require.Same(t, c, invalidator)
+	based, ok := As[interface{ BaseURL() string }](wrapped)
+	require.True(t, ok)
+	require.Equal(t, "https://api.moov.io", based.BaseURL())
+	long, ok := As[interface {
+		TokenFor(ctx context.Context, minLife time.Duration) (*Token, error)
+	}](wrapped)
+	require.True(t, ok)
+	token, err := long.TokenFor(t.Context(), time.Minute)
+	require.NoError(t, err)
+	require.Equal(t, "at-1", token.AccessToken)
+	_, ok = As[Invalidator](struct{ Source }{c})
+	require.False(t, ok, "one that does not say so hides it")
+	_, ok = As[Invalidator](nil)
+	require.False(t, ok)
+}
+
+type wrapper struct{ src Source }
+
+func (w wrapper) Token(ctx context.Context) (*Token, error) { return w.src.Token(ctx) }
+func (w wrapper) Unwrap() Source                            { return w.src }
+
+func TestCacheStats(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &endpointStub{answer: refuses(503, "")}
+		fail := error(nil)
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping, OnToken: func(context.Context, *Token) error { return fail }})
+		for range 3 {
+			_, err := c.Token(t.Context())
+			require.Error(t, err)
+			pass(time.Second)
+		}
+		stats := c.Stats()
+		requireStatus(t, 503, stats.LastError)
+		require.Equal(t, Stats{Fetches: 3, Failures: 3, Waits: 3, LastError: stats.LastError}, stats)
+		s.set(nil)
+		fail = errDiskFull
+		token, err := c.Token(t.Context())
+		require.NoError(t, err)
+		stats = c.Stats()
+		require.ErrorIs(t, stats.LastError, errDiskFull)
+		require.Equal(t, Stats{Fetches: 4, Failures: 3, Waits: 4, Expiry: token.Expiry, LastError: stats.LastError}, stats)
+		fail = nil
+		pass(time.Second)
+		access(t, c)
+		synctest.Wait()
+		require.Equal(t, Stats{Fetches: 4, Failures: 3, Waits: 4, Expiry: token.Expiry}, c.Stats())
+	})
+}
+
+func TestCacheRevokesWhatItKept(t *testing.T) {
+	revoked := func(s *endpointStub) (tokens []string) {
+		for _, form := range s.requests {
+			if form.Has("token") {
+				tokens = append(tokens, form.Get("token"))
+			}
+		}
+		return tokens
+	}
+	t.Run("refresh tokens of earlier grants", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := &endpointStub{}
+			c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
+			for range 3 {
+				access(t, c)
+				pass(time.Hour)
+			}
+			require.NoError(t, c.Revoke(t.Context()))
+			require.Equal(t, []string{"rt-1", "rt-2", "rt-3", "at-3"}, revoked(s))
+			for range 3 * maxUnrevoked {
+				access(t, c)
+				pass(time.Hour)
+			}
+			require.NoError(t, c.Revoke(t.Context()))
+			require.Len(t, revoked(s), 4+maxUnrevoked+1, "no more than are worth keeping")
+		})
+	})
+	t.Run("not what the server never revokes", func(t *testing.T) {
+		s := &endpointStub{}
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
+		for range 10 {
+			s.set(nil)
+			access(t, c)
+			s.set(func(_ int, form url.Values) (*http.Response, error) {
+				return answerWith(400, `{"error":"unsupported_token_type"}`), nil
+			})
+			before := s.count()
+			require.ErrorIs(t, c.Revoke(t.Context()), UnsupportedTokenType)
+			require.Equal(t, 2, s.count()-before)
+		}
+	})
+	t.Run("what is unsaved", func(t *testing.T) {
+		s := &endpointStub{}
+		c := login(t, s, CacheOptions{HoldUnsaved: true, OnToken: func(context.Context, *Token) error { return errDiskFull }})
+		_, err := c.Token(t.Context())
+		require.Error(t, err)
+		require.NoError(t, c.Revoke(t.Context()))
+		require.Equal(t, []string{"rt-1", "at-1"}, revoked(s))
+		require.NoError(t, c.Close(t.Context()), "there is nothing left to store")
+	})
+	t.Run("Close and then Revoke", func(t *testing.T) {
+		s := &endpointStub{}
+		c := login(t, s, CacheOptions{})
+		access(t, c)
+		require.NoError(t, c.Close(t.Context()))
+		require.NoError(t, c.Revoke(t.Context()))
+		require.Equal(t, []string{"rt-1", "at-1"}, revoked(s))
+	})
+}
+
+// Set ends what was unsaved: the caller has stored something newer.
+func TestCacheSetEndsWhatWasUnsaved(t *testing.T) {
+	for _, session := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &endpointStub{}
+			calls := 0
+			opts := &CacheOptions{Grant: ping, OnToken: func(context.Context, *Token) error { calls++; return errDiskFull }}
+			set := &Token{AccessToken: "set", Expiry: time.Now().Add(time.Hour)}
+			if session {
+				opts.Session, opts.Initial, set.RefreshToken = "a", &Token{RefreshToken: "rt-0"}, "rt-9"
+			}
+			c := newCache(t, stubEndpoint(t, s, onlyOnce), opts)
+			access(t, c)
+			require.NoError(t, c.Set(t.Context(), set))
+			pass(time.Minute)
+			require.Equal(t, "set", access(t, c))
+			require.NoError(t, c.Close(t.Context()))
+			require.Equal(t, 1, calls)
+		})
+	}
+}
+
+// Every failure of Token is a failure to get a token.
+func TestCacheErrorsAllMatchErrNoToken(t *testing.T) {
+	s := &endpointStub{answer: refuses(404, "")}
+	c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
+	_, err := c.Token(t.Context())
+	require.ErrorIs(t, err, ErrNoToken)
+	require.NotErrorIs(t, err, Status(404), "which would read as: the object is gone")
+	requireStatus(t, 404, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping}).Token(ctx)
+	require.ErrorIs(t, err, ErrNoToken)
+	require.ErrorIs(t, err, context.Canceled)
+	require.False(t, errors.Is(err, ErrLoginRequired))
+}

@@ -1,0 +1,450 @@
+package tokens
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var errDiskFull = errors.New("disk full")
+
+// A hook that ignores its context holds nobody for longer than a minute, and no second one runs beside it.
+func TestCacheLeavesAHookBehind(t *testing.T) {
+	for _, where := range []string{"credentials", "GrantFunc", "OnToken", "transport"} {
+		t.Run(where, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				release := make(chan struct{})
+				running, most := 0, 0
+				var mu sync.Mutex
+				hook := func(at string) {
+					if at != where {
+						return
+					}
+					mu.Lock()
+					running++
+					most = max(most, running)
+					mu.Unlock()
+					<-release
+					mu.Lock()
+					defer mu.Unlock()
+					running--
+				}
+				s := &endpointStub{}
+				s.answer = func(n int, _ url.Values) (*http.Response, error) { hook("transport"); return grants(n, "3600"), nil }
+				creds := CredentialsFunc(func(context.Context) (Credentials, error) { hook("credentials"); return testCredentials, nil })
+				e, err := NewMoov(creds, &MoovOptions{HTTPClient: &http.Client{Transport: s}})
+				require.NoError(t, err)
+				c := newCache(t, e, &CacheOptions{
+					GrantFunc:   func(context.Context) (Grant, error) { hook("GrantFunc"); return ping, nil },
+					OnToken:     func(context.Context, *Token) error { hook("OnToken"); return nil },
+					HoldUnsaved: true,
+				})
+				for range 3 {
+					start := time.Now()
+					var wg sync.WaitGroup
+					for range 10 {
+						wg.Go(func() {
+							_, err := c.Token(t.Context())
+							assert.ErrorIs(t, err, context.DeadlineExceeded)
+							assert.ErrorIs(t, err, ErrNoToken)
+						})
+					}
+					wg.Wait()
+					require.Equal(t, time.Minute, time.Since(start))
+					pass(time.Second)
+				}
+				short, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				close(release)
+				synctest.Wait()
+				require.Equal(t, 1, most)
+				require.Equal(t, "at-1", access(t, c), "what it brings after all still counts")
+				require.Equal(t, 1, s.count())
+				require.NoError(t, c.Close(short))
+			})
+		})
+	}
+}
+
+// While OnToken hangs, a token that need not be held back is served.
+func TestCacheServesWhileOnTokenHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		c := newCache(t, stubEndpoint(t, &endpointStub{}, onlyOnce), &CacheOptions{Grant: ping, OnToken: func(context.Context, *Token) error { <-release; return nil }})
+		start := time.Now()
+		token, err := c.Token(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, time.Minute, time.Since(start))
+		c.Invalidate(token)
+		close(release)
+		synctest.Wait()
+		require.Equal(t, "at-2", access(t, c), "a token that was rejected meanwhile does not come back")
+	})
+}
+
+// A hook that calls back into its Cache gets an error at once, and others their token.
+func TestCacheHooksThatCallBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c *Cache
+		var inner, closing error
+		var before *Token
+		c = newCache(t, stubEndpoint(t, &endpointStub{}, onlyOnce), &CacheOptions{Grant: ping, OnToken: func(ctx context.Context, _ *Token) error {
+			before, inner = c.Token(ctx)
+			closing = c.Close(ctx)
+			return nil
+		}})
+		start := time.Now()
+		require.Equal(t, "at-1", access(t, c))
+		require.Zero(t, time.Since(start))
+		require.EqualError(t, inner, "no access token: tokens: Moov: a hook of this Cache asked it for the token that it is part of")
+		require.EqualError(t, closing, "tokens: Moov: a hook of this Cache cannot Close it")
+		pass(57 * time.Minute)
+		access(t, c)
+		synctest.Wait()
+		require.NoError(t, inner)
+		require.Equal(t, "at-1", before.AccessToken, "one that lives is served to a hook too")
+	})
+}
+
+// A token that the API rejects is replaced, and still stored, though OnToken fails.
+func TestCacheReplacesARejectedTokenThatIsNotStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &endpointStub{}
+		fail := errDiskFull
+		var stored []string
+		c := login(t, s, CacheOptions{OnToken: func(_ context.Context, token *Token) error {
+			if fail == nil {
+				stored = append(stored, token.RefreshToken)
+			}
+			return fail
+		}})
+		for n := range 50 {
+			token, err := c.Token(t.Context())
+			require.NoError(t, err)
+			c.Invalidate(token)
+			next, err := c.Token(t.Context())
+			require.NoError(t, err)
+			require.NotEqual(t, token.AccessToken, next.AccessToken, "%d", n)
+			pass(time.Minute)
+		}
+		require.Equal(t, 51, s.count())
+		token, err := c.Token(t.Context())
+		require.NoError(t, err)
+		c.Invalidate(token)
+		fail = nil
+		s.set(refuses(503, ""))
+		_, err = c.Token(t.Context())
+		require.Error(t, err)
+		require.Equal(t, []string{"rt-51"}, stored, "a rejected access token has a refresh token that must not be lost")
+	})
+}
+
+// What is unsaved changes nothing about when the endpoint is asked.
+func TestCacheBacksOffThoughATokenIsUnsaved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &endpointStub{}
+		c := login(t, s, CacheOptions{OnToken: func(context.Context, *Token) error { return errDiskFull }})
+		access(t, c)
+		pass(2 * time.Hour)
+		s.set(refuses(503, "", "Retry-After", "100"))
+		for range 1000 {
+			_, err := c.Token(t.Context())
+			require.Error(t, err)
+		}
+		require.Equal(t, 2, s.count())
+		pass(100 * time.Second)
+		s.set(refuses(400, "invalid_grant"))
+		for range 24 {
+			_, err := c.Token(t.Context())
+			require.ErrorIs(t, err, ErrLoginRequired)
+			pass(time.Hour)
+		}
+		require.Equal(t, 3, s.count(), "invalid_grant is final")
+	})
+}
+
+func TestCacheHoldsUnsavedTokensBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &endpointStub{}
+		fail := errDiskFull
+		var calls []time.Time
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping, HoldUnsaved: true, OnToken: func(context.Context, *Token) error {
+			calls = append(calls, time.Now())
+			return fail
+		}})
+		bound := firstBackOff
+		for range 12 {
+			token, err := c.Token(t.Context())
+			require.ErrorIs(t, err, errDiskFull)
+			require.ErrorIs(t, err, ErrNoToken)
+			require.Nil(t, token)
+			require.ErrorIs(t, c.Stats().LastError, errDiskFull)
+			before := len(calls)
+			pass(bound/2 - 1)
+			_, err = c.Token(t.Context())
+			require.Error(t, err)
+			require.Len(t, calls, before, "from memory")
+			pass(bound/2 + 2)
+			bound = min(2*bound, maxBackOff)
+		}
+		fail = nil
+		require.Equal(t, "at-1", access(t, c))
+		require.Equal(t, 1, s.count())
+
+		// A renewal that cannot be stored leaves the token before it in use.
+		fail = errDiskFull
+		pass(56*time.Minute + 30*time.Second - time.Since(calls[0]))
+		require.Equal(t, "at-1", access(t, c))
+		synctest.Wait()
+		for range 100 {
+			require.Equal(t, "at-1", access(t, c))
+			pass(time.Second)
+		}
+		require.Equal(t, 2, s.count())
+		fail = nil
+		pass(maxBackOff)
+		require.Equal(t, "at-1", access(t, c))
+		synctest.Wait()
+		require.Equal(t, "at-2", access(t, c))
+	})
+}
+
+// A token that dies while it is held back is replaced.
+func TestCacheReplacesAHeldTokenThatDied(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &endpointStub{answer: func(n int, _ url.Values) (*http.Response, error) { return grants(n, "60"), nil }}
+		fail := errDiskFull
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping, HoldUnsaved: true, OnToken: func(context.Context, *Token) error { return fail }})
+		_, err := c.Token(t.Context())
+		require.ErrorIs(t, err, errDiskFull)
+		pass(2 * time.Minute)
+		fail = nil
+		require.Equal(t, "at-2", access(t, c))
+	})
+}
+
+func TestCacheCloseStoresWhatIsUnsaved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fail := errDiskFull
+		var stored []string
+		c := login(t, &endpointStub{}, CacheOptions{OnToken: func(_ context.Context, token *Token) error {
+			if fail == nil {
+				stored = append(stored, token.RefreshToken)
+			}
+			return fail
+		}})
+		access(t, c)
+		err := c.Close(t.Context())
+		require.ErrorIs(t, err, errDiskFull)
+		require.EqualError(t, err, "tokens: Moov: a token is not stored: tokens: Moov: OnToken: disk full")
+		fail = nil
+		require.NoError(t, c.Close(t.Context()))
+		require.Equal(t, []string{"rt-1"}, stored)
+		require.NoError(t, c.Close(t.Context()))
+		require.Len(t, stored, 1)
+	})
+	t.Run("a hook that hangs", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			release := make(chan struct{})
+			calls := 0
+			c := login(t, &endpointStub{}, CacheOptions{OnToken: func(context.Context, *Token) error {
+				if calls++; calls == 2 {
+					<-release
+				}
+				return errDiskFull
+			}})
+			access(t, c)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			err := c.Close(ctx)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.ErrorContains(t, err, "a token is not stored")
+			close(release)
+			require.ErrorIs(t, c.Close(t.Context()), errDiskFull)
+			require.Equal(t, 3, calls)
+		})
+	})
+}
+
+// One call of OnToken runs at a time, and the last one has the newest token.
+func TestCacheCallsOnTokenOneAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		running := 0
+		store := ""
+		c := login(t, &endpointStub{}, CacheOptions{OnToken: func(ctx context.Context, token *Token) error {
+			running++
+			assert.Equal(t, 1, running)
+			err := sleep(ctx, 10*time.Second)
+			running--
+			store = token.RefreshToken
+			return err
+		}})
+		go func() { _, _ = c.Token(t.Context()) }()
+		synctest.Wait()
+		require.NoError(t, c.Set(t.Context(), &Token{AccessToken: "set", RefreshToken: "rt-9", Expiry: time.Now().Add(time.Second)}))
+		store = "rt-9"
+		pass(time.Second)
+		require.Equal(t, "at-2", access(t, c))
+		require.Equal(t, "rt-2", store)
+	})
+}
+
+// A log handler that panics, or waits for ever, costs no token and no process.
+func TestCacheSurvivesItsLogHandler(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &endpointStub{answer: refuses(503, "")}
+		e := stubEndpoint(t, s, Retry{Initial: time.Millisecond})
+		c := newCache(t, e, &CacheOptions{Grant: ping, Logger: slog.New(brokenHandler{})})
+		_, err := c.Token(t.Context())
+		requireStatus(t, 503, err)
+		require.Equal(t, 3, s.count(), "the log line of a repetition does not end it")
+		s.set(nil)
+		pass(firstBackOff)
+		token, err := c.Token(t.Context())
+		require.NoError(t, err)
+		c.Invalidate(token)
+		access(t, c)
+		require.NoError(t, c.Close(t.Context()))
+	})
+}
+
+type brokenHandler struct{}
+
+func (brokenHandler) Enabled(context.Context, slog.Level) bool  { return true }
+func (brokenHandler) Handle(context.Context, slog.Record) error { panic("a log handler") }
+func (h brokenHandler) WithAttrs([]slog.Attr) slog.Handler      { panic("a log handler") }
+func (h brokenHandler) WithGroup(string) slog.Handler           { panic("a log handler") }
+
+// Log lines tell whose token it is, and a handler that does not resolve LogValuers sees no token either.
+func TestCacheLogsNoTokens(t *testing.T) {
+	var log strings.Builder
+	c := newCache(t, stubEndpoint(t, &endpointStub{}, onlyOnce), &CacheOptions{Grant: ping, Logger: slog.New(plainHandler{&log})})
+	access(t, c)
+	require.NoError(t, c.Close(t.Context()))
+	require.Contains(t, log.String(), "got a token")
+	require.Contains(t, log.String(), "url=https://api.moov.io")
+	require.NotContains(t, log.String(), "at-1")
+	require.NotContains(t, log.String(), "rt-1")
+}
+
+// plainHandler prints the fields of what it is given, as one does that knows neither LogValuer nor Formatter.
+type plainHandler struct{ out *strings.Builder }
+
+func (h plainHandler) Enabled(context.Context, slog.Level) bool { return true }
+func (h plainHandler) WithAttrs([]slog.Attr) slog.Handler       { return h }
+func (h plainHandler) WithGroup(string) slog.Handler            { return h }
+func (h plainHandler) Handle(_ context.Context, r slog.Record) error {
+	h.out.WriteString(r.Message)
+	r.Attrs(func(a slog.Attr) bool {
+		if token, ok := a.Value.Any().(*Token); ok {
+			h.out.WriteString(token.AccessToken)
+		}
+		h.out.WriteString(" " + a.Key + "=" + a.Value.String())
+		return true
+	})
+	return nil
+}
+
+func TestCacheGrantFunc(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &endpointStub{}
+		var grant Grant
+		var fail error
+		calls := 0
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{GrantFunc: func(context.Context) (Grant, error) {
+			calls++
+			return grant, fail
+		}})
+		grant = Grant{Scopes: []string{"/one"}}
+		access(t, c)
+		grant = Grant{Scopes: []string{"/two"}}
+		pass(time.Hour)
+		access(t, c)
+		require.Equal(t, "/one", s.requests[0].Get("scope"))
+		require.Equal(t, "/two", s.requests[1].Get("scope"))
+
+		fail = &Error{Method: "GET", URL: "https://vault.example.com", StatusCode: 401, Code: InvalidClient}
+		pass(time.Hour)
+		_, err := c.Token(t.Context())
+		require.ErrorContains(t, err, "tokens: Moov: GrantFunc: GET https://vault.example.com: 401")
+		require.Equal(t, "at-3", access(t, newCache(t, c.endpoint, &CacheOptions{Grant: ping})), "no other Cache is held off")
+		fail = nil
+		pass(firstBackOff)
+		access(t, c)
+
+		grant = Grant{RefreshToken: "rt"}
+		pass(time.Hour)
+		_, err = c.Token(t.Context())
+		require.ErrorContains(t, err, "tokens: Moov: GrantFunc: it returned a RefreshToken or a Code; set Session to keep a user's login")
+		require.Equal(t, 5, calls)
+	})
+}
+
+func TestCacheSharesNothingWithItsCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &endpointStub{}
+		grant := Grant{Scopes: []string{"/a"}, Params: url.Values{"resource": {"https://a"}}}
+		initial := &Token{AccessToken: "initial", Scopes: []string{"/a"}, Extra: map[string]json.RawMessage{"k": json.RawMessage(`"v"`)}}
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: grant, Initial: initial, OnToken: func(_ context.Context, token *Token) error {
+			token.Scopes[0] = "/changed"
+			return nil
+		}})
+		grant.Scopes[0], grant.Params["resource"][0] = "/b", "https://b"
+		initial.Scopes[0], initial.Extra["k"][1] = "/b", 'w'
+		token, err := c.Token(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []string{"/a"}, token.Scopes)
+		require.Equal(t, `"v"`, string(token.Extra["k"]))
+		c.Invalidate(token)
+		token, err = c.Token(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, "/a", s.requests[0].Get("scope"))
+		require.Equal(t, "https://a", s.requests[0].Get("resource"))
+		require.Equal(t, []string{"/a"}, token.Scopes, "OnToken has a copy")
+	})
+}
+
+// A refresh token that is adopted while callers hold the token before it changes nothing of theirs.
+func TestCacheNeverWritesIntoATokenThatCallersHold(t *testing.T) {
+	s := &endpointStub{}
+	calls := 0
+	c := login(t, s, CacheOptions{OnToken: func(context.Context, *Token) error {
+		if calls++; calls == 1 {
+			return errDiskFull
+		}
+		return nil
+	}})
+	token, err := c.Token(t.Context())
+	require.NoError(t, err)
+	copied := *token
+	var wg sync.WaitGroup
+	done := make(chan struct{})
+	wg.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				_ = token.RefreshToken
+			}
+		}
+	})
+	c.Invalidate(token)
+	access(t, c)
+	require.NoError(t, c.Set(t.Context(), &Token{AccessToken: "set"}))
+	access(t, c)
+	close(done)
+	wg.Wait()
+	require.Equal(t, copied, *token)
+}

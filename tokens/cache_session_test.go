@@ -1,0 +1,378 @@
+package tokens
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// login is a user's Cache that begins with the refresh token rt-0.
+func login(t testing.TB, s *endpointStub, opts CacheOptions) *Cache {
+	t.Helper()
+	opts.Session = "a"
+	if opts.Initial == nil {
+		opts.Initial = &Token{RefreshToken: "rt-0"}
+	}
+	return newCache(t, stubEndpoint(t, s, onlyOnce), &opts)
+}
+
+// presented returns the refresh tokens that the endpoint saw.
+func (s *endpointStub) presented() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var presented []string
+	for _, form := range s.requests {
+		if form.Get("grant_type") == "refresh_token" {
+			presented = append(presented, form.Get("refresh_token"))
+		}
+	}
+	return presented
+}
+
+func (s *endpointStub) delayBy(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.delay = d
+}
+
+func TestNewCacheRefusesWhatCannotBeMeant(t *testing.T) {
+	moov := stubEndpoint(t, &endpointStub{}, onlyOnce)
+	thousandEyes, err := NewThousandEyes(testCredentials, nil)
+	require.NoError(t, err)
+	grantFunc := func(context.Context) (Grant, error) { return Grant{}, nil }
+	for _, tt := range []struct {
+		name     string
+		endpoint *Endpoint
+		opts     CacheOptions
+		want     string
+	}{
+		{"no Endpoint", nil, CacheOptions{}, "tokens: the Endpoint is nil or zero; make one with NewMoov, NewSailPoint or NewThousandEyes"},
+		{"the zero Endpoint", &Endpoint{}, CacheOptions{}, "tokens: the Endpoint is nil or zero; make one with NewMoov, NewSailPoint or NewThousandEyes"},
+		{"a user's refresh token for an app", moov, CacheOptions{Initial: &Token{RefreshToken: "rt"}}, "tokens: Moov: Initial has a refresh token and Session is empty; set Session to keep a user's login, or clear the refresh token"},
+		{"a refresh token as a Grant", moov, CacheOptions{Session: "a", Grant: Grant{RefreshToken: "rt"}}, "tokens: Moov: Grant has a RefreshToken; set Session, and pass the refresh token in Initial"},
+		{"a code as a Grant", moov, CacheOptions{Grant: Grant{Code: &AuthorizationCode{Code: "c"}}}, "tokens: Moov: Grant has a Code, which can be used once; set Session, and pass what Exchange returns for it to Set"},
+		{"GrantFunc for a login", moov, CacheOptions{Session: "a", GrantFunc: grantFunc}, "tokens: Moov: GrantFunc and Session exclude each other; a login is renewed by its refresh token alone"},
+		{"Grant and GrantFunc", moov, CacheOptions{Grant: ping, GrantFunc: grantFunc}, "tokens: Moov: Grant and GrantFunc exclude each other"},
+		{"a login without refresh tokens", thousandEyes, CacheOptions{Session: "a"}, "tokens: ThousandEyes: Session: no refresh_token grant: unsupported operation"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := NewCache(tt.endpoint, &tt.opts)
+			require.EqualError(t, err, tt.want)
+			require.Nil(t, c)
+		})
+	}
+}
+
+// An app's Cache that is given a user's refresh token would go on with the app's rights.
+func TestCacheNeverChangesWhoseTokensItHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &endpointStub{}
+		app := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
+		require.Equal(t, "at-1", access(t, app))
+		require.EqualError(t, app.Set(t.Context(), &Token{AccessToken: "user's", RefreshToken: "rt"}),
+			"tokens: Moov: Set: the token has a refresh token and CacheOptions.Session is empty; set Session to keep a user's login, or clear the refresh token")
+		require.Equal(t, "at-1", access(t, app), "nothing was changed")
+
+		user := login(t, s, CacheOptions{Grant: ping})
+		for range 3 {
+			access(t, user)
+			pass(time.Hour)
+		}
+		require.NoError(t, user.Set(t.Context(), nil))
+		access(t, user)
+		for _, form := range s.requests[1:] {
+			require.Equal(t, "refresh_token", form.Get("grant_type"))
+			require.Equal(t, "/ping.read", form.Get("scope"), "the Grant's scopes go along")
+		}
+	})
+}
+
+func TestCacheWithoutALogin(t *testing.T) {
+	s := &endpointStub{}
+	c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Session: "a"})
+	_, err := c.Token(t.Context())
+	require.ErrorIs(t, err, ErrLoginRequired)
+	require.ErrorIs(t, err, ErrNoToken)
+	require.EqualError(t, err, "no access token: a login is required: tokens: Moov: there is no refresh token; Set a token that has one")
+	require.Zero(t, s.count())
+	require.NoError(t, c.Set(t.Context(), &Token{RefreshToken: "rt-9"}))
+	require.Equal(t, "at-1", access(t, c))
+	require.Equal(t, []string{"rt-9"}, s.presented())
+}
+
+func TestCacheLoginIsRequiredAfterInvalidGrant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &endpointStub{answer: refuses(400, "invalid_grant")}
+		c := login(t, s, CacheOptions{})
+		_, err := c.Token(t.Context())
+		require.ErrorIs(t, err, InvalidGrant)
+		pass(time.Hour)
+		_, err = c.Token(t.Context())
+		require.ErrorIs(t, err, ErrLoginRequired)
+		require.ErrorIs(t, err, InvalidGrant)
+		require.NotErrorIs(t, err, Status(400))
+
+		// A token without a refresh token does not revive the one that was refused.
+		require.NoError(t, c.Set(t.Context(), &Token{AccessToken: "set", Expiry: time.Now().Add(time.Minute)}))
+		require.Equal(t, "set", access(t, c))
+		pass(time.Minute)
+		_, err = c.Token(t.Context())
+		require.ErrorIs(t, err, ErrLoginRequired)
+		require.Equal(t, 1, s.count())
+	})
+}
+
+// The vault that holds the client secret may use OAuth too.
+func TestCacheInvalidGrantOfAnotherEndpointEndsNoLogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var vault error = &Error{Method: "POST", URL: "https://vault.example.com", StatusCode: 400, Code: InvalidGrant}
+		creds := CredentialsFunc(func(context.Context) (Credentials, error) { return testCredentials, vault })
+		e, err := NewMoov(creds, &MoovOptions{HTTPClient: &http.Client{Transport: &endpointStub{}}})
+		require.NoError(t, err)
+		c := newCache(t, e, &CacheOptions{Session: "a", Initial: &Token{RefreshToken: "rt-0"}})
+		_, err = c.Token(t.Context())
+		require.ErrorContains(t, err, "invalid_grant")
+		require.NotErrorIs(t, err, ErrLoginRequired)
+		vault = nil
+		pass(firstBackOff)
+		require.Equal(t, "at-1", access(t, c), "nor is it permanent")
+	})
+}
+
+// The successor of a refresh token is kept whatever Set does meanwhile, unless Set brings another login.
+func TestCacheSetDuringARefresh(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		set    *Token
+		served string
+		stored []string // by OnToken: access and refresh tokens
+		next   string   // refresh token
+	}{
+		{"nil", nil, "at-2", []string{"at-1 rt-1", "at-2 rt-2"}, "rt-1"},
+		{"no refresh token", &Token{AccessToken: "set"}, "set", []string{"set rt-1"}, "rt-1"},
+		{"another refresh token", &Token{AccessToken: "set", RefreshToken: "rt-9"}, "set", nil, "rt-9"},
+		{"the one under way", &Token{AccessToken: "set", RefreshToken: "rt-0"}, "set", []string{"set rt-1"}, "rt-1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &endpointStub{delay: time.Second}
+				var stored []string
+				underWay, most := 0, 0
+				s.answer = func(n int, _ url.Values) (*http.Response, error) { return grants(n, "3600"), nil }
+				c := login(t, s, CacheOptions{OnToken: func(_ context.Context, token *Token) error {
+					stored = append(stored, token.AccessToken+" "+token.RefreshToken)
+					return nil
+				}})
+				c.endpoint.exchange = counting(c.endpoint.exchange, &underWay, &most)
+				start := time.Now()
+				var wg sync.WaitGroup
+				wg.Go(func() { assert.Equal(t, tt.served, access(t, c)) })
+				synctest.Wait()
+				set := tt.set
+				if set != nil {
+					set = set.clone()
+					set.Expiry = time.Now().Add(time.Hour)
+				}
+				require.NoError(t, c.Set(t.Context(), set))
+				if set != nil {
+					wg.Wait()
+					require.Zero(t, time.Since(start), "nobody waits for what is not wanted any more")
+				}
+				wg.Wait()
+				require.NoError(t, c.waitForQuiet(t.Context()))
+				require.Equal(t, tt.stored, stored)
+				require.Equal(t, tt.served, access(t, c))
+				pass(time.Hour)
+				access(t, c)
+				require.Equal(t, tt.next, s.presented()[1])
+				require.Equal(t, 1, most, "two refreshes never run at once")
+			})
+		})
+	}
+}
+
+// counting counts the exchanges that run at once.
+func counting[F any](exchange func(context.Context, F, requestEditor) (*http.Response, error), underWay, most *int) func(context.Context, F, requestEditor) (*http.Response, error) {
+	var mu sync.Mutex
+	return func(ctx context.Context, form F, edit requestEditor) (*http.Response, error) {
+		mu.Lock()
+		*underWay++
+		*most = max(*most, *underWay)
+		mu.Unlock()
+		defer func() {
+			mu.Lock()
+			defer mu.Unlock()
+			*underWay--
+		}()
+		return exchange(ctx, form, edit)
+	}
+}
+
+// What is learned of a refresh token counts though its fetch is superseded.
+func TestCacheRefreshThatFailsAfterSet(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		answer func(int, url.Values) (*http.Response, error)
+		ends   bool // the login
+	}{
+		{"lost", lose, false},
+		{"invalid_grant", refuses(400, "invalid_grant"), true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &endpointStub{delay: time.Second, answer: tt.answer}
+				c := login(t, s, CacheOptions{})
+				go func() { _, _ = c.Token(t.Context()) }()
+				synctest.Wait()
+				require.NoError(t, c.Set(t.Context(), &Token{AccessToken: "set", Expiry: time.Now().Add(10 * time.Second)}))
+				pass(10 * time.Second)
+				s.set(nil)
+				s.delayBy(0)
+				_, err := c.Token(t.Context())
+				require.Error(t, err)
+				require.Equal(t, tt.ends, errors.Is(err, ErrLoginRequired))
+				require.Equal(t, 1, s.count())
+				pass(51 * time.Second)
+				_, err = c.Token(t.Context())
+				require.Equal(t, tt.ends, err != nil)
+			})
+		})
+	}
+}
+
+// A lost response stays lost through a Set that brings no other refresh token.
+func TestCacheSetAfterALostRefresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &endpointStub{answer: lose}
+		c := login(t, s, CacheOptions{})
+		_, err := c.Token(t.Context())
+		require.Error(t, err)
+		require.NoError(t, c.Set(t.Context(), nil))
+		_, err = c.Token(t.Context())
+		require.Error(t, err)
+		require.Equal(t, 1, s.count())
+		s.set(nil)
+		pass(time.Minute)
+		require.Equal(t, "at-2", access(t, c))
+
+		s.set(lose)
+		pass(time.Hour)
+		_, err = c.Token(t.Context())
+		require.Error(t, err)
+		require.NoError(t, c.Set(t.Context(), &Token{RefreshToken: "rt-new"}))
+		s.set(nil)
+		require.Equal(t, "at-4", access(t, c), "another login need not wait")
+	})
+}
+
+// A transport that panics may have sent the request.
+func TestCacheRefreshWhoseTransportPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		s := &endpointStub{}
+		c := login(t, s, CacheOptions{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		access(t, c)
+		s.set(func(int, url.Values) (*http.Response, error) { panic("CANARY") })
+		pass(57 * time.Minute)
+		for range 160 {
+			require.Equal(t, "at-1", access(t, c))
+			pass(time.Second)
+		}
+		synctest.Wait()
+		require.Equal(t, 2, s.count(), "not presented again while the access token lives")
+		pass(time.Minute)
+		s.set(nil)
+		require.Equal(t, "at-3", access(t, c))
+		require.NoError(t, c.Close(t.Context()))
+		require.NotContains(t, log.String(), "CANARY")
+	})
+}
+
+// A 5xx may have used the refresh token up, but is a response: once the access token has ended, the wait is a back-off.
+func TestCacheRefreshAfterA500(t *testing.T) {
+	for _, status := range []int{500, 502, 504} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &endpointStub{answer: refuses(status, "")}
+			var log bytes.Buffer
+			c := login(t, s, CacheOptions{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+			_, err := c.Token(t.Context())
+			require.Error(t, err)
+			s.set(nil)
+			pass(firstBackOff)
+			require.Equal(t, "at-2", access(t, c))
+			require.NoError(t, c.Close(t.Context()))
+			require.NotContains(t, log.String(), "lost")
+		})
+	}
+}
+
+// A 2xx with an error code is a refusal, not a lost response.
+func TestCacheRefreshRefusedWith200(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &endpointStub{answer: refuses(200, "temporarily_unavailable")}
+		c := login(t, s, CacheOptions{})
+		_, err := c.Token(t.Context())
+		require.ErrorIs(t, err, Code("temporarily_unavailable"))
+		s.set(nil)
+		pass(firstBackOff)
+		require.Equal(t, "at-2", access(t, c))
+	})
+}
+
+// Once a response came, what was lost before is forgotten.
+func TestCacheLostIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &endpointStub{answer: lose}
+		var log bytes.Buffer
+		c := login(t, s, CacheOptions{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		_, err := c.Token(t.Context())
+		require.Error(t, err)
+		pass(time.Minute)
+		s.set(refuses(503, ""))
+		_, err = c.Token(t.Context())
+		require.Error(t, err)
+		pass(time.Minute - 1)
+		_, err = c.Token(t.Context())
+		require.Error(t, err)
+		require.Equal(t, 2, s.count(), "a 503 decides nothing: a minute apart still")
+		pass(1)
+		s.set(nil)
+		require.Equal(t, "at-3", access(t, c))
+		require.Equal(t, 2, bytes.Count([]byte(stringOf(c, &log)), []byte("presenting a refresh token again")))
+		s.set(refuses(503, ""))
+		pass(time.Hour)
+		_, err = c.Token(t.Context())
+		require.Error(t, err)
+		s.set(nil)
+		pass(firstBackOff)
+		require.Equal(t, "at-5", access(t, c))
+		require.Equal(t, 2, bytes.Count([]byte(stringOf(c, &log)), []byte("presenting a refresh token again")))
+	})
+}
+
+// stringOf returns what was logged once nothing runs.
+func stringOf(c *Cache, log *bytes.Buffer) string {
+	_ = c.waitForQuiet(context.Background())
+	return log.String()
+}
+
+func TestCacheShowsNobodyAnAppsRefreshToken(t *testing.T) {
+	s := &endpointStub{}
+	c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping, OnToken: func(_ context.Context, token *Token) error {
+		assert.Empty(t, token.RefreshToken)
+		return nil
+	}})
+	token, err := c.Token(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, token.RefreshToken)
+}

@@ -1,0 +1,191 @@
+package tokens
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func unreachable(int, url.Values) (*http.Response, error) {
+	return nil, &net.OpError{Op: "dial", Err: errors.New("connection refused")}
+}
+
+// Hundreds of Caches of one Endpoint that is down ask as often as one.
+func TestHoldOffIsSharedByTheCachesOfAnEndpoint(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		answer func(int, url.Values) (*http.Response, error)
+		most   int // requests in a minute
+	}{
+		{"invalid_client", refuses(401, "invalid_client"), 12},
+		{"unauthorized_client", refuses(400, "unauthorized_client"), 12},
+		{"503", refuses(503, ""), 12},
+		{"500", refuses(500, ""), 12},
+		{"429 with Retry-After", refuses(429, "", "Retry-After", "20"), 3},
+		{"no connection", unreachable, 12},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &endpointStub{answer: tt.answer}
+				e := stubEndpoint(t, s, onlyOnce)
+				var caches []*Cache
+				for range 200 {
+					caches = append(caches, newCache(t, e, &CacheOptions{Grant: ping}))
+				}
+				for range 60 {
+					for _, c := range caches {
+						_, err := c.Token(t.Context())
+						require.ErrorIs(t, err, ErrNoToken)
+					}
+					pass(time.Second)
+				}
+				require.LessOrEqual(t, s.count(), tt.most)
+				require.GreaterOrEqual(t, s.count(), 3, "one tries again")
+
+				s.set(nil)
+				pass(maxBackOff)
+				for _, c := range caches {
+					_, err := c.Token(t.Context())
+					require.NoError(t, err, "the first success ends it for all")
+				}
+			})
+		})
+	}
+}
+
+// While one Cache finds out whether the endpoint is back, the others do not ask.
+func TestHoldOffLetsOneProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &endpointStub{answer: refuses(503, "")}
+		e := stubEndpoint(t, s, onlyOnce)
+		failing, waiting := newCache(t, e, &CacheOptions{Grant: ping}), newCache(t, e, &CacheOptions{Grant: ping})
+		_, err := failing.Token(t.Context())
+		require.Error(t, err)
+		pass(firstBackOff)
+		s.delayBy(time.Second)
+		s.set(nil)
+		var wg sync.WaitGroup
+		wg.Go(func() { assert.Equal(t, "at-2", access(t, failing)) })
+		synctest.Wait()
+		_, err = waiting.Token(t.Context())
+		requireStatus(t, 503, err)
+		wg.Wait()
+		require.Equal(t, "at-3", access(t, waiting))
+	})
+}
+
+// Failures of one Cache's own hold off no other.
+func TestHoldOffIsNotForOneCachesOwnFailures(t *testing.T) {
+	for name, answer := range map[string]func(int, url.Values) (*http.Response, error){
+		"invalid_grant": refuses(400, "invalid_grant"),
+		"invalid_scope": refuses(400, "invalid_scope"),
+		"lost":          lose,
+		"unreadable":    func(int, url.Values) (*http.Response, error) { return answerWith(200, "{"), nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &endpointStub{answer: answer}
+				e := stubEndpoint(t, s, onlyOnce)
+				one, other := newCache(t, e, &CacheOptions{Grant: ping}), newCache(t, e, &CacheOptions{Grant: ping})
+				_, err := one.Token(t.Context())
+				require.Error(t, err)
+				s.set(nil)
+				require.Equal(t, "at-2", access(t, other))
+			})
+		})
+	}
+}
+
+// A Cache whose own request fails again and again does not keep the others waiting once one of them succeeds.
+func TestHoldOffEndsWithAnySuccess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &endpointStub{answer: func(n int, form url.Values) (*http.Response, error) {
+			if form.Get("scope") == "/poison" {
+				return answerWith(500, ""), nil
+			}
+			return grants(n, "1"), nil
+		}}
+		e := stubEndpoint(t, s, onlyOnce)
+		poison := newCache(t, e, &CacheOptions{Grant: Grant{Scopes: []string{"/poison"}}})
+		good := newCache(t, e, &CacheOptions{Grant: ping})
+		failures := 0
+		for n := range 1200 {
+			_, err := poison.Token(t.Context())
+			require.Error(t, err)
+			if _, err = good.Token(t.Context()); err != nil && n >= 600 {
+				failures++
+			}
+			pass(100 * time.Millisecond)
+		}
+		require.Less(t, failures, 10, "in the second minute")
+	})
+}
+
+// A thousand that fail at the same time are one failure, not a thousand in a row.
+func TestHoldOffCountsAHerdOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &endpointStub{answer: refuses(503, ""), delay: time.Second}
+		e := stubEndpoint(t, s, onlyOnce)
+		var wg sync.WaitGroup
+		for range 1000 {
+			c := newCache(t, e, &CacheOptions{Grant: ping})
+			wg.Go(func() {
+				_, err := c.Token(t.Context())
+				assert.Error(t, err)
+			})
+		}
+		wg.Wait()
+		s.set(nil)
+		pass(firstBackOff)
+		require.Equal(t, "at-1001", access(t, newCache(t, e, &CacheOptions{Grant: ping})))
+	})
+}
+
+// The error that the callers of another Cache have does not hold what the server said to this one's.
+func TestHoldOffSharesNoBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := stubEndpoint(t, &endpointStub{answer: func(int, url.Values) (*http.Response, error) {
+			return answerWith(503, `{"error":"x","detail":"of one login"}`), nil
+		}}, onlyOnce)
+		own, other := newCache(t, e, &CacheOptions{Grant: ping}), newCache(t, e, &CacheOptions{Grant: ping})
+		_, err := own.Token(t.Context())
+		found, _ := errors.AsType[*Error](err)
+		require.NotEmpty(t, found.Body)
+		_, err = other.Token(t.Context())
+		found, _ = errors.AsType[*Error](err)
+		require.Empty(t, found.Body)
+		require.Equal(t, 503, found.StatusCode)
+	})
+}
+
+// A probe that never comes back does not close the Endpoint for good.
+func TestHoldOffOutlivesAStuckProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &endpointStub{answer: refuses(503, "")}
+		e := stubEndpoint(t, s, onlyOnce)
+		release := make(chan struct{})
+		stuck, other := newCache(t, e, &CacheOptions{Grant: ping}), newCache(t, e, &CacheOptions{Grant: ping})
+		_, err := stuck.Token(t.Context())
+		require.Error(t, err)
+		s.set(func(n int, _ url.Values) (*http.Response, error) {
+			if n == 2 {
+				<-release
+			}
+			return grants(n, "3600"), nil
+		})
+		pass(firstBackOff)
+		_, err = stuck.Token(t.Context())
+		require.ErrorIs(t, err, ErrNoToken)
+		pass(firstBackOff)
+		require.Equal(t, "at-3", access(t, other))
+		close(release)
+	})
+}
