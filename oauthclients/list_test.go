@@ -108,7 +108,7 @@ func TestListErrorsNameTheClient(t *testing.T) {
 	}{
 		{"not an array", respond(http.StatusOK, `{"message":"hello"}`), []string{}, "client 0: GET https://tenant.api.identitynow.com/beta/oauth-clients: 200 OK: the response is not an array"},
 		{"nothing", respond(http.StatusOK, ""), []string{}, "client 0: "},
-		{"a wrong type", respond(http.StatusOK, `[{"name":"0"},{"name":1},{"name":"2"}]`), []string{"0"}, `client 1: GET https://tenant.api.identitynow.com/beta/oauth-clients: 200 OK: the answer does not fit: member "name" is not a string`},
+		{"a wrong type", respond(http.StatusOK, `[{"name":"0"},{"name":1},{"name":"2"}]`), []string{"0"}, `client 1: GET https://tenant.api.identitynow.com/beta/oauth-clients: 200 OK: the response does not fit: member "name" is not a string`},
 		{"not an object", respond(http.StatusOK, `[{"name":"0"},17,{"name":"2"}]`), []string{"0"}, "client 1: "},
 		{"null", respond(http.StatusOK, `[{"name":"0"},null,{"name":"2"}]`), []string{"0"}, "client 1: GET https://tenant.api.identitynow.com/beta/oauth-clients: 200 OK: the response has null in place of a client"},
 		{"only null", respond(http.StatusOK, `null`), []string{}, "client 0: "},

@@ -129,7 +129,7 @@ var httpRules = []rule{
 				for value, want := range map[string]time.Duration{
 					"7": 7 * time.Second, "0": 0, "3600": time.Hour,
 					date(30 * time.Second): 30 * time.Second, date(-time.Hour): 0, date(-20 * 365 * 24 * time.Hour): 0,
-					"-1": 0, "1.5": 0, "soon": 0, "": 0,
+					"-1": 0, "1.5": 1500 * time.Millisecond, "soon": 0, "": 0,
 				} {
 					assert.Equal(t, want, refused(t, v, answer(status, "", "Retry-After", value)).RetryAfter, value)
 				}

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// DecodeResponse reads the answer of a [Doer] as JSON into v and closes it. The error is an [*Error] that keeps the
-// status and the start of the body; v may then be filled in part.
+// DecodeResponse reads the response of a [Doer] as JSON into v and closes it. The error is an [*Error] that keeps the status
+// and the start of the body; v may then be filled in part.
 func DecodeResponse(resp *http.Response, v any) error {
 	defer func() { _ = resp.Body.Close() }()
 	data, err := readAll(resp)
@@ -27,54 +27,43 @@ func DecodeResponse(resp *http.Response, v any) error {
 	return nil
 }
 
-// readAll reads an answer into one piece of memory where its length is known.
+// readAll reads the body of a response, into one piece of memory where its length is known.
 func readAll(resp *http.Response) ([]byte, error) {
-	const most = 1 << 20 // to take on trust
+	const maxTrusted = 1 << 20 // of what the response says of its length
 	var b bytes.Buffer
-	b.Grow(int(max(0, min(resp.ContentLength, most))) + bytes.MinRead)
+	b.Grow(int(max(0, min(resp.ContentLength, maxTrusted))) + bytes.MinRead)
 	_, err := b.ReadFrom(resp.Body)
 	return b.Bytes(), err
 }
 
-// notJSON says what is wrong with an answer without quoting it, as encoding/json may.
+// notJSON says what is wrong with a response without quoting it, as encoding/json may.
 func notJSON(err error) error {
 	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && t.Field != "" {
-		return fmt.Errorf("the answer does not fit: member %q is not a %s", t.Field, t.Type)
+		return fmt.Errorf("the response does not fit: member %q is not a %s", t.Field, t.Type)
 	}
 	if s, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return fmt.Errorf("the answer is not JSON at byte %d", s.Offset)
+		return fmt.Errorf("the response is not JSON at byte %d", s.Offset)
 	}
-	return errors.New("the answer is not the JSON expected")
+	return errors.New("the response is not the JSON expected")
 }
 
-// errTimeout is the cause of a context that a Doer ended.
+// errTimeout is the cause of a context whose call ran out of time.
 var errTimeout = errors.New("timeout")
 
-// timeoutOr returns the error to show for err: context.DeadlineExceeded if the Doer ended ctx.
-func timeoutOr(ctx context.Context, err error) error {
-	if context.Cause(ctx) != errTimeout { //nolint:errorlint // the very cause set by the Doer
-		return err
-	}
-	if errors.Is(err, ErrNoToken) {
-		return noToken(context.DeadlineExceeded)
-	}
-	return context.DeadlineExceeded
-}
-
-// answerBody bounds the time and the size of an answer, and frees what its call holds when it is closed.
-type answerBody struct {
+// responseBody bounds the time and the size of a response, and ends its call when it is closed.
+type responseBody struct {
 	io.ReadCloser
 
-	resp   *http.Response
-	ctx    context.Context //nolint:containedctx // asked only why a read failed
-	cancel context.CancelCauseFunc
-	timer  *time.Timer
-	idle   time.Duration
-	most   int64
-	read   int64
+	resp  *http.Response
+	ctx   context.Context //nolint:containedctx // asked only why a read failed
+	end   func()
+	idle  time.Duration // if zero, each read may take as long as the call has
+	timer *time.Timer   // ends the call when a read has taken idle
+	max   int64         // if not positive, there is no bound
+	read  int64
 }
 
-func (b *answerBody) Read(p []byte) (int, error) {
+func (b *responseBody) Read(p []byte) (int, error) {
 	if b.idle > 0 {
 		b.timer.Reset(b.idle)
 		defer b.timer.Stop()
@@ -82,22 +71,23 @@ func (b *answerBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.read += int64(n)
 	switch {
-	case b.most > 0 && b.read > b.most:
-		return 0, NewError(b.resp, nil, fmt.Errorf("the answer is longer than %d bytes", b.most))
+	case b.max > 0 && b.read > b.max:
+		return 0, NewError(b.resp, nil, fmt.Errorf("the response is longer than %d bytes", b.max))
 	case err == nil || err == io.EOF:
 		return n, err
+	case context.Cause(b.ctx) == errTimeout: //nolint:errorlint // the very cause that the deadline sets
+		err = context.DeadlineExceeded
 	}
-	return n, NewError(b.resp, nil, timeoutOr(b.ctx, err))
+	return n, NewError(b.resp, nil, err)
 }
 
-func (b *answerBody) Close() error {
-	b.timer.Stop()
+func (b *responseBody) Close() error {
 	err := b.ReadCloser.Close()
-	b.cancel(nil)
+	b.end()
 	return err
 }
 
-// isJSON tells whether a media type is JSON's or built on it (RFC 6839, section 3.1).
+// isJSON reports whether a media type is JSON's or built on it (RFC 6839, section 3.1).
 func isJSON(contentType string) bool {
 	if contentType == "application/json" {
 		return true

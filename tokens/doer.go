@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -16,156 +18,242 @@ const (
 
 const accept = "application/json, application/problem+json"
 
-// acceptHeader is shared by all requests, as no layer may change the values of a header.
-var acceptHeader = []string{accept}
-
 // A Doer sends the requests of a generated client: it is what their WithHTTPClient option takes. It sets Accept where
 // the request has none, adds a token of its Source, repeats what is safe to repeat (see [Retry]), follows redirects of
-// GET and HEAD within the origin only, bounds time and size, and turns every answer but a 2xx into an [*Error].
+// GET and HEAD within the origin only, bounds time and size, and turns every response outside 2xx into an [*Error].
+//
+// The zero Doer returns an error; make one with [NewDoer].
 type Doer struct {
-	client  *http.Client
-	retry   Retry
-	timeout time.Duration
-	idle    time.Duration
-	maxBody int64
-	logger  *slog.Logger
+	sender *sender
 }
 
-// DoerOptions are the settings of a [Doer].
+// DoerOptions are the settings of [NewDoer] and [NewClient].
 type DoerOptions struct {
 	// BaseURL is the base URL of the API, for a Source that has none. If both have one, they must be of the same origin.
 	BaseURL string
-	// HTTPClient sends the requests. It is copied: its Transport lies beneath retries and tokens, its CheckRedirect is
-	// asked after ours, its Timeout is used where Timeout is 0. Nil: one with http.DefaultTransport.
+	// HTTPClient sends the requests. It is copied: its Transport is used beneath retries and tokens, its CheckRedirect is
+	// called after ours, its Jar is used, and its Timeout is the default of Timeout. If nil, it is one with
+	// http.DefaultTransport.
+	//
+	// Its Transport must send each request once, to the URL that the request has: one that follows redirects by itself is
+	// refused, and one that repeats requests by itself presents refresh tokens twice.
 	HTTPClient *http.Client
-	// Retry holds for calls that have none of their own from WithRetry.
+	// Header is added to each request, except for names that the request has itself. A User-Agent replaces that of the SDK.
+	Header http.Header
+	// Retry is used for calls whose context has none from WithRetry.
 	Retry Retry
-	// Timeout bounds a call with its retries and its body. 0: 30 s.
+	// Timeout bounds a call with its retries and its body. If zero, it is that of HTTPClient, else 30 s.
 	Timeout time.Duration
-	// IdleTimeout, if not 0, lets the body of an answer take as long as it likes, but each further part of it no longer
-	// than this; Timeout then ends with the headers. It is for answers that are read as a stream.
+	// IdleTimeout, if not zero, bounds each read of the body of a 2xx response in place of Timeout, which then ends with the
+	// headers. It is for responses that are read as a stream.
 	IdleTimeout time.Duration
-	// MaxBody bounds the body of an answer in bytes. 0: 64 MiB. Negative: no bound.
+	// MaxBody bounds the body of a response in bytes. If zero, it is 64 MiB. If negative, there is no bound.
 	MaxBody int64
-	// Logger is told of each repetition. Nil: silent.
+	// Logger is told of each repeated request. If nil, nothing is logged.
 	Logger *slog.Logger
 }
+
+// Format prints the origin alone, because headers and the client may hold secrets.
+func (o DoerOptions) Format(f fmt.State, _ rune) {
+	base := ""
+	if u, err := parseBaseURL(o.BaseURL); err == nil {
+		base = originOf(u).String()
+	}
+	fmt.Fprintf(f, "tokens.DoerOptions(%s)", base)
+}
+
+// MarshalText returns what Format prints, for logs in JSON.
+func (o DoerOptions) MarshalText() ([]byte, error) { return fmt.Append(nil, o), nil }
 
 // NewDoer returns a Doer that sends src's tokens to one origin (scheme, host and port) and to no other: that of src, if
 // it has a BaseURL() string method, as a Cache has, else that of opts.BaseURL. If src is nil, no token is sent. If opts is
 // nil, the defaults are used. NewDoer fails if there is no base URL, if the two differ, or if it is neither https nor
 // loopback.
+//
+// Of src, and of what is behind its Unwrap() Source methods, the methods of [Source], [Invalidator] and BaseURL() string
+// are used.
 func NewDoer(src Source, opts *DoerOptions) (Doer, error) {
-	var o DoerOptions
-	if opts != nil {
-		o = *opts
-	}
-	baseURL, err := baseURLOf(src, o.BaseURL)
+	s, err := newSender(src, opts)
 	if err != nil {
 		return Doer{}, fmt.Errorf("tokens: %w", err)
 	}
-	if _, err := parseBaseURL(baseURL); err != nil {
-		return Doer{}, fmt.Errorf("tokens: %w", err)
-	}
-	if o.Timeout < 0 || o.IdleTimeout < 0 {
-		return Doer{}, errors.New("tokens: Timeout and IdleTimeout must not be negative")
-	}
-	if err := o.Retry.check(); err != nil {
-		return Doer{}, fmt.Errorf("tokens: %w", err)
-	}
-	var client http.Client
-	if o.HTTPClient != nil {
-		client = *o.HTTPClient
-	}
-	d := Doer{client: &client, retry: o.Retry, timeout: o.Timeout, idle: o.IdleTimeout, maxBody: o.MaxBody, logger: o.Logger}
-	if d.timeout == 0 {
-		d.timeout = defaultTimeout
-		if client.Timeout > 0 {
-			d.timeout = client.Timeout
-		}
-	}
-	if d.maxBody == 0 {
-		d.maxBody = defaultMaxBody
-	}
-
-	// The layers beneath the http.Client, innermost first.
-	layer := client.Transport
-	if layer == nil {
-		layer = http.DefaultTransport
-	}
-	if src != nil {
-		transport, err := NewTransport(src, baseURL, layer)
-		if err != nil {
-			return Doer{}, err
-		}
-		layer = transport
-	}
-	client.Transport = &retryTransport{base: layer}
-	client.CheckRedirect = checkRedirect(client.CheckRedirect)
-	client.Timeout = 0
-	return d, nil
+	return Doer{s}, nil
 }
 
-// Do sends req, setting its Accept header if it has none. The error of any answer but a 2xx, of a 2xx whose media type
-// is not JSON although the request left Accept to the Doer, and of no answer at all is an [*Error]; the answer is then
-// closed. Otherwise the body must be closed; reading past the Doer's limits fails with an [*Error].
+// Do sends req. The error is an [*Error] if there is no response, if the response is outside 2xx, and if its media type is
+// not JSON although the request left Accept to the Doer; the response is then closed. Otherwise its body must be closed.
+// Reading past the limits of the Doer fails with an [*Error].
+//
+// A request to another origin than that of the Doer is refused.
 func (d Doer) Do(req *http.Request) (*http.Response, error) {
-	if d.client == nil {
+	if d.sender == nil {
 		closeBody(req)
 		return nil, errors.New("tokens: the zero Doer cannot send; make one with NewDoer")
 	}
-	wantJSON := req.Header.Get("Accept") == ""
-	if wantJSON {
-		if req.Header == nil {
-			req.Header = http.Header{}
-		}
-		req.Header["Accept"] = acceptHeader
+	wantsJSON := req.Header.Get("Accept") == ""
+	header := http.Header{}
+	if wantsJSON {
+		header.Set("Accept", accept)
 	}
-	set := settingsOf(req.Context())
-	ctx, cancel := context.WithCancelCause(req.Context())
-	timer := time.AfterFunc(d.timeout, func() { cancel(errTimeout) })
-
-	c := &callContext{Context: ctx, call: call{
-		policy:   set.policy(d.retry),
-		logger:   set.loggerOr(d.logger),
-		deadline: time.Now().Add(d.timeout),
-		sent:     set.sent,
-	}}
-
-	resp, err := d.client.Do(req.WithContext(c))
+	resp, err := d.sender.send(req, header)
 	if err != nil {
-		timer.Stop()
-		err = failure(req, timeoutOr(ctx, err))
-		cancel(nil)
 		return nil, err
-	}
-	set.capture(resp)
-	c.answer = answerBody{ReadCloser: resp.Body, resp: resp, ctx: ctx, cancel: cancel, timer: timer, idle: d.idle, most: d.maxBody}
-	resp.Body = &c.answer
-	if d.idle > 0 {
-		timer.Stop()
 	}
 	if resp.StatusCode/100 != 2 {
 		return nil, readError(resp, nil)
 	}
 	contentType := resp.Header.Get("Content-Type")
-	if wantJSON && contentType != "" && resp.ContentLength != 0 && !isJSON(contentType) {
-		return nil, readError(resp, fmt.Errorf("the answer is %s where JSON was asked for", clean(contentType)))
+	if wantsJSON && contentType != "" && resp.ContentLength != 0 && !isJSON(contentType) {
+		return nil, readError(resp, fmt.Errorf("the response is %s where JSON was asked for", clean(contentType)))
 	}
 	return resp, nil
 }
 
-// checkRedirect follows a redirect only where nothing is lost or leaked: a GET or HEAD within its origin. Any other
-// becomes the answer, and with that an *Error: a DELETE that a 302 turned into a GET would report a deletion that never
+// A sender does what Doers and the clients of NewClient have in common.
+type sender struct {
+	client  http.Client
+	origin  origin
+	header  http.Header // added to requests
+	retry   Retry
+	timeout time.Duration
+	idle    time.Duration // if zero, timeout bounds the body too
+	maxBody int64
+	logger  *slog.Logger
+}
+
+func newSender(src Source, opts *DoerOptions) (*sender, error) {
+	var o DoerOptions
+	if opts != nil {
+		o = *opts
+	}
+	if src != nil && isNil(src) {
+		return nil, fmt.Errorf("the Source is a nil %T", src)
+	}
+	base, err := baseOriginOf(src, o.BaseURL)
+	if err != nil {
+		return nil, err
+	}
+	if o.Timeout < 0 || o.IdleTimeout < 0 {
+		return nil, errors.New("Timeout and IdleTimeout must not be negative")
+	}
+	if err := o.Retry.check(); err != nil {
+		return nil, err
+	}
+	if err := checkHeader(o.Header); err != nil {
+		return nil, err
+	}
+	s := &sender{
+		origin: base, retry: o.Retry, timeout: o.Timeout, idle: o.IdleTimeout, maxBody: o.MaxBody, logger: o.Logger,
+		header: http.Header{"User-Agent": {userAgent()}},
+	}
+	s.retry.Statuses = slices.Clone(o.Retry.Statuses)
+	for name, values := range o.Header {
+		s.header[http.CanonicalHeaderKey(name)] = slices.Clone(values)
+	}
+	if o.HTTPClient != nil {
+		s.client = *o.HTTPClient
+	}
+	if s.timeout == 0 {
+		s.timeout = defaultTimeout
+		if s.client.Timeout > 0 {
+			s.timeout = s.client.Timeout
+		}
+	}
+	if s.maxBody == 0 {
+		s.maxBody = defaultMaxBody
+	}
+	s.client.Timeout = 0
+	s.client.CheckRedirect = checkRedirect(s.client.CheckRedirect)
+	s.client.Transport = layers(src, base, s.client.Transport)
+	return s, nil
+}
+
+// layers returns what is beneath the http.Client, innermost first: the caller's transport, the check of each single
+// attempt, the token, and the retries, so that a request that is repeated after a wait has a token that is valid then.
+func layers(src Source, base origin, caller http.RoundTripper) http.RoundTripper {
+	if caller == nil {
+		caller = http.DefaultTransport
+	}
+	var layer http.RoundTripper = &attemptTransport{caller, base}
+	if src != nil {
+		layer = &Transport{src: src, origin: base, base: layer}
+	}
+	return &retryTransport{layer}
+}
+
+// send sends a request with the headers of the sender, and with added ones in place of those. Any status is a response.
+func (s *sender) send(req *http.Request, added http.Header) (*http.Response, error) {
+	if err := s.origin.check(req); err != nil {
+		closeBody(req)
+		e := failure(req, err)
+		e.unsent = true
+		return nil, e
+	}
+	ctx, cancel := context.WithCancelCause(withoutSettings(req.Context()))
+	deadline := newCallDeadline(s.timeout, func() { cancel(errTimeout) })
+	end := func() {
+		deadline.stop()
+		cancel(nil)
+	}
+	returned := false
+	defer func() {
+		if !returned {
+			end()
+		}
+	}()
+
+	c := s.newCall(settingsOf(req.Context()), deadline)
+	resp, err := s.client.Do(s.withHeader(req.WithContext(context.WithValue(ctx, callKey{}, c)), added))
+	if err != nil {
+		failed := c.failed(ctx, req, err)
+		if resp != nil { // of a redirect that CheckRedirect refused; its body is closed
+			return nil, NewError(resp, nil, failed.cause)
+		}
+		return nil, failed
+	}
+	if resp.StatusCode == http.StatusSwitchingProtocols && req.Header.Get("Upgrade") == "" {
+		return nil, readError(resp, errors.New("the server switched protocols, which nobody asked for"))
+	}
+	returned = true
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		deadline.stop()
+		return resp, nil // its body is a connection, which the request's context does not end
+	}
+	body := &responseBody{ReadCloser: resp.Body, resp: resp, ctx: ctx, end: end, max: s.maxBody}
+	if s.idle > 0 && resp.StatusCode/100 == 2 {
+		deadline.stop()
+		body.idle, body.timer = s.idle, deadline.timer
+	}
+	resp.Body = body
+	return resp, nil
+}
+
+// withHeader returns req, which is its own to change, with the headers of the sender and the added ones where it has none
+// of that name.
+func (s *sender) withHeader(req *http.Request, added http.Header) *http.Request {
+	req.Header = maps.Clone(req.Header)
+	if req.Header == nil {
+		req.Header = http.Header{}
+	}
+	for _, header := range []http.Header{added, s.header} {
+		for name, values := range header {
+			if len(req.Header[name]) == 0 || name == "Accept" && req.Header.Get(name) == "" {
+				req.Header[name] = slices.Clone(values)
+			}
+		}
+	}
+	return req
+}
+
+// checkRedirect returns a function that follows a redirect only where nothing is lost or leaked: a GET or HEAD within its
+// origin. Any other redirect is the response: a DELETE that a 302 turned into a GET would report a deletion that never
 // was, and a 307 would repeat credentials elsewhere.
 func checkRedirect(next func(*http.Request, []*http.Request) error) func(*http.Request, []*http.Request) error {
-	const most = 10 // as net/http
+	const maxHops = 10 // as net/http
 	return func(req *http.Request, via []*http.Request) error {
 		first := via[0]
-		if (first.Method != http.MethodGet && first.Method != http.MethodHead) || originOf(first.URL) != originOf(req.URL) {
-			return http.ErrUseLastResponse
-		}
-		if len(via) >= most {
+		if (first.Method != http.MethodGet && first.Method != http.MethodHead && first.Method != "") ||
+			originOf(first.URL) != originOf(req.URL) || len(via) >= maxHops {
 			return http.ErrUseLastResponse
 		}
 		if next != nil {

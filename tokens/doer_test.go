@@ -83,11 +83,11 @@ func TestDoerMediaTypes(t *testing.T) {
 		{"application/json;charset", 200, `{}`, "", ""},
 		{" application/json ; a=b=c", 200, `{}`, "", ""},
 		{"", 200, `{}`, "", ""},
-		{"text/html; charset=utf-8", 200, `<p>`, "", "the answer is text/html; charset=utf-8 where JSON was asked for"},
-		{"text/plain", 202, `{}`, "", "the answer is text/plain where JSON was asked for"},
-		{"application/jsonp", 200, `x()`, "", "the answer is application/jsonp where JSON was asked for"},
-		{"application/json-seq", 200, `x`, "", "the answer is application/json-seq where JSON was asked for"},
-		{"te\x1bxt", 200, `x`, "", "the answer is te xt where JSON was asked for"},
+		{"text/html; charset=utf-8", 200, `<p>`, "", "the response is text/html; charset=utf-8 where JSON was asked for"},
+		{"text/plain", 202, `{}`, "", "the response is text/plain where JSON was asked for"},
+		{"application/jsonp", 200, `x()`, "", "the response is application/jsonp where JSON was asked for"},
+		{"application/json-seq", 200, `x`, "", "the response is application/json-seq where JSON was asked for"},
+		{"te\x1bxt", 200, `x`, "", "the response is te xt where JSON was asked for"},
 		{"text/html", 204, ``, "", ""},
 		{"text/html", 200, ``, "", ""},
 		{"text/html", 200, `<p>`, "text/html", ""},
@@ -184,9 +184,9 @@ func TestDoerCapsTheBody(t *testing.T) {
 	}{
 		{"below", 10, 9, ""},
 		{"exactly", 10, 10, ""},
-		{"above", 10, 11, "GET " + apiURL + ": 200 OK: the answer is longer than 10 bytes"},
+		{"above", 10, 11, "GET " + apiURL + ": 200 OK: the response is longer than 10 bytes"},
 		{"the default", 0, 64 << 20, ""},
-		{"above the default", 0, 64<<20 + 1, "GET " + apiURL + ": 200 OK: the answer is longer than 67108864 bytes"},
+		{"above the default", 0, 64<<20 + 1, "GET " + apiURL + ": 200 OK: the response is longer than 67108864 bytes"},
 		{"no bound", -1, 65 << 20, ""},
 	}
 	for _, tt := range tests {
@@ -347,10 +347,10 @@ func TestDecodeResponse(t *testing.T) {
 		want string
 	}{
 		{"good", reply(200, jsonType, `{"name":"a","size":1,"more":[]}`), ""},
-		{"a member that does not fit", reply(200, jsonType, `{"name":"a","size":"s3cret"}`), `: 200 OK: the answer does not fit: member "size" is not a int`},
-		{"not an object", reply(201, jsonType, `["s3cret"]`), ": 201 Created: the answer is not the JSON expected"},
-		{"not JSON", reply(200, jsonType, `s3cret`), ": 200 OK: the answer is not JSON at byte 1"},
-		{"nothing", reply(204, "", ``), ": 204 No Content: the answer is not JSON at byte 0"},
+		{"a member that does not fit", reply(200, jsonType, `{"name":"a","size":"s3cret"}`), `: 200 OK: the response does not fit: member "size" is not a int`},
+		{"not an object", reply(201, jsonType, `["s3cret"]`), ": 201 Created: the response is not the JSON expected"},
+		{"not JSON", reply(200, jsonType, `s3cret`), ": 200 OK: the response is not JSON at byte 1"},
+		{"nothing", reply(204, "", ``), ": 204 No Content: the response is not JSON at byte 0"},
 		{"cut", streamed(jsonType, func(context.Context) io.Reader {
 			return io.MultiReader(strings.NewReader(`{"name":"s3cret`), brokenReader{io.ErrUnexpectedEOF})
 		}), ": 200 OK: unexpected EOF"},
@@ -432,7 +432,7 @@ func TestDoerOddRequests(t *testing.T) {
 	d := doerOver(t, s, nil)
 
 	_, err := d.Do((&http.Request{Method: http.MethodGet}).WithContext(t.Context()))
-	require.EqualError(t, err, "GET : http: nil Request.URL")
+	require.EqualError(t, err, "GET : the request has no URL")
 
 	for _, getBody := range []func() (io.ReadCloser, error){
 		func() (io.ReadCloser, error) { return nil, io.ErrClosedPipe },

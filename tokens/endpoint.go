@@ -243,19 +243,20 @@ func (e *Endpoint) Revoke(ctx context.Context, token string, hint Hint) error {
 	if err != nil {
 		return fmt.Errorf("tokens: %s: %w", e.vendor.name, err)
 	}
-	call := settingsOf(ctx).in(ctx)
-	call.settings.repeat = safe
+	set := settingsOf(ctx)
+	set.repeat = safe
+	ctx = set.in(ctx)
 	f := revocationForm{token: token, hint: string(hint)}
-	resp, err := e.authenticated(call, func(creds Credentials) (*http.Response, error) {
+	resp, err := e.authenticated(ctx, func(creds Credentials) (*http.Response, error) {
 		if !e.style.isBasic() {
 			f.clientID, f.clientSecret = creds.ClientID, creds.ClientSecret
 		}
-		return e.revoke(call, f, e.editor(creds, "*/*", nil)) // the response has no content that matters
+		return e.revoke(ctx, f, e.editor(creds, "*/*", nil)) // the response has no content that matters
 	})
 	if err != nil {
 		return err
 	}
-	discard(resp) // any 2xx is success, and its body says nothing (section 2.2)
+	discard(resp, time.Second) // any 2xx is success, and its body says nothing (section 2.2)
 	return nil
 }
 

@@ -40,7 +40,7 @@ func TestEndpointRequests(t *testing.T) {
 			wire(
 				"POST /v7/oauth2/token HTTP/1.1",
 				"Host: api.thousandeyes.com",
-				"User-Agent: Go-http-client/1.1",
+				"User-Agent: oauth-go/devel",
 				"Content-Length: N",
 				"Accept: application/json, application/problem+json",
 				"Content-Type: application/x-www-form-urlencoded",
@@ -65,7 +65,7 @@ func TestEndpointRequests(t *testing.T) {
 			wire(
 				"POST /te/v7/oauth2/token HTTP/1.1",
 				"Host: gateway.example.com",
-				"User-Agent: Go-http-client/1.1",
+				"User-Agent: oauth-go/devel",
 				"Content-Length: N",
 				"Accept: application/json, application/problem+json",
 				moovBasic,
@@ -86,7 +86,7 @@ func TestEndpointRequests(t *testing.T) {
 			wire(
 				"POST /oauth2/token HTTP/1.1",
 				"Host: api.moov.io",
-				"User-Agent: Go-http-client/1.1",
+				"User-Agent: oauth-go/devel",
 				"Content-Length: N",
 				"Accept: application/json, application/problem+json",
 				moovBasic,
@@ -107,7 +107,7 @@ func TestEndpointRequests(t *testing.T) {
 			wire(
 				"POST /oauth2/token HTTP/1.1",
 				"Host: api.moov.io",
-				"User-Agent: Go-http-client/1.1",
+				"User-Agent: oauth-go/devel",
 				"Content-Length: N",
 				"Accept: application/json, application/problem+json",
 				"Content-Type: application/x-www-form-urlencoded",
@@ -125,7 +125,7 @@ func TestEndpointRequests(t *testing.T) {
 			wire(
 				"POST /oauth2/token HTTP/1.1",
 				"Host: api.moov.io",
-				"User-Agent: Go-http-client/1.1",
+				"User-Agent: oauth-go/devel",
 				"Content-Length: N",
 				"Accept: application/json, application/problem+json",
 				moovBasic,
@@ -141,7 +141,7 @@ func TestEndpointRequests(t *testing.T) {
 			wire(
 				"POST /oauth2/revoke HTTP/1.1",
 				"Host: api.moov.io",
-				"User-Agent: Go-http-client/1.1",
+				"User-Agent: oauth-go/devel",
 				"Content-Length: N",
 				"Accept: */*",
 				moovBasic,
@@ -161,7 +161,7 @@ func TestEndpointRequests(t *testing.T) {
 			wire(
 				"POST /oauth2/revoke HTTP/1.1",
 				"Host: api.moov.io",
-				"User-Agent: Go-http-client/1.1",
+				"User-Agent: oauth-go/devel",
 				"Content-Length: N",
 				"Accept: */*",
 				"Content-Type: application/x-www-form-urlencoded",
@@ -180,7 +180,7 @@ func TestEndpointRequests(t *testing.T) {
 			wire(
 				"POST /oauth/token HTTP/1.1",
 				"Host: acme.api.identitynow.com",
-				"User-Agent: Go-http-client/1.1",
+				"User-Agent: oauth-go/devel",
 				"Content-Length: N",
 				"Accept: application/json, application/problem+json",
 				"Content-Type: application/x-www-form-urlencoded",
@@ -199,7 +199,7 @@ func TestEndpointRequests(t *testing.T) {
 			wire(
 				"POST /oauth/token HTTP/1.1",
 				"Host: acme.api.identitynow.com",
-				"User-Agent: Go-http-client/1.1",
+				"User-Agent: oauth-go/devel",
 				"Content-Length: N",
 				"Accept: application/json, application/problem+json",
 				moovBasic,

@@ -45,7 +45,7 @@ type Error struct {
 	Body []byte `json:"-"`
 
 	cause  error
-	unsent bool // no connection was had for the request, so the server has seen nothing of it
+	unsent bool // if there is no response: no connection was had for any attempt that the server did not respond to
 }
 
 // Field is one complaint about one field of a request.

@@ -8,7 +8,6 @@ import (
 	"io"
 	"maps"
 	"mime"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -24,10 +23,7 @@ func failure(req *http.Request, cause error) *Error {
 	for u, ok := errors.AsType[*url.Error](cause); ok; u, ok = cause.(*url.Error) { //nolint:errorlint // not one deeper down
 		cause = u.Err
 	}
-	e := &Error{Method: req.Method, URL: redactURL(req.URL), cause: cause}
-	if op, ok := errors.AsType[*net.OpError](cause); ok && op.Op == "dial" {
-		e.unsent = true
-	}
+	e := &Error{Method: req.Method, URL: redactURL(req.URL), cause: cause, unsent: isDial(cause)}
 	e.hide(secretsOf(req))
 	return e
 }

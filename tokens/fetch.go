@@ -494,7 +494,7 @@ func (v callerValues) Value(key any) (value any) {
 		}
 	}()
 	switch value := v.Context.Value(key).(type) {
-	case *settings, *call, *httptrace.ClientTrace:
+	case settings, *doerCall, *httptrace.ClientTrace:
 		return nil
 	default:
 		return value

@@ -29,7 +29,7 @@ func TestNewEndpointRequests(t *testing.T) {
 			"client_credentials with Basic, by default", testCredentials, EndpointOptions{},
 			exchanging(Grant{Scopes: []string{"a", "b"}, Params: url.Values{"audience": {"x", "y"}}}),
 			wire(
-				"POST /t%2F1/token?tenant=a%20b&x=1 HTTP/1.1", "Host: auth.example.com", "User-Agent: Go-http-client/1.1", "Content-Length: N",
+				"POST /t%2F1/token?tenant=a%20b&x=1 HTTP/1.1", "Host: auth.example.com", "User-Agent: oauth-go/devel", "Content-Length: N",
 				"Accept: application/json, application/problem+json", moovBasic, "Content-Type: application/x-www-form-urlencoded", "",
 				"grant_type=client_credentials&scope=a+b&audience=x&audience=y",
 			),
@@ -47,7 +47,7 @@ func TestNewEndpointRequests(t *testing.T) {
 			"authorization_code of a public client, without scopes", Credentials{ClientID: "client-id"}, EndpointOptions{AuthStyle: AuthStyleNone},
 			exchanging(Grant{Scopes: []string{"a"}, Code: &AuthorizationCode{"the code", "https://app.example.com/cb?x=1", verifier}}),
 			wire(
-				"POST /t%2F1/token?tenant=a%20b&x=1 HTTP/1.1", "Host: auth.example.com", "User-Agent: Go-http-client/1.1", "Content-Length: N",
+				"POST /t%2F1/token?tenant=a%20b&x=1 HTTP/1.1", "Host: auth.example.com", "User-Agent: oauth-go/devel", "Content-Length: N",
 				"Accept: application/json, application/problem+json", "Content-Type: application/x-www-form-urlencoded", "",
 				"client_id=client-id&code=the+code&code_verifier=abcdefghijklmnopqrstuvwxyz0123456789-._~ABC"+
 					"&grant_type=authorization_code&redirect_uri=https%3A%2F%2Fapp.example.com%2Fcb%3Fx%3D1",
@@ -57,7 +57,7 @@ func TestNewEndpointRequests(t *testing.T) {
 			"an extension grant", testCredentials, EndpointOptions{},
 			exchanging(Grant{Type: "urn:ietf:params:oauth:grant-type:token-exchange", Params: url.Values{"subject_token": {"st"}}}),
 			wire(
-				"POST /t%2F1/token?tenant=a%20b&x=1 HTTP/1.1", "Host: auth.example.com", "User-Agent: Go-http-client/1.1", "Content-Length: N",
+				"POST /t%2F1/token?tenant=a%20b&x=1 HTTP/1.1", "Host: auth.example.com", "User-Agent: oauth-go/devel", "Content-Length: N",
 				"Accept: application/json, application/problem+json", moovBasic, "Content-Type: application/x-www-form-urlencoded", "",
 				"grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&subject_token=st",
 			),
@@ -67,7 +67,7 @@ func TestNewEndpointRequests(t *testing.T) {
 			EndpointOptions{Assertion: func(_ context.Context, audience string) (string, error) { return "jwt for " + audience, nil }},
 			exchanging(Grant{}),
 			wire(
-				"POST /t%2F1/token?tenant=a%20b&x=1 HTTP/1.1", "Host: auth.example.com", "User-Agent: Go-http-client/1.1", "Content-Length: N",
+				"POST /t%2F1/token?tenant=a%20b&x=1 HTTP/1.1", "Host: auth.example.com", "User-Agent: oauth-go/devel", "Content-Length: N",
 				"Accept: application/json, application/problem+json", "Content-Type: application/x-www-form-urlencoded", "",
 				"client_id=client-id&grant_type=client_credentials&client_assertion="+url.QueryEscape("jwt for "+tokenURL)+
 					"&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer",
@@ -81,7 +81,7 @@ func TestNewEndpointRequests(t *testing.T) {
 			},
 			revoking("the-token", HintRefreshToken),
 			wire(
-				"POST /?a=b HTTP/1.1", "Host: revoke.example.com", "User-Agent: Go-http-client/1.1", "Content-Length: N", "Accept: */*",
+				"POST /?a=b HTTP/1.1", "Host: revoke.example.com", "User-Agent: oauth-go/devel", "Content-Length: N", "Accept: */*",
 				"Content-Type: application/x-www-form-urlencoded", "",
 				"client_id=client-id&token=the-token&token_type_hint=refresh_token&client_assertion=jwt+for+https%3A%2F%2Fissuer.example.com"+
 					"&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer",

@@ -4,11 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 )
 
-// parseBaseURL reads the URL of an API, which must be https or loopback.
+// parseBaseURL parses the URL of an API, which must be https or loopback.
 func parseBaseURL(baseURL string) (*url.URL, error) {
 	u, err := url.Parse(baseURL)
 	switch {
@@ -29,21 +30,64 @@ func isLoopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
+// baseOriginOf returns the origin that src's tokens are for, which src says itself or the caller gave as base URL.
+func baseOriginOf(src Source, given string) (origin, error) {
+	baseURL, err := baseURLOf(src, given)
+	if err != nil {
+		return origin{}, err
+	}
+	u, err := parseBaseURL(baseURL)
+	if err != nil {
+		return origin{}, err
+	}
+	return originOf(u), nil
+}
+
 // origin is what a token is bound to (RFC 6454, section 4).
 type origin struct{ scheme, host string }
 
-func originOf(u *url.URL) origin {
-	host := strings.ToLower(u.Host)
-	switch u.Scheme {
+func originOf(u *url.URL) origin { return origin{u.Scheme, normalHost(u.Scheme, u.Host)} }
+
+// normalHost returns a host in lower case and without the port that its scheme has by default.
+func normalHost(scheme, host string) string {
+	host = strings.TrimSuffix(strings.ToLower(host), ":")
+	switch scheme {
 	case "https":
 		host = strings.TrimSuffix(host, ":443")
 	case "http":
 		host = strings.TrimSuffix(host, ":80")
 	}
-	return origin{u.Scheme, host}
+	return host
 }
 
-// has tells whether u is of this origin; it mostly is, and spelled alike.
+func (o origin) String() string { return o.scheme + "://" + o.host }
+
+// has reports whether u is of this origin. Mostly it is, and spelled alike.
 func (o origin) has(u *url.URL) bool {
 	return u.Scheme == o.scheme && u.Host == o.host || originOf(u) == o
+}
+
+// takes reports whether req goes to this origin and names it: by its URL, by its Host header, and by the target of its
+// request line, which URL.Opaque can set.
+func (o origin) takes(req *http.Request) bool {
+	return o.has(req.URL) && (req.Host == "" || req.Host == o.host || normalHost(o.scheme, req.Host) == o.host) &&
+		(req.URL.Opaque == "" || req.URL.Opaque[0] == '/' && !strings.HasPrefix(req.URL.Opaque, "//"))
+}
+
+// check returns an error if req does not go to this origin.
+func (o origin) check(req *http.Request) error {
+	switch {
+	case req.URL == nil:
+		return errors.New("the request has no URL")
+	case o.takes(req):
+		return nil
+	}
+	to := clean(originOf(req.URL).String())
+	if o.has(req.URL) && req.URL.Opaque != "" {
+		return fmt.Errorf("the request has a URL.Opaque that may name another host than %s; use URL.Path and URL.RawPath", o)
+	}
+	if o.has(req.URL) {
+		return fmt.Errorf("the request goes to %s but names the host %s", to, clean(req.Host))
+	}
+	return fmt.Errorf("the request goes to %s, but this client is for %s alone", to, o)
 }

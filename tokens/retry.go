@@ -3,16 +3,14 @@ package tokens
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -20,23 +18,24 @@ import (
 // all depends on the request; nothing is once its body cannot be had again:
 //
 //	GET, HEAD, DELETE, client_credentials, revocation   not sent, connection broken, 429, 502, 503, 504
-//	refresh_token                                       not sent, 429, 503
+//	refresh_token, authorization_code                   not sent, 429, 503
 //	any other POST, PATCH                               not sent, 429; 503 if Statuses has it
 //
-// "Not sent" is a connection that could not be opened. The wait is that of Retry-After (RFC 9110, section 10.2.3), else
+// A request was not sent if no connection was had for it. The wait is that of Retry-After (RFC 9110, section 10.2.3), else
 // that of ThousandEyes' X-Organization-Rate-Limit-Reset, else exponential with full jitter. A wait longer than Max, or
-// past the deadline of the call, is not begun: the answer is returned at once, with its RetryAfter.
+// past the deadline of the call, is not begun: the response is returned at once, with its RetryAfter.
 type Retry struct {
-	// Attempts is how often a request is sent at most. 0: 3. 1: once.
+	// Attempts is how often a request is sent at most, redirects that are followed aside. If zero, it is 3.
 	Attempts int
-	// MaxElapsed is the time after the first attempt past which no further wait may reach. 0: the call's deadline alone.
+	// MaxElapsed is the time after the beginning of the call past which no further wait may reach. If zero, only the deadline
+	// of the call bounds it.
 	MaxElapsed time.Duration
-	// Initial is the bound of the first wait that no header gives; it doubles with each. 0: 250 ms.
+	// Initial bounds the first wait that no header asks for; it doubles with each. If zero, it is 250 ms.
 	Initial time.Duration
-	// Max is the longest single wait. 0: 30 s.
+	// Max is the longest single wait. If zero, it is 30 s.
 	Max time.Duration
-	// Statuses are repeated in place of those above. For refresh_token, POST and PATCH only 429 and 503 count: after
-	// any other the vendor may have acted. Nil: those above.
+	// Statuses, if not nil, are repeated in place of those above; 0 stands for a connection that broke. Of the requests in
+	// the last two rows only 429 and 503 are repeated: after any other the server may have acted.
 	Statuses []int
 }
 
@@ -64,9 +63,9 @@ func (r Retry) withDefaults() Retry {
 type repeat int
 
 const (
-	byMethod repeat = iota // GET, HEAD and DELETE are safe, all else is not
-	safe                   // the same as once
-	rotating               // the first may have used up the refresh token
+	byMethod repeat = iota // as the method says: GET, HEAD and DELETE have the same effect as once
+	safe                   // the same effect as once
+	rotating               // the first may have used up a refresh token or a code
 )
 
 // policy is a Retry for one kind of request.
@@ -76,52 +75,52 @@ type policy struct {
 	repeat repeat
 }
 
-// statuses are those after which the request is repeated.
-func (p policy) statuses(method string) (repeated []int, broken bool) {
-	idempotent := p.repeat == safe ||
-		p.repeat == byMethod && (method == http.MethodGet || method == http.MethodHead || method == http.MethodDelete)
-	switch {
-	case idempotent && p.Statuses != nil:
-		return p.Statuses, true
-	case idempotent:
-		return []int{http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}, true
-	case p.Statuses != nil:
-		return slices.DeleteFunc(slices.Clone(p.Statuses), func(s int) bool {
-			return s != http.StatusTooManyRequests && s != http.StatusServiceUnavailable
-		}), false
-	case p.repeat == rotating:
-		return []int{http.StatusTooManyRequests, http.StatusServiceUnavailable}, false
+// broken stands among the statuses for a connection that broke before a response came.
+const broken = 0
+
+// idempotent reports whether a request that may have reached the server may be sent again.
+func (p policy) idempotent(method string) bool {
+	switch p.repeat {
+	case safe:
+		return true
+	case byMethod:
+		return slices.Contains([]string{"", http.MethodGet, http.MethodHead, http.MethodDelete}, method)
+	default:
+		return false
 	}
-	return []int{http.StatusTooManyRequests}, false
 }
 
-// repeatable tells whether a request that ended so may be sent again.
-func (p policy) repeatable(method string, resp *http.Response, err error) bool {
-	statuses, broken := p.statuses(method)
+// statuses are those after which a request is repeated.
+func (p policy) statuses(method string) []int {
+	const tooMany, unavailable = http.StatusTooManyRequests, http.StatusServiceUnavailable
+	switch {
+	case p.idempotent(method) && p.Statuses != nil:
+		return p.Statuses
+	case p.idempotent(method):
+		return []int{broken, tooMany, http.StatusBadGateway, unavailable, http.StatusGatewayTimeout}
+	case p.Statuses != nil:
+		return slices.DeleteFunc(slices.Clone(p.Statuses), func(s int) bool { return s != tooMany && s != unavailable })
+	case p.repeat == rotating:
+		return []int{tooMany, unavailable}
+	}
+	return []int{tooMany}
+}
+
+// repeats reports whether req may be sent again after its last attempt ended so.
+func (c *doerCall) repeats(req *http.Request, resp *http.Response, err error) bool {
+	statuses := c.policy.statuses(req.Method)
 	switch {
 	case err == nil:
 		return slices.Contains(statuses, resp.StatusCode)
 	case errors.Is(err, ErrNoToken):
 		return false
+	case c.notSent:
+		return c.noConnection
 	}
-	op, isOp := errors.AsType[*net.OpError](err)
-	if isOp && op.Op == "dial" {
-		return true
-	}
-	return broken && (isOp || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || isHTTP2(err))
+	return slices.Contains(statuses, broken) && isBroken(err)
 }
 
-// isHTTP2 tells whether an HTTP/2 connection or stream broke. net/http does not export the types of these errors.
-func isHTTP2(err error) bool {
-	if t, ok := errors.AsType[net.Error](err); ok && t.Timeout() {
-		return false
-	}
-	text := err.Error()
-	return strings.HasPrefix(text, "http2: ") || strings.HasPrefix(text, "stream error: ")
-}
-
-// backOff is the wait before attempt n+1 where no header gives one.
+// backOff is the wait before attempt n+1 where no header asks for one.
 func (r Retry) backOff(n int) time.Duration {
 	bound := r.Max
 	if shift := n - 1; shift < 32 && r.Initial<<shift > 0 {
@@ -130,38 +129,33 @@ func (r Retry) backOff(n int) time.Duration {
 	return rand.N(bound)
 }
 
-// retryTransport repeats requests beneath an http.Client, and above the Transport so that each attempt carries a token
-// that is valid then.
+// retryTransport repeats requests beneath an http.Client, and above the Transport so that each attempt has a token that is
+// valid then.
 type retryTransport struct{ base http.RoundTripper }
 
 func (t *retryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	c := req.Context().Value(settingsKey{}).(*call) //nolint:forcetypeassert // the Doer put it there
-	start := time.Now()
-	for attempt := 1; ; attempt++ {
-		if c.sent != nil {
-			*c.sent = time.Now()
-		}
-		resp, err := t.base.RoundTrip(req)
-		if err == nil {
-			complete(resp, req)
-		}
-		if attempt >= c.policy.Attempts || err == nil && resp.StatusCode < 300 || req.Context().Err() != nil ||
-			!c.policy.repeatable(req.Method, resp, err) {
+	c := callOf(req.Context())
+	c.attempts = max(0, c.attempts-1) // a redirect that is followed is no attempt of its own
+	for {
+		c.attempts++
+		resp, err := t.attempt(c, req)
+		if err == nil && resp.StatusCode < 300 || req.Context().Err() != nil || !c.repeats(req, resp, err) {
 			return resp, err
 		}
-		wait := c.policy.wait(resp, attempt)
+		wait := c.wait(resp)
+		if c.attempts >= c.policy.Attempts || !c.fits(req.Context(), wait) {
+			return resp, err
+		}
 		again, ok := rewind(req)
-		if !ok || !c.fits(req.Context(), start, wait) {
-			if ok && again.Body != nil {
-				_ = again.Body.Close()
-			}
+		if !ok {
 			return resp, err
 		}
-		c.log(req, resp, err, attempt, wait)
+		c.log(req, resp, err, wait)
+		end := time.Now().Add(wait)
 		if resp != nil {
-			discard(resp)
+			discard(resp, wait)
 		}
-		if err := sleep(req.Context(), wait); err != nil {
+		if err := sleep(req.Context(), time.Until(end)); err != nil {
 			closeBody(again)
 			return nil, err
 		}
@@ -169,30 +163,28 @@ func (t *retryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// complete makes sure that an answer can be told: net/http fails a call, and quotes the header, where Location is no URL.
-func complete(resp *http.Response, req *http.Request) {
-	if resp.Request == nil {
-		resp.Request = req
+// attempt sends a request once; it is where a turn at a Limiter belongs. A failure to get a token for the repetition of a request that was sent does not match
+// ErrNoToken, which says that nothing was sent.
+func (t *retryTransport) attempt(c *doerCall, req *http.Request) (*http.Response, error) {
+	resp, err := t.base.RoundTrip(req)
+	if c.sent && errors.Is(err, ErrNoToken) {
+		err = fmt.Errorf("%w; then, to repeat the request: %s", c.outcome, err.Error())
 	}
-	if location := resp.Header.Get("Location"); location != "" {
-		if _, err := req.URL.Parse(location); err != nil {
-			resp.Header.Del("Location")
-		}
-	}
+	return resp, err
 }
 
-// wait is what the answer asks for, or a back-off.
-func (p policy) wait(resp *http.Response, attempt int) time.Duration {
+// wait is how long to wait after the last attempt: as its response asks for, else a back-off.
+func (c *doerCall) wait(resp *http.Response) time.Duration {
 	if resp != nil {
 		if hint := retryAfter(resp, time.Now()); hint > 0 {
 			return hint
 		}
 	}
-	return p.backOff(attempt)
+	return c.policy.backOff(c.attempts)
 }
 
-// fits tells whether a wait is worth beginning.
-func (c *call) fits(ctx context.Context, start time.Time, wait time.Duration) bool {
+// fits reports whether a wait is worth beginning.
+func (c *doerCall) fits(ctx context.Context, wait time.Duration) bool {
 	if wait > c.policy.Max {
 		return false
 	}
@@ -200,16 +192,16 @@ func (c *call) fits(ctx context.Context, start time.Time, wait time.Duration) bo
 	if deadline, ok := ctx.Deadline(); ok && !end.Before(deadline) {
 		return false
 	}
-	return end.Before(c.deadline) && (c.policy.MaxElapsed == 0 || end.Sub(start) <= c.policy.MaxElapsed)
+	return end.Before(c.deadline.end) && (c.policy.MaxElapsed == 0 || end.Sub(c.began) <= c.policy.MaxElapsed)
 }
 
-func (c *call) log(req *http.Request, resp *http.Response, err error, attempt int, wait time.Duration) {
+func (c *doerCall) log(req *http.Request, resp *http.Response, err error, wait time.Duration) {
 	if c.logger == nil {
 		return
 	}
 	attrs := []slog.Attr{
 		slog.String("method", req.Method), slog.String("url", redactURL(req.URL)),
-		slog.Int("attempt", attempt), slog.Duration("wait", wait),
+		slog.Int("attempt", c.attempts), slog.Duration("wait", wait),
 	}
 	if err != nil {
 		attrs = append(attrs, slog.String("cause", failure(req, err).causeText()))
@@ -230,33 +222,30 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// retryAfter is how long an answer asks to wait: by Retry-After in seconds or as a date, or, after a 429 without it, by
-// ThousandEyes' reset header, a Unix time. Zero if it does not say or the time has passed.
-func retryAfter(resp *http.Response, now time.Time) time.Duration {
-	if value := strings.TrimSpace(resp.Header.Get("Retry-After")); value != "" {
-		if seconds, ok := parseSeconds(value); ok {
-			return seconds
-		}
-		if at, err := http.ParseTime(value); err == nil {
-			return max(0, at.Sub(now))
+// isBroken reports whether err is that of a connection, or an HTTP/2 stream, that broke. net/http does not export the types
+// of most of them.
+func isBroken(err error) bool {
+	if _, ok := errors.AsType[*net.OpError](err); ok {
+		return true
+	}
+	for _, target := range append([]error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed}, brokenErrnos...) {
+		if errors.Is(err, target) {
+			return true
 		}
 	}
-	if resp.StatusCode == http.StatusTooManyRequests {
-		if reset, ok := parseSeconds(strings.TrimSpace(resp.Header.Get("X-Organization-Rate-Limit-Reset"))); ok {
-			return max(0, time.Unix(int64(reset/time.Second), 0).Sub(now))
+	if t, ok := errors.AsType[net.Error](err); ok && t.Timeout() {
+		return false
+	}
+	for ; err != nil; err = errors.Unwrap(err) {
+		text := err.Error()
+		if slices.ContainsFunc(brokenTexts, func(s string) bool { return strings.HasPrefix(text, s) }) {
+			return true
 		}
 	}
-	return 0
+	return false
 }
 
-// parseSeconds reads whole seconds; more than a Duration holds reads as the most it holds.
-func parseSeconds(s string) (time.Duration, bool) {
-	if s == "" || strings.Trim(s, "0123456789") != "" {
-		return 0, false
-	}
-	seconds, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || seconds > int64(math.MaxInt64/time.Second) {
-		return math.MaxInt64, true
-	}
-	return time.Duration(seconds) * time.Second, true
+var brokenTexts = []string{
+	"http: server closed idle connection", "http: CloseIdleConnections called", "http: persistConn.readLoop exiting",
+	"http2: ", "stream error: ", "connection error: ",
 }

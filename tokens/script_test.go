@@ -43,7 +43,10 @@ type sentRequest struct {
 func newScript(steps ...step) *script { return &script{steps: steps} }
 
 func (s *script) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := s.record(req)(req)
+	next, body := s.record(req)
+	seen := req.WithContext(req.Context())
+	seen.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	resp, err := next(seen)
 	if resp != nil {
 		resp.Request = req
 		body := &countedBody{Reader: resp.Body}
@@ -55,8 +58,8 @@ func (s *script) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// record keeps req, closes its body as every RoundTripper must, and returns what to do with it.
-func (s *script) record(req *http.Request) step {
+// record keeps req, closes its body as every RoundTripper must, and returns what to do with it, and the body.
+func (s *script) record(req *http.Request) (step, []byte) {
 	var body []byte
 	if req.Body != nil {
 		body, _ = io.ReadAll(req.Body)
@@ -73,7 +76,7 @@ func (s *script) record(req *http.Request) step {
 		Method: req.Method, URL: req.URL.String(), Header: req.Header.Clone(), Body: string(body),
 		Wire: strings.ReplaceAll(wire.String(), "\r\n", "\n"), At: time.Now(),
 	})
-	return s.steps[min(len(s.sent), len(s.steps))-1]
+	return s.steps[min(len(s.sent), len(s.steps))-1], body
 }
 
 func (s *script) client() *http.Client { return &http.Client{Transport: s} }

@@ -4,69 +4,35 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 )
 
-// settingsKey finds, in a context, either the *settings that a caller made for its next call or, beneath a Doer, the
-// *call that took their place: so that a token fetch inside a call sees none of them.
-type settingsKey struct{}
-
-// settings are what a caller says of one call.
+// settings are what the caller of one call asks for. They travel in the call's context, because a generated client lies
+// between the caller and the Doer, which reads and removes them: a token fetch inside a call has none of them.
 type settings struct {
-	retry    *Retry
-	response **http.Response
+	retry    *Retry          // if nil, the Doer's own
+	response **http.Response // if nil, nobody asks for it
 	repeat   repeat
-	sent     *time.Time // is told when the last attempt began; nil: nobody asks
-	logger   *slog.Logger
+	sent     *time.Time   // set to when the last request began; if nil, nobody asks for it
+	logger   *slog.Logger // if nil, the Doer's own
 }
 
-// settingsContext is context.WithValue in one allocation.
-type settingsContext struct {
-	context.Context //nolint:containedctx // it is one
-
-	settings settings
-}
-
-func (c *settingsContext) Value(key any) any {
-	if key == (settingsKey{}) {
-		return &c.settings
-	}
-	return c.Context.Value(key)
-}
-
-// call is what the layers beneath a Doer need to know of the call under way.
-type call struct {
-	policy   policy
-	logger   *slog.Logger
-	deadline time.Time
-	sent     *time.Time
-}
-
-// callContext is context.WithValue in one allocation, with room for the body of the answer.
-type callContext struct {
-	context.Context //nolint:containedctx // it is one
-
-	call   call
-	answer answerBody
-}
-
-func (c *callContext) Value(key any) any {
-	if key == (settingsKey{}) {
-		return &c.call
-	}
-	return c.Context.Value(key)
-}
+// settingsKey is the context key of settings.
+type settingsKey struct{}
 
 // WithRetry returns a context in which calls use r in place of the Doer's or the Endpoint's own Retry. The calls that a
 // [Cache] makes for its callers do not.
 func WithRetry(ctx context.Context, r Retry) context.Context {
+	r.Statuses = slices.Clone(r.Statuses)
 	s := settingsOf(ctx)
 	s.retry = &r
 	return s.in(ctx)
 }
 
-// WithResponse returns a context whose call stores the status and headers of its last answer in *into, also when the
-// call fails; *into stays as it is if no answer came. The body is not in it. Use the context for one call at a time.
+// WithResponse returns a context whose call stores the status and headers of its last response in *into, also when the
+// call fails. If there was no response, *into stays as it is. The body is not in it. Use the context for one call at a
+// time.
 func WithResponse(ctx context.Context, into **http.Response) context.Context {
 	s := settingsOf(ctx)
 	s.response = into
@@ -74,40 +40,29 @@ func WithResponse(ctx context.Context, into **http.Response) context.Context {
 }
 
 func settingsOf(ctx context.Context) settings {
-	if s, ok := ctx.Value(settingsKey{}).(*settings); ok {
-		return *s
-	}
-	return settings{}
+	s, _ := ctx.Value(settingsKey{}).(settings)
+	return s
 }
 
-// withoutSettings is for what a call does on the way that is not the call.
+// in returns a context with these settings in place of those of ctx.
+func (s settings) in(ctx context.Context) context.Context {
+	return context.WithValue(ctx, settingsKey{}, s)
+}
+
+// withoutSettings returns a context for what a call needs on the way, such as its token.
 func withoutSettings(ctx context.Context) context.Context {
-	return context.WithValue(ctx, settingsKey{}, nil)
-}
-
-func (s settings) in(ctx context.Context) *settingsContext {
-	return &settingsContext{Context: ctx, settings: s}
-}
-
-func (s settings) policy(retry Retry) policy {
-	if s.retry != nil {
-		retry = *s.retry
+	if settingsOf(ctx) == (settings{}) {
+		return ctx
 	}
-	return policy{retry.withDefaults(), s.repeat}
+	return settings{}.in(ctx)
 }
 
-func (s settings) loggerOr(logger *slog.Logger) *slog.Logger {
-	if s.logger != nil {
-		return s.logger
-	}
-	return logger
-}
-
+// capture stores resp for the caller of WithResponse.
 func (s settings) capture(resp *http.Response) {
 	if s.response == nil {
 		return
 	}
-	answer := *resp
-	answer.Body = http.NoBody
-	*s.response = &answer
+	captured := *resp
+	captured.Body = http.NoBody
+	*s.response = &captured
 }

@@ -1,0 +1,61 @@
+package tokens
+
+import (
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// retryAfter is how long a response that came at now asks to wait: by Retry-After in seconds or as a date, by Moov's older
+// X-Retry-In, or, after a 429, by ThousandEyes' reset header, a Unix time. Times are compared with the response's own
+// Date, because the clocks of two machines differ. It is zero if the response does not say or the time has passed.
+func retryAfter(resp *http.Response, now time.Time) time.Duration {
+	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		now = date
+	}
+	if value := strings.TrimSpace(resp.Header.Get("Retry-After")); value != "" {
+		if wait, ok := parseDuration(value, time.Second); ok {
+			return wait
+		}
+		if at, err := http.ParseTime(value); err == nil {
+			return max(0, at.Sub(now))
+		}
+	}
+	if value := strings.TrimSpace(resp.Header.Get("X-Retry-In")); value != "" {
+		if wait, ok := parseDuration(value, time.Millisecond); ok {
+			return wait
+		}
+		if wait, err := time.ParseDuration(value); err == nil {
+			return max(0, wait)
+		}
+	}
+	if resp.StatusCode == http.StatusTooManyRequests {
+		reset, err := strconv.ParseInt(strings.TrimSpace(resp.Header.Get("X-Organization-Rate-Limit-Reset")), 10, 64)
+		if err == nil && reset > 0 && reset < maxUnix {
+			return max(0, time.Unix(reset, 0).Sub(now))
+		}
+	}
+	return 0
+}
+
+const maxUnix = 1 << 50 // beyond it a time.Time overflows
+
+// parseDuration parses digits, with a fraction or not, as a number of units. More than a Duration holds is the most that it
+// holds.
+func parseDuration(s string, unit time.Duration) (time.Duration, bool) {
+	whole, fraction, _ := strings.Cut(s, ".")
+	if whole == "" || strings.Trim(whole+fraction, "0123456789") != "" {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(whole, 10, 64)
+	if err != nil || n >= int64(math.MaxInt64/unit) {
+		return math.MaxInt64, true
+	}
+	part, err := strconv.ParseFloat("0."+fraction+"0", 64)
+	if err != nil {
+		return 0, false
+	}
+	return time.Duration(n)*unit + time.Duration(part*float64(unit)), true
+}
