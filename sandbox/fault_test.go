@@ -130,7 +130,7 @@ func TestFaultsBeforeAndAfterTheChange(t *testing.T) {
 	m.Fault("revokeAccessToken", sandbox.Fault{Drop: true, After: true})
 	_, _, err = try(t.Context(), rt, "http://x", access)
 	require.ErrorIs(t, err, syscall.ECONNRESET)
-	assert.Equal(t, 401, ping(t, m, access), "acted on, the answer lost")
+	assert.Equal(t, 401, ping(t, m, access), "the operation ran, its response is lost")
 
 	s := newTenant(t, nil)
 	s.Fault("createOAuthClient", sandbox.Fault{Status: 201, After: true, ContentType: "text/plain"}, sandbox.Fault{Status: 502, After: true, Body: "{}"})
@@ -157,7 +157,7 @@ func TestDelay(t *testing.T) {
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.Equal(t, 10*time.Second, time.Since(start))
 		pass(2 * time.Minute)
-		assert.Equal(t, 200, ping(t, m, access), "who leaves during the delay leaves before the change")
+		assert.Equal(t, 200, ping(t, m, access), "the operation did not run for a caller that left during the delay")
 
 		start = time.Now()
 		response, _, err := try(t.Context(), sandbox.Transport(m), "http://x", access)

@@ -15,7 +15,7 @@ import (
 	"github.com/grantwright/oauth-go/sandbox"
 )
 
-// reply is an answer that was read.
+// reply is a response that was read.
 type reply struct {
 	status int
 	header http.Header
@@ -38,7 +38,7 @@ func basic(id, secret string) edit   { return func(r *http.Request) { r.SetBasic
 func bearer(token string) edit       { return header("Authorization", "Bearer "+token) }
 func query(raw string) edit          { return func(r *http.Request) { r.URL.RawQuery = raw } }
 
-// send sends a request in memory and reads the answer.
+// send sends a request in memory and reads the response.
 func send(t *testing.T, h http.Handler, method, path, contentType, body string, edits ...edit) reply {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, "https://vendor.example"+path, strings.NewReader(body))

@@ -92,7 +92,7 @@ func TestTransportStreams(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, "...", string(got))
 		require.NoError(t, body.Close())
-		require.ErrorIs(t, <-ended, context.Canceled, "who closes the body leaves")
+		require.ErrorIs(t, <-ended, context.Canceled, "closing the body ends the handler's context")
 
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second+1)
 		defer cancel()

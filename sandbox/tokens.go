@@ -116,7 +116,7 @@ func (s *server) RevokeAll() {
 // terms are what the tokens of a client are like.
 type terms struct {
 	client      Client
-	user        string   // who logs in, unless the login says
+	user        string   // of a login that names no other
 	scopes      []string // by default
 	life        time.Duration
 	refreshes   bool          // there is a refresh token with a login

@@ -38,11 +38,11 @@ func loadSpec(t testing.TB, vendor string) *openapi3.T {
 	return doc
 }
 
-// validating passes requests on to h and fails the test for each request, and each answer, that the vendor's spec does
-// not describe. A vendor of "" is all of them, for a handler that serves all.
+// validating returns a handler that passes requests on to h, and fails the test for each request and each response that
+// the vendor's spec does not describe. If vendor is "", h serves all vendors.
 //
-// Answers that are broken off are not looked at, nor is what the sandbox serves outside the SDK's operations. An answer
-// that a fault scripts is judged as any other.
+// Responses that are broken off are not checked, nor is what the sandbox serves beside the SDK's operations. A response
+// that a fault makes is checked like any other.
 func validating(t testing.TB, vendor string, h http.Handler) http.Handler {
 	t.Helper()
 	v := &validator{t: t, handler: h}
@@ -91,18 +91,18 @@ func (v *validator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	input := v.validateRequest(r, body)
 
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	answer := httptest.NewRecorder()
-	broken := v.serve(answer, r)
+	recorded := httptest.NewRecorder()
+	broken := v.serve(recorded, r)
 	if !broken && input != nil {
-		v.validateAnswer(input, answer)
+		v.validateResponse(input, recorded)
 	}
 
-	maps.Copy(w.Header(), answer.Header())
-	if broken && !answer.Flushed {
+	maps.Copy(w.Header(), recorded.Header())
+	if broken && !recorded.Flushed {
 		panic(http.ErrAbortHandler)
 	}
-	w.WriteHeader(answer.Code)
-	_, _ = w.Write(answer.Body.Bytes())
+	w.WriteHeader(recorded.Code)
+	_, _ = w.Write(recorded.Body.Bytes())
 	if broken {
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
@@ -171,27 +171,27 @@ func authenticated(_ context.Context, input *openapi3filter.AuthenticationInput)
 	return nil
 }
 
-func (v *validator) validateAnswer(input *openapi3filter.RequestValidationInput, answer *httptest.ResponseRecorder) {
+func (v *validator) validateResponse(input *openapi3filter.RequestValidationInput, recorded *httptest.ResponseRecorder) {
 	operation := input.Route.Operation
 	v.mu.Lock()
 	if v.seen == nil {
 		v.seen = map[string]bool{}
 	}
-	v.seen[fmt.Sprintf("%s %d", operation.OperationID, answer.Code)] = true
+	v.seen[fmt.Sprintf("%s %d", operation.OperationID, recorded.Code)] = true
 	v.mu.Unlock()
 
 	err := openapi3filter.ValidateResponse(context.Background(), &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: input,
-		Status:                 answer.Code,
-		Header:                 answer.Header(),
-		Body:                   io.NopCloser(bytes.NewReader(answer.Body.Bytes())),
+		Status:                 recorded.Code,
+		Header:                 recorded.Header(),
+		Body:                   io.NopCloser(bytes.NewReader(recorded.Body.Bytes())),
 		Options:                input.Options,
 	})
 	if err != nil {
-		v.t.Errorf("the %d of %s is not as described: %v", answer.Code, operation.OperationID, err)
+		v.t.Errorf("the %d of %s is not as described: %v", recorded.Code, operation.OperationID, err)
 	}
-	if response := operation.Responses.Status(answer.Code); response != nil && len(response.Value.Content) == 0 && answer.Body.Len() > 0 {
-		v.t.Errorf("the %d of %s has a body", answer.Code, operation.OperationID)
+	if response := operation.Responses.Status(recorded.Code); response != nil && len(response.Value.Content) == 0 && recorded.Body.Len() > 0 {
+		v.t.Errorf("the %d of %s has a body", recorded.Code, operation.OperationID)
 	}
 }
 
@@ -222,8 +222,8 @@ func TestValidatingCatchesWhatIsNotDescribed(t *testing.T) {
 		{"enum", "/oauth2/revoke", form, good + "&token_type_hint=id_token", sandbox.Fault{Status: 204}, "token_type_hint"},
 		{"content type", "/oauth2/revoke", "text/plain", good, sandbox.Fault{Status: 204}, "Content-Type"},
 		{"status", "/oauth2/revoke", form, good, sandbox.Fault{Status: 418}, "status is not supported"},
-		{"answer's type", "/oauth2/revoke", form, good, sandbox.Fault{Status: 400, Body: `{"error": 1}`}, "the 400 of revokeAccessToken"},
-		{"answer's content type", "/oauth2/revoke", form, good, sandbox.Fault{Status: 400, Body: "<html>", ContentType: "text/html"}, "Content-Type"},
+		{"response's type", "/oauth2/revoke", form, good, sandbox.Fault{Status: 400, Body: `{"error": 1}`}, "the 400 of revokeAccessToken"},
+		{"response's content type", "/oauth2/revoke", form, good, sandbox.Fault{Status: 400, Body: "<html>", ContentType: "text/html"}, "Content-Type"},
 		{"body", "/oauth2/revoke", form, good, sandbox.Fault{Status: 429, Body: "{}"}, "has a body"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -278,7 +278,7 @@ func TestValidatingKnowsEveryPath(t *testing.T) {
 	}
 }
 
-// Only a vendor in trouble answers these; in the sandbox a fault does.
+// Statuses of a vendor in trouble, which the sandbox has only by faults.
 var onlyByFault = []string{"500", "504"}
 
 // driven serves a vendor to its generated client, and fails the test unless every documented status was seen in the end.

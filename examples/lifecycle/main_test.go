@@ -61,6 +61,19 @@ func TestFailsWithTheStepThatFails(t *testing.T) {
 	assert.Equal(t, 1, vendors.SailPoint.Count("deleteOAuthClient"), "nothing is left behind")
 }
 
+func TestLeavesNoClientBehindWhoseCreationCouldNotBeRead(t *testing.T) {
+	vendors := sandbox.NewStrict()
+	server, err := sandbox.Listen(vendors)
+	require.NoError(t, err)
+	defer func() { _ = server.Close() }()
+	vendors.SailPoint.Fault("createOAuthClient", sandbox.Fault{Status: http.StatusOK, Body: `{"id": "` + sandbox.SampleClientID +
+		`", "secret": "s3cret", "name": 1}`})
+	var out bytes.Buffer
+	require.Error(t, run(t.Context(), given("SAILPOINT", server.URL), &out))
+	assert.Equal(t, 1, vendors.SailPoint.Count("deleteOAuthClient"))
+	assert.NotContains(t, out.String(), "s3cret")
+}
+
 func TestWantsAllOfAVendorsSettings(t *testing.T) {
 	for _, missing := range []string{"MOOV_BASE_URL", "MOOV_CLIENT_ID", "MOOV_CLIENT_SECRET"} {
 		getenv := given("MOOV", "https://api.moov.io")

@@ -36,7 +36,7 @@ func (r *report) step(ctx context.Context, what string, call func(context.Contex
 	return err
 }
 
-// refused is a step that is expected to fail with that status.
+// refused runs a step that should fail with the status.
 func (r *report) refused(ctx context.Context, what string, status tokens.Status, call func(context.Context) error) error {
 	return r.step(ctx, what, func(ctx context.Context) error {
 		err := call(ctx)

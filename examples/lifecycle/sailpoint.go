@@ -33,6 +33,12 @@ func sailPoint(ctx context.Context, r *report, t target) error {
 		return err
 	}
 	var created *sailpoint.CreateOAuthClientResponse
+	deleted := false
+	defer func() {
+		if created != nil && created.ID != "" && !deleted { // a step failed, or the response to create could not be read
+			_ = clients.Delete(context.WithoutCancel(ctx), created.ID)
+		}
+	}()
 	if err := r.step(ctx, "create a client", func(ctx context.Context) (err error) {
 		created, err = clients.Create(ctx, sailpoint.CreateOAuthClientRequest{
 			Name:                       new("Lifecycle example"),
@@ -50,12 +56,6 @@ func sailPoint(ctx context.Context, r *report, t target) error {
 	}); err != nil {
 		return err
 	}
-	deleted := false
-	defer func() {
-		if !deleted { // a step failed: leave nothing behind
-			_ = clients.Delete(context.WithoutCancel(ctx), created.ID)
-		}
-	}()
 	if err := r.step(ctx, "get the client", func(ctx context.Context) error {
 		_, err := clients.Get(ctx, created.ID)
 		return err
