@@ -1,115 +1,160 @@
-// Prune deletes the OAuth clients of a SailPoint tenant that were not used for a number of days. One that was never used
-// counts from its creation. Clients whose dates cannot be read, and the client that this program authenticates as, are
-// named and left alone. Without -delete nothing is deleted.
+// Prune deletes the OAuth clients of a SailPoint tenant that have not been used for a number of days. For a client that
+// was never used, the days count from its creation. Clients whose dates cannot be read, those that -keep names, and the
+// client that this program authenticates as are listed and left alone. Nothing is deleted without -delete and a yes.
 //
 //	go run ./examples/prune -days 90
+//	go run ./examples/prune -days 90 -keep keep.yaml -report plan.csv
 //	go run ./examples/prune -days 90 -delete
 //
 // Without settings it works on a sandbox. With SAILPOINT_BASE_URL (https://{tenant}.api.identitynow.com),
-// SAILPOINT_CLIENT_ID and SAILPOINT_CLIENT_SECRET it works on that tenant; the client must be a personal access token,
-// because only those carry a user.
+// SAILPOINT_CLIENT_ID and SAILPOINT_CLIENT_SECRET it works on that tenant. The client must be a personal access token,
+// because only those have a user.
 package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"time"
 
+	"github.com/grantwright/oauth-go/examples/internal/cli"
 	"github.com/grantwright/oauth-go/gen/sailpoint"
 	"github.com/grantwright/oauth-go/gen/wire"
 	"github.com/grantwright/oauth-go/oauthclients"
 	"github.com/grantwright/oauth-go/sandbox"
-	"github.com/grantwright/oauth-go/tokens"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, err)
+	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "prune:", err)
 		stop()
 		os.Exit(1) //nolint:gocritic // stop has been called
 	}
 }
 
-func run(ctx context.Context, args []string, getenv func(string) string, out io.Writer) error {
+func run(ctx context.Context, args []string, getenv func(string) string, in io.Reader, out io.Writer) error {
 	flags := flag.NewFlagSet("prune", flag.ContinueOnError)
-	days := flags.Int("days", 90, "how long a client must have been unused; the vendor notes a use at most once a `day`")
-	del := flags.Bool("delete", false, "delete the clients, in place of naming them")
+	flags.SetOutput(out)
+	days := flags.Int("days", 90, "how long a client must have been unused, in `days`; the vendor records a use at most once a day")
+	keepFile := flags.String("keep", "", "JSON or YAML `file` with a list of the ids and names of clients that stay")
+	reportFile := flags.String("report", "", "write the plan to this `file` too, as CSV or JSON by its name")
+	del := flags.Bool("delete", false, "delete the clients, after a question")
+	yes := flags.Bool("yes", false, "do not ask")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if *days < 1 || flags.NArg() > 0 {
-		return errors.New("prune: -days must be at least 1, and there are no other arguments")
+		return errors.New("-days must be at least 1, and there are no other arguments")
 	}
-
-	baseURL := getenv("SAILPOINT_BASE_URL")
-	creds := tokens.Credentials{ClientID: getenv("SAILPOINT_CLIENT_ID"), ClientSecret: getenv("SAILPOINT_CLIENT_SECRET")}
-	if baseURL == "" {
-		server, err := sandbox.Listen(sandbox.NewSailPoint(&sandbox.SailPointOptions{OAuthClients: sampleClients(time.Now())}))
-		if err != nil {
-			return fmt.Errorf("starting the sandbox: %w", err)
-		}
-		defer func() { _ = server.Close() }()
-		baseURL, creds = server.URL, tokens.Credentials{ClientID: sandbox.ClientID, ClientSecret: sandbox.ClientSecret}
-	}
-	endpoint, err := tokens.NewSailPoint("", creds, &tokens.SailPointOptions{BaseURL: baseURL})
-	if err != nil {
-		return err
-	}
-	cache, err := tokens.NewCache(endpoint, nil)
-	if err != nil {
-		return err
-	}
-	clients, err := oauthclients.NewSailPoint(cache, &oauthclients.SailPointOptions{
-		Logger: slog.New(slog.NewTextHandler(out, nil)), // says when the list may be cut
-	})
-	if err != nil {
-		return err
-	}
-	return prune(ctx, clients, rule{before: time.Now().AddDate(0, 0, -*days), self: creds.ClientID}, *del, out)
-}
-
-func prune(ctx context.Context, clients *oauthclients.SailPoint, r rule, del bool, out io.Writer) error {
-	// The whole list is read before the first is deleted: a list that breaks off deletes nothing. It is not filtered at
-	// the vendor's, so that the clients with unreadable dates are seen too.
-	var unused []sailpoint.OAuthClient
-	total := 0
-	for client, err := range clients.All(ctx) {
-		if err != nil {
+	p := pruner{Console: cli.NewConsole(out), in: in, del: *del, yes: *yes, rule: rule{before: time.Now().AddDate(0, 0, -*days)}}
+	var err error
+	if *keepFile != "" {
+		if p.rule.keep, err = readNames(*keepFile); err != nil {
 			return err
 		}
-		total++
-		verdict, why := r.judge(client)
-		fmt.Fprintf(out, "%-6s  %s  %q: %s\n", verdict, client.ID, client.Name, why)
+	}
+	if p.report, err = cli.NewReport(*reportFile, "verdict", "id", "name", "why"); err != nil {
+		return err
+	}
+	target, err := cli.Open(getenv, &sandbox.SailPointOptions{OAuthClients: sampleClients(time.Now())}, p)
+	if err != nil {
+		return err
+	}
+	defer target.Close()
+	p.rule.self, p.clients, p.target = target.ClientID, target.Clients, target.String()
+	return p.run(ctx)
+}
+
+// readNames reads the list of clients that stay.
+func readNames(file string) ([]string, error) {
+	data, err := cli.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	if err := json.Unmarshal(data, &names); err != nil {
+		return nil, fmt.Errorf("%s: there must be a list of ids and names: %w", file, err)
+	}
+	return names, nil
+}
+
+type pruner struct {
+	*cli.Console
+
+	in       io.Reader
+	del, yes bool
+	rule     rule
+	report   *cli.Report
+	clients  *oauthclients.SailPoint
+	target   string
+}
+
+func (p pruner) run(ctx context.Context) error {
+	p.Printf("Working on %s.", p.target)
+	unused, err := p.plan(ctx)
+	if err != nil {
+		return err
+	}
+	if err := p.report.Write(); err != nil {
+		return fmt.Errorf("writing the report: %w", err)
+	}
+	switch {
+	case len(unused) == 0:
+		return nil
+	case !p.del:
+		p.Printf("Nothing was deleted; -delete does that.")
+		return nil
+	case !p.yes && !p.Confirm(p.in, "Delete these %d clients of %s?", len(unused), p.target):
+		p.Printf("Nothing was deleted.")
+		return nil
+	}
+	for i, client := range unused {
+		if err := p.clients.Delete(ctx, client.ID, oauthclients.AllowMissing()); err != nil {
+			return fmt.Errorf("%d of %d clients were deleted, then: %w", i, len(unused), err)
+		}
+		p.Printf("deleted %s  %q", client.ID, client.Name)
+	}
+	p.Printf("%d clients were deleted.", len(unused))
+	return nil
+}
+
+// plan lists the clients with what becomes of them, and returns those to delete. The whole list is read before the first
+// is deleted, so that a list that breaks off deletes nothing. The vendor does not filter it, so that clients with dates
+// that cannot be read are seen too.
+func (p pruner) plan(ctx context.Context) ([]sailpoint.OAuthClient, error) {
+	var all, unused []sailpoint.OAuthClient
+	for client, err := range p.clients.All(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, client)
+		p.Progress(len(all), "%d clients were read")
+	}
+	for _, client := range all {
+		verdict, why := p.rule.judge(client)
+		p.Printf("%-6s  %s  %q: %s", verdict, client.ID, client.Name, why)
+		p.report.Add(string(verdict), client.ID, client.Name, why)
 		if verdict == remove {
 			unused = append(unused, client)
 		}
 	}
-	fmt.Fprintf(out, "%d of %d clients are unused since %s\n", len(unused), total, r.before.UTC().Format(time.RFC3339))
-	if !del {
-		fmt.Fprintln(out, "nothing was deleted; -delete does it")
-		return nil
-	}
-	for i, client := range unused {
-		if err := clients.Delete(ctx, client.ID, oauthclients.AllowMissing()); err != nil {
-			return fmt.Errorf("prune: %d were deleted, then: %w", i, err)
-		}
-		fmt.Fprintf(out, "deleted %s  %q\n", client.ID, client.Name)
-	}
-	return nil
+	p.Printf("%d of %d clients are unused since %s.", len(unused), len(all), p.rule.before.UTC().Format(time.RFC3339))
+	return unused, nil
 }
 
-// rule says which clients go.
+// A rule says which clients are deleted.
 type rule struct {
-	before time.Time // the last use of those that go
-	self   string    // the client that must stay
+	before time.Time // the last use of those that are
+	self   string    // the id of the client that must stay
+	keep   []string  // ids and names of others that must
 }
 
 type verdict string
@@ -121,27 +166,28 @@ const (
 )
 
 func (r rule) judge(client sailpoint.OAuthClient) (verdict, string) {
-	if client.ID == r.self {
+	switch {
+	case client.ID == r.self:
 		return skip, "this program authenticates as it"
+	case slices.Contains(r.keep, client.ID), slices.Contains(r.keep, client.Name):
+		return skip, "-keep names it"
+	case client.LastUsed == nil || client.LastUsed.Text() == "":
+		return r.byDate("never used, created", client.Created)
 	}
-	what, at := "last used", client.LastUsed
-	if at == nil || at.Text() == "" {
-		what, at = "never used, created", &client.Created
-	}
-	return r.byDate(what, *at)
+	return r.byDate("last used", *client.LastUsed)
 }
 
 func (r rule) byDate(what string, at wire.Time) (verdict, string) {
 	switch {
 	case at.IsZero():
-		return skip, fmt.Sprintf("%s at %q, which is no time", what, at.Text())
+		return skip, fmt.Sprintf("%s at %q, which is not a time", what, at.Text())
 	case at.Time().After(r.before):
 		return keep, what + " at " + at.Text()
 	}
 	return remove, what + " at " + at.Text()
 }
 
-// sampleClients are what the sandbox has: one of each kind.
+// sampleClients returns what the sandbox has: one client of each kind.
 func sampleClients(now time.Time) []sailpoint.OAuthClient {
 	day := func(ago int) wire.Time { return wire.NewTime(now.UTC().Truncate(time.Millisecond).AddDate(0, 0, -ago)) }
 	var unreadable wire.Time

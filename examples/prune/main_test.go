@@ -3,6 +3,9 @@ package main
 import (
 	"bytes"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,7 +46,7 @@ func deleted(vendor *sandbox.SailPoint) []string {
 func TestNamesWithoutDeleting(t *testing.T) {
 	vendor, getenv := serve(t)
 	var out bytes.Buffer
-	require.NoError(t, run(t.Context(), nil, getenv, &out))
+	require.NoError(t, run(t.Context(), nil, getenv, strings.NewReader(""), &out))
 	assert.Empty(t, deleted(vendor))
 	for _, want := range []string{
 		`skip    sandbox-client  "This program": this program authenticates as it`,
@@ -51,9 +54,9 @@ func TestNamesWithoutDeleting(t *testing.T) {
 		`keep    used-yesterday  "Used yesterday": last used at `,
 		`remove  never-used  "Never used": never used, created at `,
 		`keep    never-used-but-new  "Never used, but new": never used, created at `,
-		`skip    unreadable  "Used at no time": last used at "last summer", which is no time`,
+		`skip    unreadable  "Used at no time": last used at "last summer", which is not a time`,
 		"2 of 6 clients are unused since ",
-		"nothing was deleted",
+		"Nothing was deleted; -delete does that.\n",
 	} {
 		assert.Contains(t, out.String(), want)
 	}
@@ -63,15 +66,16 @@ func TestNamesWithoutDeleting(t *testing.T) {
 func TestDeletes(t *testing.T) {
 	vendor, getenv := serve(t)
 	var out bytes.Buffer
-	require.NoError(t, run(t.Context(), []string{"-delete", "-days", "350"}, getenv, &out))
+	require.NoError(t, run(t.Context(), []string{"-delete", "-yes", "-days", "350"}, getenv, strings.NewReader(""), &out))
 	assert.Equal(t, []string{"/beta/oauth-clients/used-last-year"}, deleted(vendor))
+	assert.Contains(t, out.String(), "1 clients were deleted.\n")
 }
 
 func TestAnotherMayHaveDeletedIt(t *testing.T) {
 	vendor, getenv := serve(t)
 	vendor.Fault("deleteOAuthClient", sandbox.Fault{Status: http.StatusNotFound})
 	var out bytes.Buffer
-	require.NoError(t, run(t.Context(), []string{"-delete"}, getenv, &out))
+	require.NoError(t, run(t.Context(), []string{"-delete", "-yes"}, getenv, strings.NewReader(""), &out))
 	assert.Len(t, deleted(vendor), 2)
 }
 
@@ -79,18 +83,67 @@ func TestStopsAtAnError(t *testing.T) {
 	vendor, getenv := serve(t)
 	vendor.Fault("deleteOAuthClient", sandbox.Fault{}, sandbox.Fault{Status: http.StatusForbidden})
 	var out bytes.Buffer
-	err := run(t.Context(), []string{"-delete"}, getenv, &out)
+	err := run(t.Context(), []string{"-delete", "-yes"}, getenv, strings.NewReader(""), &out)
 	require.ErrorIs(t, err, tokens.Status(http.StatusForbidden))
-	require.ErrorContains(t, err, "1 were deleted")
+	require.ErrorContains(t, err, "1 of 2 clients were deleted, then: ")
+}
+
+// The program says where it works before it does anything, and deletes only after a yes.
+func TestAsks(t *testing.T) {
+	for answer, want := range map[string]int{"": 0, "n\n": 0, "y\n": 2} {
+		vendor, getenv := serve(t)
+		var out bytes.Buffer
+		require.NoError(t, run(t.Context(), []string{"-delete"}, getenv, strings.NewReader(answer), &out))
+		assert.Len(t, deleted(vendor), want)
+		assert.True(t, strings.HasPrefix(out.String(), "Working on tenant "+getenv("SAILPOINT_BASE_URL")+".\n"), out.String())
+		assert.Contains(t, out.String(), "Delete these 2 clients of tenant "+getenv("SAILPOINT_BASE_URL")+"? [y/N] ")
+	}
+	var out bytes.Buffer
+	require.NoError(t, run(t.Context(), []string{"-delete"}, func(string) string { return "" }, strings.NewReader(""), &out))
+	assert.Contains(t, out.String(), "Working on a sandbox, because SAILPOINT_BASE_URL is not set.\n")
+}
+
+func TestRefusesHalfASetting(t *testing.T) {
+	_, getenv := serve(t)
+	half := func(name string) string {
+		if name == "SAILPOINT_BASE_URL" {
+			return ""
+		}
+		return getenv(name)
+	}
+	var out bytes.Buffer
+	require.ErrorContains(t, run(t.Context(), []string{"-delete", "-yes"}, half, strings.NewReader(""), &out), "not set: SAILPOINT_BASE_URL")
+	assert.Empty(t, out.String())
+}
+
+func TestKeepAndReport(t *testing.T) {
+	vendor, getenv := serve(t)
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "keep.yaml"), []byte("- used-last-year\n- Never used\n"), 0o600))
+	var out bytes.Buffer
+	require.NoError(t, run(t.Context(), []string{"-delete", "-yes", "-keep", filepath.Join(dir, "keep.yaml"), "-report", filepath.Join(dir, "plan.csv")},
+		getenv, strings.NewReader(""), &out))
+	assert.Empty(t, deleted(vendor))
+	assert.Contains(t, out.String(), `skip    never-used  "Never used": -keep names it`)
+	assert.Contains(t, out.String(), "0 of 6 clients are unused")
+	report, err := os.ReadFile(filepath.Join(dir, "plan.csv"))
+	require.NoError(t, err)
+	lines := strings.Split(string(report), "\n")
+	assert.Len(t, lines, 8)
+	assert.Equal(t, "verdict,id,name,why", lines[0])
+	assert.Equal(t, "skip,used-last-year,Used last year,-keep names it", lines[2])
+
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "keep.json"), []byte(`{"a":1}`), 0o600))
+	require.ErrorContains(t, run(t.Context(), []string{"-keep", filepath.Join(dir, "keep.json")}, getenv, strings.NewReader(""), &out), "there must be a list of ids and names")
+	require.ErrorContains(t, run(t.Context(), []string{"-report", "plan.txt"}, getenv, strings.NewReader(""), &out), ".csv or .json")
 }
 
 func TestAListThatBreaksOffDeletesNothing(t *testing.T) {
 	vendor, getenv := serve(t)
 	vendor.Fault("listOAuthClients", sandbox.Fault{Cut: 1300})
 	var out bytes.Buffer
-	require.Error(t, run(t.Context(), []string{"-delete"}, getenv, &out))
+	require.Error(t, run(t.Context(), []string{"-delete", "-yes"}, getenv, strings.NewReader(""), &out))
 	assert.Empty(t, deleted(vendor))
-	assert.Contains(t, out.String(), "remove", "a client to delete was seen")
 }
 
 func TestJudge(t *testing.T) {
@@ -126,6 +179,6 @@ func TestJudge(t *testing.T) {
 func TestBadArguments(t *testing.T) {
 	var out bytes.Buffer
 	for _, args := range [][]string{{"-days", "0"}, {"-days", "-1"}, {"90"}} {
-		require.ErrorContains(t, run(t.Context(), args, func(string) string { return "" }, &out), "-days must be at least 1")
+		require.ErrorContains(t, run(t.Context(), args, func(string) string { return "" }, strings.NewReader(""), &out), "-days must be at least 1")
 	}
 }

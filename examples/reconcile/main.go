@@ -1,17 +1,21 @@
-// Reconcile brings one OAuth client of a SailPoint tenant to the state in a JSON file. It shows the patch that does so,
-// and with -apply sends it. Members that the file leaves out stay as they are; null is a value.
+// Reconcile brings OAuth clients of a SailPoint tenant to the state in a JSON or YAML file. It prints the patch of each
+// client, and with -apply and a yes sends them. Members that the file leaves out stay as they are; null is a value.
 //
 //	go run ./examples/reconcile
-//	go run ./examples/reconcile -id ef38f94347e94562b5bb8424a56397d8 -file client.json -apply
+//	go run ./examples/reconcile -id ef38f94347e94562b5bb8424a56397d8 -file client.json
+//	go run ./examples/reconcile -file clients.yaml -apply
+//
+// The file has one client, or a list of clients with an id each.
 //
 // Without settings it works on a sandbox. With SAILPOINT_BASE_URL (https://{tenant}.api.identitynow.com),
-// SAILPOINT_CLIENT_ID and SAILPOINT_CLIENT_SECRET it works on that tenant; the client must be a personal access token,
-// because only those carry a user.
+// SAILPOINT_CLIENT_ID and SAILPOINT_CLIENT_SECRET it works on that tenant. The client must be a personal access token,
+// because only those have a user.
 package main
 
 import (
 	"context"
 	_ "embed"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -19,10 +23,12 @@ import (
 	"os"
 	"os/signal"
 
+	"github.com/grantwright/oauth-go/examples/internal/cli"
+	"github.com/grantwright/oauth-go/gen/sailpoint"
 	"github.com/grantwright/oauth-go/oauthclients"
+	"github.com/grantwright/oauth-go/oauthclients/jsonpatch"
 	"github.com/grantwright/oauth-go/oauthclients/patch"
 	"github.com/grantwright/oauth-go/sandbox"
-	"github.com/grantwright/oauth-go/tokens"
 )
 
 //go:embed client.json
@@ -31,92 +37,180 @@ var sample []byte
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, err)
+	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "reconcile:", err)
 		stop()
 		os.Exit(1) //nolint:gocritic // stop has been called
 	}
 }
 
-func run(ctx context.Context, args []string, getenv func(string) string, out io.Writer) error {
+func run(ctx context.Context, args []string, getenv func(string) string, in io.Reader, out io.Writer) error {
 	flags := flag.NewFlagSet("reconcile", flag.ContinueOnError)
-	id := flags.String("id", sandbox.SampleClientID, "`id` of the client")
-	file := flags.String("file", "", "the wanted state (default the sample beside this program)")
-	apply := flags.Bool("apply", false, "send the patch, in place of only showing it")
+	flags.SetOutput(out)
+	id := flags.String("id", "", "`id` of the client, if the file has one without an id (default that of the sandbox's client, with its file)")
+	file := flags.String("file", "", "JSON or YAML `file` with the wanted state (default the sample beside this program)")
+	reportFile := flags.String("report", "", "write the operations to this `file` too, as CSV or JSON by its name")
+	apply := flags.Bool("apply", false, "send the patches, after a question")
+	yes := flags.Bool("yes", false, "do not ask")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	wanted := sample
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	doc := sample
+	if *file == "" && *id == "" {
+		*id = sandbox.SampleClientID
+	}
+	var err error
 	if *file != "" {
-		var err error
-		if wanted, err = os.ReadFile(*file); err != nil {
-			return fmt.Errorf("reconcile: %w", err)
-		}
-	}
-
-	baseURL := getenv("SAILPOINT_BASE_URL")
-	creds := tokens.Credentials{ClientID: getenv("SAILPOINT_CLIENT_ID"), ClientSecret: getenv("SAILPOINT_CLIENT_SECRET")}
-	if baseURL == "" {
-		server, err := sandbox.Listen(sandbox.NewSailPoint(nil))
-		if err != nil {
-			return fmt.Errorf("starting the sandbox: %w", err)
-		}
-		defer func() { _ = server.Close() }()
-		baseURL, creds = server.URL, tokens.Credentials{ClientID: sandbox.ClientID, ClientSecret: sandbox.ClientSecret}
-	}
-	endpoint, err := tokens.NewSailPoint("", creds, &tokens.SailPointOptions{BaseURL: baseURL})
-	if err != nil {
-		return err
-	}
-	cache, err := tokens.NewCache(endpoint, nil)
-	if err != nil {
-		return err
-	}
-	clients, err := oauthclients.NewSailPoint(cache, nil)
-	if err != nil {
-		return err
-	}
-	return reconcile(ctx, clients, *id, wanted, *apply, out)
-}
-
-func reconcile(ctx context.Context, clients *oauthclients.SailPoint, id string, wanted []byte, apply bool, out io.Writer) error {
-	before, err := clients.Get(ctx, id)
-	if err != nil {
-		return err
-	}
-	after, err := patch.Overlay(*before, wanted)
-	if err != nil {
-		return err
-	}
-	// What was seen must still be there, or the patch would undo what somebody else has just done.
-	ops, err := patch.Diff(*before, after, &patch.DiffOptions{Guard: true})
-	if err != nil {
-		return err
-	}
-	if len(ops) == 0 {
-		fmt.Fprintf(out, "client %s is as the file says\n", id)
-		return nil
-	}
-	fmt.Fprintf(out, "PATCH %s\n", id)
-	for _, op := range ops {
-		line, err := op.MarshalJSON()
-		if err != nil {
+		if doc, err = cli.ReadFile(*file); err != nil {
 			return err
 		}
-		fmt.Fprintf(out, "  %s\n", line)
 	}
-	if !apply {
-		fmt.Fprintln(out, "nothing was sent; -apply does it")
-		return nil
-	}
-
-	patched, err := clients.Patch(ctx, id, ops...)
+	wanted, err := wantedClients(doc, *id)
 	if err != nil {
 		return err
 	}
-	if left, _ := patch.Diff(*patched, after, nil); len(left) > 0 { // an error is about modified, which the vendor keeps
-		return fmt.Errorf("reconcile: the vendor took the patch, but client %s is still %d operations away: %v", id, len(left), left)
+	r := reconciler{Console: cli.NewConsole(out), in: in, apply: *apply, yes: *yes}
+	if r.report, err = cli.NewReport(*reportFile, "id", "op", "path", "value"); err != nil {
+		return err
 	}
-	fmt.Fprintf(out, "client %s is now as the file says\n", id)
+	target, err := cli.Open(getenv, nil, r)
+	if err != nil {
+		return err
+	}
+	defer target.Close()
+	r.clients, r.target = target.Clients, target.String()
+	return r.run(ctx, wanted)
+}
+
+// A wantedClient is the state that a client shall have.
+type wantedClient struct {
+	id    string
+	state json.RawMessage
+}
+
+// wantedClients reads one client, of which the id may be given apart, or a list of clients.
+func wantedClients(doc []byte, id string) ([]wantedClient, error) {
+	var states []json.RawMessage
+	if json.Unmarshal(doc, &states) != nil {
+		states = []json.RawMessage{doc}
+	} else if id != "" {
+		return nil, errors.New("the file has a list of clients; leave -id off")
+	}
+	wanted := make([]wantedClient, len(states))
+	for i, state := range states {
+		var own struct{ ID string }
+		if err := json.Unmarshal(state, &own); err != nil {
+			return nil, fmt.Errorf("client %d of the file: %w", i, err)
+		}
+		switch {
+		case own.ID == "" && id == "":
+			return nil, fmt.Errorf("client %d of the file has no id; add it, or name it with -id", i)
+		case own.ID == "":
+			own.ID = id
+		case id != "" && id != own.ID:
+			return nil, fmt.Errorf("the file is about client %s, and not %s; leave -id off", own.ID, id)
+		}
+		wanted[i] = wantedClient{own.ID, state}
+	}
+	return wanted, nil
+}
+
+type reconciler struct {
+	*cli.Console
+
+	in         io.Reader
+	apply, yes bool
+	report     *cli.Report
+	clients    *oauthclients.SailPoint
+	target     string
+}
+
+// A change is what brings a client to its wanted state.
+type change struct {
+	id    string
+	after sailpoint.OAuthClient
+	patch jsonpatch.Patch
+}
+
+func (r reconciler) run(ctx context.Context, wanted []wantedClient) error {
+	r.Printf("Working on %s.", r.target)
+	changes, err := r.plan(ctx, wanted)
+	if err != nil {
+		return err
+	}
+	if err := r.report.Write(); err != nil {
+		return fmt.Errorf("writing the report: %w", err)
+	}
+	r.Printf("%d of %d clients differ from the file.", len(changes), len(wanted))
+	switch {
+	case len(changes) == 0:
+		return nil
+	case !r.apply:
+		r.Printf("Nothing was sent; -apply does that.")
+		return nil
+	case !r.yes && !r.Confirm(r.in, "Send these patches to %s?", r.target):
+		r.Printf("Nothing was sent.")
+		return nil
+	}
+	for i, c := range changes {
+		if err := r.send(ctx, c); err != nil {
+			return fmt.Errorf("%d of %d clients were changed, then: %w", i, len(changes), err)
+		}
+		r.Printf("changed %s", c.id)
+	}
+	r.Printf("%d clients were changed.", len(changes))
+	return nil
+}
+
+// plan prints and returns the changes. All clients are read before the first is changed.
+func (r reconciler) plan(ctx context.Context, wanted []wantedClient) ([]change, error) {
+	var changes []change
+	for i, w := range wanted {
+		before, err := r.clients.Get(ctx, w.id)
+		if err != nil {
+			return nil, fmt.Errorf("client %s: %w", w.id, err)
+		}
+		after, err := patch.Overlay(*before, w.state)
+		if err != nil {
+			return nil, fmt.Errorf("client %s: %w", w.id, err)
+		}
+		// What was read must still be there, or the patch would undo what somebody else has just done.
+		ops, err := patch.Diff(*before, after, &patch.DiffOptions{Guard: true, ListsAsSets: true})
+		if err != nil {
+			return nil, fmt.Errorf("client %s: %w", w.id, err)
+		}
+		if len(ops) > 0 {
+			changes = append(changes, change{w.id, after, ops})
+		}
+		r.Progress(i+1, "%d clients were read")
+	}
+	for _, c := range changes {
+		r.Printf("PATCH %s", c.id)
+		for _, op := range c.patch {
+			line, err := op.MarshalJSON()
+			if err != nil {
+				return nil, fmt.Errorf("client %s: %w", c.id, err)
+			}
+			r.Printf("  %s", line)
+			r.report.Add(c.id, op.Op(), op.Path(), string(op.Value()))
+		}
+	}
+	return changes, nil
+}
+
+// send sends a patch, and checks that it did what it should.
+func (r reconciler) send(ctx context.Context, c change) error {
+	patched, err := r.clients.Patch(ctx, c.id, c.patch...)
+	if err != nil {
+		return fmt.Errorf("client %s: %w", c.id, err)
+	}
+	// An error would be about the fields that the vendor keeps, such as modified.
+	left, _ := patch.Diff(*patched, c.after, &patch.DiffOptions{ListsAsSets: true})
+	if len(left) > 0 {
+		return fmt.Errorf("client %s: the vendor accepted the patch, but these differences are left: %v", c.id, left)
+	}
 	return nil
 }

@@ -5,22 +5,26 @@ import (
 	"log/slog"
 )
 
-const redacted = "[REDACTED]"
+// Redacted is what is printed in place of a secret.
+const Redacted Secret = "[REDACTED]"
 
-// Secret is a token or client secret in a vendor's answer. It prints redacted under fmt and slog with every verb,
-// and marshals to JSON as it is, so that an answer can be stored. Convert to string to use it.
+// A Secret is a token or client secret in a vendor's response. It prints redacted under fmt with every verb and under slog,
+// and marshals to JSON as it is, so that a response can be stored. Convert it to string to use it.
 //
-// It must not stand in a form body: the form encoder would send what fmt prints.
+// A handler of slog that writes JSON marshals the struct that a Secret is in. So each generated model with a Secret has a
+// LogValue method, which replaces it.
+//
+// A Secret must not be in a form body: the form encoder would send what fmt prints.
 type Secret string
 
 // String returns a fixed text in place of the secret.
-func (Secret) String() string { return redacted }
+func (Secret) String() string { return string(Redacted) }
 
 // GoString returns a fixed text in place of the secret.
-func (Secret) GoString() string { return redacted }
+func (Secret) GoString() string { return string(Redacted) }
 
 // Format writes a fixed text in place of the secret, whatever the verb.
-func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
+func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(string(Redacted))) }
 
 // LogValue returns a fixed text in place of the secret.
-func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+func (Secret) LogValue() slog.Value { return slog.StringValue(string(Redacted)) }
