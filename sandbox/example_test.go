@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/grantwright/oauth-go/sandbox"
@@ -27,11 +28,11 @@ func apiClient(sb *sandbox.Sandbox) *http.Client {
 	if err != nil {
 		log.Fatal(err)
 	}
-	client, err := tokens.NewClient(cache, &tokens.DoerOptions{HTTPClient: sb.HTTPClient()})
+	transport, err := tokens.NewTransport(cache, sb.URL, sb.HTTPClient().Transport)
 	if err != nil {
 		log.Fatal(err)
 	}
-	return client
+	return &http.Client{Transport: transport}
 }
 
 func get(client *http.Client, url string) {
@@ -62,6 +63,13 @@ func Example() {
 	// GET /ping 401
 	// POST /oauth2/token 200
 	// GET /ping 200
+}
+
+func ExampleStart() {
+	_ = func(t *testing.T) {
+		sb := sandbox.Start(t)
+		get(apiClient(sb), sb.URL+"/ping")
+	}
 }
 
 func ExampleNewMoov() {
@@ -96,11 +104,11 @@ func ExampleThousandEyes_protect() {
 	defer server.Close()
 
 	token := vendor.Issue(sandbox.Token{}).AccessToken
-	client, err := tokens.NewClient(tokens.Static(token), &tokens.DoerOptions{BaseURL: server.URL})
+	transport, err := tokens.NewTransport(tokens.Static(token), server.URL, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	get(client, server.URL)
+	get(&http.Client{Transport: transport}, server.URL)
 	// Output: 200 OK hello
 }
 

@@ -117,16 +117,16 @@ func NewStrict() *Sandbox {
 
 // Start is New on a free port of loopback, until the test ends. It does not work in a testing/synctest bubble, where New
 // does.
-func Start(tb testing.TB, vendors ...Vendor) *Sandbox {
-	tb.Helper()
+func Start(t testing.TB, vendors ...Vendor) *Sandbox {
+	t.Helper()
 	s := New(vendors...)
 	server, err := Listen(s)
 	if err != nil {
-		tb.Fatalf("sandbox: %v", err)
+		t.Fatalf("sandbox: %v", err)
 	}
 	transport := &http.Transport{}
 	s.URL, s.client = server.URL, &http.Client{Transport: transport}
-	tb.Cleanup(func() {
+	t.Cleanup(func() {
 		transport.CloseIdleConnections()
 		_ = server.Close()
 	})

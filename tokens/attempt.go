@@ -23,6 +23,12 @@ type attemptTransport struct {
 
 func (t *attemptTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	c := callOf(req.Context())
+	if one := c.settings.attempt; one != nil && one.mayGo != nil {
+		if err := one.mayGo(); err != nil {
+			closeBody(req)
+			return nil, err
+		}
+	}
 	if c.settings.sent != nil {
 		*c.settings.sent = time.Now()
 	}

@@ -45,13 +45,14 @@ import (
 type Cache struct {
 	endpoint  *Endpoint
 	session   string
-	secrets   *cacheSecrets
+	grant     Grant
 	grantFunc func(context.Context) (Grant, error)
 	onToken   func(context.Context, *Token) error
 	hold      bool
 	logger    *slog.Logger  // never nil
 	start     time.Time     // moments are durations since then
 	turn      chan struct{} // holds an element while a fetch works, left behind or not
+	replica   *replica      // if nil, there is no Store
 
 	current atomic.Pointer[entry] // a copy of entry with its checkAt, or nil; nil too once the Cache is closed
 
@@ -61,6 +62,7 @@ type Cache struct {
 	closed            bool
 	generation        int           // counts Set and Revoke: what a fetch begun before either brings is not served
 	revokedGeneration int           // that of the last Revoke: what a fetch begun before it brings is revoked
+	refreshToken      string        // of a Session: the one to present next; empty if there is none
 	loginErr          error         // of a Session without refresh token: why it has none, or nil
 	rejected          bool          // the last token was dropped by Invalidate, and none has come since
 	tokenLife         time.Duration // the whole life of the last token fetched
@@ -77,17 +79,10 @@ type Cache struct {
 	saveFailures int           // in a row
 	nextSave     time.Duration // OnToken is not called before
 
-	stats   Stats
-	running int           // goroutines
-	quiet   chan struct{} // closed when running falls to 0
-}
-
-// cacheSecrets are the parts of a Cache that hold secrets. They are behind a pointer because fmt, which calls no methods of
-// what is in an unexported field of a caller's struct, does not follow one there.
-type cacheSecrets struct {
-	grant        Grant
-	refreshToken string       // of a Session: the one to present next; empty if there is none
-	unrevoked    []revocation // what the next Revoke has to revoke beside the current token
+	unrevoked []revocation // what the next Revoke has to revoke beside the current token
+	stats     Stats
+	running   int           // goroutines
+	quiet     chan struct{} // closed when running falls to 0
 }
 
 // CacheOptions are the settings of a [Cache].
@@ -109,6 +104,18 @@ type CacheOptions struct {
 	// HoldUnsaved holds a token back until OnToken took it; callers without another get OnToken's error. If false, it is
 	// served meanwhile.
 	HoldUnsaved bool
+	// Store, if not nil, holds the token for all processes whose Caches have it: of any number of them one fetches, and the
+	// others take over what it got. A login is found in it by Session; Initial is put into it only where it has no login,
+	// or one that the server has refused for good. See the package comment for what is guaranteed.
+	Store Store
+	// SeedDelay is how long the refresh token of Initial waits to be presented after it was put into the Store. It is for
+	// Stores that can lose data, where processes may live that know a newer one: 90 s is enough for them to put it back. If
+	// zero, it does not wait.
+	SeedDelay time.Duration
+	// RefreshWithoutStore presents a refresh token, once the access token has ended, even while the Store cannot be reached. A
+	// server that takes reuse for theft then ends the login if another process does the same. If false, Token fails with
+	// [ErrStore] until the Store is back.
+	RefreshWithoutStore bool
 	// Logger shows background work: that a token came and when it ends, what failed, requests that are repeated. It never
 	// shows a token. If nil, nothing is logged.
 	Logger *slog.Logger
@@ -130,7 +137,7 @@ func NewCache(endpoint *Endpoint, opts *CacheOptions) (*Cache, error) {
 	c := &Cache{
 		endpoint:  endpoint,
 		session:   o.Session,
-		secrets:   &cacheSecrets{grant: o.Grant.clone()},
+		grant:     o.Grant.clone(),
 		grantFunc: o.GrantFunc,
 		onToken:   o.OnToken,
 		hold:      o.HoldUnsaved,
@@ -138,11 +145,17 @@ func NewCache(endpoint *Endpoint, opts *CacheOptions) (*Cache, error) {
 		start:     time.Now(),
 		turn:      make(chan struct{}, 1),
 	}
-	if o.Initial != nil {
+	switch {
+	case o.Store != nil:
+		c.replica = newReplica(&o)
+	case o.Initial != nil:
 		c.replaceToken(o.Initial, c.now())
 	}
 	return c, nil
 }
+
+// maxSession bounds the name of a login, in bytes.
+const maxSession = 1024
 
 // check finds what is wrong with the options.
 func (o *CacheOptions) check(v vendor) error {
@@ -153,6 +166,14 @@ func (o *CacheOptions) check(v vendor) error {
 		return errors.New("Grant has a Code, which can be used once; set Session, and pass what Exchange returns for it to Set")
 	case o.GrantFunc != nil && o.Session != "":
 		return errors.New("GrantFunc and Session exclude each other; a login is renewed by its refresh token alone")
+	case o.GrantFunc != nil && o.Store != nil:
+		return errors.New("GrantFunc and Store exclude each other; processes share a token by what their Grant says")
+	case len(o.Session) > maxSession:
+		return fmt.Errorf("Session has %d bytes; %d are the most", len(o.Session), maxSession)
+	case o.SeedDelay < 0:
+		return errors.New("SeedDelay is negative; leave it zero to present the refresh token of Initial when it is needed")
+	case o.Store == nil && (o.SeedDelay > 0 || o.RefreshWithoutStore):
+		return errors.New("SeedDelay and RefreshWithoutStore need a Store")
 	case o.GrantFunc != nil && !o.Grant.isZero():
 		return errors.New("Grant and GrantFunc exclude each other")
 	case o.Session != "" && !v.refreshes:
@@ -214,6 +235,9 @@ func (c *Cache) tokenSlow(ctx context.Context, minLife time.Duration) (*Token, e
 		return nil, noToken(err)
 	}
 	ended := ctx.Err() // asked without the lock, as a context may be of any type
+	if c.replica != nil {
+		return c.sharedToken(ctx, ended, minLife)
+	}
 	for waits := 0; ; waits++ {
 		token, f, err := c.serveOrJoin(ctx, ended, minLife, waits == 0)
 		if f == nil {
@@ -296,6 +320,9 @@ func (c *Cache) Set(ctx context.Context, t *Token) error {
 		return fmt.Errorf("tokens: %s: Set: the token has a refresh token and CacheOptions.Session is empty; "+
 			"set Session to keep a user's login, or clear the refresh token", c.endpoint.vendor.name)
 	}
+	if c.replica != nil {
+		return c.setInStore(ctx, t)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -332,9 +359,9 @@ func (c *Cache) succeeded() {
 func (c *Cache) replaceToken(t *Token, now moment) {
 	t = t.clone()
 	if t.RefreshToken == "" {
-		t.RefreshToken = c.secrets.refreshToken
+		t.RefreshToken = c.refreshToken
 	} else {
-		c.secrets.refreshToken = t.RefreshToken
+		c.refreshToken = t.RefreshToken
 		c.saved()
 	}
 	if c.session == "" {
@@ -382,6 +409,9 @@ func (c *Cache) nextCheck(now moment) time.Duration {
 	if c.fetch != nil {
 		return e.replaceAt
 	}
+	if c.replica != nil {
+		return c.nextCheckShared(e)
+	}
 	next := max(c.newest().renewAt, c.nextTry)
 	switch {
 	case c.loginRequired() != nil:
@@ -409,7 +439,7 @@ func (c *Cache) newest() *entry {
 // loginRequired returns why a Session cannot be renewed, or nil.
 func (c *Cache) loginRequired() error {
 	switch {
-	case c.session == "" || c.secrets.refreshToken != "":
+	case c.session == "" || c.refreshToken != "":
 		return nil
 	case c.loginErr != nil:
 		return &noTokenError{kind: ErrLoginRequired, cause: c.loginErr}
@@ -445,6 +475,9 @@ func (c *Cache) drop(rejected *Token) bool {
 	c.stats.Invalidations++
 	c.setCurrent(nil, now)
 	c.rejected = true
+	if c.replica != nil {
+		c.replica.rejected = rejected.AccessToken
+	}
 	return true
 }
 
@@ -463,7 +496,11 @@ func (c *Cache) Close(ctx context.Context) error {
 	c.current.Store(nil)
 	c.mu.Unlock()
 
-	if err := c.waitForQuiet(ctx); err != nil {
+	quiet := c.waitForQuiet
+	if c.replica != nil {
+		quiet = c.closeReplica
+	}
+	if err := quiet(ctx); err != nil {
 		return err
 	}
 	c.mu.Lock()

@@ -24,8 +24,7 @@ type CredentialsProvider interface {
 // [AuthStyleNone] or with an assertion. Credentials are a [CredentialsProvider] of themselves.
 //
 // They print redacted under fmt and slog, and as JSON, YAML and text. fmt cannot call methods on the unexported fields of
-// a struct, and would print a Credentials there as it is: let such a field hold a *Credentials, of which %v and %+v print
-// the address, or an [Endpoint].
+// a struct, and would print a Credentials there as it is: let such a field hold a *Credentials.
 type Credentials struct {
 	ClientID     string
 	ClientSecret string

@@ -190,7 +190,14 @@ func (s *sender) send(req *http.Request, added http.Header) (*http.Response, err
 		return nil, e
 	}
 	ctx, cancel := context.WithCancelCause(withoutSettings(req.Context()))
-	deadline := newCallDeadline(s.timeout, func() { cancel(errTimeout) })
+	set := settingsOf(req.Context())
+	deadline := newCallDeadline(s.timeout, func() {
+		if set.attempt != nil {
+			time.AfterFunc(set.attempt.grace, func() { cancel(errTimeout) })
+			return
+		}
+		cancel(errTimeout)
+	})
 	end := func() {
 		deadline.stop()
 		cancel(nil)
@@ -202,7 +209,7 @@ func (s *sender) send(req *http.Request, added http.Header) (*http.Response, err
 		}
 	}()
 
-	c := s.newCall(settingsOf(req.Context()), deadline)
+	c := s.newCall(set, deadline)
 	resp, err := s.client.Do(s.withHeader(req.WithContext(context.WithValue(ctx, callKey{}, c)), added))
 	if err != nil {
 		failed := c.failed(ctx, req, err)

@@ -16,6 +16,13 @@ type settings struct {
 	repeat   repeat
 	sent     *time.Time   // set to when the last request began; if nil, nobody asks for it
 	logger   *slog.Logger // if nil, the Doer's own
+	attempt  *oneAttempt  // if nil, the call is as any other
+}
+
+// oneAttempt is what is special about a call that is one request, which a Cache makes after it told other processes.
+type oneAttempt struct {
+	mayGo func() error  // called right before the request is sent; if nil, it may go
+	grace time.Duration // how much later than its timeout the call ends: a response that is there by then counts
 }
 
 // settingsKey is the context key of settings.

@@ -1,0 +1,266 @@
+package tokens
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// recordFormat is the newest format of a record that this package reads, and the one that it writes. It is raised only
+// where an older reader would do wrong; other members may come at any time, and survive whoever does not know them.
+const recordFormat = 1
+
+// A record is what stands in a Store under the key of a Cache: the token, and who is about to fetch another. It is not
+// modified once it is made.
+type record struct {
+	version  string // the Store's; empty if there is no record
+	order    order
+	token    *Token                     // with its Expiry by the clock of whoever fetched it; nil if there is none
+	bornAt   time.Duration              // when the token's life began, as bornAt and endAt of an entry: by the clock of this process
+	endAt    time.Duration              // when it ends
+	after401 bool                       // it was fetched because the one before it was rejected
+	final    bool                       // the server refused its refresh token as invalid_grant
+	attempt  *storedAttempt             // if nil, nobody is about to fetch
+	rest     map[string]json.RawMessage // members that this release does not know
+}
+
+// An order tells the older of two records. A login and a logout raise the epoch, a token the generation.
+type order struct{ epoch, gen int64 }
+
+func (o order) compare(p order) int {
+	return cmp.Or(cmp.Compare(o.epoch, p.epoch), cmp.Compare(o.gen, p.gen))
+}
+
+func (o order) before(p order) bool { return o.compare(p) < 0 }
+
+// A storedAttempt says that somebody is about to fetch a token, or has failed to.
+type storedAttempt struct {
+	id       string
+	state    attemptState
+	presents bool          // a refresh token, which may be used up from then on
+	hold     time.Duration // how long nobody else begins
+	tries    int           // in a row, that failed
+	after401 bool          // it is to replace a token that was rejected
+	at       time.Time     // when it was written, by the wall clock of its writer
+	status   int           // of the response, if it failed
+	code     Code
+	rest     map[string]json.RawMessage
+}
+
+type attemptState string
+
+const (
+	attemptWorking attemptState = "working" // a request is about to be sent, or is under way
+	attemptFailed  attemptState = "failed"  // the server refused it, or it was not sent
+	attemptLost    attemptState = "lost"    // it was sent, and nobody knows what became of it
+	attemptHeld    attemptState = "held"    // there is no request: whoever knows a newer record has time to put it back
+)
+
+// refreshToken returns that of the record, or "".
+func (r *record) refreshToken() string {
+	if r.token == nil {
+		return ""
+	}
+	return r.token.RefreshToken
+}
+
+func (r *record) accessToken() string {
+	if r.token == nil {
+		return ""
+	}
+	return r.token.AccessToken
+}
+
+// none reports whether there is no record.
+func (r *record) none() bool { return r.version == "" }
+
+// with returns a copy of r with the attempt a, which may be nil.
+func (r *record) with(a *storedAttempt) *record {
+	next := *r
+	next.attempt = a
+	return &next
+}
+
+// recordJSON is the form of a record in a Store.
+type recordJSON struct {
+	Format   int             `json:"format"`
+	Epoch    int64           `json:"epoch"`
+	Gen      int64           `json:"gen"`
+	Token    json.RawMessage `json:"token,omitempty"`
+	Age      float64         `json:"age,omitempty"`  // seconds since the token was asked for
+	Left     *float64        `json:"left,omitempty"` // seconds until it ends; missing if that is not known
+	After401 bool            `json:"after_401,omitempty"`
+	Final    bool            `json:"final,omitempty"`
+	Attempt  json.RawMessage `json:"attempt,omitempty"`
+}
+
+// attemptJSON is the form of an attempt in a record.
+type attemptJSON struct {
+	ID       string    `json:"id"`
+	State    string    `json:"state"`
+	Presents bool      `json:"presents,omitempty"`
+	Hold     float64   `json:"hold"` // seconds
+	Tries    int       `json:"tries,omitempty"`
+	After401 bool      `json:"after_401,omitempty"`
+	At       time.Time `json:"at"`
+	Status   int       `json:"status,omitempty"`
+	Code     Code      `json:"code,omitempty"`
+}
+
+// encode returns r as it is written now.
+func (r *record) encode(now moment) ([]byte, error) {
+	j := recordJSON{
+		Format: recordFormat, Epoch: r.order.epoch, Gen: r.order.gen, After401: r.after401, Final: r.final,
+	}
+	var err error
+	if r.token != nil {
+		if j.Token, err = json.Marshal(r.token); err != nil {
+			return nil, err
+		}
+		j.Age = max(0, (now.mono - r.bornAt).Seconds())
+		if r.endAt != never {
+			left := (r.endAt - now.mono).Seconds()
+			j.Left = &left
+		}
+	}
+	if a := r.attempt; a != nil {
+		if j.Attempt, err = marshalWith(attemptJSON{
+			ID: a.id, State: string(a.state), Presents: a.presents, Hold: a.hold.Seconds(), Tries: a.tries,
+			After401: a.after401, At: a.at.Round(0), Status: a.status, Code: a.code,
+		}, a.rest); err != nil {
+			return nil, err
+		}
+	}
+	return marshalWith(j, r.rest)
+}
+
+// marshalWith marshals v, which is a struct, with the members of rest.
+func marshalWith(v any, rest map[string]json.RawMessage) ([]byte, error) {
+	data, err := json.Marshal(v)
+	if err != nil || len(rest) == 0 {
+		return data, err
+	}
+	members := maps.Clone(rest)
+	if err := json.Unmarshal(data, &members); err != nil {
+		return nil, err
+	}
+	return json.Marshal(members)
+}
+
+// unknownMembers returns those members of data that are none of known.
+func unknownMembers(data []byte, known ...string) map[string]json.RawMessage {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(data, &members) != nil {
+		return nil
+	}
+	for _, name := range known {
+		delete(members, name)
+	}
+	if len(members) == 0 {
+		return nil
+	}
+	return members
+}
+
+var errNotOurs = errors.New("the record is not one of this package; is the database used by something else?")
+
+// decodeRecord reads a record that stands in a Store. The life of its token is not placed yet: age and left are as written.
+func decodeRecord(stored Record) (r *record, age, left time.Duration, err error) {
+	if stored.Version == "" {
+		return &record{endAt: never}, 0, never, nil
+	}
+	var j recordJSON
+	if err := json.Unmarshal(stored.Value, &j); err != nil || j.Format < 1 {
+		return nil, 0, 0, errNotOurs
+	}
+	if j.Format > recordFormat {
+		return nil, 0, 0, fmt.Errorf("the record has format %d, and this release reads up to %d; it is left alone", j.Format, recordFormat)
+	}
+	r = &record{
+		version: stored.Version, order: order{j.Epoch, j.Gen}, endAt: never, after401: j.After401, final: j.Final,
+		rest: unknownMembers(stored.Value, "format", "epoch", "gen", "token", "age", "left", "after_401", "final", "attempt"),
+	}
+	if isPresent(j.Token) {
+		r.token = new(Token)
+		if err := json.Unmarshal(j.Token, r.token); err != nil {
+			return nil, 0, 0, errNotOurs
+		}
+	}
+	if isPresent(j.Attempt) {
+		var a attemptJSON
+		if err := json.Unmarshal(j.Attempt, &a); err != nil {
+			return nil, 0, 0, errNotOurs
+		}
+		r.attempt = &storedAttempt{
+			id: a.ID, state: attemptState(a.State), presents: a.Presents, hold: seconds(a.Hold), tries: a.Tries,
+			after401: a.After401, at: a.At, status: a.Status, code: a.Code,
+			rest: unknownMembers(j.Attempt, "id", "state", "presents", "hold", "tries", "after_401", "at", "status", "code"),
+		}
+	}
+	left = never
+	if j.Left != nil {
+		left = seconds(*j.Left)
+	}
+	return r, seconds(j.Age), left, nil
+}
+
+func isPresent(data json.RawMessage) bool { return len(data) > 0 && string(data) != "null" }
+
+// seconds returns s seconds, within bounds that no sum overflows.
+func seconds(s float64) time.Duration {
+	return time.Duration(max(-maxLife.Seconds(), min(s, maxLife.Seconds())) * float64(time.Second))
+}
+
+// randomID returns 128 random bits: a version that never comes back, or the name of an attempt.
+func randomID() string {
+	b := make([]byte, 16)
+	_, _ = rand.Read(b) // it never fails
+	return hex.EncodeToString(b)
+}
+
+// storeKey returns the key of the Cache's record. The key of a login depends on nothing that another release may change,
+// such as scopes. That of an app depends on all that its requests do.
+func (c *Cache) storeKey(ctx context.Context) (string, error) {
+	creds, err := c.endpoint.credentials(ctx)
+	if err != nil {
+		return "", err
+	}
+	e := c.endpoint
+	if c.session != "" {
+		return hashOf("login", e.tokenURL, e.tenant, creds.ClientID, c.session), nil
+	}
+	parts := []string{"app", e.tokenURL, e.tenant, creds.ClientID, c.grant.Type, c.grant.UserToken}
+	parts = append(parts, hashOf(slices.Sorted(slices.Values(c.grant.Scopes))...))
+	parts = append(parts, hashOf(sortedValues(e.header)...), hashOf(sortedValues(c.grant.Params)...))
+	return hashOf(parts...), nil
+}
+
+// sortedValues returns names and values of a header or a form in an order that does not change.
+func sortedValues[M http.Header | url.Values](m M) []string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		parts = append(parts, hashOf(append([]string{name}, m[name]...)...))
+	}
+	return parts
+}
+
+// hashOf returns the hash of the parts, which their lengths keep apart.
+func hashOf(parts ...string) string {
+	var b strings.Builder
+	for _, part := range parts {
+		fmt.Fprintf(&b, "%d:%s", len(part), part)
+	}
+	sum := sha256.Sum256([]byte(b.String()))
+	return hex.EncodeToString(sum[:])
+}

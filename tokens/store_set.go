@@ -1,0 +1,161 @@
+package tokens
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// setInStore is Set with a Store: t serves at once, and stands in the Store when it returns nil.
+func (c *Cache) setInStore(ctx context.Context, t *Token) error {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return fmt.Errorf("tokens: %s: %w", c.endpoint.vendor.name, ErrClosed)
+	}
+	if t == nil {
+		t = &Token{}
+	}
+	t = t.clone()
+	s := c.replica
+	c.supersedeLook()
+	served := *t
+	if c.session != "" && served.RefreshToken == "" {
+		served.RefreshToken = s.newestRefreshToken()
+	}
+	c.replaceToken(&served, c.now())
+	s.hadToken = s.hadToken || t.AccessToken != ""
+	change := s.change
+	c.mu.Unlock()
+
+	err := c.storeChange(ctx, change, func(r *record, now moment) *record {
+		if c.session != "" && t.RefreshToken == "" {
+			if t.RefreshToken = s.newestRefreshToken(); !r.order.before(s.known.order) && r.refreshToken() != "" {
+				t.RefreshToken = r.refreshToken()
+			}
+		}
+		if t.AccessToken == "" && t.RefreshToken == "" {
+			return c.recordOf(nil, order{}, now)
+		}
+		return c.recordOf(t, order{}, now)
+	})
+	if err != nil {
+		return fmt.Errorf("tokens: %s: the token is not in the Store: %w", c.endpoint.vendor.name, err)
+	}
+	return nil
+}
+
+// newestRefreshToken returns that of the token not yet published, else of the newest record known. The lock is held.
+func (s *replica) newestRefreshToken() string {
+	if s.result != nil && s.result.kind == resultToken {
+		return s.result.token.RefreshToken
+	}
+	return s.known.refreshToken()
+}
+
+// revokeInStore is Revoke with a Store: it serves nothing, puts a record without a token into the Store, so that others serve
+// nothing either, and then revokes what stood there.
+func (c *Cache) revokeInStore(ctx context.Context) error {
+	c.mu.Lock()
+	s := c.replica
+	c.supersedeLook()
+	change := s.change
+	c.mu.Unlock()
+	pending := c.forget()
+	c.mu.Lock()
+	c.refreshToken = ""
+	if s.known.token != nil {
+		pending = withTokens(pending, s.known.token)
+	}
+	if s.result != nil && s.result.kind == resultToken {
+		pending = withTokens(pending, s.result.token)
+		s.result = nil
+	}
+	c.mu.Unlock()
+
+	err := c.storeChange(ctx, change, func(r *record, now moment) *record {
+		if r.token != nil {
+			pending = withTokens(pending, r.token)
+		}
+		return c.recordOf(nil, order{}, now)
+	})
+	if err != nil {
+		err = fmt.Errorf("tokens: %s: the logout is not in the Store: %w", c.endpoint.vendor.name, err)
+	}
+	return errors.Join(err, c.revoke(ctx, pending))
+}
+
+// supersedeLook makes the look under way forget what it has loaded, and those who wait for it look again. The lock is held.
+func (c *Cache) supersedeLook() {
+	s := c.replica
+	c.generation++
+	s.change++
+	s.changes++
+	s.err, s.lookFrom, s.rejected, s.pausedTo = nil, 0, "", 0
+	c.err = nil
+	c.answer(nil, nil)
+	c.wakeLook()
+}
+
+var errSuperseded = errors.New("a later Set or Revoke took its place")
+
+// storeChange puts the record that makeRecord returns, with an order of its own, in place of whatever stands in the Store. It
+// tries again after a conflict, and twice after failures. Meanwhile nothing is taken over from the Store.
+func (c *Cache) storeChange(ctx context.Context, change int, makeRecord func(r *record, now moment) *record) error {
+	s := c.replica
+	defer func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		s.changes--
+		c.wakeLook()
+		c.publish(c.now())
+	}()
+	if err := c.findKey(ctx); err != nil {
+		return err
+	}
+	var inDoubt *order // of a swap with an unknown outcome
+	for failures := 0; ; {
+		r, err := c.loadOnce(ctx, c.currentGeneration())
+		if err == nil {
+			if inDoubt != nil && r.order.epoch >= inDoubt.epoch {
+				return c.stored(r)
+			}
+			c.mu.Lock()
+			if s.change != change {
+				c.mu.Unlock()
+				return errSuperseded
+			}
+			next := makeRecord(r, c.now())
+			next.order, next.rest = c.nextEpoch(r), r.rest
+			c.mu.Unlock()
+			if err = c.swap(ctx, r, next); err == nil {
+				return nil
+			}
+			if !errors.Is(err, ErrConflict) {
+				inDoubt = &next.order
+			}
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("%w: %w", ErrStore, ctx.Err())
+		}
+		if !errors.Is(err, ErrConflict) {
+			if failures++; failures == maxPuts {
+				return fmt.Errorf("%w: %w", ErrStore, err)
+			}
+		}
+		if err := sleep(ctx, time.Duration(1<<failures)*loadAgain/2); err != nil {
+			return fmt.Errorf("%w: %w", ErrStore, err)
+		}
+	}
+}
+
+// stored notes that a change was found in the Store though its swap seemed to have failed.
+func (c *Cache) stored(r *record) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !r.order.before(c.replica.known.order) {
+		c.replica.known = r
+	}
+	return nil
+}

@@ -1,0 +1,968 @@
+package tokens_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/grantwright/oauth-go/tokens"
+)
+
+// This file simulates several processes, each with a Cache of its own, one Store and one token endpoint, in virtual time. What
+// a process does to the world are steps: before and after each call of the Store, and before, within and after each request.
+// At any step a fault can happen. The code under test is the real one.
+
+// A world is one run.
+type world struct {
+	seed    uint64
+	random  *rand.Rand
+	setup   setup
+	begin   time.Time
+	mu      sync.Mutex
+	step    int
+	faults  map[int]fault
+	ended   chan struct{}
+	over    bool
+	procs   []*proc
+	store   *simStore
+	server  *simServer
+	last    time.Time // when the last fault was over
+	lossy   bool      // the store lost data
+	paused  bool      // a process was held up, or a request was late
+	excused bool      // a process crashed, or was cut off, with a successor in hand
+	outage  time.Time
+	trace   []string
+	tracing bool
+	found   map[string]int
+	wg      sync.WaitGroup
+}
+
+type setup struct {
+	name    string
+	rotates bool
+	warm    bool
+	life    time.Duration
+	grace   time.Duration // how long a used refresh token still works
+	kills   bool          // reuse of a refresh token ends the session
+	endsOld bool          // a new access token ends the old ones
+	procs   int
+	length  time.Duration
+	clocks  bool // wall clocks are apart
+	brief   bool // processes live for 1.5 s each
+}
+
+type fault struct {
+	kind string
+	d    time.Duration
+}
+
+func (w *world) note(format string, args ...any) {
+	if w.tracing {
+		w.trace = append(w.trace, fmt.Sprintf("%9.3f ", time.Since(w.begin).Seconds())+fmt.Sprintf(format, args...))
+	}
+}
+
+func (w *world) violation(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	name, _, _ := strings.Cut(text, ":")
+	w.found[name]++
+	w.note("!!! %s", text)
+}
+
+// A proc is one process.
+type proc struct {
+	w      *world
+	n      int
+	cache  *tokens.Cache
+	offset time.Duration // of its wall clock
+
+	dead        bool
+	pausedUntil time.Time
+	cutUntil    time.Time // from the store
+	seen        int       // the newest login that a Load showed it
+	seenAt      time.Time
+	served      time.Time // when it last got a token
+	slowest     time.Duration
+	loads       int
+	swaps       int
+}
+
+var errGone = errors.New("the process is gone")
+
+// at is a step: a fault may happen here, and a process that is held up goes no further.
+func (p *proc) at(where string) (fault, error) {
+	w := p.w
+	w.mu.Lock()
+	w.step++
+	f := w.faults[w.step]
+	if f.kind != "" {
+		w.note("--- step %d: %s %v at %s of process %d", w.step, f.kind, f.d, where, p.n)
+		w.apply(p, f)
+	}
+	w.mu.Unlock()
+	return f, p.hold()
+}
+
+// hold holds a process up while it is paused, and for good if it crashed.
+func (p *proc) hold() error {
+	for {
+		p.w.mu.Lock()
+		wait, dead := time.Until(p.pausedUntil), p.dead
+		p.w.mu.Unlock()
+		switch {
+		case dead:
+			<-p.w.ended
+			return errGone
+		case wait <= 0:
+			return nil
+		}
+		time.Sleep(wait)
+	}
+}
+
+// apply makes a fault happen that does not depend on where. The lock is held.
+func (w *world) apply(p *proc, f fault) {
+	until := time.Now().Add(f.d)
+	w.last = latest(w.last, until)
+	switch f.kind {
+	case "pause":
+		p.pausedUntil = until
+		w.paused = true
+		if f.d >= 90*time.Second && w.server.inHand(p) {
+			w.excused = true
+		}
+	case "crash":
+		p.dead = true
+		if w.server.inHand(p) {
+			w.excused = true
+		}
+		w.wg.Go(func() { w.restart(p.n) })
+	case "outage":
+		w.outage = latest(w.outage, until)
+		if f.d >= 90*time.Second && w.server.inHand(nil) {
+			w.excused = true
+		}
+	case "cut":
+		p.cutUntil = latest(p.cutUntil, until)
+		if f.d >= 90*time.Second && w.server.inHand(p) {
+			w.excused = true
+		}
+	case "empty":
+		w.lossy = true
+		w.store.records = map[string]tokens.Record{}
+	case "rollback", "failover":
+		w.lossy = true
+		w.store.rollback(time.Now().Add(-f.d))
+		if f.kind == "failover" {
+			w.outage = latest(w.outage, time.Now().Add(2*time.Second))
+		}
+	case "login":
+		q := w.procs[(p.n+1)%len(w.procs)]
+		w.wg.Go(func() { q.login() })
+	case "logout":
+		q := w.procs[(p.n+1)%len(w.procs)]
+		w.wg.Go(func() {
+			q.logout()
+			time.Sleep(30 * time.Second)
+			q.login()
+		})
+		w.last = latest(w.last, time.Now().Add(30*time.Second))
+	case "reject":
+		w.server.apiRejects = time.Now().Add(100 * time.Millisecond)
+	case "slow":
+		w.server.slowUntil = until.Add(time.Minute)
+		w.server.slow = f.d
+	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// restart starts a new process in place of one that crashed.
+func (w *world) restart(n int) {
+	select {
+	case <-time.After(5 * time.Second):
+	case <-w.ended:
+		return
+	}
+	w.start(n)
+}
+
+func (w *world) start(n int) *proc {
+	p := &proc{w: w, n: n}
+	w.mu.Lock()
+	if w.setup.clocks && n > 0 {
+		p.offset = []time.Duration{-24 * time.Hour, 3 * time.Hour, 24 * time.Hour, -20 * time.Second, 7 * time.Hour}[w.random.IntN(5)]
+	}
+	w.mu.Unlock()
+	endpoint, err := tokens.NewEndpoint("https://auth.example.com/token", tokens.Credentials{ClientID: "id", ClientSecret: "secret"},
+		&tokens.EndpointOptions{HTTPClient: &http.Client{Transport: &simTransport{p}}, RevocationURL: "https://auth.example.com/revoke"})
+	if err != nil {
+		panic(err)
+	}
+	opts := &tokens.CacheOptions{Store: &procStore{p}}
+	if w.setup.rotates {
+		opts.Session = "user"
+		opts.Initial = w.server.initial
+		if w.lossy || w.setup.clocks {
+			opts.SeedDelay = 90 * time.Second
+		}
+	}
+	if p.cache, err = tokens.NewCache(endpoint, opts); err != nil {
+		panic(err)
+	}
+	w.mu.Lock()
+	for len(w.procs) <= n {
+		w.procs = append(w.procs, nil)
+	}
+	w.procs[n] = p
+	interval := 300*time.Millisecond + time.Duration(w.random.Int64N(int64(2*time.Second)))
+	w.mu.Unlock()
+	w.wg.Go(func() { p.run(interval) })
+	return p
+}
+
+// run is a caller.
+func (p *proc) run(interval time.Duration) {
+	for born := time.Now(); ; {
+		if p.hold() != nil {
+			return
+		}
+		if p.w.setup.brief && time.Since(born) > 1500*time.Millisecond {
+			p.w.mu.Lock()
+			over := p.w.over
+			p.dead = true
+			if p.w.server.inHand(p) {
+				p.w.excused = true
+			}
+			p.w.mu.Unlock()
+			if !over {
+				p.w.start(p.n)
+			}
+			return
+		}
+		if !p.use(30 * time.Second) {
+			return
+		}
+		select {
+		case <-time.After(interval):
+		case <-p.w.ended:
+			return
+		}
+	}
+}
+
+// use gets a token and uses it at the API.
+func (p *proc) use(patience time.Duration) bool {
+	for range 2 {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		begin := time.Now()
+		token, err := p.cache.Token(ctx)
+		cancel()
+		p.w.mu.Lock()
+		select {
+		case <-p.w.ended:
+			p.w.mu.Unlock()
+			return false
+		default:
+		}
+		if p.dead {
+			p.w.mu.Unlock()
+			return false
+		}
+		if err != nil {
+			p.w.note("process %d: %v", p.n, err)
+			p.w.mu.Unlock()
+			return true
+		}
+		p.slowest = max(p.slowest, time.Since(begin))
+		if login := p.w.server.loginOf(token.AccessToken); p.w.setup.rotates && login < p.seen && time.Now().After(p.seenAt.Add(time.Millisecond)) && !time.Now().Before(p.pausedUntil) {
+			p.w.violation("I5 stale: process %d serves login %d after it saw %d", p.n, login, p.seen)
+		}
+		ok := p.w.server.accepts(token.AccessToken)
+		if ok {
+			p.served = time.Now()
+		}
+		p.w.mu.Unlock()
+		if ok {
+			return true
+		}
+		p.cache.Invalidate(token)
+	}
+	return true
+}
+
+func (p *proc) login() {
+	p.w.mu.Lock()
+	t := p.w.server.newLogin()
+	p.w.note("process %d logs in: %d", p.n, p.w.server.logins)
+	p.w.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	err := p.cache.Set(ctx, t)
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	p.w.note("process %d logged in: %v", p.n, err)
+	if err != nil || p.dead {
+		p.w.excused = true // nobody else has it
+	}
+}
+
+func (p *proc) logout() {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	p.w.mu.Lock()
+	p.w.server.loggedOut = true
+	p.w.mu.Unlock()
+	err := p.cache.Revoke(ctx)
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	p.w.note("process %d logged out: %v", p.n, err)
+}
+
+// A simStore is the database.
+type simStore struct {
+	w       *world
+	records map[string]tokens.Record
+	history []change
+}
+
+type change struct {
+	at       time.Time
+	key      string
+	previous tokens.Record
+}
+
+func (s *simStore) rollback(to time.Time) {
+	for len(s.history) > 0 {
+		last := s.history[len(s.history)-1]
+		if !last.at.After(to) {
+			return
+		}
+		s.records[last.key] = last.previous
+		s.history = s.history[:len(s.history)-1]
+	}
+}
+
+// swap is the linearization point. The lock is held.
+func (s *simStore) swap(p *proc, key, old string, next tokens.Record) error {
+	current := s.records[key]
+	if current.Version != old {
+		return tokens.ErrConflict
+	}
+	before, after := header(current), header(next)
+	if before.Epoch > after.Epoch || before.Epoch == after.Epoch && before.Gen > after.Gen {
+		s.w.violation("I5 older: process %d puts %+v over %+v", p.n, after, before)
+	}
+	s.history = append(s.history, change{time.Now(), key, current})
+	s.records[key] = next
+	s.w.note("process %d stores %s", p.n, brief(next))
+	return nil
+}
+
+type recordHeader struct {
+	Epoch, Gen int64
+	Token      *struct {
+		Access  string `json:"access_token"`
+		Refresh string `json:"refresh_token"`
+	}
+	Attempt *struct {
+		ID, State string
+		Hold      float64
+	}
+	Final bool
+}
+
+func header(r tokens.Record) recordHeader {
+	var h recordHeader
+	if len(r.Value) > 0 {
+		if err := json.Unmarshal(r.Value, &h); err != nil {
+			panic(err)
+		}
+	}
+	return h
+}
+
+func brief(r tokens.Record) string {
+	h := header(r)
+	s := fmt.Sprintf("(%d, %d)", h.Epoch, h.Gen)
+	if h.Token != nil {
+		s += " " + h.Token.Access + "/" + h.Token.Refresh
+	}
+	if h.Attempt != nil {
+		s += fmt.Sprintf(" %s %s %.3fs", h.Attempt.State, h.Attempt.ID[:min(4, len(h.Attempt.ID))], h.Attempt.Hold)
+	}
+	if h.Final {
+		s += " final"
+	}
+	return s
+}
+
+// A procStore is the Store as one process sees it: with a network in between, and a wall clock of its own.
+type procStore struct{ p *proc }
+
+func (s *procStore) Load(ctx context.Context, key string) (tokens.Record, error) {
+	p, w := s.p, s.p.w
+	f, err := p.at("load")
+	if err != nil {
+		return tokens.Record{}, err
+	}
+	if err := s.network(ctx, f); err != nil {
+		return tokens.Record{}, err
+	}
+	w.mu.Lock()
+	r := w.store.records[key]
+	p.loads++
+	w.note("process %d loads %s", p.n, brief(r))
+	w.mu.Unlock()
+	f, err = p.at("loaded")
+	if err != nil {
+		return tokens.Record{}, err
+	}
+	if err := s.network(ctx, f); err != nil {
+		return tokens.Record{}, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if h := header(r); h.Token != nil {
+		if login := w.server.loginOf(h.Token.Access); login > p.seen {
+			p.seen, p.seenAt = login, time.Now()
+		}
+	}
+	return tokens.Record{Version: r.Version, Value: shift(r.Value, p.offset)}, nil
+}
+
+func (s *procStore) CompareAndSwap(ctx context.Context, key, old string, next tokens.Record, _ time.Duration) error {
+	p, w := s.p, s.p.w
+	next.Value = shift(bytes.Clone(next.Value), -p.offset)
+	f, err := p.at("swap")
+	if err != nil {
+		return err
+	}
+	if err := s.network(ctx, f); err != nil {
+		return err
+	}
+	switch f.kind {
+	case "no effect":
+		return errors.New("ambiguous, and not done")
+	case "late effect":
+		w.wg.Go(func() {
+			time.Sleep(4 * time.Second)
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			_ = w.store.swap(p, key, old, next)
+		})
+		return errors.New("ambiguous, and done later")
+	}
+	w.mu.Lock()
+	p.swaps++
+	err = w.store.swap(p, key, old, next)
+	w.mu.Unlock()
+	if f.kind == "effect" {
+		return errors.New("ambiguous, and done")
+	}
+	f, gone := p.at("swapped")
+	if gone != nil {
+		return gone
+	}
+	if err := s.network(ctx, f); err != nil {
+		return err
+	}
+	if f.kind == "effect" || f.kind == "no effect" || f.kind == "late effect" {
+		return errors.New("ambiguous, and done")
+	}
+	return err
+}
+
+// network takes a few milliseconds, or fails while the process or everybody is cut off from the store.
+func (s *procStore) network(ctx context.Context, _ fault) error {
+	p, w := s.p, s.p.w
+	w.mu.Lock()
+	d := time.Millisecond + time.Duration(w.random.Int64N(int64(3*time.Millisecond)))
+	down := time.Now().Before(w.outage) || time.Now().Before(p.cutUntil)
+	hangs := w.random.IntN(2) == 0
+	w.mu.Unlock()
+	if down && hangs {
+		select {
+		case <-ctx.Done():
+			if err := p.hold(); err != nil {
+				return err
+			}
+			return ctx.Err()
+		case <-w.ended:
+			return errGone
+		}
+	}
+	time.Sleep(d)
+	if err := p.hold(); err != nil {
+		return err
+	}
+	if down {
+		return errors.New("connection refused")
+	}
+	return nil
+}
+
+// shift moves all that is read off a wall clock, which is how a process with another clock sees the record.
+func shift(value []byte, by time.Duration) []byte {
+	if by == 0 || len(value) == 0 {
+		return value
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(value, &members); err != nil {
+		panic(err)
+	}
+	var epoch int64
+	if json.Unmarshal(members["epoch"], &epoch) == nil && epoch != 0 {
+		members["epoch"] = json.RawMessage(strconv.FormatInt(epoch+by.Milliseconds(), 10))
+	}
+	for member, field := range map[string]string{"token": "expiry", "attempt": "at"} {
+		var inner map[string]json.RawMessage
+		if json.Unmarshal(members[member], &inner) != nil || inner[field] == nil {
+			continue
+		}
+		var t time.Time
+		if err := json.Unmarshal(inner[field], &t); err != nil {
+			panic(err)
+		}
+		inner[field], _ = json.Marshal(t.Add(by))
+		members[member], _ = json.Marshal(inner)
+	}
+	value, _ = json.Marshal(members)
+	return value
+}
+
+// A simServer is the token endpoint and the API.
+type simServer struct {
+	w          *world
+	initial    *tokens.Token
+	logins     int
+	n          int
+	refresh    map[string]*refreshToken
+	access     map[string]accessToken
+	dead       map[int]string // logins that ended, and why
+	requests   int
+	loggedOut  bool
+	apiRejects time.Time
+	slow       time.Duration
+	slowUntil  time.Time
+}
+
+type refreshToken struct {
+	login     int
+	usedAt    time.Time
+	used      bool
+	successor string
+	presented int
+	holder    *proc // who has presented it and not stored the successor yet
+	delivered bool
+	inFlight  map[*proc]int
+}
+
+type accessToken struct {
+	login int
+	ends  time.Time
+	ended bool
+}
+
+func newSimServer(w *world) *simServer {
+	s := &simServer{w: w, refresh: map[string]*refreshToken{}, access: map[string]accessToken{}, dead: map[int]string{}}
+	return s
+}
+
+func (s *simServer) newLogin() *tokens.Token {
+	s.logins++
+	s.loggedOut = false
+	at, rt := s.issue(s.logins, nil)
+	return &tokens.Token{AccessToken: at, RefreshToken: rt, TokenType: "Bearer", Expiry: time.Now().Add(s.w.setup.life)}
+}
+
+func (s *simServer) issue(login int, after *refreshToken) (at, rt string) {
+	s.n++
+	at = fmt.Sprintf("a%d-%d", login, s.n)
+	if s.w.setup.endsOld {
+		for name, a := range s.access {
+			if a.login == login {
+				a.ended = true
+				s.access[name] = a
+			}
+		}
+	}
+	s.access[at] = accessToken{login: login, ends: time.Now().Add(s.w.setup.life)}
+	if !s.w.setup.rotates {
+		return at, ""
+	}
+	rt = fmt.Sprintf("r%d-%d", login, s.n)
+	s.refresh[rt] = &refreshToken{login: login, inFlight: map[*proc]int{}}
+	if after != nil {
+		after.successor = rt
+	}
+	return at, rt
+}
+
+func (s *simServer) loginOf(at string) int {
+	return s.access[at].login
+}
+
+func (s *simServer) accepts(at string) bool {
+	a, ok := s.access[at]
+	return ok && !a.ended && time.Now().Before(a.ends) && s.dead[a.login] == "" && !time.Now().Before(s.apiRejects)
+}
+
+// inHand reports whether p, or anybody, has got a successor that is not in the store.
+func (s *simServer) inHand(p *proc) bool {
+	for _, rt := range s.refresh {
+		if rt.holder == nil || p != nil && rt.holder != p || !s.newest(rt) {
+			continue
+		}
+		stored := false
+		for _, r := range s.w.store.records {
+			if h := header(r); h.Token != nil && h.Token.Refresh == rt.successor {
+				stored = true
+			}
+		}
+		if !stored {
+			return true
+		}
+	}
+	return false
+}
+
+// newest reports whether rt's successor has not been used.
+func (s *simServer) newest(rt *refreshToken) bool {
+	next := s.refresh[rt.successor]
+	return rt.login == s.logins && (next == nil || !next.used)
+}
+
+func (s *simServer) respond(p *proc, form url.Values) (int, string) {
+	s.requests++
+	if form.Get("token") != "" {
+		if rt := s.refresh[form.Get("token")]; rt != nil && s.dead[rt.login] == "" {
+			s.dead[rt.login] = "revoked"
+		}
+		return 200, ""
+	}
+	if form.Get("grant_type") == "client_credentials" {
+		at, _ := s.issue(0, nil)
+		return 200, fmt.Sprintf(`{"access_token":%q,"token_type":"Bearer","expires_in":%d}`, at, int(s.w.setup.life.Seconds()))
+	}
+	name := form.Get("refresh_token")
+	rt := s.refresh[name]
+	if rt == nil {
+		return 400, `{"error":"invalid_grant"}`
+	}
+	rt.presented++
+	if s.dead[rt.login] != "" {
+		return 400, `{"error":"invalid_grant"}`
+	}
+	if rt.used && time.Since(rt.usedAt) > s.w.setup.grace {
+		if s.w.setup.kills {
+			s.dead[rt.login] = fmt.Sprintf("reuse of %s by process %d", name, p.n)
+			s.w.note("*** %s", s.dead[rt.login])
+		}
+		return 400, `{"error":"invalid_grant"}`
+	}
+	if !rt.used {
+		rt.used, rt.usedAt = true, time.Now()
+	}
+	rt.holder = p
+	at, next := s.issue(rt.login, rt)
+	s.w.note("server: %s by process %d gives %s/%s", name, p.n, at, next)
+	return 200, fmt.Sprintf(`{"access_token":%q,"refresh_token":%q,"token_type":"Bearer","expires_in":%d}`, at, next, int(s.w.setup.life.Seconds()))
+}
+
+// A simTransport is the network between a process and the token endpoint.
+type simTransport struct{ p *proc }
+
+func (t *simTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	p, w := t.p, t.p.w
+	body, _ := io.ReadAll(req.Body)
+	_ = req.Body.Close()
+	form, _ := url.ParseQuery(string(body))
+	f, err := p.at("request")
+	if err != nil {
+		return nil, err
+	}
+	rt := form.Get("refresh_token")
+	switch f.kind {
+	case "refused":
+		return nil, &net.OpError{Op: "dial", Err: errors.New("connection refused")}
+	case "request lost":
+		w.mu.Lock()
+		w.note("request of process %d lost", p.n)
+		w.mu.Unlock()
+		return t.timeout(req)
+	case "500":
+		return t.response(req, 500, `{"error":"server_error"}`), nil
+	case "503":
+		r := t.response(req, 503, ``)
+		r.Header.Set("Retry-After", "7")
+		return r, nil
+	case "429":
+		r := t.response(req, 429, `{}`)
+		r.Header.Set("Retry-After", "7")
+		return r, nil
+	case "request late":
+		w.mu.Lock()
+		w.paused = true
+		w.mu.Unlock()
+	}
+	arrived := make(chan *http.Response, 1)
+	w.inFlight(p, rt, +1)
+	w.wg.Go(func() {
+		time.Sleep(5 * time.Millisecond)
+		if f.kind == "request late" {
+			time.Sleep(f.d)
+		}
+		w.mu.Lock()
+		status, text := w.server.respond(p, form)
+		slow := 50 * time.Millisecond
+		if time.Now().Before(w.server.slowUntil) {
+			slow = w.server.slow
+		}
+		w.mu.Unlock()
+		time.Sleep(slow + 5*time.Millisecond)
+		w.inFlight(p, rt, -1)
+		w.mu.Lock()
+		w.step++
+		g := w.faults[w.step]
+		if g.kind != "" {
+			w.note("--- step %d: %s %v at the response to process %d", w.step, g.kind, g.d, p.n)
+			w.apply(p, g)
+		}
+		w.mu.Unlock()
+		switch g.kind {
+		case "response late", "request late":
+			time.Sleep(g.d)
+		case "response lost", "request lost":
+			w.lose(rt)
+			return
+		}
+		if p.hold() != nil {
+			return
+		}
+		arrived <- t.response(req, status, text)
+	})
+	select {
+	case r := <-arrived:
+		if _, err := p.at("response"); err != nil {
+			return nil, err
+		}
+		return r, nil
+	case <-req.Context().Done():
+	case <-w.ended:
+		return nil, errGone
+	}
+	if err := p.hold(); err != nil {
+		return nil, err
+	}
+	synctest.Wait()
+	select {
+	case r := <-arrived: // after a pause both are there
+		return r, nil
+	default:
+	}
+	w.lose(rt)
+	return nil, req.Context().Err()
+}
+
+// lose notes that the successor will never reach the process.
+func (w *world) lose(rt string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if r := w.server.refresh[rt]; r != nil {
+		w.excused = true
+		w.note("the response to %s is lost", rt)
+	}
+}
+
+func (t *simTransport) timeout(req *http.Request) (*http.Response, error) {
+	select {
+	case <-req.Context().Done():
+	case <-t.p.w.ended:
+		return nil, errGone
+	}
+	if err := t.p.hold(); err != nil {
+		return nil, err
+	}
+	return nil, req.Context().Err()
+}
+
+func (t *simTransport) response(req *http.Request, status int, text string) *http.Response {
+	return &http.Response{
+		StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}}, Request: req,
+		Body: io.NopCloser(strings.NewReader(text)), ContentLength: int64(len(text)),
+	}
+}
+
+// inFlight counts who presents a refresh token at the same time.
+func (w *world) inFlight(p *proc, name string, by int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	rt := w.server.refresh[name]
+	if rt == nil {
+		return
+	}
+	rt.inFlight[p] += by
+	if rt.inFlight[p] == 0 {
+		delete(rt.inFlight, p)
+	}
+	live := 0
+	for q := range rt.inFlight {
+		if !q.dead {
+			live++
+		}
+	}
+	if by > 0 && live > 1 && !w.paused && !w.lossy {
+		w.violation("I4: %s is presented by %d processes at once", name, live)
+	}
+}
+
+// An outcome is what a run shows.
+type outcome struct {
+	steps    int
+	died     bool
+	savable  bool
+	why      string
+	found    map[string]int
+	trace    []string
+	recovery time.Duration
+	requests int
+	slowest  time.Duration
+	loads    int
+	swaps    int
+	twice    int // refresh tokens presented more than once
+}
+
+// simulate runs a world.
+func simulate(t *testing.T, seed uint64, s setup, faults map[int]fault, tracing bool) (out outcome) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{
+			seed: seed, random: rand.New(rand.NewPCG(seed, 1)), setup: s, begin: time.Now(), faults: faults,
+			ended: make(chan struct{}), tracing: tracing, found: map[string]int{},
+		}
+		w.store = &simStore{w: w, records: map[string]tokens.Record{}}
+		w.server = newSimServer(w)
+		if s.rotates {
+			w.server.initial = w.server.newLogin()
+			if s.warm {
+				w.server.initial.Expiry = time.Now().Add(s.life)
+			} else {
+				w.server.initial.AccessToken = ""
+				w.server.initial.Expiry = time.Time{}
+			}
+		}
+		w.last = time.Now()
+		for n := range s.procs {
+			w.start(n)
+		}
+		time.Sleep(s.length)
+		w.mu.Lock()
+		rest := time.Until(w.last)
+		last := w.last
+		w.mu.Unlock()
+		// Everybody must get a token again, at the latest after two holds.
+		const most = 200 * time.Second
+		time.Sleep(max(rest, 0))
+		healthy := func() (all bool) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			for _, p := range w.procs {
+				if p.dead || p.served.Before(last) || !p.served.After(w.begin) {
+					return false
+				}
+			}
+			return true
+		}
+		for time.Since(last) < most && !healthy() {
+			time.Sleep(time.Second)
+		}
+		w.mu.Lock()
+		w.over = true
+		out.recovery = time.Since(last)
+		why := w.server.dead[w.server.logins]
+		if s.rotates {
+			for _, r := range w.store.records {
+				if h := header(r); h.Final && h.Token != nil && w.server.refresh[h.Token.Refresh].login == w.server.logins && why == "" {
+					why = "final though the server would go on"
+				}
+			}
+		}
+		out.died, out.why, out.savable = why != "", why, !w.excused
+		if !out.died && !w.server.loggedOut && !s.brief {
+			for _, p := range w.procs {
+				if p.served.Before(last) || p.served.IsZero() {
+					w.violation("I6: process %d has had no token for %v", p.n, time.Since(p.served))
+				}
+			}
+		}
+		if !out.died {
+			out.savable = false
+		}
+		out.requests, out.steps, out.found = w.server.requests, w.step, w.found
+		for _, rt := range w.server.refresh {
+			if rt.presented > 1 {
+				out.twice++
+			}
+		}
+		for _, p := range w.procs {
+			out.slowest = max(out.slowest, p.slowest)
+			out.loads += p.loads
+			out.swaps += p.swaps
+		}
+		procs := w.procs
+		w.faults = nil
+		w.mu.Unlock()
+		close(w.ended)
+		gone, cancel := context.WithCancel(context.Background())
+		cancel()
+		for _, p := range procs {
+			_ = p.cache.Close(gone)
+		}
+		w.wg.Wait()
+		out.trace = w.trace
+	})
+	return out
+}
+
+func simSetups() []setup {
+	return []setup{
+		{name: "warm", rotates: true, warm: true, life: 60 * time.Second, kills: true, procs: 3, length: 150 * time.Second},
+		{name: "cold", rotates: true, life: 60 * time.Second, kills: true, procs: 3, length: 70 * time.Second},
+		{name: "ends old", rotates: true, warm: true, life: 60 * time.Second, kills: true, endsOld: true, procs: 3, length: 150 * time.Second},
+		{name: "app", life: 60 * time.Second, procs: 3, length: 150 * time.Second},
+	}
+}
+
+func TestSimulationQuiet(t *testing.T) {
+	for _, s := range simSetups() {
+		t.Run(s.name, func(t *testing.T) {
+			out := simulate(t, 1, s, nil, true)
+			if t.Failed() || os.Getenv("SIM_TRACE") != "" {
+				for _, line := range out.trace {
+					t.Log(line)
+				}
+			}
+			t.Logf("%d steps, %d requests, %d loads, %d swaps, slowest %v, twice %d, recovery %v, died %q, %v", out.steps, out.requests, out.loads, out.swaps, out.slowest, out.twice, out.recovery, out.why, out.found)
+		})
+	}
+}

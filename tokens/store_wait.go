@@ -1,0 +1,317 @@
+package tokens
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+)
+
+// sharedToken serves a caller of a Cache with a Store whom the current token could not serve without the lock.
+func (c *Cache) sharedToken(ctx context.Context, ended error, minLife time.Duration) (*Token, error) {
+	for first := true; ; first = false {
+		token, room, err := c.serveOrWait(ctx, ended, minLife, first)
+		if room == nil {
+			return token, err
+		}
+		if ctx.Value(insideFetch{c}) != nil {
+			c.leave(room)
+			return nil, noToken(fmt.Errorf("tokens: %s: a hook of this Cache asked it for the token that it is part of", c.endpoint.vendor.name))
+		}
+		if err := c.waitIn(ctx, room); err != nil {
+			return c.serveToTheEnd(minLife, noToken(err))
+		}
+		switch {
+		case room.err != nil:
+			return c.serveToTheEnd(minLife, room.err)
+		case room.token == nil: // superseded by Set or Revoke
+		case minLife <= 0 || room.token.ValidFor(minLife):
+			return room.token, nil
+		default:
+			return nil, c.tooShort(minLife)
+		}
+	}
+}
+
+// serveOrWait returns the current token if it can serve, with a look behind it if one is due; else the room to wait in for
+// a look, which it starts if need be; else the error.
+func (c *Cache) serveOrWait(ctx context.Context, ended error, minLife time.Duration, first bool) (*Token, *waitRoom, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, nil, &noTokenError{kind: ErrClosed}
+	}
+	s, now := c.replica, c.now()
+	if e := c.entry; e != nil && e.at(now) < e.replaceAt && e.lives(now, minLife) {
+		if !s.looking && now.mono >= c.nextLook(e) {
+			c.startLook(context.Background())
+		}
+		c.publish(now)
+		return e.token, nil, nil
+	}
+	var err error
+	switch {
+	case s.looking && now.mono >= s.stuckAt:
+		err = c.stuck()
+	case s.looking:
+	case c.held && now.mono < c.nextSave:
+		err = c.saveErr
+	case s.err != nil && now.mono < s.lookFrom:
+		err = s.err
+	default:
+		err = ended
+	}
+	if minLife > 0 && c.tokenLife > 0 && c.tokenLife < minLife && c.entry != nil && c.entry.lives(now, 0) {
+		err = c.tooShort(minLife) // asking would not help
+	}
+	if err != nil {
+		if e := c.entry; e != nil && e.lives(now, minLife) {
+			c.publish(now)
+			return e.token, nil, nil
+		}
+		return nil, nil, noToken(err)
+	}
+	if first {
+		c.stats.Waits++
+	}
+	s.room.waiting++
+	s.minLife = max(s.minLife, minLife)
+	if !s.looking {
+		c.startLook(callerValues{context.WithoutCancel(ctx)})
+	}
+	return nil, s.room, nil
+}
+
+// waitIn waits until the look answers, and leaves early with the error of ctx or if the look is stuck.
+func (c *Cache) waitIn(ctx context.Context, room *waitRoom) error {
+	timer := time.NewTimer(fetchTimeout)
+	defer timer.Stop()
+	for {
+		select {
+		case <-room.done:
+			return nil
+		case <-ctx.Done():
+			c.leave(room)
+			return ctx.Err()
+		case <-timer.C:
+		}
+		c.mu.Lock()
+		left := c.replica.stuckAt - c.now().mono
+		c.mu.Unlock()
+		if left <= 0 {
+			c.leave(room)
+			return c.stuck()
+		}
+		timer.Reset(min(left, fetchTimeout))
+	}
+}
+
+func (c *Cache) stuck() error {
+	return fmt.Errorf("tokens: %s: a hook or the Store took longer than %v: %w", c.endpoint.vendor.name, fetchTimeout, context.DeadlineExceeded)
+}
+
+func (c *Cache) leave(room *waitRoom) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	room.waiting--
+}
+
+// nextLook returns when the next look behind a token starts. The lock is held.
+func (c *Cache) nextLook(e *entry) time.Duration {
+	s := c.replica
+	every := lookEvery
+	if e.endAt != never {
+		every = min(every, max(e.endAt-e.since, 0)/10)
+	}
+	next := e.renewAt
+	if s.lookedAt != -never {
+		next = min(next, s.lookedAt+every)
+	} else {
+		next = 0
+	}
+	if c.unsaved != nil {
+		next = min(next, c.nextSave)
+	}
+	return max(next, s.lookFrom)
+}
+
+// nextCheckShared returns when something has to be decided about the current token. The lock is held.
+func (c *Cache) nextCheckShared(e *entry) time.Duration {
+	if c.replica.looking {
+		return e.replaceAt
+	}
+	next := e.replaceAt
+	if c.replica.err != nil {
+		next = e.endAt
+	}
+	return min(c.nextLook(e), next)
+}
+
+// startLook starts a look under a context that no caller can end. The lock is held.
+func (c *Cache) startLook(ctx context.Context) {
+	c.replica.looking = true
+	c.replica.stuckAt = c.now().mono + fetchTimeout
+	c.begin()
+	go func() {
+		defer c.end()
+		ended := false
+		defer func() {
+			if !ended {
+				c.lookExited()
+			}
+		}()
+		c.look(context.WithValue(ctx, insideFetch{c}, true))
+		ended = true
+	}()
+}
+
+// lookExited ends a look whose hook ended its goroutine.
+func (c *Cache) lookExited() {
+	c.mu.Lock()
+	if own := c.replica.own; own != nil {
+		c.endpoint.holdOff.end(own.pass, c.now().time, nil, false)
+		own.pass = holdPass{}
+		if own.sent {
+			c.replica.own = nil
+		}
+	}
+	c.mu.Unlock()
+	c.finishLook(c.retryLater(noToken(errExited)))
+}
+
+// finishLook ends a look.
+func (c *Cache) finishLook(d decision) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s, now := c.replica, c.now()
+	if c.closed {
+		d = decision{err: &noTokenError{kind: ErrClosed}}
+	}
+	s.looking, s.stuckAt, s.minLife = false, never, 0
+	s.err, s.lookFrom = d.err, now.mono+d.again
+	c.err = d.err
+	if d.token != nil {
+		c.answer(d.token, nil)
+	}
+	c.release(now)
+	if s.room.waiting > 0 || d.err != nil {
+		c.answer(nil, d.err)
+	}
+	c.publish(now)
+}
+
+// release lets those who wait have the current token, if there is one, or the error for which it is held back. The lock is
+// held.
+func (c *Cache) release(now moment) {
+	if c.held && c.unsaved != nil && c.saveErr != nil {
+		c.answer(nil, noToken(c.saveErr))
+		return
+	}
+	if e := c.entry; e != nil && e.lives(now, 0) && (e.at(now) < e.replaceAt || c.replica.err == nil && !c.replica.looking) {
+		c.answer(e.token, nil)
+	}
+}
+
+// answer gives those who wait a token or an error, or neither if they have to look again. The lock is held.
+func (c *Cache) answer(token *Token, err error) {
+	s := c.replica
+	if s.room.waiting == 0 {
+		return
+	}
+	s.room.token, s.room.err = token, err
+	close(s.room.done)
+	s.room = &waitRoom{done: make(chan struct{})}
+}
+
+// notStuck says that the look goes on.
+func (c *Cache) notStuck() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.replica.looking {
+		c.replica.stuckAt = c.now().mono + fetchTimeout
+	}
+}
+
+// pause waits for a while, or until Set, Revoke or Close have something for the look.
+func (c *Cache) pause(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-c.replica.wake:
+	}
+}
+
+// wakeLook ends the pause of the look. The lock is held.
+func (c *Cache) wakeLook() {
+	select {
+	case c.replica.wake <- struct{}{}:
+	default:
+	}
+}
+
+// lookAfterPublishing looks a few times in the next seconds: a Store that fails over then loses the refresh token, and nobody
+// else has it.
+func (c *Cache) lookAfterPublishing() {
+	if c.session == "" {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lookIn(2*time.Second, 4)
+}
+
+// lookIn starts a look after d, and more looks after it, each as much later again. The lock is held.
+func (c *Cache) lookIn(d time.Duration, looks int) {
+	s := c.replica
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	if looks == 0 || c.closed {
+		s.timer = nil
+		return
+	}
+	var timer *time.Timer
+	timer = time.AfterFunc(d, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if s.timer != timer || c.closed {
+			return
+		}
+		if !s.looking {
+			c.startLook(context.Background())
+		}
+		next := d
+		if looks < 4 {
+			next = 2 * d
+		}
+		c.lookIn(next, looks-1)
+	})
+	s.timer = timer
+}
+
+// closeReplica waits until what this process has for the Store is in it.
+func (c *Cache) closeReplica(ctx context.Context) error {
+	s := c.replica
+	c.mu.Lock()
+	s.closing++
+	if s.timer != nil {
+		s.timer.Stop()
+		s.timer = nil
+	}
+	if s.result != nil && s.result.kind == resultToken && !s.looking {
+		c.startLook(callerValues{context.WithoutCancel(ctx)})
+	}
+	c.wakeLook()
+	c.mu.Unlock()
+
+	err := c.waitForQuiet(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.closing--
+	c.wakeLook()
+	if s.result != nil && s.result.kind == resultToken {
+		return fmt.Errorf("tokens: %s: a token is not in the Store: %w: %w", c.endpoint.vendor.name, ErrStore, cmp.Or(s.storeErr, err))
+	}
+	return err
+}
