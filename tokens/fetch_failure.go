@@ -58,9 +58,11 @@ func isPermanent(err error) bool {
 	return ok && (isClientRefused(e) || slices.Contains([]Code{InvalidGrant, InvalidScope}, e.Code))
 }
 
-// isClientRefused reports whether the server refused the client, whatever it asks for.
+// isClientRefused reports whether the server refused the client, whatever it asks for. Some servers say with 401 that only the
+// grant is wrong.
 func isClientRefused(e *Error) bool {
-	return e.Code == InvalidClient || e.Code == UnauthorizedClient || e.StatusCode == http.StatusUnauthorized
+	return e.Code == InvalidClient || e.Code == UnauthorizedClient ||
+		e.StatusCode == http.StatusUnauthorized && e.Code != InvalidGrant && e.Code != InvalidScope
 }
 
 // isShared reports whether a failed request would have failed for every Cache of its Endpoint.
@@ -95,7 +97,7 @@ func fateOf(err error, requested *time.Time) fate {
 		return untouched
 	case e.StatusCode == 0 && e.Code == "", e.StatusCode/100 == 2 && e.Code == "":
 		return lost
-	case e.Code == InvalidGrant:
+	case e.Code == InvalidGrant && e.StatusCode < 500 && e.StatusCode != http.StatusTooManyRequests:
 		return refused
 	case e.StatusCode/100 == 5 && e.StatusCode != http.StatusServiceUnavailable:
 		return maybeUsed
