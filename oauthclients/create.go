@@ -56,7 +56,7 @@ func checkCreate(req sailpoint.CreateOAuthClientRequest) error {
 		return errors.New("AccessType is empty; use ONLINE or OFFLINE")
 	case req.AccessTokenValiditySeconds <= 0:
 		return fmt.Errorf("AccessTokenValiditySeconds is %d; it must be positive", req.AccessTokenValiditySeconds)
-	case slices.Contains(req.GrantTypes, sailpoint.GrantTypeAUTHORIZATIONCODE) && len(req.RedirectURIs) == 0:
+	case slices.Contains(req.GrantTypes, sailpoint.GrantTypeAuthorizationCode) && len(req.RedirectURIs) == 0:
 		return errors.New("RedirectURIs is empty; AUTHORIZATION_CODE needs at least one")
 	}
 	return nil

@@ -23,8 +23,8 @@ func createRequest() sailpoint.CreateOAuthClientRequest {
 	return sailpoint.CreateOAuthClientRequest{
 		Name:                       new("Demo API Client"),
 		AccessTokenValiditySeconds: 750,
-		GrantTypes:                 []sailpoint.GrantType{sailpoint.GrantTypeCLIENTCREDENTIALS},
-		AccessType:                 sailpoint.AccessTypeONLINE,
+		GrantTypes:                 []sailpoint.GrantType{sailpoint.GrantTypeClientCredentials},
+		AccessType:                 sailpoint.AccessTypeOnline,
 	}
 }
 
@@ -41,7 +41,7 @@ func TestCreateBadInput(t *testing.T) {
 		{"AccessTokenValiditySeconds is 0", func(r *sailpoint.CreateOAuthClientRequest) { r.AccessTokenValiditySeconds = 0 }},
 		{"AccessTokenValiditySeconds is -1", func(r *sailpoint.CreateOAuthClientRequest) { r.AccessTokenValiditySeconds = -1 }},
 		{"RedirectURIs is empty", func(r *sailpoint.CreateOAuthClientRequest) {
-			r.GrantTypes = []sailpoint.GrantType{sailpoint.GrantTypeREFRESHTOKEN, sailpoint.GrantTypeAUTHORIZATIONCODE}
+			r.GrantTypes = []sailpoint.GrantType{sailpoint.GrantTypeRefreshToken, sailpoint.GrantTypeAuthorizationCode}
 		}},
 	} {
 		req := createRequest()

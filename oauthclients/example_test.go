@@ -124,10 +124,10 @@ func ExampleSailPoint_Create() {
 		RefreshTokenValiditySeconds: new(int32(86400)),
 		RedirectURIs:                []string{"http://localhost:12345", "http://localhost:67890"},
 		GrantTypes: []sailpoint.GrantType{
-			sailpoint.GrantTypeAUTHORIZATIONCODE, sailpoint.GrantTypeCLIENTCREDENTIALS, sailpoint.GrantTypeREFRESHTOKEN,
+			sailpoint.GrantTypeAuthorizationCode, sailpoint.GrantTypeClientCredentials, sailpoint.GrantTypeRefreshToken,
 		},
-		AccessType:          sailpoint.AccessTypeOFFLINE,
-		Type:                new(sailpoint.ClientTypeCONFIDENTIAL),
+		AccessType:          sailpoint.AccessTypeOffline,
+		Type:                new(sailpoint.ClientTypeConfidential),
 		Internal:            new(false),
 		Enabled:             true,
 		StrongAuthSupported: new(false),

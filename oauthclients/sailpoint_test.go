@@ -161,7 +161,7 @@ func TestOddResponsesAreRead(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "odd", client.Name)
 	assert.Equal(t, sailpoint.AccessType("SOMETIMES"), client.AccessType)
-	assert.Equal(t, []sailpoint.GrantType{sailpoint.GrantTypeCLIENTCREDENTIALS, "TOKEN_EXCHANGE"}, client.GrantTypes)
+	assert.Equal(t, []sailpoint.GrantType{sailpoint.GrantTypeClientCredentials, "TOKEN_EXCHANGE"}, client.GrantTypes)
 	assert.Equal(t, 2017, client.Created.Time().Year())
 	assert.True(t, client.Modified.IsZero())
 	assert.Equal(t, "last week", client.Modified.Text())

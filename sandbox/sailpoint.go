@@ -227,13 +227,13 @@ type app struct {
 // app returns the client with an id, or nil.
 func (s *SailPoint) app(id string) *app {
 	if c, ok := s.registered[id]; ok {
-		a := &app{Client: c, life: s.tokenLife, accessType: sailpoint.AccessTypeONLINE, enabled: true, markUsed: func(time.Time) {}}
+		a := &app{Client: c, life: s.tokenLife, accessType: sailpoint.AccessTypeOnline, enabled: true, markUsed: func(time.Time) {}}
 		if !c.Public {
-			a.grants = append(a.grants, sailpoint.GrantTypeCLIENTCREDENTIALS)
+			a.grants = append(a.grants, sailpoint.GrantTypeClientCredentials)
 		}
 		if len(c.RedirectURIs) > 0 {
-			a.grants = append(a.grants, sailpoint.GrantTypeAUTHORIZATIONCODE, sailpoint.GrantTypeREFRESHTOKEN)
-			a.accessType, a.refreshLife = sailpoint.AccessTypeOFFLINE, 24*time.Hour
+			a.grants = append(a.grants, sailpoint.GrantTypeAuthorizationCode, sailpoint.GrantTypeRefreshToken)
+			a.accessType, a.refreshLife = sailpoint.AccessTypeOffline, 24*time.Hour
 		}
 		return a
 	}
@@ -254,9 +254,9 @@ func (s *SailPoint) terms(clientID string) (terms, bool) {
 	if t.scopes == nil {
 		t.scopes = []string{allScopes}
 	}
-	if a.has(sailpoint.GrantTypeAUTHORIZATIONCODE) {
+	if a.has(sailpoint.GrantTypeAuthorizationCode) {
 		t.user = sandboxUser
-		t.refreshes = a.has(sailpoint.GrantTypeREFRESHTOKEN) && a.accessType == sailpoint.AccessTypeOFFLINE
+		t.refreshes = a.has(sailpoint.GrantTypeRefreshToken) && a.accessType == sailpoint.AccessTypeOffline
 	}
 	return t, true
 }
@@ -280,11 +280,11 @@ func (s *SailPoint) createAccessToken(c *call) response {
 
 	switch f["grant_type"] {
 	case "client_credentials":
-		return s.grant(c, a, f, sailpoint.GrantTypeCLIENTCREDENTIALS)
+		return s.grant(c, a, f, sailpoint.GrantTypeClientCredentials)
 	case "refresh_token":
-		return s.grant(c, a, f, sailpoint.GrantTypeREFRESHTOKEN)
+		return s.grant(c, a, f, sailpoint.GrantTypeRefreshToken)
 	case "authorization_code":
-		return s.grant(c, a, f, sailpoint.GrantTypeAUTHORIZATIONCODE)
+		return s.grant(c, a, f, sailpoint.GrantTypeAuthorizationCode)
 	case "":
 		return sailPointOAuthError(invalidRequest, "grant_type is required")
 	}
@@ -310,10 +310,10 @@ var grantFields = []struct {
 	of       sailpoint.GrantType
 	optional bool
 }{
-	{"refresh_token", sailpoint.GrantTypeREFRESHTOKEN, false},
-	{"code", sailpoint.GrantTypeAUTHORIZATIONCODE, false},
-	{"redirect_uri", sailpoint.GrantTypeAUTHORIZATIONCODE, true},
-	{"code_verifier", sailpoint.GrantTypeAUTHORIZATIONCODE, true},
+	{"refresh_token", sailpoint.GrantTypeRefreshToken, false},
+	{"code", sailpoint.GrantTypeAuthorizationCode, false},
+	{"redirect_uri", sailpoint.GrantTypeAuthorizationCode, true},
+	{"code_verifier", sailpoint.GrantTypeAuthorizationCode, true},
 }
 
 func (s *SailPoint) grant(c *call, a *app, f form, grant sailpoint.GrantType) response {
@@ -332,13 +332,13 @@ func (s *SailPoint) grant(c *call, a *app, f form, grant sailpoint.GrantType) re
 	terms, _ := s.terms(a.ID)
 	g := granted{user: a.User, scopes: terms.scopes, family: &family{}}
 	switch grant {
-	case sailpoint.GrantTypeREFRESHTOKEN:
+	case sailpoint.GrantTypeRefreshToken:
 		old := s.tokens.find(f["refresh_token"])
 		if !s.tokens.redeemable(old, a.ID, c.now) {
 			return sailPointOAuthError(invalidGrant, "the refresh token is unknown, expired or used")
 		}
 		g = granted{user: old.user, scopes: old.scopes, family: old.family, refreshes: true, use: func() { old.used = true }}
-	case sailpoint.GrantTypeAUTHORIZATIONCODE:
+	case sailpoint.GrantTypeAuthorizationCode:
 		code, refused := s.redeemableCode(c, a, f)
 		if refused != nil {
 			return sailPointOAuthError(refused.code, refused.text)
@@ -412,7 +412,7 @@ func sailPointError(c *call, status int, text string) response {
 		TrackingID: new(c.requestID),
 		Messages: []sailpoint.ErrorMessageDto{{
 			Locale:       new("en-US"),
-			LocaleOrigin: new(sailpoint.LocaleOriginDEFAULT),
+			LocaleOrigin: new(sailpoint.LocaleOriginDefault),
 			Text:         new(text),
 		}},
 	})

@@ -26,8 +26,8 @@ type oauthClient struct {
 // newOAuthClient returns a client with its defaults filled in.
 func newOAuthClient(c sailpoint.OAuthClient, now time.Time) *oauthClient {
 	o := &oauthClient{OAuthClient: c}
-	o.AccessType = cmp.Or(o.AccessType, sailpoint.AccessTypeONLINE)
-	o.Type = cmp.Or(o.Type, sailpoint.ClientTypeCONFIDENTIAL)
+	o.AccessType = cmp.Or(o.AccessType, sailpoint.AccessTypeOnline)
+	o.Type = cmp.Or(o.Type, sailpoint.ClientTypeConfidential)
 	o.AccessTokenValiditySeconds = cmp.Or(o.AccessTokenValiditySeconds, 750)
 	if c.Secret != nil {
 		o.secret, o.Secret = string(*c.Secret), nil
@@ -64,12 +64,12 @@ func sampleClient() sailpoint.OAuthClient {
 		RefreshTokenValiditySeconds: 86400,
 		RedirectURIs:                []string{"http://localhost:12345"},
 		GrantTypes: []sailpoint.GrantType{
-			sailpoint.GrantTypeAUTHORIZATIONCODE,
-			sailpoint.GrantTypeCLIENTCREDENTIALS,
-			sailpoint.GrantTypeREFRESHTOKEN,
+			sailpoint.GrantTypeAuthorizationCode,
+			sailpoint.GrantTypeClientCredentials,
+			sailpoint.GrantTypeRefreshToken,
 		},
-		AccessType: sailpoint.AccessTypeOFFLINE,
-		Type:       sailpoint.ClientTypeCONFIDENTIAL,
+		AccessType: sailpoint.AccessTypeOffline,
+		Type:       sailpoint.ClientTypeConfidential,
 		Enabled:    true,
 		Created:    timestamp(created),
 		Modified:   timestamp(created),
@@ -81,7 +81,7 @@ func sampleClient() sailpoint.OAuthClient {
 func (o *oauthClient) app() *app {
 	return &app{
 		Client: Client{
-			ID: o.ID, Secret: o.secret, Scopes: o.Scope, RedirectURIs: o.RedirectURIs, Public: o.Type == sailpoint.ClientTypePUBLIC,
+			ID: o.ID, Secret: o.secret, Scopes: o.Scope, RedirectURIs: o.RedirectURIs, Public: o.Type == sailpoint.ClientTypePublic,
 		},
 		life:        time.Duration(o.AccessTokenValiditySeconds) * time.Second,
 		refreshLife: time.Duration(o.RefreshTokenValiditySeconds) * time.Second,
@@ -214,7 +214,7 @@ func readCreate(body []byte) (*sailpoint.CreateOAuthClientRequest, error) {
 	if err := json.Unmarshal(body, &r); err != nil {
 		return nil, errors.New("a member has the wrong type")
 	}
-	if slices.Contains(r.GrantTypes, sailpoint.GrantTypeAUTHORIZATIONCODE) && len(r.RedirectURIs) == 0 {
+	if slices.Contains(r.GrantTypes, sailpoint.GrantTypeAuthorizationCode) && len(r.RedirectURIs) == 0 {
 		return nil, errors.New("redirectUris is required with AUTHORIZATION_CODE")
 	}
 	return &r, nil

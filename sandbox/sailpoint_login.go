@@ -103,7 +103,7 @@ func (s *SailPoint) issueCode(c *call, a *app, query url.Values) (string, *oauth
 		return "", &oauthError{invalidRequest, "response_type is required"}
 	case query.Get("response_type") != "code":
 		return "", &oauthError{unsupportedResponseType, "response_type must be code"}
-	case !a.has(sailpoint.GrantTypeAUTHORIZATIONCODE):
+	case !a.has(sailpoint.GrantTypeAuthorizationCode):
 		return "", &oauthError{unauthorizedClient, "the client does not have this grant"}
 	case challenge == "" && method != "":
 		return "", &oauthError{invalidRequest, "code_challenge is missing"}

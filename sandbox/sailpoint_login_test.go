@@ -128,7 +128,7 @@ func TestLoginOfConfidentialClients(t *testing.T) {
 
 func TestAuthorizationErrorsThatGoBack(t *testing.T) {
 	seed := sailpoint.OAuthClient{ID: "no-login", Enabled: true, RedirectURIs: []string{callback},
-		GrantTypes: []sailpoint.GrantType{sailpoint.GrantTypeCLIENTCREDENTIALS}}
+		GrantTypes: []sailpoint.GrantType{sailpoint.GrantTypeClientCredentials}}
 	h := sandbox.NewSailPoint(&sandbox.SailPointOptions{Strict: true, OAuthClients: []sailpoint.OAuthClient{seed}, Clients: []sandbox.Client{
 		{ID: sandbox.PublicClientID, Public: true, Scopes: []string{"a"}, RedirectURIs: []string{"http://127.0.0.1/callback"}}}})
 	doubled := authorizationRequest()

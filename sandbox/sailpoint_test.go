@@ -64,7 +64,7 @@ func TestClientLifecycle(t *testing.T) {
 		require.NotEmpty(t, string(client.Secret))
 		assert.Equal(t, []string{"http://localhost:12345", "http://localhost:67890"}, client.RedirectURIs)
 		assert.Equal(t, []string{"sp:scopes:all"}, client.Scope)
-		assert.Equal(t, sailpoint.ClientTypeCONFIDENTIAL, client.Type)
+		assert.Equal(t, sailpoint.ClientTypeConfidential, client.Type)
 		assert.NotContains(t, made.body, "null")
 
 		read := s.get(t, clients+"/"+client.ID)

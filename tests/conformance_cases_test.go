@@ -367,7 +367,7 @@ var serverCases = []rule{
 	{id: "case 40", says: "the secret is in the answer to the creation, and in no other", on: withClients, test: func(t *testing.T, v vendor) {
 		r := newRig(v, sandboxOptions{})
 		clients := r.oauthClients(t)
-		created, err := clients.Create(t.Context(), newClientRequest(sailpoint.GrantTypeCLIENTCREDENTIALS))
+		created, err := clients.Create(t.Context(), newClientRequest(sailpoint.GrantTypeClientCredentials))
 		require.NoError(t, err)
 		assert.NotEmpty(t, string(created.Secret))
 		assert.NotContains(t, fmt.Sprintf("%+v", created), string(created.Secret))

@@ -37,7 +37,7 @@ var httpRules = []rule{
 	{id: "H-01", says: "what is not idempotent is not repeated once it may have been acted on", on: withClients, test: func(t *testing.T, v vendor) {
 		calls := map[string]func(context.Context, *oauthclients.SailPoint) error{
 			"createOAuthClient": func(ctx context.Context, c *oauthclients.SailPoint) error {
-				_, err := c.Create(ctx, newClientRequest(sailpoint.GrantTypeCLIENTCREDENTIALS))
+				_, err := c.Create(ctx, newClientRequest(sailpoint.GrantTypeClientCredentials))
 				return err
 			},
 			"patchOAuthClient": func(ctx context.Context, c *oauthclients.SailPoint) error {

@@ -205,7 +205,7 @@ func sailPointFailed(status int) documentedAnswer {
 		"JSON" + strconv.Itoa(status),
 		&sailpoint.ErrorResponseDto{
 			DetailCode: new("c"), TrackingID: new("i"),
-			Messages: []sailpoint.ErrorMessageDto{{Locale: new("en-US"), LocaleOrigin: new(sailpoint.LocaleOriginDEFAULT), Text: new("t")}},
+			Messages: []sailpoint.ErrorMessageDto{{Locale: new("en-US"), LocaleOrigin: new(sailpoint.LocaleOriginDefault), Text: new("t")}},
 			Causes:   []sailpoint.ErrorMessageDto{{Text: new("why")}},
 		},
 	}

@@ -82,7 +82,7 @@ func TestOAuthClientsLifeInEveryVersion(t *testing.T) {
 
 func TestOAuthClientsByFilter(t *testing.T) {
 	client := func(id string, lastUsed *wire.Time) sailpoint.OAuthClient {
-		return sailpoint.OAuthClient{ID: id, Name: id, AccessType: sailpoint.AccessTypeONLINE, Type: sailpoint.ClientTypeCONFIDENTIAL, LastUsed: lastUsed}
+		return sailpoint.OAuthClient{ID: id, Name: id, AccessType: sailpoint.AccessTypeOnline, Type: sailpoint.ClientTypeConfidential, LastUsed: lastUsed}
 	}
 	year := func(n int) *wire.Time { return new(wire.NewTime(time.Date(n, 1, 1, 0, 0, 0, 0, time.UTC))) }
 	vendor := sandbox.NewSailPoint(&sandbox.SailPointOptions{Strict: true, OAuthClients: []sailpoint.OAuthClient{
@@ -119,7 +119,7 @@ func TestOAuthClientsWithoutAUser(t *testing.T) {
 	require.NoError(t, err)
 	_, err = clients.List(ctx)
 	require.ErrorIs(t, err, tokens.Status(http.StatusForbidden))
-	_, err = clients.Create(ctx, newClientRequest(sailpoint.GrantTypeCLIENTCREDENTIALS))
+	_, err = clients.Create(ctx, newClientRequest(sailpoint.GrantTypeClientCredentials))
 	require.ErrorIs(t, err, tokens.Status(http.StatusForbidden))
 	_, err = clients.Patch(ctx, sandbox.SampleClientID, jsonpatch.Replace("/enabled", false))
 	require.ErrorIs(t, err, tokens.Status(http.StatusForbidden))
@@ -138,7 +138,7 @@ func TestOAuthClientsCreatedOnce(t *testing.T) {
 			vendor := sandbox.NewSailPoint(&sandbox.SailPointOptions{Strict: true})
 			clients := oauthClientsOf(t, vendor, sandboxCredentials, oauthclients.SailPointOptions{})
 			vendor.Fault("createOAuthClient", fault)
-			_, err := clients.Create(t.Context(), newClientRequest(sailpoint.GrantTypeCLIENTCREDENTIALS))
+			_, err := clients.Create(t.Context(), newClientRequest(sailpoint.GrantTypeClientCredentials))
 			require.Error(t, err)
 			assert.Equal(t, 1, vendor.Count("createOAuthClient"))
 			list, err := clients.List(t.Context())

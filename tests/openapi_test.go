@@ -462,7 +462,7 @@ func newClientRequest(grants ...sailpoint.GrantType) sailpoint.CreateOAuthClient
 		Description:                nil,
 		AccessTokenValiditySeconds: 750,
 		GrantTypes:                 grants,
-		AccessType:                 sailpoint.AccessTypeOFFLINE,
+		AccessType:                 sailpoint.AccessTypeOffline,
 		Enabled:                    true,
 	}
 }
@@ -476,7 +476,7 @@ func (s sailPointCalls) succeed() {
 	s.t.Helper()
 	ctx := s.t.Context()
 	made := want[*sailpoint.CreateOAuthClientResult](s.t, 200)(
-		s.client.CreateOAuthClientWithResponse(ctx, newClientRequest(sailpoint.GrantTypeCLIENTCREDENTIALS), s.auth)).JSON200
+		s.client.CreateOAuthClientWithResponse(ctx, newClientRequest(sailpoint.GrantTypeClientCredentials), s.auth)).JSON200
 	want[*sailpoint.GetOAuthClientResult](s.t, 200)(s.client.GetOAuthClientWithResponse(ctx, made.ID, s.auth))
 	for _, operations := range [][]sailpoint.JSONPatchOperation{
 		replace("/strongAuthSupported", "true"),
@@ -504,7 +504,7 @@ func (s sailPointCalls) badRequests() {
 	want[*sailpoint.ListOAuthClientsResult](s.t, 400)(
 		s.client.ListOAuthClientsWithResponse(ctx, &sailpoint.ListOAuthClientsParams{Filters: new("name eq x")}, s.auth))
 	want[*sailpoint.CreateOAuthClientResult](s.t, 400)(
-		s.client.CreateOAuthClientWithResponse(ctx, newClientRequest(sailpoint.GrantTypeAUTHORIZATIONCODE), s.auth))
+		s.client.CreateOAuthClientWithResponse(ctx, newClientRequest(sailpoint.GrantTypeAuthorizationCode), s.auth))
 	want[*sailpoint.GetOAuthClientResult](s.t, 400)(s.client.GetOAuthClientWithResponse(ctx, id, s.auth, unknownParameter))
 	want[*sailpoint.PatchOAuthClientResult](s.t, 400)(
 		s.client.PatchOAuthClientWithApplicationJSONPatchPlusJSONBodyWithResponse(ctx, id, replace("/internal", "true"), s.auth))
@@ -520,7 +520,7 @@ func (s sailPointCalls) all(status int, id string, operations ...string) {
 			return s.client.ListOAuthClientsWithResponse(ctx, nil, s.auth)
 		},
 		"createOAuthClient": func() (interface{ StatusCode() int }, error) {
-			return s.client.CreateOAuthClientWithResponse(ctx, newClientRequest(sailpoint.GrantTypeCLIENTCREDENTIALS), s.auth)
+			return s.client.CreateOAuthClientWithResponse(ctx, newClientRequest(sailpoint.GrantTypeClientCredentials), s.auth)
 		},
 		"getOAuthClient": func() (interface{ StatusCode() int }, error) {
 			return s.client.GetOAuthClientWithResponse(ctx, id, s.auth)

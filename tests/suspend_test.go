@@ -152,7 +152,7 @@ func TestSuspendDuringACreate(t *testing.T) {
 			_, err := clients.List(t.Context())
 			require.NoError(t, err)
 			pass(2 * tokenLife)
-			created, err := clients.Create(t.Context(), newClientRequest(sailpoint.GrantTypeCLIENTCREDENTIALS))
+			created, err := clients.Create(t.Context(), newClientRequest(sailpoint.GrantTypeClientCredentials))
 			require.NoError(t, err)
 			assert.Equal(t, 2, r.server.Count("createOAuthClient"))
 			assert.Equal(t, 2, r.server.Count(createAccessToken))

@@ -44,8 +44,8 @@ func sailPoint(ctx context.Context, r *report, t target) error {
 			Name:                       new("Lifecycle example"),
 			Description:                new("Created and deleted by an example program."),
 			AccessTokenValiditySeconds: 750,
-			GrantTypes:                 []sailpoint.GrantType{sailpoint.GrantTypeCLIENTCREDENTIALS},
-			AccessType:                 sailpoint.AccessTypeOFFLINE,
+			GrantTypes:                 []sailpoint.GrantType{sailpoint.GrantTypeClientCredentials},
+			AccessType:                 sailpoint.AccessTypeOffline,
 			BusinessName:               new("Acme-Solar"),
 			Enabled:                    true,
 		})

@@ -19,16 +19,16 @@ import (
 
 // Defines values for AccessType.
 const (
-	AccessTypeOFFLINE AccessType = "OFFLINE"
-	AccessTypeONLINE  AccessType = "ONLINE"
+	AccessTypeOffline AccessType = "OFFLINE"
+	AccessTypeOnline  AccessType = "ONLINE"
 )
 
 // Valid indicates whether the value is a known member of the AccessType enum.
 func (e AccessType) Valid() bool {
 	switch e {
-	case AccessTypeOFFLINE:
+	case AccessTypeOffline:
 		return true
-	case AccessTypeONLINE:
+	case AccessTypeOnline:
 		return true
 	default:
 		return false
@@ -37,16 +37,16 @@ func (e AccessType) Valid() bool {
 
 // Defines values for ClientType.
 const (
-	ClientTypeCONFIDENTIAL ClientType = "CONFIDENTIAL"
-	ClientTypePUBLIC       ClientType = "PUBLIC"
+	ClientTypeConfidential ClientType = "CONFIDENTIAL"
+	ClientTypePublic       ClientType = "PUBLIC"
 )
 
 // Valid indicates whether the value is a known member of the ClientType enum.
 func (e ClientType) Valid() bool {
 	switch e {
-	case ClientTypeCONFIDENTIAL:
+	case ClientTypeConfidential:
 		return true
-	case ClientTypePUBLIC:
+	case ClientTypePublic:
 		return true
 	default:
 		return false
@@ -55,19 +55,19 @@ func (e ClientType) Valid() bool {
 
 // Defines values for GrantType.
 const (
-	GrantTypeAUTHORIZATIONCODE GrantType = "AUTHORIZATION_CODE"
-	GrantTypeCLIENTCREDENTIALS GrantType = "CLIENT_CREDENTIALS"
-	GrantTypeREFRESHTOKEN      GrantType = "REFRESH_TOKEN"
+	GrantTypeAuthorizationCode GrantType = "AUTHORIZATION_CODE"
+	GrantTypeClientCredentials GrantType = "CLIENT_CREDENTIALS"
+	GrantTypeRefreshToken      GrantType = "REFRESH_TOKEN"
 )
 
 // Valid indicates whether the value is a known member of the GrantType enum.
 func (e GrantType) Valid() bool {
 	switch e {
-	case GrantTypeAUTHORIZATIONCODE:
+	case GrantTypeAuthorizationCode:
 		return true
-	case GrantTypeCLIENTCREDENTIALS:
+	case GrantTypeClientCredentials:
 		return true
-	case GrantTypeREFRESHTOKEN:
+	case GrantTypeRefreshToken:
 		return true
 	default:
 		return false
@@ -106,16 +106,16 @@ func (e JSONPatchOperationOp) Valid() bool {
 
 // Defines values for LocaleOrigin.
 const (
-	LocaleOriginDEFAULT LocaleOrigin = "DEFAULT"
-	LocaleOriginREQUEST LocaleOrigin = "REQUEST"
+	LocaleOriginDefault LocaleOrigin = "DEFAULT"
+	LocaleOriginRequest LocaleOrigin = "REQUEST"
 )
 
 // Valid indicates whether the value is a known member of the LocaleOrigin enum.
 func (e LocaleOrigin) Valid() bool {
 	switch e {
-	case LocaleOriginDEFAULT:
+	case LocaleOriginDefault:
 		return true
-	case LocaleOriginREQUEST:
+	case LocaleOriginRequest:
 		return true
 	default:
 		return false

@@ -21,8 +21,8 @@ func client() sailpoint.OAuthClient {
 	return sailpoint.OAuthClient{
 		ID: "2c91", BusinessName: new("Acme-Solar"), HomepageURL: new("http://localhost:12345"), Name: "Demo API Client",
 		AccessTokenValiditySeconds: 750, RefreshTokenValiditySeconds: 86400, RedirectURIs: []string{"http://localhost:12345"},
-		GrantTypes: []sailpoint.GrantType{sailpoint.GrantTypeAUTHORIZATIONCODE}, AccessType: sailpoint.AccessTypeOFFLINE,
-		Type: sailpoint.ClientTypeCONFIDENTIAL, Enabled: true, Scope: []string{"a", "b"},
+		GrantTypes: []sailpoint.GrantType{sailpoint.GrantTypeAuthorizationCode}, AccessType: sailpoint.AccessTypeOffline,
+		Type: sailpoint.ClientTypeConfidential, Enabled: true, Scope: []string{"a", "b"},
 		Created:  wire.NewTime(time.Date(2017, 7, 11, 18, 45, 37, 98e6, time.UTC)),
 		Modified: wire.NewTime(time.Date(2018, 6, 25, 20, 22, 28, 104e6, time.UTC)),
 	}
