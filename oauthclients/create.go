@@ -75,7 +75,7 @@ func readCreated(resp *http.Response) (*sailpoint.CreateOAuthClientResponse, err
 	} else if e, ok := errors.AsType[*tokens.Error](err); ok {
 		err = tokens.NewError(resp, data, e.Unwrap()) // with the part that came
 	}
-	created.ID, created.Secret = id, wire.Secret(secret)
+	created.ID, created.Secret = id, wire.NewSecret(secret)
 	switch {
 	case err != nil:
 	case id == "" || secret == "":

@@ -105,7 +105,7 @@ func TestCreateKeepsTheSecret(t *testing.T) {
 			created, err := clients.Create(t.Context(), createRequest())
 			require.NotNil(t, created)
 			assert.Equal(t, "2c91", created.ID)
-			assert.Equal(t, "s3cr3t", string(created.Secret))
+			assert.Equal(t, "s3cr3t", created.Secret.Reveal())
 			assert.Len(t, v.sent(), 1)
 			if tt.wantErr == "" {
 				require.NoError(t, err)
@@ -161,10 +161,10 @@ func TestCreateFindsTheSecret(t *testing.T) {
 			created, err := clients.Create(t.Context(), createRequest())
 			require.NotNil(t, created)
 			if name == "numbers" {
-				assert.Equal(t, "2.5 17", created.ID+" "+string(created.Secret))
+				assert.Equal(t, "2.5 17", created.ID+" "+created.Secret.Reveal())
 				return
 			}
-			assert.Equal(t, "2c91 s3cr3t", created.ID+" "+string(created.Secret))
+			assert.Equal(t, "2c91 s3cr3t", created.ID+" "+created.Secret.Reveal())
 			if err != nil {
 				assert.NotContains(t, err.Error(), "s3cr3t")
 			}

@@ -134,8 +134,8 @@ func ExampleSailPoint_Create() {
 		ClaimsSupported:     new(false),
 		Scope:               []string{"demo:api-client-scope:first", "demo:api-client-scope:second"},
 	})
-	if created != nil && created.Secret != "" {
-		// Keep created.ID and string(created.Secret) now, whatever err says: the secret is never shown again.
+	if created != nil && !created.Secret.IsZero() {
+		// Keep created.ID and created.Secret.Reveal() now, whatever err says: the secret is never shown again.
 		fmt.Println("secret:", created.Secret)
 	}
 	if err != nil {

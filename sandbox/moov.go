@@ -168,8 +168,8 @@ func (m *Moov) issued(c *call, client string, scopes, granted []string, of *fami
 	}
 	return tokenResponse(moov.AuthToken{
 		TokenType:    moov.TokenTypeBearer,
-		AccessToken:  wire.Secret(t.AccessToken),
-		RefreshToken: wire.Secret(t.RefreshToken),
+		AccessToken:  wire.NewSecret(t.AccessToken),
+		RefreshToken: wire.NewSecret(t.RefreshToken),
 		ExpiresIn:    expiresIn,
 		Scope:        strings.Join(scopes, " "),
 	})

@@ -359,7 +359,7 @@ func (s *SailPoint) grant(c *call, a *app, f form, grant sailpoint.GrantType) re
 	a.markUsed(c.now)
 
 	body := sailpoint.AccessToken{
-		AccessToken:         wire.Secret(t.AccessToken),
+		AccessToken:         wire.NewSecret(t.AccessToken),
 		TokenType:           "bearer",
 		ExpiresIn:           new(seconds(a.life - time.Second)),
 		Scope:               new(strings.Join(scopes, " ")),
@@ -374,7 +374,7 @@ func (s *SailPoint) grant(c *call, a *app, f form, grant sailpoint.GrantType) re
 		JTI:                 new(newHexID()),
 	}
 	if t.RefreshToken != "" {
-		body.RefreshToken = new(wire.Secret(t.RefreshToken))
+		body.RefreshToken = new(wire.NewSecret(t.RefreshToken))
 	}
 	if t.User != "" {
 		body.UserID, body.IdentityID, body.UserName = new(t.User), new(t.User), new(t.User)

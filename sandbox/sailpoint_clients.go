@@ -30,7 +30,7 @@ func newOAuthClient(c sailpoint.OAuthClient, now time.Time) *oauthClient {
 	o.Type = cmp.Or(o.Type, sailpoint.ClientTypeConfidential)
 	o.AccessTokenValiditySeconds = cmp.Or(o.AccessTokenValiditySeconds, 750)
 	if c.Secret != nil {
-		o.secret, o.Secret = string(*c.Secret), nil
+		o.secret, o.Secret = c.Secret.Reveal(), nil
 	}
 	if o.Created.IsZero() {
 		o.Created = timestamp(now)
@@ -55,7 +55,7 @@ func sampleClient() sailpoint.OAuthClient {
 	created := time.Date(2017, 7, 11, 18, 45, 37, 98e6, time.UTC)
 	return sailpoint.OAuthClient{
 		ID:                          SampleClientID,
-		Secret:                      new(wire.Secret(ClientSecret)),
+		Secret:                      new(wire.NewSecret(ClientSecret)),
 		Name:                        "Demo API Client",
 		BusinessName:                new("Acme-Solar"),
 		HomepageURL:                 new("http://localhost:12345"),
@@ -146,7 +146,7 @@ func (s *SailPoint) create(c *call) response {
 	}
 	o := newOAuthClient(sailpoint.OAuthClient{
 		ID:                          newHexID(),
-		Secret:                      new(wire.Secret(newHexID() + newHexID())),
+		Secret:                      new(wire.NewSecret(newHexID() + newHexID())),
 		Name:                        *r.Name,
 		BusinessName:                r.BusinessName,
 		HomepageURL:                 r.HomepageURL,
@@ -171,7 +171,7 @@ func (s *SailPoint) create(c *call) response {
 	// The vendor documents no nulls in this response, unlike in all others.
 	body := sailpoint.CreateOAuthClientResponse{
 		ID:                          o.ID,
-		Secret:                      wire.Secret(o.secret),
+		Secret:                      wire.NewSecret(o.secret),
 		Name:                        o.Name,
 		BusinessName:                *cmp.Or(o.BusinessName, new("")),
 		HomepageURL:                 *cmp.Or(o.HomepageURL, new("")),

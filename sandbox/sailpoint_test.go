@@ -61,7 +61,7 @@ func TestClientLifecycle(t *testing.T) {
 		var client sailpoint.CreateOAuthClientResponse
 		require.NoError(t, json.Unmarshal([]byte(made.body), &client))
 		assert.Regexp(t, `^[0-9a-f]{32}$`, client.ID)
-		require.NotEmpty(t, string(client.Secret))
+		require.NotEmpty(t, client.Secret.Reveal())
 		assert.Equal(t, []string{"http://localhost:12345", "http://localhost:67890"}, client.RedirectURIs)
 		assert.Equal(t, []string{"sp:scopes:all"}, client.Scope)
 		assert.Equal(t, sailpoint.ClientTypeConfidential, client.Type)
@@ -69,14 +69,14 @@ func TestClientLifecycle(t *testing.T) {
 
 		read := s.get(t, clients+"/"+client.ID)
 		assertStatus(t, 200, read)
-		assert.NotContains(t, read.body, string(client.Secret))
+		assert.NotContains(t, read.body, client.Secret.Reveal())
 		assert.Contains(t, read.body, `"description":null`)
 		assert.Contains(t, read.body, `"lastUsed":null`)
 		list := s.get(t, clients)
 		assert.Contains(t, list.body, client.ID)
-		assert.NotContains(t, list.body, string(client.Secret))
+		assert.NotContains(t, list.body, client.Secret.Reveal())
 
-		credentials := []string{"client_id", client.ID, "client_secret", string(client.Secret), "grant_type", "client_credentials"}
+		credentials := []string{"client_id", client.ID, "client_secret", client.Secret.Reveal(), "grant_type", "client_credentials"}
 		own := sendForm(t, s, "/oauth/token", credentials)
 		require.Equal(t, 200, own.status, own.body)
 		assert.NotContains(t, own.body, "refresh_token")

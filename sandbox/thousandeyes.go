@@ -132,7 +132,7 @@ func (t *ThousandEyes) createAccessToken(c *call) response {
 	return tokenResponse(thousandeyes.AccessToken{
 		TokenType:   new("Bearer"),
 		ExpiresIn:   new(seconds(t.tokenLife)),
-		AccessToken: new(wire.Secret(issued.AccessToken)),
+		AccessToken: new(wire.NewSecret(issued.AccessToken)),
 		Scope:       new(strings.Join(scopes, " ")),
 	})
 }

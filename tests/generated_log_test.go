@@ -30,7 +30,7 @@ var modelsWithSecrets = map[string]any{
 	"thousandeyes.AccessToken":            thousandeyes.AccessToken{AccessToken: new(canary)},
 }
 
-const canary wire.Secret = "canary-5f0d2c"
+var canary = wire.NewSecret("canary-5f0d2c")
 
 // A secret in a response is in no log, whichever handler writes it, and the log leaves the response as it is.
 func TestResponsesAreLoggedWithoutSecrets(t *testing.T) {
@@ -40,7 +40,7 @@ func TestResponsesAreLoggedWithoutSecrets(t *testing.T) {
 		for _, handler := range []slog.Handler{slog.NewJSONHandler(&b, nil), slog.NewTextHandler(&b, nil)} {
 			b.Reset()
 			slog.New(handler).Info("response", "model", model)
-			assert.NotContains(t, b.String(), string(canary), name)
+			assert.NotContains(t, b.String(), canary.Reveal(), name)
 			if _, isJSON := handler.(*slog.JSONHandler); isJSON {
 				assert.Contains(t, b.String(), "[REDACTED]", name)
 			}
@@ -70,7 +70,7 @@ func TestEveryModelWithASecretIsLoggedWithoutIt(t *testing.T) {
 		}
 	}
 	for _, model := range found {
-		assert.Contains(t, modelsWithSecrets, model, "give it a LogValue method in log.go, and a row above")
+		assert.Contains(t, modelsWithSecrets, model, "give it a LogValue method in doc.go, and a row above")
 	}
 	assert.Len(t, modelsWithSecrets, len(found))
 }

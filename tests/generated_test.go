@@ -41,7 +41,7 @@ var generatedOperations = []struct {
 		},
 		[]documentedAnswer{
 			{200, "application/json", `{"access_token": "a", "token_type": "Bearer", "expires_in": 3600, "scope": "read"}`, "JSON200",
-				&thousandeyes.AccessToken{AccessToken: new(wire.Secret("a")), TokenType: new("Bearer"), ExpiresIn: new(json.Number("3600")), Scope: new("read")}},
+				&thousandeyes.AccessToken{AccessToken: new(wire.NewSecret("a")), TokenType: new("Bearer"), ExpiresIn: new(json.Number("3600")), Scope: new("read")}},
 			{400, "application/problem+json", `{"title": "Bad", "errors": [{"code": "c", "field": 3, "message": "m"}]}`, "ApplicationProblemJSON400",
 				&thousandeyes.ValidationError{Title: new("Bad"), Errors: []thousandeyes.ValidationErrorItem{
 					{Code: new("c"), Field: new(any(3.0)), Message: new("m")}}}},
@@ -66,7 +66,7 @@ var generatedOperations = []struct {
 		},
 		[]documentedAnswer{
 			{200, "application/json", `{"access_token": "a", "refresh_token": "r", "token_type": "Bearer", "expires_in": 1736964352, "scope": "s"}`, "JSON200",
-				&moov.AuthToken{AccessToken: "a", RefreshToken: "r", TokenType: moov.TokenTypeBearer, ExpiresIn: "1736964352", Scope: "s"}},
+				&moov.AuthToken{AccessToken: wire.NewSecret("a"), RefreshToken: wire.NewSecret("r"), TokenType: moov.TokenTypeBearer, ExpiresIn: "1736964352", Scope: "s"}},
 			{400, "application/json", `{"error": "invalid_request"}`, "JSON400", &moov.GenericError{Error: "invalid_request"}},
 			{422, "application/json", `{"scope": "s", "refresh_token": "r"}`, "JSON422", &moov.AuthTokenRequestError{Scope: new("s"), RefreshToken: new("r")}},
 			bodyless(429), bodyless(500), bodyless(504),
@@ -104,7 +104,7 @@ var generatedOperations = []struct {
 		},
 		[]documentedAnswer{
 			{200, "application/json", `{"access_token": "a", "token_type": "bearer", "expires_in": 749}`, "JSON200",
-				&sailpoint.AccessToken{AccessToken: "a", TokenType: "bearer", ExpiresIn: new(json.Number("749"))}},
+				&sailpoint.AccessToken{AccessToken: wire.NewSecret("a"), TokenType: "bearer", ExpiresIn: new(json.Number("749"))}},
 			{400, "application/json", `{"error": "invalid_grant"}`, "JSON400", &sailpoint.OAuthError{Error: new("invalid_grant")}},
 			{401, "application/json", `{"error": "invalid_client"}`, "JSON401", &sailpoint.OAuthError{Error: new("invalid_client")}},
 			sailPointTooMany,
@@ -134,7 +134,7 @@ var generatedOperations = []struct {
 			},
 		},
 		[]documentedAnswer{
-			{200, "application/json", `{"id": "i", "secret": "s"}`, "JSON200", &sailpoint.CreateOAuthClientResponse{ID: "i", Secret: "s"}},
+			{200, "application/json", `{"id": "i", "secret": "s"}`, "JSON200", &sailpoint.CreateOAuthClientResponse{ID: "i", Secret: wire.NewSecret("s")}},
 			sailPointFailed(400), sailPointUnauthorized, sailPointFailed(403), sailPointTooMany, sailPointFailed(500),
 		},
 	},

@@ -51,7 +51,7 @@ func TestOAuthClientsLifeInEveryVersion(t *testing.T) {
 			created, err := clients.Create(ctx, req)
 			require.NoError(t, err)
 			assert.NotEmpty(t, created.ID)
-			assert.NotEmpty(t, string(created.Secret))
+			assert.NotEmpty(t, created.Secret.Reveal())
 
 			client, err := clients.Get(ctx, created.ID)
 			require.NoError(t, err)

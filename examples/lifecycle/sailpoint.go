@@ -49,7 +49,7 @@ func sailPoint(ctx context.Context, r *report, t target) error {
 			BusinessName:               new("Acme-Solar"),
 			Enabled:                    true,
 		})
-		if err == nil && created.Secret == "" {
+		if err == nil && created.Secret.IsZero() {
 			return fmt.Errorf("client %s came without its secret", created.ID)
 		}
 		return err

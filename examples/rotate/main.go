@@ -145,7 +145,7 @@ func (r rotator) run(ctx context.Context, id string) error {
 		return fmt.Errorf("nothing was created: %w", err)
 	}
 	created, err := r.clients.Create(ctx, twin(*old))
-	if created == nil || created.Secret == "" {
+	if created == nil || created.Secret.IsZero() {
 		r.store.discard()
 		if created != nil && created.ID != "" {
 			return errors.Join(fmt.Errorf("client %s was created, but its secret was not in the response: %w", created.ID, err), r.undo(ctx, created.ID))
@@ -154,7 +154,7 @@ func (r rotator) run(ctx context.Context, id string) error {
 	}
 	// From here on nothing may cost the secret: not an error beside it, and not an interruption.
 	ctx = context.WithoutCancel(ctx)
-	if err := r.store.keep(ctx, string(created.Secret)); err != nil {
+	if err := r.store.keep(ctx, created.Secret.Reveal()); err != nil {
 		return errors.Join(fmt.Errorf("the secret could not be stored by the %s: %w", r.store.name, err), r.undo(ctx, created.ID))
 	}
 	r.Printf("new client  %s  %q, its secret is stored by the %s", created.ID, old.Name, r.store.name)

@@ -79,19 +79,6 @@ func (e ErrorCode) Valid() bool {
 	}
 }
 
-// ClientAuthentication How a client authenticates in the form, where it does not by HTTP Basic.
-type ClientAuthentication struct {
-	// ClientAssertion A signed statement in place of a secret (RFC 7523, section 2.2).
-	ClientAssertion *string `json:"client_assertion,omitempty"`
-
-	// ClientAssertionType The kind of client_assertion (RFC 7521, section 4.2).
-	//
-	// Example: urn:ietf:params:oauth:client-assertion-type:jwt-bearer
-	ClientAssertionType *string `json:"client_assertion_type,omitempty"`
-	ClientID            *string `json:"client_id,omitempty"`
-	ClientSecret        *string `json:"client_secret,omitempty"`
-}
-
 // ErrorCode Why a request was refused. Servers have further codes of their own.
 type ErrorCode string
 
@@ -112,8 +99,12 @@ type RevocationRequest struct {
 	//
 	// Example: urn:ietf:params:oauth:client-assertion-type:jwt-bearer
 	ClientAssertionType *string `json:"client_assertion_type,omitempty"`
-	ClientID            *string `json:"client_id,omitempty"`
-	ClientSecret        *string `json:"client_secret,omitempty"`
+
+	// ClientID Id of the client, where it does not authenticate by HTTP Basic.
+	ClientID *string `json:"client_id,omitempty"`
+
+	// ClientSecret Secret of the client, where it does not authenticate otherwise.
+	ClientSecret *string `json:"client_secret,omitempty"`
 
 	// Token The token to revoke.
 	Token string `json:"token"`
@@ -169,8 +160,12 @@ type TokenRequest struct {
 	//
 	// Example: urn:ietf:params:oauth:client-assertion-type:jwt-bearer
 	ClientAssertionType *string `json:"client_assertion_type,omitempty"`
-	ClientID            *string `json:"client_id,omitempty"`
-	ClientSecret        *string `json:"client_secret,omitempty"`
+
+	// ClientID Id of the client, where it does not authenticate by HTTP Basic.
+	ClientID *string `json:"client_id,omitempty"`
+
+	// ClientSecret Secret of the client, where it does not authenticate otherwise.
+	ClientSecret *string `json:"client_secret,omitempty"`
 
 	// Code The authorization code, with grant type authorization_code.
 	Code *string `json:"code,omitempty"`

@@ -1,30 +1,97 @@
 package wire
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"log/slog"
+	"reflect"
+	"strings"
 )
 
-// Redacted is what is printed in place of a secret.
-const Redacted Secret = "[REDACTED]"
+const redacted = "[REDACTED]"
 
-// A Secret is a token or client secret in a vendor's response. It prints redacted under fmt with every verb and under slog,
-// and marshals to JSON as it is, so that a response can be stored. Convert it to string to use it.
+// A Secret is a token or client secret in a vendor's response. [Secret.Reveal] returns it. The zero Secret is empty.
 //
-// A handler of slog that writes JSON marshals the struct that a Secret is in. So each generated model with a Secret has a
-// LogValue method, which replaces it.
+// It prints redacted under fmt, slog, XML, YAML and all else that asks for text, also in an unexported field of a struct,
+// where fmt calls no method: the text is behind a pointer, which fmt does not follow there. As JSON it is the text itself, so
+// that a response can be stored; to log a response under slog's JSON handler, pass the whole model, which has a LogValue.
 //
-// A Secret must not be in a form body: the form encoder would send what fmt prints.
-type Secret string
+// Two Secrets are compared by what Reveal returns. A Secret must not be part of a form: the encoder would send what fmt
+// prints.
+type Secret struct {
+	_    [0]func() // == would compare pointers, so it does not compile
+	text *string
+}
+
+// NewSecret returns a Secret.
+func NewSecret(text string) Secret { return Secret{text: &text} }
+
+// Reveal returns the secret itself.
+func (s Secret) Reveal() string {
+	if s.text == nil {
+		return ""
+	}
+	return *s.text
+}
+
+// IsZero reports whether the secret is empty.
+func (s Secret) IsZero() bool { return s.Reveal() == "" }
 
 // String returns a fixed text in place of the secret.
-func (Secret) String() string { return string(Redacted) }
+func (Secret) String() string { return redacted }
 
 // GoString returns a fixed text in place of the secret.
-func (Secret) GoString() string { return string(Redacted) }
+func (Secret) GoString() string { return redacted }
 
 // Format writes a fixed text in place of the secret, whatever the verb.
-func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(string(Redacted))) }
+func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
 
 // LogValue returns a fixed text in place of the secret.
-func (Secret) LogValue() slog.Value { return slog.StringValue(string(Redacted)) }
+func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText returns a fixed text in place of the secret.
+func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// MarshalYAML returns a fixed text in place of the secret.
+func (Secret) MarshalYAML() (any, error) { return redacted, nil }
+
+// MarshalJSON returns the secret itself.
+func (s Secret) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false) // what encloses it escapes as it likes
+	err := encoder.Encode(s.Reveal())
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
+
+// UnmarshalJSON reads a JSON string. A null changes nothing.
+func (s *Secret) UnmarshalJSON(data []byte) error {
+	var text *string
+	if err := json.Unmarshal(data, &text); err != nil {
+		return err
+	}
+	if text != nil {
+		*s = NewSecret(*text)
+	}
+	return nil
+}
+
+// LogValue returns the members of a response model, by their JSON names, with every Secret redacted. It is what the LogValue
+// methods of generated models return.
+func LogValue(model any) slog.Value {
+	v := reflect.ValueOf(model)
+	var attrs []slog.Attr
+	for i := range v.NumField() {
+		field := v.Field(i)
+		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+		if !v.Type().Field(i).IsExported() || name == "-" || field.IsZero() {
+			continue
+		}
+		if field.Kind() == reflect.Pointer {
+			field = field.Elem()
+		}
+		attrs = append(attrs, slog.Any(name, field.Interface()))
+	}
+	return slog.GroupValue(attrs...)
+}

@@ -3,13 +3,16 @@ package wire_test
 import (
 	"bytes"
 	"encoding/json"
+	"encoding/xml"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/grantwright/oauth-go/gen/wire"
 )
@@ -87,29 +90,85 @@ func TestTimeNullAndMade(t *testing.T) {
 	assert.Equal(t, `"2024-02-03T04:05:06.007Z"`, string(out))
 }
 
-func TestSecretPrintsRedactedAndMarshalsReal(t *testing.T) {
+// Nothing that prints shows a Secret, wherever it is; as JSON it is the text itself.
+func TestSecretPrintsRedacted(t *testing.T) {
 	const canary = "CANARY"
-	type answer struct {
-		Secret wire.Secret  `json:"secret"`
-		Maybe  *wire.Secret `json:"maybe"`
+	type response struct {
+		Secret wire.Secret  `json:"secret" xml:"secret"`
+		Maybe  *wire.Secret `json:"maybe" xml:"maybe"`
 	}
-	a := answer{canary, new(wire.Secret(canary))}
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
-		for _, v := range []any{a, &a, a.Secret, a.Maybe} {
-			assert.NotContains(t, fmt.Sprintf(verb, v), canary, verb)
-			assert.NotContains(t, fmt.Sprintf(verb, v), "43414e415259", verb)
+	type hidden struct {
+		secret wire.Secret
+		maybe  *wire.Secret
+		all    []wire.Secret
+		any    any
+	}
+	secret := wire.NewSecret(canary)
+	r := response{secret, &secret}
+	h := hidden{secret, &secret, []wire.Secret{secret}, r}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
+		for _, v := range []any{r, &r, r.Secret, r.Maybe, h, &h, []hidden{h}, map[string]hidden{"h": h}} {
+			text := fmt.Sprintf(verb, v)
+			assert.NotContains(t, text, canary, verb)
+			assert.NotContains(t, strings.ToUpper(text), "43414E415259", verb)
 		}
 	}
 	var log bytes.Buffer
-	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "secret", a.Secret, "answer", a)
-	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "secret", a.Secret)
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "secret", r.Secret, "response", r, "hidden", h)
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "secret", r.Secret, "pointer", r.Maybe, "hidden", h)
 	assert.NotContains(t, log.String(), canary)
 
-	out, err := json.Marshal(a)
+	asXML, err := xml.Marshal(r)
 	require.NoError(t, err)
-	assert.Equal(t, `{"secret":"CANARY","maybe":"CANARY"}`, string(out))
-	var back answer
-	require.NoError(t, json.Unmarshal(out, &back))
-	assert.Equal(t, canary, string(back.Secret))
-	require.NoError(t, json.Unmarshal([]byte(`{"secret":null}`), &back), "a null costs nothing")
+	assert.Equal(t, "<response><secret>[REDACTED]</secret><maybe>[REDACTED]</maybe></response>", string(asXML))
+	asYAML, err := yaml.Marshal(r)
+	require.NoError(t, err)
+	assert.Equal(t, "secret: '[REDACTED]'\nmaybe: '[REDACTED]'\n", string(asYAML))
+}
+
+func TestSecretAsJSON(t *testing.T) {
+	type response struct {
+		Secret wire.Secret  `json:"secret"`
+		Maybe  *wire.Secret `json:"maybe,omitempty"`
+	}
+	for _, text := range []string{"CANARY", "", "a\"b\\<&>é\u2028"} {
+		r := response{Secret: wire.NewSecret(text), Maybe: new(wire.NewSecret(text))}
+		out, err := json.Marshal(r)
+		require.NoError(t, err)
+		plain, err := json.Marshal(map[string]string{"secret": text, "maybe": text})
+		require.NoError(t, err)
+		assert.JSONEq(t, string(plain), string(out))
+		var back response
+		require.NoError(t, json.Unmarshal(out, &back))
+		assert.Equal(t, text, back.Secret.Reveal())
+		assert.Equal(t, text, back.Maybe.Reveal())
+		assert.Equal(t, text == "", back.Secret.IsZero())
+	}
+	back := response{Secret: wire.NewSecret("kept")}
+	require.NoError(t, json.Unmarshal([]byte(`{"secret":null,"maybe":null}`), &back), "a null costs nothing")
+	assert.Equal(t, "kept", back.Secret.Reveal())
+	assert.Nil(t, back.Maybe)
+	var wrong *json.UnmarshalTypeError
+	require.ErrorAs(t, json.Unmarshal([]byte(`{"secret":7}`), &back), &wrong)
+	assert.Equal(t, "secret", wrong.Field)
+	assert.Empty(t, wire.Secret{}.Reveal())
+}
+
+func TestLogValueOfAModel(t *testing.T) {
+	type model struct {
+		ID      string       `json:"id"`
+		Secret  wire.Secret  `json:"secret"`
+		Maybe   *wire.Secret `json:"maybe,omitempty"`
+		Count   *int         `json:"count,omitempty"`
+		Missing *string      `json:"missing,omitempty"`
+		Scopes  []string     `json:"scopes"`
+	}
+	var log bytes.Buffer
+	slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+		if len(groups) == 0 && a.Key != "model" {
+			return slog.Attr{}
+		}
+		return a
+	}})).Info("", "model", wire.LogValue(model{"1", wire.NewSecret("CANARY"), new(wire.NewSecret("CANARY")), new(7), nil, []string{"a"}}))
+	assert.JSONEq(t, `{"model":{"id":"1","secret":"[REDACTED]","maybe":"[REDACTED]","count":7,"scopes":["a"]}}`, log.String())
 }

@@ -51,7 +51,7 @@ func Diff(before, after sailpoint.OAuthClient, opts *DiffOptions) (jsonpatch.Pat
 	d.refuse("internal", before.Internal == after.Internal)
 	d.refuse("created", sameTime(before.Created, after.Created))
 	d.refuse("modified", sameTime(before.Modified, after.Modified))
-	d.refuse("secret", same(before.Secret, after.Secret))
+	d.refuse("secret", secretOf(before) == secretOf(after))
 	d.refuse("metadata", same(before.Metadata, after.Metadata))
 	d.refuse("lastUsed", sameTime(timeOf(before.LastUsed), timeOf(after.LastUsed)))
 	d.refuse("scope", sameList(&d, before.Scope, after.Scope) && (before.Scope == nil) == (after.Scope == nil))
@@ -147,6 +147,13 @@ func sameTime(a, b wire.Time) bool {
 		return a.Text() == b.Text()
 	}
 	return a.Time().Equal(b.Time())
+}
+
+func secretOf(c sailpoint.OAuthClient) string {
+	if c.Secret == nil {
+		return ""
+	}
+	return c.Secret.Reveal()
 }
 
 func timeOf(t *wire.Time) wire.Time {

@@ -79,7 +79,7 @@ func TestDiffNamesWhatCannotBePatched(t *testing.T) {
 	after := client()
 	after.Name = "x"
 	after.Scope = []string{"a"}
-	after.Secret = new(wire.Secret("s3cr3t"))
+	after.Secret = new(wire.NewSecret("s3cr3t"))
 	after.LastUsed = new(wire.NewTime(time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)))
 	ops, err := patch.Diff(client(), after, nil)
 	require.EqualError(t, err, "patch: these fields differ and cannot be patched: secret, lastUsed, scope")
@@ -167,8 +167,13 @@ func change(v reflect.Value) {
 		v.SetBool(!v.Bool())
 	case reflect.Int32:
 		v.SetInt(v.Int() + 1)
-	case reflect.Struct: // wire.Time
-		v.Set(reflect.ValueOf(wire.NewTime(time.Unix(0, 0))))
+	case reflect.Struct:
+		switch v.Interface().(type) {
+		case wire.Time:
+			v.Set(reflect.ValueOf(wire.NewTime(time.Unix(0, 0))))
+		case wire.Secret:
+			v.Set(reflect.ValueOf(wire.NewSecret("x")))
+		}
 	default:
 		panic(v.Kind())
 	}

@@ -29,7 +29,7 @@ func TestOverlay(t *testing.T) {
 // A copy that shared a pointer or an array would hide a change from Diff.
 func TestOverlaySharesNothing(t *testing.T) {
 	before := client()
-	before.Description, before.Secret, before.Metadata = new("d"), new(wire.Secret("s")), new("m")
+	before.Description, before.Secret, before.Metadata = new("d"), new(wire.NewSecret("s")), new("m")
 	before.LastUsed = new(before.Created)
 	after, err := patch.Overlay(before, []byte(`{"businessName":"other","redirectUris":["https://example.com"],"description":"other"}`))
 	require.NoError(t, err)

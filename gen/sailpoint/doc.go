@@ -1,0 +1,19 @@
+// To get tokens, use package tokens of this module, and to manage OAuth clients, package oauthclients: they send the
+// requests of this package, with tokens, retries and errors. A Client of this package sends what it is given; pass it a
+// tokens.Doer by WithHTTPClient to have a token.
+package sailpoint
+
+import (
+	"log/slog"
+
+	"github.com/grantwright/oauth-go/gen/wire"
+)
+
+// LogValue returns the response with its tokens redacted.
+func (t AccessToken) LogValue() slog.Value { return wire.LogValue(t) }
+
+// LogValue returns the client with its secret redacted.
+func (c OAuthClient) LogValue() slog.Value { return wire.LogValue(c) }
+
+// LogValue returns the client with its secret redacted.
+func (c CreateOAuthClientResponse) LogValue() slog.Value { return wire.LogValue(c) }

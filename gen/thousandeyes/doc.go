@@ -1,0 +1,13 @@
+// To get tokens, use package tokens of this module instead: tokens.NewThousandEyes sends the requests of this package, with
+// credentials, retries and errors. A Client of this package sends what it is given; pass it a tokens.Doer by WithHTTPClient
+// to call other operations with a token.
+package thousandeyes
+
+import (
+	"log/slog"
+
+	"github.com/grantwright/oauth-go/gen/wire"
+)
+
+// LogValue returns the response with its token redacted.
+func (t AccessToken) LogValue() slog.Value { return wire.LogValue(t) }
