@@ -1,12 +1,15 @@
 package oauthclients_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"iter"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -17,9 +20,9 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// Each benchmark has the same by hand beside it: net/http, encoding/json and the generated model.
+// Each benchmark has beside it what one would write by hand with net/http, encoding/json and the generated model.
 
-// serve answers on loopback, and returns our clients of it and a request by hand.
+// serve serves a handler on loopback, and returns our clients of it and a function that sends a request by hand.
 func serve(b *testing.B, handler http.HandlerFunc) (*oauthclients.SailPoint, func(path string) io.ReadCloser) {
 	b.Helper()
 	server := httptest.NewServer(handler)
@@ -136,7 +139,7 @@ func BenchmarkAll(b *testing.B) {
 	}
 }
 
-// peakHeap is the most that the heap grows by, garbage included, while a list is read.
+// peakHeap returns the most that the heap grows by, garbage included, while a list is read.
 func peakHeap(all iter.Seq2[sailpoint.OAuthClient, error]) float64 {
 	var m runtime.MemStats
 	runtime.GC()
@@ -151,7 +154,17 @@ func peakHeap(all iter.Seq2[sailpoint.OAuthClient, error]) float64 {
 	return float64(peak - min(before, peak))
 }
 
-// samples answers with a list of n clients like the sample, of which it holds one.
+// variants are clients as real ones are: with escapes, letters beyond ASCII, members that the model does not have, and
+// nulls.
+var variants = []string{
+	sample,
+	strings.Replace(sample, `"Demo API Client"`, `"R\u0026D \"Acme\""`, 1),
+	strings.Replace(sample, `"Acme-Solar"`, `null`, 1),
+	strings.Replace(sample, `"Demo API Client"`, `"Zürich – Büro 3"`, 1),
+	strings.Replace(sample, `"metadata":null`, `"tier":{"of":["a",{"b":1.5e3}],"note":"caf\u00e9"}`, 1),
+}
+
+// samples returns a handler that responds with a list of n clients, of which it holds one at a time.
 func samples(n int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -160,13 +173,35 @@ func samples(n int) http.HandlerFunc {
 			if i > 0 {
 				_, _ = io.WriteString(w, ",")
 			}
-			_, _ = io.WriteString(w, sample)
+			_, _ = io.WriteString(w, variants[i%len(variants)])
 		}
 		_, _ = io.WriteString(w, "]")
 	}
 }
 
-// However long a list is, no more than one client of it is held.
+// A list allocates in proportion to its length, whatever is in it and however its length is announced.
+func TestListMemory(t *testing.T) {
+	const long = 2000
+	var list bytes.Buffer
+	for i := range long {
+		list.WriteString("," + variants[i%len(variants)])
+	}
+	body := "[" + list.String()[1:] + "]"
+	clients, _ := newClients(t, nil, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		_, _ = io.WriteString(w, body)
+	})
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	got, err := clients.List(t.Context())
+	runtime.ReadMemStats(&after)
+	require.NoError(t, err)
+	assert.Len(t, got, long)
+	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(20*len(body)))
+}
+
+// However long a list is, All holds no more than one client of it.
 func TestAllHoldsOneClient(t *testing.T) {
 	const long = 20_000
 	clients, _ := newClients(t, nil, samples(long))

@@ -36,7 +36,7 @@ func (s *SailPoint) Create(ctx context.Context, req sailpoint.CreateOAuthClientR
 		return nil, fmt.Errorf("oauthclients: create: %w", err)
 	}
 	var d delivery
-	resp, err := s.api.CreateOAuthClient(d.observe(ctx), req, anyMediaType) //nolint:bodyclose // readCreated closes it
+	resp, err := s.api.CreateOAuthClient(d.observe(ctx), req, anyMediaType)
 	switch {
 	case err != nil && d.unknown(err):
 		return nil, fmt.Errorf("oauthclients: create: the client may exist; look for the name %q: %w", *req.Name, err)

@@ -36,6 +36,8 @@ type SailPointOptions struct {
 	Version Version
 	// HTTPClient sends the requests, as that of tokens.DoerOptions. If nil, it is one with http.DefaultTransport.
 	HTTPClient *http.Client
+	// Header is added to each request, except for names that the request has itself.
+	Header http.Header
 	// Retry is for calls that have no other from tokens.WithRetry.
 	Retry tokens.Retry
 	// Timeout bounds a call with its retries and its body; that of All, until the list begins. If zero, it is 30 s.
@@ -50,6 +52,14 @@ type SailPointOptions struct {
 	// Logger logs each repetition, and lists that may have been cut. If nil, nothing is logged.
 	Logger *slog.Logger
 }
+
+// Format prints the version alone, because headers and the client may hold secrets.
+func (o SailPointOptions) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "oauthclients.SailPointOptions(%s)", cmp.Or(o.Version, VersionBeta))
+}
+
+// MarshalText returns what Format prints, for logs in JSON.
+func (o SailPointOptions) MarshalText() ([]byte, error) { return fmt.Append(nil, o), nil }
 
 const (
 	defaultIdleTimeout = 30 * time.Second
@@ -95,7 +105,7 @@ func newSailPoint(src tokens.Source, opts *SailPointOptions) (*SailPoint, error)
 	}
 	s := &SailPoint{maxElement: cmp.Or(o.MaxElement, defaultMaxElement), logger: o.Logger}
 	do := tokens.DoerOptions{
-		BaseURL: o.BaseURL, HTTPClient: o.HTTPClient, Retry: o.Retry, Timeout: o.Timeout, MaxBody: o.MaxBody, Logger: o.Logger,
+		BaseURL: o.BaseURL, HTTPClient: o.HTTPClient, Header: o.Header, Retry: o.Retry, Timeout: o.Timeout, MaxBody: o.MaxBody, Logger: o.Logger,
 	}
 	if s.api, err = newClient(do); err != nil {
 		return nil, err

@@ -3,7 +3,9 @@ package oauthclients_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -275,6 +277,32 @@ func TestTheOriginIsTheSources(t *testing.T) {
 		"but the Source's tokens are for https://tenant.api.identitynow.com; leave BaseURL empty")
 	require.ErrorContains(t, get(located{tokens.Static("access-token"), ""}, ""), "BaseURL is empty")
 	assert.Len(t, v.sent(), 3)
+}
+
+func TestHeader(t *testing.T) {
+	v := &vendor{handler: respond(http.StatusOK, sample)}
+	opts := oauthclients.SailPointOptions{
+		BaseURL: origin, Header: http.Header{"X-Api-Key": {"canary"}},
+		HTTPClient: &http.Client{Transport: transport(func(req *http.Request) (*http.Response, error) {
+			assert.Equal(t, "canary", req.Header.Get("X-Api-Key"))
+			return v.RoundTrip(req)
+		})},
+	}
+	clients, err := oauthclients.NewSailPoint(tokens.Static("access-token"), &opts)
+	require.NoError(t, err)
+	_, err = clients.Get(t.Context(), clientID)
+	require.NoError(t, err)
+	for _, err := range clients.All(t.Context()) {
+		require.Error(t, err)
+	}
+	assert.Len(t, v.sent(), 2)
+
+	var log strings.Builder
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("options", "o", opts, "p", &opts)
+	for _, text := range []string{fmt.Sprintf("%+v %#v", opts, &opts), log.String()} {
+		assert.NotContains(t, text, "canary")
+		assert.Contains(t, text, "oauthclients.SailPointOptions(beta)")
+	}
 }
 
 // located is a Source that knows its origin.

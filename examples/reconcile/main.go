@@ -101,7 +101,9 @@ func wantedClients(doc []byte, id string) ([]wantedClient, error) {
 	}
 	wanted := make([]wantedClient, len(states))
 	for i, state := range states {
-		var own struct{ ID string }
+		var own struct {
+			ID string `json:"id"`
+		}
 		if err := json.Unmarshal(state, &own); err != nil {
 			return nil, fmt.Errorf("client %d of the file: %w", i, err)
 		}

@@ -233,18 +233,19 @@ const maxSpacing = 256
 func (c *container) addMember(name string, value node) {
 	k := len(c.chunks) - 1
 	items := c.expandChunk(k)
-	lead := string(append(appendString(nil, name), ':'))
+	lead := append(appendString(nil, name), ':')
 	for _, it := range slices.Backward(items) {
 		if it != nil {
 			space := it.lead[len(strings.TrimRight(it.lead, spaces)):]
-			lead += space[:min(len(space), maxSpacing)]
+			lead = append(lead, space[:min(len(space), maxSpacing)]...)
 			break
 		}
 	}
 	if c.index != nil {
 		c.index[name] = int32(k*chunkSize + len(items))
 	}
-	c.chunks[k].items = append(items, &item{name: name, lead: lead, value: value})
+	items = append(items, &item{name: name, lead: string(lead), value: value})
+	c.chunks[k].items = items
 	c.live++
 }
 

@@ -66,7 +66,7 @@ func TestApplyAgainstModel(t *testing.T) {
 // TestManyOperations applies long patches to long arrays and objects, of which every part is used in every state.
 func TestManyOperations(t *testing.T) {
 	g := newGenerator(4)
-	for range 60 {
+	for range 15 {
 		n := g.IntN(200)
 		list, members := make([]any, n), map[string]any{}
 		for i := range list {

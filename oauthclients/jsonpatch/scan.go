@@ -59,7 +59,7 @@ func (s *scanner) value(i, depth int) (end int, err error) {
 	if i >= len(s.text) {
 		return i, errSyntax
 	}
-	ok := true
+	var ok bool
 	switch s.text[i] {
 	case '{':
 		return s.object(i, depth)

@@ -14,6 +14,7 @@
 package patch
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/grantwright/oauth-go/gen/sailpoint"
@@ -101,8 +102,8 @@ func (f List[T]) RemoveAt(index uint) jsonpatch.Operation { return jsonpatch.Rem
 // no operations. No other operation of the patch may add or remove values of the list before these.
 func (f List[T]) Remove(values []T, value T) jsonpatch.Patch {
 	var ops jsonpatch.Patch
-	for i := len(values) - 1; i >= 0; i-- {
-		if values[i] == value {
+	for i, present := range slices.Backward(values) {
+		if present == value {
 			ops = append(ops, jsonpatch.Test(f.at(uint(i)), value), f.RemoveAt(uint(i)))
 		}
 	}

@@ -18,7 +18,7 @@ import (
 const (
 	BaseURL      = "SAILPOINT_BASE_URL" // https://{tenant}.api.identitynow.com
 	ClientID     = "SAILPOINT_CLIENT_ID"
-	ClientSecret = "SAILPOINT_CLIENT_SECRET" //nolint:gosec // the name of a variable
+	ClientSecret = "SAILPOINT_CLIENT_SECRET"
 )
 
 // A Target is the tenant, or the sandbox, that a program works on.
