@@ -3,12 +3,19 @@ package tokens
 import (
 	"context"
 	"encoding/json"
+	"encoding/xml"
 	"errors"
+	"fmt"
 	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 )
 
 func TestCredentialsAreRequired(t *testing.T) {
@@ -147,6 +154,134 @@ func TestCredentialsAreReadAgain(t *testing.T) {
 		}
 	}
 }
+
+func TestCredentialsInOtherEncodings(t *testing.T) {
+	creds := Credentials{ClientID: "CANARY-id", ClientSecret: "CANARY-secret"}
+	grant := Grant{RefreshToken: "CANARY", UserToken: "CANARY", Params: url.Values{"assertion": {"CANARY"}}}
+	type config struct {
+		Credentials Credentials
+		Pointer     *Credentials
+		Grant       Grant
+		Moov        MoovOptions
+	}
+	v := config{creds, &creds, grant, MoovOptions{BaseURL: "https://api.moov.io", Header: http.Header{"X-Key": {"CANARY"}}}}
+	for name, marshal := range map[string]func(any) ([]byte, error){"JSON": json.Marshal, "XML": xml.Marshal, "YAML": yaml.Marshal} {
+		data, err := marshal(v)
+		require.NoError(t, err, name)
+		assert.NotContains(t, string(data), "CANARY", name)
+		assert.Contains(t, string(data), "[REDACTED]", name)
+		assert.Contains(t, string(data), "tokens.MoovOptions(https://api.moov.io)", name)
+	}
+	held := struct{ creds *Credentials }{&creds} // as the documentation says
+	for _, verb := range []string{"%v", "%+v", "%#v"} {
+		assert.NotContains(t, fmt.Sprintf(verb, held), "CANARY", verb)
+	}
+}
+
+func TestCredentialsFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "secret")
+	creds := CredentialsFile("client-id", path)
+	s := newScript(reply(200, jsonType, tokenReply))
+	e, err := NewSailPoint("acme", creds, &SailPointOptions{HTTPClient: s.client()})
+	require.NoError(t, err, "the file is read when it is needed")
+	for _, tt := range []struct{ content, want, err string }{
+		{"first\n", "first", ""},
+		{"\r\n second with spaces \r\n", "second with spaces", ""},
+		{"", "", "the file " + path + " is empty"},
+		{" \n", "", "the file " + path + " is empty"},
+		{"a\nb", "", "ClientSecret has a control character"},
+		{strings.Repeat("x", 64<<10), strings.Repeat("x", 64<<10), ""},
+		{strings.Repeat("x", 64<<10+1), "", "the file " + path + " is longer than 65536 bytes"},
+		{"third", "third", ""},
+	} {
+		require.NoError(t, os.WriteFile(path, []byte(tt.content), 0o600))
+		before := len(s.requests())
+		_, err := e.Exchange(t.Context(), Grant{})
+		if tt.err != "" {
+			require.EqualError(t, err, "tokens: SailPoint acme: credentials: "+tt.err)
+			assert.Len(t, s.requests(), before)
+			continue
+		}
+		require.NoError(t, err)
+		form, err := url.ParseQuery(s.requests()[before].Body)
+		require.NoError(t, err)
+		assert.Equal(t, tt.want, form.Get("client_secret"))
+		assert.Equal(t, "client-id", form.Get("client_id"))
+	}
+	require.NoError(t, os.Remove(path))
+	_, err = e.Exchange(t.Context(), Grant{})
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+// A secret that rotates in its file is read after the refusal of the old one, and the request repeated.
+func TestCredentialsFileThatRotates(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "secret")
+	require.NoError(t, os.WriteFile(path, []byte("old"), 0o600))
+	s := newScript(func(req *http.Request) (*http.Response, error) {
+		assert.NoError(t, os.WriteFile(path, []byte("new\n"), 0o600))
+		return reply(401, "", "")(req)
+	}, reply(200, jsonType, tokenReply))
+	e, err := NewMoov(CredentialsFile("id", path), &MoovOptions{HTTPClient: s.client()})
+	require.NoError(t, err)
+	_, err = e.Exchange(t.Context(), vendorCases[1].grant)
+	require.NoError(t, err)
+	require.Len(t, s.requests(), 2)
+	assert.Equal(t, AuthStyleBasic.basic(Credentials{"id", "new"}), s.requests()[1].Header.Get("Authorization"))
+}
+
+// What cannot be a client's credentials is refused by name, in the constructor or when the provider returns it.
+func TestCredentialsRefused(t *testing.T) {
+	for _, tt := range []struct {
+		creds Credentials
+		want  string
+	}{
+		{Credentials{"id", "secret\n"}, "ClientSecret ends in a newline"},
+		{Credentials{"id", "secret\r\n"}, "ClientSecret ends in a newline"},
+		{Credentials{"id\n", "secret"}, "ClientID ends in a newline"},
+		{Credentials{"id", "sec\nret"}, "ClientSecret has a control character"},
+		{Credentials{"id", "sec\x00ret"}, "ClientSecret has a control character"},
+		{Credentials{"id", "sec\u0085ret"}, "ClientSecret has a control character"},
+		{Credentials{"id", "sec\xffret"}, "ClientSecret is not UTF-8"},
+		{Credentials{"i\td", "secret"}, "ClientID has a control character"},
+	} {
+		for _, v := range vendorCases {
+			_, err := v.make(tt.creds, options{})
+			require.EqualError(t, err, "tokens: "+v.name+": "+tt.want)
+			e, err := v.make(CredentialsFunc(tt.creds.Retrieve), options{})
+			require.NoError(t, err)
+			_, err = e.Exchange(t.Context(), v.grant)
+			require.EqualError(t, err, "tokens: "+v.label+": credentials: "+tt.want)
+		}
+	}
+}
+
+// What an OAuth server of the provider's says is not what the token endpoint said.
+func TestCredentialsErrorsAreTheirOwn(t *testing.T) {
+	own := &vaultError{}
+	for _, cause := range []error{
+		&Error{StatusCode: 400, Code: InvalidGrant}, fmt.Errorf("vault: %w", &Error{StatusCode: 401, Code: InvalidClient}), errors.Join(own, InvalidGrant),
+	} {
+		creds := CredentialsFunc(func(context.Context) (Credentials, error) { return Credentials{}, cause })
+		e, err := NewMoov(creds, &MoovOptions{HTTPClient: newScript().client()})
+		require.NoError(t, err)
+		_, err = e.Exchange(t.Context(), Grant{RefreshToken: "rt"})
+		require.EqualError(t, err, "tokens: Moov: credentials: "+cause.Error())
+		for _, code := range standardCodes {
+			assert.NotErrorIs(t, err, code)
+		}
+		assert.NotErrorIs(t, err, Status(400))
+		assert.NotErrorIs(t, err, Status(401))
+		var e2 *Error
+		assert.NotErrorAs(t, err, &e2)
+		var vault *vaultError
+		assert.Equal(t, errors.As(cause, &vault), errors.As(err, &vault), "others can still be had")
+		assert.Equal(t, errors.Is(cause, own), errors.Is(err, own))
+	}
+}
+
+type vaultError struct{}
+
+func (*vaultError) Error() string { return "sealed" }
 
 func TestCredentialsAsJSON(t *testing.T) {
 	data, err := json.Marshal(Credentials{ClientID: "id"})

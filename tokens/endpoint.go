@@ -366,3 +366,12 @@ func checkHeader(h http.Header) error {
 	}
 	return nil
 }
+
+// formatOptions prints options without what may be secret in them.
+func formatOptions(f fmt.State, name, baseURL string) {
+	u, err := url.Parse(baseURL)
+	if err != nil {
+		u = &url.URL{}
+	}
+	fmt.Fprintf(f, "tokens.%s(%s)", name, redactURL(u))
+}

@@ -298,6 +298,14 @@ func TestEndpointRefusesOptions(t *testing.T) {
 		{"another header of ours", options{header: http.Header{"Content-Type": {"text/plain"}}}, "Header: Content-Type is set by the SDK"},
 		{"Accept", options{header: http.Header{"Accept": {"text/plain"}}}, "Header: Accept is set by the SDK"},
 		{"Content-Length", options{header: http.Header{"Content-length": {"1"}}}, "Header: Content-length is set by the SDK"},
+		{"Host", options{header: http.Header{"host": {"x"}}}, "Header: host is set by the SDK"},
+		{"Transfer-Encoding", options{header: http.Header{"Transfer-Encoding": {"chunked"}}}, "Header: Transfer-Encoding is set by the SDK"},
+		{"Accept-Encoding", options{header: http.Header{"Accept-Encoding": {"gzip"}}}, "Header: Accept-Encoding is set by the SDK"},
+		{"a name that cannot be sent", options{header: http.Header{"X Key": {"s3cret"}}}, `Header: "X Key" is not the name of a header`},
+		{"a name with a newline", options{header: http.Header{"X-Key\n": {"s3cret"}}}, `Header: "X-Key\n" is not the name of a header`},
+		{"no name", options{header: http.Header{"": {"s3cret"}}}, `Header: "" is not the name of a header`},
+		{"two spellings", options{header: http.Header{"X-Key": {"s3cret"}, "x-key": {"s3cret"}}}, "Header: X-Key and x-key are the same header; write its values under one name"},
+		{"a value that ends in a newline", options{header: http.Header{"X-Key": {"s3cret\n"}}}, "Header: X-Key ends in a newline"},
 		{"a header that breaks the line", options{header: http.Header{"X-Key": {"ok", "s3cret\r\nX: y"}}}, "Header: X-Key has a control character"},
 		{"a negative retry", options{retry: Retry{Attempts: -1}}, "a Retry has a negative member"},
 		{"a negative wait", options{retry: Retry{Max: -1}}, "a Retry has a negative member"},
@@ -362,7 +370,7 @@ func TestRevokeRefused(t *testing.T) {
 		t.Run(tt.vendor.name+"/"+tt.name, func(t *testing.T) {
 			s := newScript(reply(204, "", ""))
 			err := tt.vendor.endpoint(t, s).Revoke(t.Context(), tt.token, tt.hint)
-			assert.EqualError(t, err, "tokens: "+tt.vendor.name+": "+tt.want)
+			assert.EqualError(t, err, "tokens: "+tt.vendor.label+": "+tt.want)
 			assert.Equal(t, tt.vendor.name != "Moov", errors.Is(err, errors.ErrUnsupported))
 			assert.Empty(t, s.requests())
 		})

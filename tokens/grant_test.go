@@ -1,11 +1,13 @@
 package tokens
 
 import (
+	"context"
 	"errors"
 	"net/url"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // What is wrong with a grant is said before anything is sent, and before the credentials are asked for.
@@ -39,6 +41,20 @@ func TestGrantRefused(t *testing.T) {
 			moov, "a repeated field", Grant{Scopes: scopes, Params: url.Values{"prompt": {"a", "b"}}},
 			"Grant.Params: prompt has 2 values, and a field must not be repeated (RFC 6749, section 3.2)", false,
 		},
+		{thousandEyes, "a code", Grant{Code: &AuthorizationCode{Code: "c"}}, "no authorization_code grant: unsupported operation", true},
+		{moov, "a code", Grant{Code: &AuthorizationCode{Code: "c"}}, "no authorization_code grant: unsupported operation", true},
+		{sailPoint, "an extension", Grant{Type: "urn:x:y"}, "no urn:x:y grant: unsupported operation", true},
+		{sailPoint, "two types", Grant{RefreshToken: "rt", Code: &AuthorizationCode{Code: "c"}}, "Grant.RefreshToken and Grant.Code are both set; a Grant is of one type", false},
+		{sailPoint, "an empty code", Grant{Code: &AuthorizationCode{}}, "Grant.Code.Code is empty", false},
+		{sailPoint, "a code with a newline", Grant{Code: &AuthorizationCode{Code: "c\n"}}, "Grant.Code.Code ends in a newline", false},
+		{sailPoint, "a redirect with a newline", Grant{Code: &AuthorizationCode{Code: "c", RedirectURI: "https://a\nb"}}, "Grant.Code.RedirectURI has a control character", false},
+		{
+			sailPoint, "a short verifier", Grant{Code: &AuthorizationCode{Code: "c", CodeVerifier: "short"}},
+			"Grant.Code.CodeVerifier is not one; pass what GenerateVerifier returned (RFC 7636, section 4.1)", false,
+		},
+		{moov, "a refresh token with a newline", Grant{RefreshToken: "rt\n"}, "Grant.RefreshToken ends in a newline", false},
+		{thousandEyes, "a user token with a newline", Grant{UserToken: "ut\r\n"}, "Grant.UserToken ends in a newline", false},
+		{thousandEyes, "a scope with a newline", Grant{Scopes: []string{"a\n"}}, `Grant.Scopes: "a\n" is not one scope (RFC 6749, section 3.3)`, false},
 		{moov, "no name", Grant{Scopes: scopes, Params: url.Values{"": {"x"}}}, "Grant.Params has a field without a name", false},
 	}
 	for _, tt := range tests {
@@ -46,7 +62,7 @@ func TestGrantRefused(t *testing.T) {
 			s := newScript(reply(200, jsonType, tokenReply))
 			token, err := tt.vendor.endpoint(t, s).Exchange(t.Context(), tt.grant)
 			assert.Nil(t, token)
-			assert.EqualError(t, err, "tokens: "+tt.vendor.name+": "+tt.want)
+			assert.EqualError(t, err, "tokens: "+tt.vendor.label+": "+tt.want)
 			assert.Equal(t, tt.unsupported, errors.Is(err, errors.ErrUnsupported))
 			assert.Empty(t, s.requests())
 		})
@@ -55,7 +71,8 @@ func TestGrantRefused(t *testing.T) {
 
 func TestGrantReservedNames(t *testing.T) {
 	for _, name := range []string{
-		"grant_type", "scope", "refresh_token", "client_id", "client_secret", "thousandeyes_bearer_token", "token", "token_type_hint",
+		"grant_type", "scope", "refresh_token", "code", "redirect_uri", "code_verifier", "client_id", "client_secret",
+		"client_assertion", "client_assertion_type", "thousandeyes_bearer_token", "token", "token_type_hint",
 	} {
 		for _, v := range vendorCases {
 			s := newScript(reply(200, jsonType, tokenReply))
@@ -81,4 +98,43 @@ func TestGrantScopeCharacters(t *testing.T) {
 			assert.Empty(t, s.requests())
 		}
 	}
+}
+
+// The type of an extension grant is a URI, and none of those that have a member of their own.
+func TestGrantType(t *testing.T) {
+	for grantType, want := range map[string]string{
+		"urn:ietf:params:oauth:grant-type:jwt-bearer": "",
+		"https://example.com/grant":                   "",
+		"password":                                    `Grant.Type "password" is not a URI, which names an extension grant (RFC 6749, section 4.5)`,
+		"a:b\n":                                       `Grant.Type "a:b\n" is not a URI, which names an extension grant (RFC 6749, section 4.5)`,
+		"client_credentials":                          "Grant.Type is for extension grants; leave it empty for client_credentials",
+		"refresh_token":                               "Grant.Type is for extension grants; set Grant.RefreshToken for refresh_token",
+		"authorization_code":                          "Grant.Type is for extension grants; set Grant.Code for authorization_code",
+	} {
+		s := newScript(reply(200, jsonType, tokenReply))
+		e, err := NewEndpoint(tokenURL, testCredentials, &EndpointOptions{HTTPClient: s.client()})
+		require.NoError(t, err)
+		_, err = e.Exchange(t.Context(), Grant{Type: grantType})
+		if want == "" {
+			require.NoError(t, err)
+			continue
+		}
+		require.EqualError(t, err, "tokens: auth.example.com: "+want)
+		assert.Empty(t, s.requests())
+	}
+}
+
+// A Grant that its caller changes while the credentials are read is sent as it was.
+func TestGrantIsCopied(t *testing.T) {
+	s := newScript(reply(200, jsonType, tokenReply))
+	grant := Grant{Scopes: []string{"a"}, Params: url.Values{"x": {"y"}}}
+	e, err := NewMoov(CredentialsFunc(func(context.Context) (Credentials, error) {
+		grant.Scopes[0], grant.Params["x"][0], grant.Params["z"] = "changed", "changed", []string{"new"}
+		return testCredentials, nil
+	}), &MoovOptions{HTTPClient: s.client()})
+	require.NoError(t, err)
+	token, err := e.Exchange(t.Context(), grant)
+	require.NoError(t, err)
+	assert.Equal(t, "grant_type=client_credentials&scope=a&x=y", s.only(t).Body)
+	assert.Equal(t, []string{"a"}, token.Scopes)
 }

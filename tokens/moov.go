@@ -38,6 +38,15 @@ type MoovOptions struct {
 	Logger *slog.Logger
 }
 
+// Format prints the base URL alone, because headers and the client may hold secrets.
+func (o MoovOptions) Format(f fmt.State, _ rune) { formatOptions(f, "MoovOptions", o.BaseURL) }
+
+// MarshalText returns what Format prints.
+func (o MoovOptions) MarshalText() ([]byte, error) { return fmt.Append(nil, o), nil }
+
+// MarshalYAML returns what Format prints.
+func (o MoovOptions) MarshalYAML() (any, error) { return fmt.Sprint(o), nil }
+
 // NewMoov returns the [Endpoint] of the Moov API, POST /oauth2/token and /oauth2/revoke. ClientID is the public key,
 // ClientSecret the secret key. Scopes are needed with client_credentials. If opts is nil, the defaults are used.
 func NewMoov(creds CredentialsProvider, opts *MoovOptions) (*Endpoint, error) {

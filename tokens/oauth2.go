@@ -41,6 +41,15 @@ type EndpointOptions struct {
 	Logger *slog.Logger
 }
 
+// Format prints the base URL alone, because headers and the client may hold secrets.
+func (o EndpointOptions) Format(f fmt.State, _ rune) { formatOptions(f, "EndpointOptions", o.BaseURL) }
+
+// MarshalText returns what Format prints.
+func (o EndpointOptions) MarshalText() ([]byte, error) { return fmt.Append(nil, o), nil }
+
+// MarshalYAML returns what Format prints.
+func (o EndpointOptions) MarshalYAML() (any, error) { return fmt.Sprint(o), nil }
+
 // NewEndpoint returns the [Endpoint] of any server that has OAuth 2.0 (RFC 6749). The token URL may have a query. It must be
 // https or loopback, as must the other URLs. If opts is nil, the defaults are used.
 func NewEndpoint(tokenURL string, creds CredentialsProvider, opts *EndpointOptions) (*Endpoint, error) {

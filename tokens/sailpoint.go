@@ -46,6 +46,17 @@ type SailPointOptions struct {
 	Logger *slog.Logger
 }
 
+// Format prints the base URL alone, because headers and the client may hold secrets.
+func (o SailPointOptions) Format(f fmt.State, _ rune) {
+	formatOptions(f, "SailPointOptions", o.BaseURL)
+}
+
+// MarshalText returns what Format prints.
+func (o SailPointOptions) MarshalText() ([]byte, error) { return fmt.Append(nil, o), nil }
+
+// MarshalYAML returns what Format prints.
+func (o SailPointOptions) MarshalYAML() (any, error) { return fmt.Sprint(o), nil }
+
 var (
 	// A DNS label, so that a tenant cannot change the host.
 	tenantPattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
@@ -85,6 +96,7 @@ func NewSailPoint(tenant string, creds CredentialsProvider, opts *SailPointOptio
 		return nil, fmt.Errorf("tokens: %s: %w", v.name, err)
 	}
 	e.authorizationURL = authorizationURL
+	e.vendor.name += " " + cmp.Or(tenant, baseHost(baseURL)) // or the logs of two tenants would look alike
 	e.exchange = func(ctx context.Context, f tokenForm, edit requestEditor) (*http.Response, error) {
 		return client.CreateAccessTokenWithFormdataBody(ctx, sailpoint.AccessTokenRequest{
 			GrantType:    f.grantType,
@@ -141,6 +153,14 @@ func (o SailPointOptions) checkBaseURL(tenant string) error {
 		return fmt.Errorf("BaseURL https://%s is that of the user interface; the API is at https://%s", u.Hostname(), api)
 	}
 	return nil
+}
+
+func baseHost(baseURL string) string {
+	u, err := url.Parse(baseURL)
+	if err != nil {
+		return ""
+	}
+	return u.Host
 }
 
 const sailPointLogin = "login.sailpoint.com"

@@ -211,6 +211,7 @@ type options struct {
 // vendorCase is one vendor as the tests that run for each see it.
 type vendorCase struct {
 	name    string
+	label   string // in the errors of an endpoint
 	url     string // of the token endpoint
 	style   AuthStyle
 	grant   Grant // the smallest that it accepts
@@ -220,7 +221,7 @@ type vendorCase struct {
 
 var vendorCases = []vendorCase{
 	{
-		name: "ThousandEyes", url: "https://api.thousandeyes.com/v7/oauth2/token", style: AuthStyleBody,
+		name: "ThousandEyes", label: "ThousandEyes", url: "https://api.thousandeyes.com/v7/oauth2/token", style: AuthStyleBody,
 		make: func(c CredentialsProvider, o options) (*Endpoint, error) {
 			return NewThousandEyes(c, &ThousandEyesOptions{
 				BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Header: o.header, Retry: o.retry,
@@ -228,7 +229,7 @@ var vendorCases = []vendorCase{
 		},
 	},
 	{
-		name: "Moov", url: "https://api.moov.io/oauth2/token", style: AuthStyleBasic, refresh: true,
+		name: "Moov", label: "Moov", url: "https://api.moov.io/oauth2/token", style: AuthStyleBasic, refresh: true,
 		grant: Grant{Scopes: []string{"/accounts.read"}},
 		make: func(c CredentialsProvider, o options) (*Endpoint, error) {
 			return NewMoov(c, &MoovOptions{
@@ -237,7 +238,7 @@ var vendorCases = []vendorCase{
 		},
 	},
 	{
-		name: "SailPoint", url: "https://acme.api.identitynow.com/oauth/token", style: AuthStyleBody, refresh: true,
+		name: "SailPoint", label: "SailPoint acme", url: "https://acme.api.identitynow.com/oauth/token", style: AuthStyleBody, refresh: true,
 		make: func(c CredentialsProvider, o options) (*Endpoint, error) {
 			tenant := "acme"
 			if o.baseURL != "" {

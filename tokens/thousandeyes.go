@@ -35,6 +35,17 @@ type ThousandEyesOptions struct {
 	Logger *slog.Logger
 }
 
+// Format prints the base URL alone, because headers and the client may hold secrets.
+func (o ThousandEyesOptions) Format(f fmt.State, _ rune) {
+	formatOptions(f, "ThousandEyesOptions", o.BaseURL)
+}
+
+// MarshalText returns what Format prints.
+func (o ThousandEyesOptions) MarshalText() ([]byte, error) { return fmt.Append(nil, o), nil }
+
+// MarshalYAML returns what Format prints.
+func (o ThousandEyesOptions) MarshalYAML() (any, error) { return fmt.Sprint(o), nil }
+
 // NewThousandEyes returns the [Endpoint] of the ThousandEyes API v7, POST /v7/oauth2/token. It has client_credentials only,
 // optionally on behalf of a user (Grant.UserToken). If opts is nil, the defaults are used.
 func NewThousandEyes(creds CredentialsProvider, opts *ThousandEyesOptions) (*Endpoint, error) {
@@ -62,7 +73,9 @@ func NewThousandEyes(creds CredentialsProvider, opts *ThousandEyesOptions) (*End
 	if err != nil {
 		return nil, fmt.Errorf("tokens: %s: %w", v.name, err)
 	}
-	e.tenant = o.TenantID
+	if e.tenant = o.TenantID; e.tenant != "" {
+		e.vendor.name += " " + e.tenant
+	}
 	params := &thousandeyes.CreateAccessTokenParams{XTenantID: optional(o.TenantID)}
 	e.exchange = func(ctx context.Context, f tokenForm, edit requestEditor) (*http.Response, error) {
 		return client.CreateAccessTokenWithFormdataBody(ctx, params, thousandeyes.AccessTokenRequest{
