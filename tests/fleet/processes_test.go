@@ -1,0 +1,301 @@
+//go:build unix
+
+package fleet
+
+import (
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/grantwright/oauth-go/internal/servers"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// Twenty processes with fifty callers each, all at the moment at which the token has ended: one request.
+func TestHerdAtExpiry(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, store string) {
+		s := serve(t, 6*time.Second)
+		workers := startMany(t, 20, settings{Store: store, Origin: s.URL})
+		first := distinct(t, all(workers, "token 50"))
+		require.Len(t, first, 1)
+		require.Equal(t, 1, s.count(), "a cold fleet")
+
+		wait(6 * time.Second) // nobody asks meanwhile, so nobody renews
+		outcomes := all(workers, "token 50")
+		second := distinct(t, outcomes)
+		require.Len(t, second, 1)
+		assert.NotEqual(t, first, second)
+		assert.Equal(t, 2, s.count())
+		var slowest time.Duration
+		for _, o := range outcomes {
+			slowest = max(slowest, o.Slowest)
+		}
+		t.Logf("the last of 1,000 callers had the new token after %v", slowest)
+	})
+}
+
+// A token that the API rejected is replaced once for the whole fleet.
+func TestRejectedTokenIsReplacedOnce(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, store string) {
+		s := serve(t, time.Hour)
+		workers := startMany(t, 6, settings{Store: store, Origin: s.URL})
+		rejected := distinct(t, all(workers, "token 1"))
+		require.Len(t, rejected, 1)
+		for _, o := range all(workers, "invalidate "+rejected[0]) {
+			require.Empty(t, o.Errors)
+		}
+		renewed := distinct(t, all(workers, "token 5"))
+		require.Len(t, renewed, 1)
+		assert.NotEqual(t, rejected, renewed)
+		assert.Equal(t, 2, s.count())
+	})
+}
+
+// Six processes renew one login again and again. The server ends it if a refresh token comes twice.
+func TestRotations(t *testing.T) {
+	rotations := 30
+	if os.Getenv("FLEET_LONG") != "" {
+		rotations = 200
+	}
+	t.Parallel()
+	eachStore(t, func(t *testing.T, store string) {
+		s := serve(t, time.Second)
+		workers := startMany(t, 6, settings{Store: store, Origin: s.URL, Session: "user", Initial: s.login()})
+		for s.count() < rotations {
+			for _, o := range all(workers, "token 10") {
+				require.Empty(t, o.Errors)
+			}
+		}
+		for _, o := range all(workers, "close") {
+			require.Empty(t, o.Errors)
+		}
+		assert.Equal(t, 1, s.mostPresented())
+		t.Logf("%d refresh tokens, each presented once", s.count())
+	})
+}
+
+// The process that fetches is killed. It had presented no refresh token, so another goes on after 10 s.
+func TestHolderIsKilled(t *testing.T) {
+	t.Parallel()
+	for name, hold := range map[string]func(*server){
+		"before the server acts": (*server).holdBefore, "after it acted": (*server).holdAfter,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			eachStore(t, func(t *testing.T, store string) {
+				s := serve(t, time.Hour)
+				hold(s)
+				workers := startMany(t, 3, settings{Store: store, Origin: s.URL})
+				workers[0].say("token 1")
+				<-s.arrived
+				workers[0].signal(syscall.SIGKILL)
+				s.release()
+
+				began := time.Now()
+				survivors := workers[1:]
+				require.Len(t, distinct(t, all(survivors, "token 10")), 1)
+				took := time.Since(began)
+				assert.Equal(t, 2, s.count(), "the dead one's and one more")
+				assert.Less(t, took, 15*time.Second)
+				t.Logf("the others had a token after %v", took)
+			})
+		})
+	}
+}
+
+// A command that lives for two seconds, started again and again beside a holder that was killed, gets a token all the same.
+func TestShortCommandsOutliveADeadHolder(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, store string) {
+		s := serve(t, time.Hour)
+		s.holdBefore()
+		holder := start(t, settings{Store: store, Origin: s.URL})
+		holder.say("token 1")
+		<-s.arrived
+		holder.signal(syscall.SIGKILL)
+		s.release()
+
+		began := time.Now()
+		for time.Since(began) < time.Minute {
+			command := start(t, settings{Store: store, Origin: s.URL})
+			command.say("token 1")
+			heard := make(chan outcome, 1)
+			go func() {
+				var o outcome
+				if command.out.Decode(&o) == nil {
+					heard <- o
+				}
+			}()
+			select {
+			case o := <-heard:
+				require.Empty(t, o.Errors)
+				t.Logf("a command had a token after %v", time.Since(began))
+				return
+			case <-time.After(2 * time.Second):
+				command.signal(syscall.SIGKILL)
+			}
+		}
+		t.Fatal("no command got a token within a minute")
+	})
+}
+
+// The process that fetches is stopped for two seconds while its request is under way, and goes on: nobody else asks.
+func TestHolderIsStopped(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, store string) {
+		s := serve(t, time.Hour)
+		s.holdAfter()
+		workers := startMany(t, 3, settings{Store: store, Origin: s.URL, Session: "user", Initial: s.login()})
+		workers[0].say("token 1")
+		<-s.arrived
+		workers[0].signal(syscall.SIGSTOP)
+		s.release()
+		for _, w := range workers[1:] {
+			w.say("token 5")
+		}
+		wait(2 * time.Second)
+		workers[0].signal(syscall.SIGCONT)
+		outcomes := []outcome{workers[0].hear(), workers[1].hear(), workers[2].hear()}
+		require.Len(t, distinct(t, outcomes), 1)
+		assert.Equal(t, 1, s.count())
+	})
+}
+
+// A holder that presented a refresh token is stopped for a minute. Whoever presented it again would end the session.
+func TestHolderIsStoppedForAMinute(t *testing.T) {
+	long(t)
+	t.Parallel()
+	eachStore(t, func(t *testing.T, store string) {
+		s := serve(t, time.Hour)
+		s.holdAfter()
+		workers := startMany(t, 3, settings{Store: store, Origin: s.URL, Session: "user", Initial: s.login()})
+		workers[0].say("token 1")
+		<-s.arrived
+		workers[0].signal(syscall.SIGSTOP)
+		s.release()
+		for _, w := range workers[1:] {
+			w.say("token 5")
+		}
+		wait(time.Minute)
+		workers[0].signal(syscall.SIGCONT)
+		outcomes := []outcome{workers[0].hear(), workers[1].hear(), workers[2].hear()}
+		require.Len(t, distinct(t, outcomes), 1)
+		assert.Equal(t, 1, s.mostPresented())
+	})
+}
+
+// A logout in one process is obeyed by the others with their second call, as they were idle.
+func TestLogoutIsObeyed(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, store string) {
+		s := serve(t, 50*time.Second) // so that a look is due after 5 s
+		workers := startMany(t, 3, settings{Store: store, Origin: s.URL, Session: "user", Initial: s.login()})
+		require.Len(t, distinct(t, all(workers, "token 1")), 1)
+		require.Empty(t, workers[0].do("revoke").Errors)
+		assert.True(t, workers[0].do("token 1").Login)
+
+		wait(6 * time.Second)
+		all(workers[1:], "token 1") // its look runs behind it
+		wait(time.Second)
+		for _, o := range all(workers[1:], "token 1") {
+			assert.True(t, o.Login, "%v", o.Errors)
+		}
+		started := start(t, settings{Store: store, Origin: s.URL, Session: "user"})
+		assert.True(t, started.do("token 1").Login)
+
+		// A new login in one process is one in all.
+		require.Empty(t, workers[1].do("set "+s.login().RefreshToken).Errors)
+		wait(6 * time.Second)
+		all(workers, "token 1")
+		require.Len(t, distinct(t, all(workers, "token 1")), 1)
+		assert.Equal(t, 1, s.mostPresented())
+	})
+}
+
+// A process that starts later finds the login in the store, and needs no Initial.
+func TestLoginOutlivesItsProcess(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, store string) {
+		s := serve(t, time.Hour)
+		first := start(t, settings{Store: store, Origin: s.URL, Session: "user", Initial: s.login()})
+		token := first.token(1)
+		first.signal(syscall.SIGKILL)
+		second := start(t, settings{Store: store, Origin: s.URL, Session: "user"})
+		assert.Equal(t, token, second.token(1))
+		assert.Equal(t, 1, s.count())
+	})
+}
+
+// Redis stands still for 30 s and comes back empty. The login is put back by those who know it.
+func TestRedisComesBackEmpty(t *testing.T) {
+	long(t)
+	t.Parallel()
+	database := servers.Redis(t)
+	s := serve(t, 40*time.Second)
+	workers := startMany(t, 3, settings{Store: "redis://" + database.Addr, Origin: s.URL, Session: "user", Initial: s.login()})
+	require.Len(t, distinct(t, all(workers, "token 1")), 1)
+	wait(5 * time.Second)
+	database.Kill()
+	database.Clear()
+	require.Len(t, distinct(t, all(workers, "token 1")), 1, "the access token serves on")
+	wait(15 * time.Second)
+	require.Len(t, distinct(t, all(workers, "token 1")), 1)
+	database.Start()
+	// Within a look the record is back; what was put back is not presented for 90 s.
+	deadline := time.Now().Add(3 * time.Minute)
+	for {
+		outcomes := all(workers, "token 1")
+		if healthy(outcomes) && s.count() >= 2 {
+			break
+		}
+		for _, o := range outcomes {
+			require.False(t, o.Login, "%v", o.Errors)
+		}
+		require.True(t, time.Now().Before(deadline), "%+v", outcomes)
+		wait(time.Second)
+	}
+	assert.Equal(t, 1, s.mostPresented())
+}
+
+// PostgreSQL is restarted while six processes renew.
+func TestPostgresIsRestarted(t *testing.T) {
+	t.Parallel()
+	database := servers.Postgres(t)
+	s := serve(t, 12*time.Second)
+	workers := startMany(t, 6, settings{Store: postgres(t, database), Origin: s.URL, Session: "user", Initial: s.login()})
+	require.Len(t, distinct(t, all(workers, "token 1")), 1)
+	database.Kill()
+	wait(3 * time.Second)
+	database.Start()
+	deadline := time.Now().Add(time.Minute)
+	for s.count() < 4 {
+		for _, o := range all(workers, "token 1") {
+			require.False(t, o.Login, "%v", o.Errors)
+		}
+		require.True(t, time.Now().Before(deadline))
+		wait(200 * time.Millisecond)
+	}
+	require.True(t, healthy(all(workers, "token 1")))
+	assert.Equal(t, 1, s.mostPresented())
+}
+
+func healthy(outcomes []outcome) bool {
+	for _, o := range outcomes {
+		if len(o.Errors) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// long skips a test that takes more than a minute, unless it is asked for.
+func long(t *testing.T) {
+	t.Helper()
+	if os.Getenv("FLEET_LONG") == "" {
+		t.Skip("takes more than a minute: set FLEET_LONG=1, as CI does")
+	}
+}
