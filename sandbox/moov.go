@@ -59,20 +59,17 @@ func NewMoov(opts *MoovOptions) *Moov {
 		m.tokenLife = 15 * time.Minute
 	}
 	m.strict, m.record.off = opts.Strict, opts.NoRequests
-	m.limit = newLimiter(opts.RateLimit, Limit{Requests: 40, Per: time.Second})
-	m.vendor = vendorTraits{
+	m.init(vendorTraits{
 		name:    "Moov",
-		match:   func(_ *call, path string) string { return path },
 		failure: func(_ *call, status int, text string) response { return moovError(status, text) },
-		unauthorized: func(c *call, _ string) response {
-			return moovError(http.StatusUnauthorized, "invalid_token").with("WWW-Authenticate", bearerChallenge(c.Request))
+		unauthorized: func(*call, string) response {
+			return moovError(http.StatusUnauthorized, "invalid_token")
 		},
 		tooManyRequests: func(*call) response { return response{status: http.StatusTooManyRequests} },
-		limitKey:        func(clientID string) string { return clientID },
 		terms:           m.terms,
 		requestIDHeader: "x-request-id",
 		newRequestID:    newUUID,
-	}
+	}, opts.RateLimit, Limit{Requests: 40, Per: time.Second})
 	m.paths = map[string]map[string]operation{
 		"/oauth2/token":  {http.MethodPost: {"createAccessToken", m.createAccessToken}},
 		"/oauth2/revoke": {http.MethodPost: {"revokeAccessToken", m.revokeAccessToken}},

@@ -57,14 +57,17 @@ func (s *server) Protect(h http.Handler, scopes ...string) http.Handler {
 // authorize finds the token of a call. It returns a response if there is none that is live, it lacks the scopes, or the
 // limit is reached.
 func (s *server) authorize(c *call, scopes []string) *response {
-	value := bearer(c.Request)
+	value, wrong := bearer(c.Request), ""
 	switch c.token = s.tokens.find(value); {
 	case value == "":
-		return new(s.vendor.unauthorized(c, "missing"))
+		wrong = "missing"
 	case c.token == nil || c.token.refresh || !s.hasClient(c.token.client):
-		return new(s.vendor.unauthorized(c, "unknown"))
+		wrong = "unknown"
 	case c.token.expired(c.now):
-		return new(s.vendor.unauthorized(c, "expired"))
+		wrong = "expired"
+	}
+	if wrong != "" {
+		return new(s.vendor.unauthorized(c, wrong).with("WWW-Authenticate", bearerChallenge(value)))
 	}
 	if limited := s.limited(c, c.token.client); limited != nil {
 		return limited
@@ -82,10 +85,10 @@ func (s *server) hasClient(id string) bool {
 	return ok
 }
 
-// bearerChallenge is the WWW-Authenticate header of a 401 (RFC 6750, section 3): it names an error only if there was a
+// bearerChallenge is the WWW-Authenticate header of a 401 (RFC 6750, section 3). It names an error only if there was a
 // token.
-func bearerChallenge(r *http.Request) string {
-	if bearer(r) == "" {
+func bearerChallenge(token string) string {
+	if token == "" {
 		return `Bearer realm="sandbox"`
 	}
 	return `Bearer realm="sandbox", error="invalid_token"`

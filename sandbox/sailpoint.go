@@ -96,23 +96,20 @@ func NewSailPoint(opts *SailPointOptions) *SailPoint {
 	}
 
 	s.strict, s.record.off = opts.Strict, opts.NoRequests
-	s.limit = newLimiter(opts.RateLimit, Limit{Requests: 100, Per: 10 * time.Second})
-	s.vendor = vendorTraits{
+	s.init(vendorTraits{
 		name:    "SailPoint",
 		match:   matchSailPoint,
 		failure: sailPointError,
-		unauthorized: func(c *call, text string) response {
-			return jsonResponse(http.StatusUnauthorized, sailpoint.UnauthorizedError{Error: "JWT validation failed: JWT is " + text}).
-				with("WWW-Authenticate", bearerChallenge(c.Request))
+		unauthorized: func(_ *call, text string) response {
+			return jsonResponse(http.StatusUnauthorized, sailpoint.UnauthorizedError{Error: "JWT validation failed: JWT is " + text})
 		},
 		tooManyRequests: func(*call) response {
 			return jsonResponse(http.StatusTooManyRequests, sailpoint.RateLimitError{Message: " Rate Limit Exceeded "})
 		},
-		limitKey:        func(clientID string) string { return clientID },
 		terms:           s.terms,
 		requestIDHeader: "SLPT-Request-ID",
 		newRequestID:    newHexID,
-	}
+	}, opts.RateLimit, Limit{Requests: 100, Per: 10 * time.Second})
 	s.paths = map[string]map[string]operation{
 		"/oauth/token": {
 			http.MethodPost: {"createAccessToken", s.createAccessToken},

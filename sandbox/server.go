@@ -29,29 +29,52 @@ type server struct {
 	tokens ledger
 }
 
-// vendorTraits are the ways in which one vendor differs from another.
+// vendorTraits are the ways in which one vendor differs from another. All but name, failure and terms may be zero.
 type vendorTraits struct {
 	name string
 
-	// match finds the pattern of a path, and notes in the call what the path says.
-	match func(c *call, path string) (pattern string)
-
-	// Error responses in the vendor's shape.
-	failure         func(c *call, status int, text string) response
-	unauthorized    func(c *call, text string) response // of an API
-	tooManyRequests func(c *call) response
-
-	// limitKey is whose requests are counted together with those of a client.
-	limitKey func(clientID string) string
-
-	// limitHeaders, unless nil, sets headers that tell what is left of a limit.
-	limitHeaders func(h http.Header, limit, left int, reset time.Time)
+	// failure is an error response.
+	failure func(c *call, status int, text string) response
 
 	// terms are what the tokens of a client are like. It reports false if there is no such client.
 	terms func(clientID string) (terms, bool)
 
-	requestIDHeader string // on every response, unless ""
+	// match finds the pattern of a path, and notes in the call what the path says. If nil, it is the path.
+	match func(c *call, path string) (pattern string)
+
+	// Responses to a request without a live token, given what the token is, and to one too many. If nil, they are
+	// failures.
+	unauthorized    func(c *call, text string) response
+	tooManyRequests func(c *call) response
+
+	// limitKey is whose requests count together with those of a client. If nil, a client's count alone.
+	limitKey func(clientID string) string
+
+	// limitHeaders sets headers that tell what is left of a limit. If nil, there are none.
+	limitHeaders func(h http.Header, limit, left int, reset time.Time)
+
+	// requestIDHeader is the name of a header with a new id. If empty, responses have none.
+	requestIDHeader string
 	newRequestID    func() string
+}
+
+// init makes s the server of a vendor.
+func (s *server) init(v vendorTraits, limit, documented Limit) {
+	if v.match == nil {
+		v.match = func(_ *call, path string) string { return path }
+	}
+	if v.unauthorized == nil {
+		v.unauthorized = func(c *call, text string) response {
+			return v.failure(c, http.StatusUnauthorized, "the access token is "+text)
+		}
+	}
+	if v.tooManyRequests == nil {
+		v.tooManyRequests = func(c *call) response { return v.failure(c, http.StatusTooManyRequests, "too many requests") }
+	}
+	if v.limitKey == nil {
+		v.limitKey = func(clientID string) string { return clientID }
+	}
+	s.vendor, s.limit = v, newLimiter(limit, documented)
 }
 
 type operation struct {

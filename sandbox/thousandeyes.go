@@ -56,13 +56,11 @@ func NewThousandEyes(opts *ThousandEyesOptions) *ThousandEyes {
 		t.tokenLife = time.Hour
 	}
 	t.strict, t.record.off = opts.Strict, opts.NoRequests
-	t.limit = newLimiter(opts.RateLimit, Limit{Requests: 240, Per: time.Minute})
-	t.vendor = vendorTraits{
+	t.init(vendorTraits{
 		name:    "ThousandEyes",
-		match:   func(_ *call, path string) string { return path },
 		failure: thousandEyesProblem,
-		unauthorized: func(c *call, text string) response {
-			return thousandEyesUnauthorized("invalid_token", "the access token is "+text).with("WWW-Authenticate", bearerChallenge(c.Request))
+		unauthorized: func(_ *call, text string) response {
+			return thousandEyesUnauthorized("invalid_token", "the access token is "+text)
 		},
 		tooManyRequests: func(c *call) response {
 			return thousandEyesProblem(c, http.StatusTooManyRequests, "the organization's limit is reached")
@@ -74,7 +72,7 @@ func NewThousandEyes(opts *ThousandEyesOptions) *ThousandEyes {
 			h.Set("X-Organization-Rate-Limit-Reset", strconv.FormatInt(reset.Add(time.Second-1).Unix(), 10))
 		},
 		terms: t.terms,
-	}
+	}, opts.RateLimit, Limit{Requests: 240, Per: time.Minute})
 	t.paths = map[string]map[string]operation{
 		"/v7/oauth2/token": {http.MethodPost: {"createAccessToken", t.createAccessToken}},
 		"/v7/tests":        {http.MethodGet: {"listTests", t.listTests}},

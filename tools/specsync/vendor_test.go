@@ -138,6 +138,7 @@ components:
 const acmeTokens = `package tokens
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -145,28 +146,31 @@ import (
 	"github.com/grantwright/oauth-go/gen/acme"
 )
 
-// AcmeOptions are the settings of [Acme].
+// AcmeOptions are the settings of [NewAcme].
 type AcmeOptions struct {
-	// BaseURL is what /oauth/token is appended to. Empty: https://acme.example.com.
+	// BaseURL is what /oauth/token is appended to. If empty, it is https://acme.example.com.
 	BaseURL string
-	// HTTPClient is used as in DoerOptions. Nil: one with http.DefaultTransport.
+	// HTTPClient is used as in DoerOptions. If nil, it is one with http.DefaultTransport.
 	HTTPClient *http.Client
-	// AuthStyle is how the client authenticates. Default: AuthStyleBody.
+	// AuthStyle is how the client authenticates. If zero, it is AuthStyleBody.
 	AuthStyle AuthStyle
 	// Header is added to each request.
 	Header http.Header
-	// Retry holds for calls that have none of their own from WithRetry.
+	// Retry is used for calls whose context has none from WithRetry.
 	Retry Retry
 }
 
-// Acme returns the [Endpoint] of Acme, POST /oauth/token. It has client_credentials only. Nil opts are the defaults.
-func Acme(creds CredentialsProvider, opts *AcmeOptions) (*Endpoint, error) {
+// NewAcme returns the [Endpoint] of Acme, POST /oauth/token. It has client_credentials only. If opts is nil, the defaults
+// are used.
+func NewAcme(creds CredentialsProvider, opts *AcmeOptions) (*Endpoint, error) {
 	var o AcmeOptions
 	if opts != nil {
 		o = *opts
 	}
 	v := vendor{name: "Acme", style: AuthStyleBody}
-	e, doer, err := newEndpoint(v, creds, common{firstOf(o.BaseURL, "https://acme.example.com"), o.HTTPClient, o.AuthStyle, o.Header, o.Retry})
+	e, doer, err := newVendorEndpoint(v, "/oauth/token", creds, endpointConfig{
+		baseURL: cmp.Or(o.BaseURL, "https://acme.example.com"), httpClient: o.HTTPClient, style: o.AuthStyle, header: o.Header, retry: o.Retry,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -174,13 +178,13 @@ func Acme(creds CredentialsProvider, opts *AcmeOptions) (*Endpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tokens: %s: %w", v.name, err)
 	}
-	e.exchange = func(ctx context.Context, f *form) (*http.Response, error) {
+	e.exchange = func(ctx context.Context, f tokenForm, edit requestEditor) (*http.Response, error) {
 		return client.CreateAccessTokenWithFormdataBody(ctx, nil, acme.AccessTokenRequest{
 			GrantType:    acme.AccessTokenRequestGrantType(f.grantType),
-			Scopes:       field(&f.scope),
-			ClientID:     field(&f.clientID),
-			ClientSecret: field(&f.clientSecret),
-		}, f.edit)
+			Scopes:       optional(f.scope),
+			ClientID:     optional(f.clientID),
+			ClientSecret: optional(f.clientSecret),
+		}, edit)
 	}
 	return e, nil
 }
@@ -196,10 +200,12 @@ import (
 	"github.com/grantwright/oauth-go/gen/acme"
 )
 
-// AcmeOptions are the settings of [NewAcme]. The zero value is its default.
+// AcmeOptions are the settings of [NewAcme]. The zero value has the defaults.
 type AcmeOptions struct {
-	Clients   []Client      // nil: [ClientID] with [ClientSecret]
-	TokenLife time.Duration // not positive: one hour
+	Clients   []Client      // if nil, ClientID with ClientSecret
+	TokenLife time.Duration // if not positive, one hour
+	RateLimit Limit         // of one client id; documented are 100 requests a second
+	Strict    bool          // what RFC 6749 would have ignored is refused
 }
 
 // Acme is Acme's token endpoint and its things.
@@ -207,18 +213,19 @@ type Acme struct {
 	server
 	clients   registered
 	tokenLife time.Duration
-	tokens    ledger
 }
 
-// NewAcme returns a server without tokens.
-func NewAcme(opts AcmeOptions) *Acme {
+// NewAcme returns a server without tokens. If opts is nil, it has the defaults.
+func NewAcme(opts *AcmeOptions) *Acme {
+	if opts == nil {
+		opts = &AcmeOptions{}
+	}
 	a := &Acme{clients: newRegistered(opts.Clients, Client{ID: ClientID, Secret: ClientSecret}), tokenLife: opts.TokenLife}
 	if a.tokenLife <= 0 {
 		a.tokenLife = time.Hour
 	}
-	a.vendor = "Acme"
-	a.match = func(_ *call, path string) string { return path }
-	a.refuse = acmeRefusal
+	a.strict = opts.Strict
+	a.init(vendorTraits{name: "Acme", failure: acmeFailure, terms: a.terms}, opts.RateLimit, Limit{Requests: 100, Per: time.Second})
 	a.paths = map[string]map[string]operation{
 		"/oauth/token": {http.MethodPost: {"createAccessToken", a.createAccessToken}},
 		"/things":      {http.MethodGet: {"listThings", a.listThings}},
@@ -226,28 +233,34 @@ func NewAcme(opts AcmeOptions) *Acme {
 	return a
 }
 
-func (a *Acme) createAccessToken(c *call) answer {
+func (a *Acme) terms(clientID string) (terms, bool) {
+	client, ok := a.clients[clientID]
+	return terms{client: client, life: a.tokenLife}, ok
+}
+
+func (a *Acme) createAccessToken(c *call) response {
 	f, bad := readForm(c, []string{mediaForm}, "client_id", "client_secret", "grant_type", "scopes")
 	if bad != nil {
-		return acmeRefusal(c, http.StatusBadRequest, bad.text)
+		return acmeFailure(c, http.StatusBadRequest, bad.text)
 	}
-	client, refused := a.clients.authenticate(c.Request, f, false)
+	client, refused := a.clients.authenticate(c, f, false)
 	if refused != nil {
-		return acmeRefusal(c, http.StatusBadRequest, refused.code)
+		return acmeFailure(c, http.StatusBadRequest, refused.code)
 	}
-	value := a.tokens.issue(token{client: client.ID, expires: c.now.Add(a.tokenLife), family: &family{}})
-	return jsonAnswer(http.StatusOK, acme.AccessToken{AccessToken: value, TokenType: new(acme.TokenTypeBearer), ExpiresIn: new(seconds(a.tokenLife))})
+	terms, _ := a.terms(client.ID)
+	t := a.issue(c.now, Token{ClientID: client.ID, Expires: c.now.Add(a.tokenLife)}, terms, nil, &family{}, false)
+	return tokenResponse(acme.AccessToken{AccessToken: t.AccessToken, TokenType: new(acme.TokenTypeBearer), ExpiresIn: new(seconds(a.tokenLife))})
 }
 
-func (a *Acme) listThings(c *call) answer {
-	if a.tokens.access(bearer(c.Request), c.now) == nil {
-		return acmeRefusal(c, http.StatusUnauthorized, "invalid_token")
+func (a *Acme) listThings(c *call) response {
+	if refused := a.authorize(c, nil); refused != nil {
+		return *refused
 	}
-	return jsonAnswer(http.StatusOK, []acme.Thing{})
+	return jsonResponse(http.StatusOK, []acme.Thing{})
 }
 
-func acmeRefusal(_ *call, status int, text string) answer {
-	return jsonAnswer(status, acme.OAuthError{Error: new(text)})
+func acmeFailure(_ *call, status int, text string) response {
+	return jsonResponse(status, acme.OAuthError{Error: new(text)})
 }
 `
 
@@ -259,10 +272,10 @@ const acmeRow = `	{
 		probe:     "listThings",
 		probePath: "/things",
 		endpoint: func(creds tokens.CredentialsProvider, o endpointOptions) (*tokens.Endpoint, error) {
-			return tokens.Acme(creds, &tokens.AcmeOptions{BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Retry: o.retry})
+			return tokens.NewAcme(creds, &tokens.AcmeOptions{BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Retry: o.retry})
 		},
 		sandbox: func(o sandboxOptions) vendorServer {
-			return sandbox.NewAcme(sandbox.AcmeOptions{Clients: o.clients, TokenLife: o.life})
+			return sandbox.NewAcme(&sandbox.AcmeOptions{Strict: true, Clients: o.clients, TokenLife: o.life, RateLimit: sandbox.Limit{Requests: -1}})
 		},
 	},
 `
@@ -319,6 +332,9 @@ func replaceOnce(t *testing.T, in, old, with string) string {
 // TestFourthVendor adds a vendor as api/README.md says, and counts what that takes.
 func TestFourthVendor(t *testing.T) {
 	root := withAcme(t)
+	// Its security schemes do not say how the SDK authenticates.
+	described := replaceOnce(t, acme, "  - basic: []\n", "  - basic: []\n  - {}\n")
+	require.NoError(t, os.WriteFile(filepath.Join(root, "api", "acme.yaml"), []byte(described), 0o600))
 	message, err := run(t.Context(), root, "go", "test", "-trimpath", "-v", "-run=TestVendors|TestSpecs|TestEverySpec", "./tests")
 	require.NoError(t, err, message)
 	assert.Contains(t, message, "--- PASS: TestVendorsAreAsTheTableSays/acme")
