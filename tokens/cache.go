@@ -45,7 +45,7 @@ import (
 type Cache struct {
 	endpoint  *Endpoint
 	session   string
-	grant     Grant
+	secrets   *cacheSecrets
 	grantFunc func(context.Context) (Grant, error)
 	onToken   func(context.Context, *Token) error
 	hold      bool
@@ -62,7 +62,6 @@ type Cache struct {
 	closed            bool
 	generation        int           // counts Set and Revoke: what a fetch begun before either brings is not served
 	revokedGeneration int           // that of the last Revoke: what a fetch begun before it brings is revoked
-	refreshToken      string        // of a Session: the one to present next; empty if there is none
 	loginErr          error         // of a Session without refresh token: why it has none, or nil
 	rejected          bool          // the last token was dropped by Invalidate, and none has come since
 	tokenLife         time.Duration // the whole life of the last token fetched
@@ -79,10 +78,17 @@ type Cache struct {
 	saveFailures int           // in a row
 	nextSave     time.Duration // OnToken is not called before
 
-	unrevoked []revocation // what the next Revoke has to revoke beside the current token
-	stats     Stats
-	running   int           // goroutines
-	quiet     chan struct{} // closed when running falls to 0
+	stats   Stats
+	running int           // goroutines
+	quiet   chan struct{} // closed when running falls to 0
+}
+
+// cacheSecrets are the parts of a Cache that hold secrets. They are behind a pointer because fmt, which calls no methods of
+// what is in an unexported field of a caller's struct, does not follow one there.
+type cacheSecrets struct {
+	grant        Grant
+	refreshToken string       // of a Session: the one to present next; empty if there is none
+	unrevoked    []revocation // what the next Revoke has to revoke beside the current token
 }
 
 // CacheOptions are the settings of a [Cache].
@@ -137,7 +143,7 @@ func NewCache(endpoint *Endpoint, opts *CacheOptions) (*Cache, error) {
 	c := &Cache{
 		endpoint:  endpoint,
 		session:   o.Session,
-		grant:     o.Grant.clone(),
+		secrets:   &cacheSecrets{grant: o.Grant.clone()},
 		grantFunc: o.GrantFunc,
 		onToken:   o.OnToken,
 		hold:      o.HoldUnsaved,
@@ -359,9 +365,9 @@ func (c *Cache) succeeded() {
 func (c *Cache) replaceToken(t *Token, now moment) {
 	t = t.clone()
 	if t.RefreshToken == "" {
-		t.RefreshToken = c.refreshToken
+		t.RefreshToken = c.secrets.refreshToken
 	} else {
-		c.refreshToken = t.RefreshToken
+		c.secrets.refreshToken = t.RefreshToken
 		c.saved()
 	}
 	if c.session == "" {
@@ -439,7 +445,7 @@ func (c *Cache) newest() *entry {
 // loginRequired returns why a Session cannot be renewed, or nil.
 func (c *Cache) loginRequired() error {
 	switch {
-	case c.session == "" || c.refreshToken != "":
+	case c.session == "" || c.secrets.refreshToken != "":
 		return nil
 	case c.loginErr != nil:
 		return &noTokenError{kind: ErrLoginRequired, cause: c.loginErr}

@@ -24,7 +24,8 @@ type CredentialsProvider interface {
 // [AuthStyleNone] or with an assertion. Credentials are a [CredentialsProvider] of themselves.
 //
 // They print redacted under fmt and slog, and as JSON, YAML and text. fmt cannot call methods on the unexported fields of
-// a struct, and would print a Credentials there as it is: let such a field hold a *Credentials.
+// a struct, and would print a Credentials there as it is: let such a field hold a *Credentials, of which %v and %+v print
+// the address, or an [Endpoint].
 type Credentials struct {
 	ClientID     string
 	ClientSecret string

@@ -24,10 +24,9 @@ type Endpoint struct {
 	baseURL  string // of the API that the tokens are for; may be empty
 	tokenURL string
 	tenant   string // what tells this endpoint's users from those of another, where the URL does not
-	creds    CredentialsProvider
 	style    AuthStyle
-	header   http.Header
 	timeout  time.Duration // of an exchange
+	secrets  *endpointSecrets
 
 	exchange func(context.Context, tokenForm, requestEditor) (*http.Response, error)
 	revoke   func(context.Context, revocationForm, requestEditor) (*http.Response, error) // if nil, there is no revocation
@@ -37,6 +36,12 @@ type Endpoint struct {
 	issuerRequired   bool     // every callback of a login names it
 
 	holdOff holdOff // of all Caches of the Endpoint
+}
+
+// endpointSecrets are the parts of an Endpoint that hold secrets, behind a pointer for the reason that cacheSecrets are.
+type endpointSecrets struct {
+	creds  CredentialsProvider
+	header http.Header
 }
 
 // vendor is what makes one vendor's endpoint different from another's.
@@ -120,8 +125,8 @@ func newEndpoint(v vendor, tokenURL string, creds CredentialsProvider, c endpoin
 		timeout = c.httpClient.Timeout
 	}
 	return &Endpoint{
-		vendor: v, baseURL: c.baseURL, tokenURL: tokenURL, creds: creds, style: style, header: header,
-		timeout: cmp.Or(timeout, defaultTimeout),
+		vendor: v, baseURL: c.baseURL, tokenURL: tokenURL, style: style, timeout: cmp.Or(timeout, defaultTimeout),
+		secrets: &endpointSecrets{creds, header},
 	}, nil
 }
 
@@ -290,10 +295,10 @@ func (e *Endpoint) authenticated(ctx context.Context, send func(Credentials) (*h
 }
 
 func (e *Endpoint) credentials(ctx context.Context) (Credentials, error) {
-	if fixed, ok := e.creds.(Credentials); ok {
+	if fixed, ok := e.secrets.creds.(Credentials); ok {
 		return fixed, nil
 	}
-	creds, err := e.creds.Retrieve(withoutSettings(ctx))
+	creds, err := e.secrets.creds.Retrieve(withoutSettings(ctx))
 	if err == nil {
 		err = creds.check(e.style)
 	}
@@ -306,7 +311,7 @@ func (e *Endpoint) credentials(ctx context.Context) (Credentials, error) {
 // editor adds to a request the headers, and the params that no generated field holds.
 func (e *Endpoint) editor(creds Credentials, accept string, params url.Values) requestEditor {
 	return func(_ context.Context, req *http.Request) error {
-		maps.Copy(req.Header, e.header)
+		maps.Copy(req.Header, e.secrets.header)
 		req.Header.Set("Accept", accept) // set here, the media type of the response is not looked at: none may cost a token
 		if e.style.isBasic() {
 			req.Header.Set("Authorization", e.style.basic(creds))

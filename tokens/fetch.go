@@ -212,7 +212,7 @@ func (c *Cache) prepare(f *fetch) (store bool, err error) {
 		f.declined = true
 		return false, err
 	}
-	f.fetched, f.presented, f.again, f.forRejected = true, c.refreshToken, c.lost, c.rejected
+	f.fetched, f.presented, f.again, f.forRejected = true, c.secrets.refreshToken, c.lost, c.rejected
 	c.stats.Fetches++
 	return store, nil
 }
@@ -224,11 +224,11 @@ func (c *Cache) grantToAsk(ctx context.Context, f *fetch) (Grant, error) {
 		if f.again {
 			c.log(slog.LevelWarn, "presenting a refresh token again, the response to which was lost")
 		}
-		grant := c.grant
+		grant := c.secrets.grant
 		grant.RefreshToken = f.presented
 		return grant, nil
 	case c.grantFunc == nil:
-		return c.grant, nil
+		return c.secrets.grant, nil
 	}
 	grant, err := c.grantFunc(ctx)
 	if err == nil && (grant.RefreshToken != "" || grant.Code != nil) {
@@ -271,14 +271,14 @@ func (c *Cache) adopt(f *fetch, token *Token) bool {
 			return false
 		}
 	} else {
-		if c.refreshToken != f.presented {
+		if c.secrets.refreshToken != f.presented {
 			return false // Set brought another login
 		}
 		rotated := token.RefreshToken != "" && token.RefreshToken != f.presented
 		if rotated {
-			c.refreshToken = token.RefreshToken
+			c.secrets.refreshToken = token.RefreshToken
 		}
-		token.RefreshToken = c.refreshToken
+		token.RefreshToken = c.secrets.refreshToken
 		if superseded {
 			return rotated && c.adoptRefreshToken(token, now)
 		}
@@ -460,7 +460,7 @@ func (c *Cache) fetchFailed(f *fetch, err error, ended bool, now moment) {
 	if ended {
 		fate = fateOf(err, f.requested)
 	}
-	if f.generation != c.generation && (c.session == "" || c.refreshToken != f.presented || fate == untouched || fate == kept) {
+	if f.generation != c.generation && (c.session == "" || c.secrets.refreshToken != f.presented || fate == untouched || fate == kept) {
 		return
 	}
 	if first {
@@ -473,7 +473,7 @@ func (c *Cache) fetchFailed(f *fetch, err error, ended bool, now moment) {
 	switch {
 	case c.session == "":
 	case fate == refused:
-		c.refreshToken, c.loginErr = "", err
+		c.secrets.refreshToken, c.loginErr = "", err
 	case fate == lost || c.lost && fate != untouched:
 		c.awaitEnd, c.lost = true, true
 		wait = max(wait, lostWait)

@@ -37,16 +37,16 @@ func (c *Cache) forget() []revocation {
 	c.supersede()
 	c.succeeded()
 	c.revokedGeneration = c.generation
-	pending := c.unrevoked
-	c.unrevoked = nil
+	pending := c.secrets.unrevoked
+	c.secrets.unrevoked = nil
 	for _, e := range []*entry{c.unsaved, c.entry} {
 		if e != nil {
 			pending = withTokens(pending, e.token)
 		}
 	}
 	if c.session != "" {
-		pending = withTokens(pending, &Token{RefreshToken: c.refreshToken})
-		c.refreshToken, c.loginErr = "", fmt.Errorf("tokens: %s: the login was revoked", c.endpoint.vendor.name)
+		pending = withTokens(pending, &Token{RefreshToken: c.secrets.refreshToken})
+		c.secrets.refreshToken, c.loginErr = "", fmt.Errorf("tokens: %s: the login was revoked", c.endpoint.vendor.name)
 	}
 	c.saved()
 	c.setCurrent(nil, c.now())
@@ -84,11 +84,11 @@ func (c *Cache) revoke(ctx context.Context, pending []revocation) error {
 }
 
 func (c *Cache) keepToRevoke(r revocation) {
-	if c.endpoint.revoke == nil || slices.Contains(c.unrevoked, r) {
+	if c.endpoint.revoke == nil || slices.Contains(c.secrets.unrevoked, r) {
 		return
 	}
-	if len(c.unrevoked) == maxUnrevoked {
-		c.unrevoked = slices.Delete(c.unrevoked, 0, 1)
+	if len(c.secrets.unrevoked) == maxUnrevoked {
+		c.secrets.unrevoked = slices.Delete(c.secrets.unrevoked, 0, 1)
 	}
-	c.unrevoked = append(c.unrevoked, r)
+	c.secrets.unrevoked = append(c.secrets.unrevoked, r)
 }

@@ -67,16 +67,16 @@ func baseURLOf(src Source, given string) (string, error) {
 
 // Static is a [Source] of one Bearer token that never changes. It has no expiry and cannot be renewed.
 func Static(accessToken string) Source {
-	return &static{Token{AccessToken: accessToken, TokenType: "Bearer"}}
+	return &static{&Token{AccessToken: accessToken, TokenType: "Bearer"}}
 }
 
-type static struct{ token Token }
+type static struct{ token *Token } // a pointer, for the reason that cacheSecrets is one
 
 func (s *static) Token(context.Context) (*Token, error) {
 	if s.token.AccessToken == "" {
 		return nil, noToken(errors.New("tokens: the static access token is empty"))
 	}
-	return &s.token, nil
+	return s.token, nil
 }
 
 func (s *static) Format(f fmt.State, verb rune) { s.token.Format(f, verb) }

@@ -710,7 +710,7 @@ func (c *Cache) confirm(ctx context.Context, own *ownAttempt, r *record) (*recor
 
 // request sends one request, after mayGo allows it, and returns what came of it.
 func (c *Cache) request(ctx context.Context, refreshToken string, mayGo func() error) *result {
-	grant := c.grant
+	grant := c.secrets.grant
 	grant.RefreshToken = refreshToken
 	var requested time.Time
 	set := settings{logger: c.logger, retry: &Retry{Attempts: 1}, attempt: &oneAttempt{mayGo: mayGo, grace: responseGrace}}

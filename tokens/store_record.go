@@ -240,9 +240,9 @@ func (c *Cache) storeKey(ctx context.Context) (string, error) {
 	if c.session != "" {
 		return hashOf("login", e.tokenURL, e.tenant, creds.ClientID, c.session), nil
 	}
-	parts := []string{"app", e.tokenURL, e.tenant, creds.ClientID, c.grant.Type, c.grant.UserToken}
-	parts = append(parts, hashOf(slices.Sorted(slices.Values(c.grant.Scopes))...))
-	parts = append(parts, hashOf(sortedValues(e.header)...), hashOf(sortedValues(c.grant.Params)...))
+	parts := []string{"app", e.tokenURL, e.tenant, creds.ClientID, c.secrets.grant.Type, c.secrets.grant.UserToken}
+	parts = append(parts, hashOf(slices.Sorted(slices.Values(c.secrets.grant.Scopes))...))
+	parts = append(parts, hashOf(sortedValues(e.secrets.header)...), hashOf(sortedValues(c.secrets.grant.Params)...))
 	return hashOf(parts...), nil
 }
 

@@ -64,7 +64,7 @@ func (c *Cache) revokeInStore(ctx context.Context) error {
 	c.mu.Unlock()
 	pending := c.forget()
 	c.mu.Lock()
-	c.refreshToken = ""
+	c.secrets.refreshToken = ""
 	if s.known.token != nil {
 		pending = withTokens(pending, s.known.token)
 	}

@@ -9,31 +9,35 @@ import (
 	"time"
 )
 
-// Token is an access token with what came along. Under fmt and slog it prints redacted. Its JSON form, which is for
-// storage, holds the real values and equals that of golang.org/x/oauth2 plus "scopes"; that includes a Token nested in
-// a value that is logged as JSON.
+// A Token is an access token with what came along.
+//
+// It prints redacted under fmt and slog, and as text, YAML and XML. Its JSON form is for storage: it holds the real values,
+// and equals that of golang.org/x/oauth2 plus "scopes" and "extra". A Token prints as it is in two places, where nothing can
+// be done about it: as JSON within another value, which a logger that writes JSON may do; and under fmt in an unexported
+// field of a struct, whose methods fmt cannot call. Let such a field hold a *Token, of which %v and %+v print the address.
 type Token struct {
 	AccessToken string `json:"access_token"`
-	// TokenType is "Bearer" however the vendor spells it, or another type as the vendor spells it.
+	// TokenType is "Bearer" however the server spells it, or another type as the server spells it.
 	TokenType    string `json:"token_type,omitempty"`
 	RefreshToken string `json:"refresh_token,omitempty"`
-	// Scopes are the granted ones: those of the answer or, where it names none, the requested ones
-	// (RFC 6749, section 5.1).
+	// Scopes are the granted ones: those of the response or, if it names none, the requested ones (RFC 6749, section 5.1).
 	Scopes []string `json:"scopes,omitempty"`
-	// Expiry is the end of the token's life, counted from before it was requested. Zero: not known.
+	// Expiry is the end of the token's life, counted from before it was requested. If zero, it is not known.
 	Expiry time.Time `json:"expiry,omitzero"`
-	// Extra holds the members of the response that no other field holds, such as an id_token or SailPoint's tenant_id. It
-	// is redacted like the tokens. Nil if there are none.
+	// Extra holds the members of the response that no other field holds, such as an id_token or SailPoint's tenant_id, as
+	// they came. Its values are redacted like the tokens. If nil, there are none.
 	Extra map[string]json.RawMessage `json:"extra,omitempty"`
 }
 
 // Format prints the token redacted, whatever the verb.
 func (t Token) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "{AccessToken:%s TokenType:%s RefreshToken:%s Scopes:%v Expiry:%s}",
-		redact(t.AccessToken), t.TokenType, redact(t.RefreshToken), t.Scopes, t.Expiry.Format(time.RFC3339))
+	fmt.Fprintf(f, "{AccessToken:%s TokenType:%s RefreshToken:%s Scopes:%v Expiry:%s Extra:%v}",
+		redact(t.AccessToken), t.TokenType, redact(t.RefreshToken), t.Scopes, t.Expiry.Format(time.RFC3339), t.extraNames())
 }
 
-// LogValue gives the token redacted.
+func (t Token) extraNames() []string { return slices.Sorted(maps.Keys(t.Extra)) }
+
+// LogValue returns the token redacted.
 func (t Token) LogValue() slog.Value {
 	return slog.GroupValue(
 		slog.String("access_token", redact(t.AccessToken)),
@@ -41,7 +45,20 @@ func (t Token) LogValue() slog.Value {
 		slog.String("refresh_token", redact(t.RefreshToken)),
 		slog.Any("scopes", t.Scopes),
 		slog.Time("expiry", t.Expiry),
+		slog.Any("extra", t.extraNames()),
 	)
+}
+
+// MarshalText returns what Format prints.
+func (t Token) MarshalText() ([]byte, error) { return fmt.Append(nil, t), nil }
+
+// MarshalYAML returns what Format prints.
+func (t Token) MarshalYAML() (any, error) { return fmt.Sprint(t), nil }
+
+// MarshalJSON returns the real values, for storage.
+func (t Token) MarshalJSON() ([]byte, error) {
+	type plain Token // without MarshalText
+	return json.Marshal(plain(t))
 }
 
 // ValidFor reports whether t has an access token that lives for at least d from now, by both clocks of the machine. A token

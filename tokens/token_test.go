@@ -1,35 +1,120 @@
 package tokens
 
 import (
+	"bytes"
+	"encoding/hex"
 	"encoding/json"
+	"encoding/xml"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 )
 
-// A stored token is that of golang.org/x/oauth2 plus its scopes, and comes back whole.
+// A stored token is that of golang.org/x/oauth2 plus its scopes and extra members, and comes back whole.
 func TestTokenAsJSON(t *testing.T) {
 	token := Token{
 		AccessToken: "at", TokenType: "Bearer", RefreshToken: "rt", Scopes: []string{"a", "b"},
 		Expiry: time.Date(2030, 1, 2, 3, 4, 5, 600, time.FixedZone("", 3600)),
+		Extra:  map[string]json.RawMessage{"id_token": json.RawMessage(`"idt"`), "tenant_id": json.RawMessage(`7`)},
 	}
-	data, err := json.Marshal(token)
-	require.NoError(t, err)
-	assert.JSONEq(t, `{"access_token":"at","token_type":"Bearer","refresh_token":"rt","scopes":["a","b"],"expiry":"2030-01-02T03:04:05.0000006+01:00"}`, string(data))
+	for _, v := range []any{token, &token} {
+		data, err := json.Marshal(v)
+		require.NoError(t, err)
+		assert.JSONEq(t, `{"access_token":"at","token_type":"Bearer","refresh_token":"rt","scopes":["a","b"],
+			"expiry":"2030-01-02T03:04:05.0000006+01:00","extra":{"id_token":"idt","tenant_id":7}}`, string(data))
 
-	var read Token
-	require.NoError(t, json.Unmarshal(data, &read))
-	assert.True(t, read.Expiry.Equal(token.Expiry))
-	read.Expiry = token.Expiry
-	assert.Equal(t, token, read)
+		var read Token
+		require.NoError(t, json.Unmarshal(data, &read))
+		assert.True(t, read.Expiry.Equal(token.Expiry))
+		read.Expiry = token.Expiry
+		assert.Equal(t, token, read)
+	}
 
-	data, err = json.Marshal(&Token{AccessToken: "at"})
+	data, err := json.Marshal(&Token{AccessToken: "at"})
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"access_token":"at"}`, string(data))
+	data, err = json.Marshal(map[string]Token{"nested": {AccessToken: "at"}})
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"nested":{"access_token":"at"}}`, string(data))
+
+	var stored Token
+	require.NoError(t, json.Unmarshal([]byte(`{"access_token":"at","token_type":"bearer","expiry":"0001-01-01T00:00:00Z","expires_in":3600}`), &stored))
+	assert.Equal(t, Token{AccessToken: "at", TokenType: "bearer"}, stored, "one that x/oauth2 stored")
+}
+
+// Whatever prints a token prints it redacted, but for its JSON form.
+func TestTokenIsRedacted(t *testing.T) {
+	token := Token{
+		AccessToken: "CANARY-at", RefreshToken: "CANARY-rt", Extra: map[string]json.RawMessage{"id_token": json.RawMessage(`"CANARY-id"`)},
+	}
+	type holder struct {
+		Token   Token
+		Pointer *Token
+		List    []Token
+	}
+	held := holder{token, &token, []Token{token}}
+	var out bytes.Buffer
+	for _, v := range []any{token, &token, held, &held, []Token{token}, map[string]*Token{"a": &token}} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+			fmt.Fprintf(&out, verb+"\n", v)
+		}
+		data, err := yaml.Marshal(v)
+		require.NoError(t, err)
+		out.Write(data)
+	}
+	for _, handler := range []slog.Handler{slog.NewTextHandler(&out, nil), slog.NewJSONHandler(&out, nil)} {
+		slog.New(handler).Info("shown", "token", token, "pointer", &token)
+	}
+	data, err := xml.Marshal(holder{Token: token, Pointer: &token, List: []Token{token}})
+	require.NoError(t, err)
+	out.Write(data)
+	text, err := token.MarshalText()
+	require.NoError(t, err)
+	out.Write(text)
+	require.NotContains(t, out.String(), "CANARY")
+	require.NotContains(t, out.String(), hex.EncodeToString([]byte("CANARY")))
+	require.Contains(t, out.String(), "id_token", "names are shown")
+
+	out.Reset()
+	fmt.Fprintf(&out, "%v %+v %#v", struct{ hidden *Token }{&token}, struct{ hidden *Token }{&token}, struct{ hidden *Token }{&token})
+	require.NotContains(t, out.String(), "CANARY")
+}
+
+// What holds secrets shows none in an unexported field of a caller's struct either, where fmt calls no methods.
+func TestUnexportedFieldsShowNoSecrets(t *testing.T) {
+	creds := Credentials{ClientID: "CANARY-id", ClientSecret: "CANARY-secret"}
+	e, err := NewMoov(creds, &MoovOptions{HTTPClient: &http.Client{Transport: &endpointStub{}}, Header: http.Header{"X-Key": {"CANARY"}}})
+	require.NoError(t, err)
+	c := newCache(t, e, &CacheOptions{
+		Session: "a", Grant: Grant{Params: url.Values{"k": {"CANARY-param"}}},
+		Initial: &Token{AccessToken: "CANARY-at", RefreshToken: "CANARY-rt", Expiry: time.Now().Add(time.Hour)},
+	})
+	app := newCache(t, e, &CacheOptions{Grant: Grant{Scopes: []string{"/a"}, Params: url.Values{"k": {"CANARY-param"}}}})
+	access(t, app)
+	app.keepToRevoke(revocation{"CANARY-rt", HintRefreshToken})
+	doer, err := NewDoer(c, nil)
+	require.NoError(t, err)
+	transport, err := NewTransport(Static("CANARY-at"), apiURL, nil)
+	require.NoError(t, err)
+	type anyOf struct{ hidden any }
+	type sourceOf struct{ hidden Source }
+	for name, v := range map[string]any{
+		"Static": sourceOf{Static("CANARY-at")}, "Source": sourceOf{c}, "Cache": struct{ hidden *Cache }{c}, "an app's Cache": anyOf{app},
+		"Endpoint": struct{ hidden *Endpoint }{e}, "Doer": struct{ hidden Doer }{doer}, "Transport": struct{ hidden *Transport }{transport},
+	} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d"} {
+			require.NotContains(t, fmt.Sprintf(verb, v), "CANARY", "%s under %s", name, verb)
+			require.NotContains(t, fmt.Sprintf(verb, &v), "CANARY", "%s under %s", name, verb)
+		}
+	}
 }
 
 // A life is measured on the monotonic clock within the process, and on the wall clock once stored.
