@@ -28,11 +28,11 @@ func apiClient(sb *sandbox.Sandbox) *http.Client {
 	if err != nil {
 		log.Fatal(err)
 	}
-	transport, err := tokens.NewTransport(cache, sb.URL, sb.HTTPClient().Transport)
+	client, err := tokens.NewClient(cache, &tokens.DoerOptions{HTTPClient: sb.HTTPClient()})
 	if err != nil {
 		log.Fatal(err)
 	}
-	return &http.Client{Transport: transport}
+	return client
 }
 
 func get(client *http.Client, url string) {
@@ -104,11 +104,11 @@ func ExampleThousandEyes_protect() {
 	defer server.Close()
 
 	token := vendor.Issue(sandbox.Token{}).AccessToken
-	transport, err := tokens.NewTransport(tokens.Static(token), server.URL, nil)
+	client, err := tokens.NewClient(tokens.Static(token), &tokens.DoerOptions{BaseURL: server.URL})
 	if err != nil {
 		log.Fatal(err)
 	}
-	get(&http.Client{Transport: transport}, server.URL)
+	get(client, server.URL)
 	// Output: 200 OK hello
 }
 
