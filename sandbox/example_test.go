@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/grantwright/oauth-go/sandbox"
@@ -63,13 +62,6 @@ func Example() {
 	// GET /ping 401
 	// POST /oauth2/token 200
 	// GET /ping 200
-}
-
-func ExampleStart() {
-	_ = func(t *testing.T) {
-		sb := sandbox.Start(t)
-		get(apiClient(sb), sb.URL+"/ping")
-	}
 }
 
 func ExampleNewMoov() {

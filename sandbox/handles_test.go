@@ -281,14 +281,21 @@ func TestRequestsTellTheStatus(t *testing.T) {
 		ping(t, m, "x")
 		_, err := sandbox.Transport(m).RoundTrip(request(t, http.MethodGet, "/ping"))
 		require.Error(t, err)
-		done := make(chan int)
-		go func() { done <- ping(t, m, "x") }()
+		delayed, done := request(t, http.MethodGet, "/ping"), make(chan error)
+		go func() {
+			resp, err := sandbox.Transport(m).RoundTrip(delayed)
+			if err == nil {
+				_ = resp.Body.Close()
+			}
+			done <- err
+		}()
 		synctest.Wait()
 		var statuses []int
 		for _, r := range m.Requests() {
 			statuses = append(statuses, r.Status)
 		}
 		assert.Equal(t, []int{401, 503, 0, 0}, statuses)
-		assert.Equal(t, 401, <-done)
+		require.NoError(t, <-done)
+		assert.Equal(t, 401, m.Requests()[3].Status)
 	})
 }

@@ -103,8 +103,8 @@ func TestRateLimitWindows(t *testing.T) {
 				pass(3 * time.Second)
 				start := time.Now()
 				var got string
-				for _, at := range []time.Duration{0, 1, 2, 6, 6, 7, 9, 10, 11, 12, 13, 14} {
-					pass(time.Until(start.Add(at * time.Second)))
+				for _, at := range []int{0, 1, 2, 6, 6, 7, 9, 10, 11, 12, 13, 14} {
+					pass(time.Until(start.Add(time.Duration(at) * time.Second)))
 					r := sendForm(t, h, "/oauth2/revoke", inBody("token", "x"))
 					got += fmt.Sprintf(" %d:%d", at, r.status)
 					if r.status == 429 {
@@ -159,7 +159,7 @@ func TestSetLimit(t *testing.T) {
 		h.SetLimit(sandbox.Limit{Requests: 1, Per: time.Minute, Window: sandbox.WindowSliding})
 		assert.Equal(t, []int{429}, statuses(1))
 		h.SetLimit(sandbox.Limit{})
-		assert.Equal(t, 40, len(statuses(40)))
+		assert.NotContains(t, statuses(40), 429)
 		assert.Equal(t, []int{429}, statuses(1), "the documented limit is back")
 	})
 	assert.PanicsWithValue(t, "sandbox: unknown Window 4", func() { sandbox.NewMoov(nil).SetLimit(sandbox.Limit{Window: 4}) })

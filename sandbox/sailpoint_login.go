@@ -52,18 +52,18 @@ var authorizeFields = []string{
 func (s *SailPoint) authorizationPage(c *call) response {
 	query, err := url.ParseQuery(c.URL.RawQuery)
 	if err != nil {
-		return page(http.StatusBadRequest, "the query is malformed")
+		return badLogin("the query is malformed")
 	}
 	a := s.app(query.Get("client_id"))
 	if a == nil || !a.enabled || len(query["client_id"]) > 1 {
-		return page(http.StatusBadRequest, "the client is unknown or disabled")
+		return badLogin("the client is unknown or disabled")
 	}
 	to := query.Get("redirect_uri")
 	if to == "" && len(a.RedirectURIs) == 1 {
 		to = a.RedirectURIs[0]
 	}
 	if len(query["redirect_uri"]) > 1 || !slices.ContainsFunc(a.RedirectURIs, func(uri string) bool { return sameRedirect(uri, to) }) {
-		return page(http.StatusBadRequest, "the redirect URI is not registered")
+		return badLogin("the redirect URI is not registered")
 	}
 
 	back := url.Values{"iss": {issuer(c)}}
@@ -78,7 +78,7 @@ func (s *SailPoint) authorizationPage(c *call) response {
 	}
 	target, err := url.Parse(to)
 	if err != nil {
-		return page(http.StatusBadRequest, "the redirect URI is malformed")
+		return badLogin("the redirect URI is malformed")
 	}
 	if target.RawQuery != "" {
 		target.RawQuery += "&"
@@ -239,7 +239,8 @@ func issuer(c *call) string {
 	return scheme + "://" + strings.ToLower(c.Host)
 }
 
-// page is what a user sees of an authorization request that cannot be sent back.
-func page(status int, text string) response {
-	return response{status, http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, []byte("This login cannot go on: " + text + ".\n")}
+// badLogin is what a user sees of an authorization request that cannot be sent back.
+func badLogin(text string) response {
+	header := http.Header{"Content-Type": {"text/plain; charset=utf-8"}}
+	return response{http.StatusBadRequest, header, []byte("This login cannot go on: " + text + ".\n")}
 }

@@ -117,16 +117,16 @@ func NewStrict() *Sandbox {
 
 // Start is New on a free port of loopback, until the test ends. It does not work in a testing/synctest bubble, where New
 // does.
-func Start(t testing.TB, vendors ...Vendor) *Sandbox {
-	t.Helper()
+func Start(tb testing.TB, vendors ...Vendor) *Sandbox {
+	tb.Helper()
 	s := New(vendors...)
 	server, err := Listen(s)
 	if err != nil {
-		t.Fatalf("sandbox: %v", err)
+		tb.Fatalf("sandbox: %v", err)
 	}
 	transport := &http.Transport{}
 	s.URL, s.client = server.URL, &http.Client{Transport: transport}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		transport.CloseIdleConnections()
 		_ = server.Close()
 	})

@@ -53,7 +53,7 @@ type vendorServer interface {
 	Fault(operationID string, f ...sandbox.Fault)
 	ClearFaults()
 	Requests() []sandbox.Request
-	Issue(sandbox.Token) sandbox.Token
+	Issue(t sandbox.Token) sandbox.Token
 }
 
 // The operation ids of the vendors' token requests and revocations.
