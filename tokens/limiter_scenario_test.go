@@ -1,0 +1,480 @@
+package tokens
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/grantwright/oauth-go/sandbox"
+)
+
+// A network answers requests by a handler in memory, each after 20 to 150 ms, and one in a hundred after up to 2 s.
+type network struct {
+	handler http.RoundTripper
+	headers bool // else the rate limit's headers are taken away
+	skew    time.Duration
+	refuse  atomic.Pointer[func() string] // if not nil, every request is refused, with this Retry-After
+
+	mu       sync.Mutex
+	random   *rand.Rand
+	requests int
+	refused  int
+}
+
+func (n *network) latency() time.Duration {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.requests++
+	if n.random.IntN(100) == 0 {
+		return 20*time.Millisecond + time.Duration(n.random.Int64N(int64(1980*time.Millisecond)))
+	}
+	return 20*time.Millisecond + time.Duration(n.random.Int64N(int64(130*time.Millisecond)))
+}
+
+func (n *network) RoundTrip(req *http.Request) (*http.Response, error) {
+	if p, ok := req.Context().Value(progressKey{}).(*progress); ok {
+		p.sent = time.Now()
+	}
+	latency := n.latency()
+	if err := sleep(req.Context(), latency/2); err != nil {
+		return nil, err
+	}
+	var resp *http.Response
+	var err error
+	if hint := n.refuse.Load(); hint != nil {
+		resp, err = reply(http.StatusTooManyRequests, "", "", "Retry-After", (*hint)())(req)
+	} else {
+		resp, err = n.handler.RoundTrip(req)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode == http.StatusTooManyRequests {
+		n.mu.Lock()
+		n.refused++
+		n.mu.Unlock()
+	}
+	const prefix = "X-Organization-Rate-Limit-"
+	resp.Header.Set("Date", time.Now().Add(n.skew).UTC().Format(http.TimeFormat))
+	if reset, err := strconv.ParseInt(resp.Header.Get(prefix+"Reset"), 10, 64); err == nil {
+		resp.Header.Set(prefix+"Reset", strconv.FormatInt(reset+int64(n.skew/time.Second), 10))
+	}
+	if !n.headers {
+		for _, name := range []string{"Limit", "Remaining", "Reset"} {
+			resp.Header.Del(prefix + name)
+		}
+	}
+	if err := sleep(req.Context(), latency/2); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+const accessToken = "access-token-of-the-scenarios"
+
+// A progress is what is known of one call.
+type progress struct {
+	began, sent, ended time.Time // sent is the last time
+	err                error
+}
+
+type progressKey struct{}
+
+// A scenario is a run of calls against a server with a limit.
+type scenario struct {
+	net     *network
+	server  *sandbox.ThousandEyes
+	limit   sandbox.Limit
+	started time.Time
+
+	mu    sync.Mutex
+	calls []*progress
+}
+
+func newScenario(seed uint64, limit sandbox.Limit) *scenario {
+	if limit.RetryAfter == nil {
+		limit.RetryAfter = func(wait time.Duration) string { return strconv.Itoa(int((wait + time.Second - 1) / time.Second)) }
+	}
+	server := sandbox.NewThousandEyes(&sandbox.ThousandEyesOptions{RateLimit: limit, NoRequests: true})
+	server.Issue(sandbox.Token{AccessToken: accessToken, Expires: time.Now().Add(24 * time.Hour)})
+	net := &network{handler: sandbox.Transport(server), random: rand.New(rand.NewPCG(seed, 1))}
+	time.Sleep(time.Duration(net.random.Int64N(int64(limit.Per / 2)))) // windows that are aligned do not begin with the first request
+	return &scenario{net: net, server: server, limit: limit, started: time.Now()}
+}
+
+// A caller makes one call.
+type caller func(context.Context) error
+
+// process returns the caller of a process with a Limiter of its own.
+func (s *scenario) process(l *Limiter) caller {
+	return func(ctx context.Context) error {
+		v := &visit{lane: apiLane, arrival: time.Now()}
+		for {
+			turn, err := l.take(ctx, v)
+			if err != nil {
+				return err
+			}
+			req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "https://api.example.com/v7/tests", nil)
+			req.Header.Set("Authorization", "Bearer "+accessToken)
+			resp, err := s.net.RoundTrip(req)
+			turn.done(resp)
+			if err != nil {
+				return err
+			}
+			_ = resp.Body.Close()
+			switch resp.StatusCode {
+			case http.StatusTooManyRequests:
+			case http.StatusOK:
+				return nil
+			default:
+				return Status(resp.StatusCode)
+			}
+		}
+	}
+}
+
+func (s *scenario) call(ctx context.Context, call caller) *progress {
+	p := &progress{began: time.Now()}
+	p.err = call(context.WithValue(ctx, progressKey{}, p))
+	p.ended = time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls = append(s.calls, p)
+	return p
+}
+
+// batch makes n calls by so many workers.
+func (s *scenario) batch(n, workers int, call caller) {
+	var begun atomic.Int64
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for begun.Add(1) <= int64(n) {
+				s.call(context.Background(), call)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// ideal is how long n requests that are accepted take at least.
+func (s *scenario) ideal(n int) time.Duration {
+	l := s.limit
+	windows := time.Duration((n - 1) / l.Requests)
+	switch l.Window {
+	case sandbox.WindowBucket:
+		return time.Duration(n-l.Requests) * l.Per / time.Duration(l.Requests)
+	case sandbox.WindowAligned:
+		return s.started.Truncate(l.Per).Add(windows * l.Per).Sub(s.started)
+	default:
+		return windows * l.Per
+	}
+}
+
+// figures are the outcome of one run of a scenario.
+type figures struct {
+	requests int
+	refused  float64 // in per cent
+	ideal    float64 // the time it took, as a multiple of the ideal one; 0 if there is none
+	worst    float64 // the longest call, in seconds
+	share    float64 // of the second process, in per cent
+	recovery float64 // when the last slow call ended after a disturbance, in seconds
+	failed   int
+	err      error // of one that failed
+}
+
+// figures returns those of the calls so far. n requests would have to be accepted in the ideal time, or there is none if n is 0.
+func (s *scenario) figures(n int) figures {
+	f := figures{requests: s.net.requests, refused: 100 * float64(s.net.refused) / float64(s.net.requests)}
+	if n > 0 {
+		f.ideal = time.Since(s.started).Seconds() / s.ideal(n).Seconds()
+	}
+	for _, p := range s.calls {
+		f.worst = max(f.worst, p.ended.Sub(p.began).Seconds())
+		if p.err != nil {
+			f.failed++
+			f.err = p.err
+		}
+	}
+	return f
+}
+
+// seeds runs a scenario several times, prints the median and the worst of its figures, and returns the worst.
+func seeds(t *testing.T, name string, run func(t *testing.T, seed uint64) figures) figures {
+	t.Helper()
+	n := uint64(5)
+	if testing.Short() {
+		n = 1
+	}
+	var all []figures
+	for seed := range n {
+		synctest.Test(t, func(t *testing.T) { all = append(all, run(t, seed)) })
+	}
+	line := fmt.Sprintf("%-48s", name)
+	var worst figures
+	figure := func(name, unit string, decimals int, of func(*figures) *float64) {
+		slices.SortFunc(all, func(a, b figures) int { return cmp.Compare(*of(&a), *of(&b)) })
+		*of(&worst) = *of(&all[len(all)-1])
+		if *of(&worst) > 0 {
+			line += fmt.Sprintf("  %s %.*f / %.*f%s", name, decimals, *of(&all[len(all)/2]), decimals, *of(&worst), unit)
+		}
+	}
+	for _, f := range all {
+		worst.requests = max(worst.requests, f.requests)
+		worst.failed += f.failed
+		if f.err != nil {
+			worst.err = f.err
+		}
+	}
+	line += fmt.Sprintf("  failed %d  requests %d", worst.failed, worst.requests)
+	figure("refused", " %", 1, func(f *figures) *float64 { return &f.refused })
+	figure("time", " × ideal", 2, func(f *figures) *float64 { return &f.ideal })
+	figure("longest call", " s", 0, func(f *figures) *float64 { return &f.worst })
+	figure("share", " %", 0, func(f *figures) *float64 { return &f.share })
+	figure("recovery", " s", 0, func(f *figures) *float64 { return &f.recovery })
+	t.Log(line)
+	return worst
+}
+
+// kinds are the kinds of windows in which servers count, with how much time over the ideal each may cost.
+var kinds = []struct {
+	name    string
+	window  sandbox.Window
+	ideal   float64
+	dropped float64 // the same where the limit drops
+	refused float64 // in per cent, of two processes
+}{
+	{"fixed windows", sandbox.WindowAligned, 1.1, 1.15, 6},
+	{"windows from the first request", sandbox.WindowFromFirst, 1.2, 1.15, 11},
+	{"a sliding window", sandbox.WindowSliding, 1.2, 1.2, 11},
+	{"a bucket", sandbox.WindowBucket, 1.1, 1.15, 11},
+}
+
+func hundredPer10s(w sandbox.Window) sandbox.Limit {
+	return sandbox.Limit{Requests: 100, Per: 10 * time.Second, Window: w}
+}
+
+func TestLimiterBatch(t *testing.T) {
+	for _, kind := range kinds {
+		worst := seeds(t, kind.name, func(t *testing.T, seed uint64) figures {
+			s := newScenario(seed, hundredPer10s(kind.window))
+			s.batch(2000, 50, s.process(new(Limiter)))
+			return s.figures(2000)
+		})
+		assert.Zero(t, worst.failed, worst.err)
+		assert.LessOrEqual(t, worst.requests, 2120)
+		assert.LessOrEqual(t, worst.ideal, kind.ideal)
+	}
+}
+
+func TestLimiterWithHeaders(t *testing.T) {
+	for _, skew := range []time.Duration{0, 30 * time.Second, -30 * time.Second} {
+		worst := seeds(t, fmt.Sprintf("headers, clock %v ahead", skew), func(t *testing.T, seed uint64) figures {
+			s := newScenario(seed, sandbox.Limit{
+				Requests: 240, Per: time.Minute, Window: sandbox.WindowAligned, RetryAfter: func(time.Duration) string { return "" },
+			})
+			s.net.headers, s.net.skew = true, skew
+			s.batch(1000, 50, s.process(new(Limiter)))
+			return s.figures(1000)
+		})
+		assert.Zero(t, worst.failed, worst.err)
+		assert.LessOrEqual(t, worst.refused, 0.5)
+		assert.LessOrEqual(t, worst.ideal, 1.05)
+	}
+}
+
+func TestLimiterTwoProcesses(t *testing.T) {
+	for _, kind := range kinds {
+		for _, later := range []time.Duration{0, time.Minute} {
+			least := 100.0
+			worst := seeds(t, fmt.Sprintf("%s, second %v later", kind.name, later), func(t *testing.T, seed uint64) figures {
+				s := newScenario(seed, hundredPer10s(kind.window))
+				begin, end := s.started.Add(later), s.started.Add(4*time.Minute)
+				var counts [2]atomic.Int64
+				var wg sync.WaitGroup
+				for p := range counts {
+					call := s.process(new(Limiter))
+					for range 25 {
+						wg.Go(func() {
+							if p == 1 {
+								time.Sleep(later)
+							}
+							for time.Now().Before(end) {
+								if s.call(context.Background(), call); time.Now().After(begin) {
+									counts[p].Add(1)
+								}
+							}
+						})
+					}
+				}
+				wg.Wait()
+				f := s.figures(0)
+				f.share = 100 * float64(counts[1].Load()) / float64(counts[0].Load()+counts[1].Load())
+				least = min(least, f.share)
+				return f
+			})
+			assert.Zero(t, worst.failed, worst.err)
+			assert.LessOrEqual(t, worst.refused, kind.refused)
+			assert.LessOrEqual(t, worst.share, 60.0)
+			assert.GreaterOrEqual(t, least, 40.0)
+		}
+	}
+}
+
+func TestLimiterWhenTheLimitDrops(t *testing.T) {
+	for _, kind := range kinds {
+		worst := seeds(t, kind.name, func(t *testing.T, seed uint64) figures {
+			s := newScenario(seed, hundredPer10s(kind.window))
+			time.AfterFunc(60*time.Second, func() {
+				tenth := s.limit
+				tenth.Requests /= 10
+				s.server.SetLimit(tenth)
+			})
+			time.AfterFunc(120*time.Second, func() { s.server.SetLimit(s.limit) })
+			s.batch(2000, 50, s.process(new(Limiter)))
+			return s.figures(2000 + 6*90)
+		})
+		assert.Zero(t, worst.failed, worst.err)
+		assert.LessOrEqual(t, worst.requests, 2200)
+		assert.LessOrEqual(t, worst.ideal, kind.dropped)
+	}
+}
+
+func TestLimiterWithWrongHints(t *testing.T) {
+	for _, hint := range []struct {
+		name string
+		of   func(wait time.Duration) string
+	}{
+		{"none", func(time.Duration) string { return "" }},
+		{"always 1", func(time.Duration) string { return "1" }},
+		{"half", func(wait time.Duration) string { return strconv.Itoa(int(wait / 2 / time.Second)) }},
+	} {
+		for _, kind := range kinds {
+			worst := seeds(t, kind.name+", hint "+hint.name, func(t *testing.T, seed uint64) figures {
+				limit := hundredPer10s(kind.window)
+				limit.RetryAfter = hint.of
+				s := newScenario(seed, limit)
+				s.batch(2000, 50, s.process(new(Limiter)))
+				return s.figures(2000)
+			})
+			assert.Zero(t, worst.failed, worst.err)
+			assert.LessOrEqual(t, worst.requests, 2130)
+			assert.LessOrEqual(t, worst.ideal, 1.4)
+		}
+	}
+}
+
+func TestLimiterWithEscalatingHints(t *testing.T) {
+	for _, kind := range kinds {
+		worst := seeds(t, kind.name, func(t *testing.T, seed uint64) figures {
+			limit := hundredPer10s(kind.window)
+			limit.Escalate = true
+			s := newScenario(seed, limit)
+			s.batch(2000, 50, s.process(new(Limiter)))
+			return s.figures(2000)
+		})
+		assert.Zero(t, worst.failed, worst.err)
+		assert.LessOrEqual(t, worst.ideal, 1.35)
+	}
+}
+
+func TestLimiterWhenAllIsRefused(t *testing.T) {
+	worst := seeds(t, "all is refused", func(t *testing.T, seed uint64) figures {
+		s := newScenario(seed, hundredPer10s(sandbox.WindowAligned))
+		s.net.refuse.Store(new(func() string { return "1" }))
+		s.batch(50, 50, s.process(new(Limiter)))
+		f := s.figures(0)
+		assert.Equal(t, 50, f.failed)
+		return f
+	})
+	assert.LessOrEqual(t, worst.requests, 50+15)
+	assert.LessOrEqual(t, worst.worst, 121.0)
+}
+
+// For 5 s somebody else uses the whole limit of a service that makes so many calls a second.
+func TestLimiterAfterADisturbance(t *testing.T) {
+	for _, service := range []struct {
+		perSecond int
+		recovery  float64
+	}{{5, 5}, {50, 20}, {200, 35}} {
+		worst := seeds(t, fmt.Sprintf("%d calls a second", service.perSecond), func(t *testing.T, seed uint64) figures {
+			s := newScenario(seed, sandbox.Limit{Requests: -1, Per: time.Minute})
+			call := s.process(new(Limiter))
+			over := s.started.Add(15 * time.Second)
+			time.AfterFunc(10*time.Second, func() {
+				s.net.refuse.Store(new(func() string { return strconv.Itoa(int((time.Until(over) + time.Second - 1) / time.Second)) }))
+			})
+			time.AfterFunc(15*time.Second, func() { s.net.refuse.Store(nil) })
+			var wg sync.WaitGroup
+			for range 80 * service.perSecond {
+				wg.Go(func() { s.call(context.Background(), call) })
+				time.Sleep(time.Second / time.Duration(service.perSecond))
+			}
+			wg.Wait()
+			f := s.figures(0)
+			for _, p := range s.calls {
+				if p.ended.Sub(p.began) > 2*time.Second {
+					f.recovery = max(f.recovery, p.ended.Sub(over).Seconds())
+				}
+			}
+			return f
+		})
+		assert.Zero(t, worst.failed, worst.err)
+		assert.LessOrEqual(t, worst.recovery, service.recovery)
+	}
+}
+
+func TestLimiterWithManyWaiters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScenario(1, sandbox.Limit{Requests: 1000, Per: 10 * time.Second, Window: sandbox.WindowAligned})
+		l := new(Limiter)
+		call := s.process(l)
+		s.batch(1000, 100, call)
+		accepted := s.net.requests - s.net.refused
+		s.calls, s.started = nil, time.Now()
+		var stay []*progress
+		var wg sync.WaitGroup
+		for i := range 10_000 {
+			wg.Go(func() {
+				ctx, cancel := context.WithCancel(context.Background())
+				defer cancel()
+				if i%2 == 0 {
+					time.AfterFunc(rand.N(10*time.Second), cancel)
+				}
+				if p := s.call(ctx, call); i%2 != 0 {
+					s.mu.Lock()
+					stay = append(stay, p)
+					s.mu.Unlock()
+				}
+			})
+			time.Sleep(500 * time.Microsecond)
+		}
+		wg.Wait()
+		accepted = s.net.requests - s.net.refused - accepted
+		assert.Equal(t, LimiterStats{Refused: l.Stats().Refused}, l.Stats())
+		ideal := time.Since(s.started).Seconds() / s.ideal(1000+accepted).Seconds() // the first window is used up
+		assert.LessOrEqual(t, ideal, 1.1)
+
+		slices.SortFunc(stay, func(a, b *progress) int { return a.sent.Compare(b.sent) })
+		var last time.Time // when the latest of the calls so far began
+		var overtaken time.Duration
+		for _, p := range stay {
+			assert.NoError(t, p.err)
+			last = laterOf(last, p.began)
+			overtaken = max(overtaken, last.Sub(p.began))
+		}
+		assert.LessOrEqual(t, overtaken, 500*time.Millisecond)
+		t.Logf("%d calls accepted, time %.2f × ideal, none overtaken by more than %v", accepted, ideal, overtaken)
+	})
+}
