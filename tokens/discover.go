@@ -117,6 +117,7 @@ func (o EndpointOptions) metadataAt(ctx context.Context, issuer *url.URL, path s
 		for name, values := range o.Header {
 			req.Header[http.CanonicalHeaderKey(name)] = slices.Clone(values)
 		}
+		req.Header.Set("Accept", accept) // set here, the media type is not looked at: files are served under any
 		return nil
 	})
 	if err != nil {

@@ -61,6 +61,11 @@ func TestDiscover(t *testing.T) {
 			[]string{rfc8414 + "/1", "/1/.well-known/openid-configuration"},
 		},
 		{
+			"a file of no media type", "https://auth.example.com",
+			map[string]any{rfc8414: step(reply(200, "application/octet-stream", `{"issuer":"https://auth.example.com","token_endpoint":"https://auth.example.com/t"}`))},
+			[]string{rfc8414},
+		},
+		{
 			"on loopback", "http://127.0.0.1:8080",
 			map[string]any{rfc8414: doc("http://127.0.0.1:8080", map[string]any{"token_endpoint": "http://127.0.0.1:8080/token"})}, []string{rfc8414},
 		},
