@@ -277,6 +277,35 @@ func TestCacheCloseStoresWhatIsUnsaved(t *testing.T) {
 	})
 }
 
+// A refresh token that is not stored yet is stored though Set brings a token without one, and with that token.
+func TestCacheStoresARefreshTokenAfterSet(t *testing.T) {
+	for _, hold := range []bool{false, true} {
+		for _, set := range []*Token{nil, {AccessToken: "set"}} {
+			synctest.Test(t, func(t *testing.T) {
+				fail := errDiskFull
+				var stored []string
+				c := login(t, &endpointStub{}, CacheOptions{HoldUnsaved: hold, OnToken: func(_ context.Context, token *Token) error {
+					if fail == nil {
+						stored = append(stored, token.AccessToken+" "+token.RefreshToken)
+					}
+					return fail
+				}})
+				_, _ = c.Token(t.Context())
+				require.NoError(t, c.Set(t.Context(), set))
+				fail = nil
+				if set == nil {
+					require.NoError(t, c.Close(t.Context()))
+					require.Equal(t, []string{"at-1 rt-1"}, stored)
+					return
+				}
+				require.Equal(t, "set", access(t, c), "it is served at once")
+				require.NoError(t, c.Close(t.Context()))
+				require.Equal(t, []string{"set rt-1"}, stored)
+			})
+		}
+	}
+}
+
 // One call of OnToken runs at a time, and the last one has the newest token.
 func TestCacheCallsOnTokenOneAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -99,6 +99,8 @@ func TestUnexportedFieldsShowNoSecrets(t *testing.T) {
 	})
 	app := newCache(t, e, &CacheOptions{Grant: Grant{Scopes: []string{"/a"}, Params: url.Values{"k": {"CANARY-param"}}}})
 	access(t, app)
+	require.NoError(t, app.waitForQuiet(t.Context()))
+	app.Stats() // takes the lock after the last goroutine
 	app.keepToRevoke(revocation{"CANARY-rt", HintRefreshToken})
 	doer, err := NewDoer(c, nil)
 	require.NoError(t, err)
