@@ -58,7 +58,7 @@ func (p Patch) Apply(doc []byte) ([]byte, error) {
 		return nil, fmt.Errorf("jsonpatch: %w: %w", ErrInvalidDocument, err)
 	}
 	d.copyable = max(MaxCopied, len(doc))
-	d.comparable.left = MaxCopied + 64*size // far more than comparing each value once takes
+	d.comparable.left = MaxCopied + 64*int64(size) // far more than comparing each value once takes
 	for i := range p {
 		op := &p[i]
 		if err := d.apply(op); err != nil {

@@ -32,8 +32,8 @@ func Diff(before, after []byte) (Patch, error) {
 	d := differ{
 		patch:      Patch{},
 		pointers:   max(size, 1<<16),
-		texts:      64 * size,
-		comparison: comparison{left: math.MaxInt},
+		texts:      64 * int64(size),
+		comparison: comparison{left: math.MaxInt64},
 	}
 	d.diff(&a.root, &b.root)
 	if d.full() {
@@ -46,7 +46,7 @@ type differ struct {
 	patch    Patch
 	path     []byte // of the values that are compared
 	pointers int    // bytes that the pointers of the patch may still have
-	texts    int    // bytes of objects that may still be compared as text before they are looked into
+	texts    int64  // bytes of objects that may still be compared as text before they are looked into
 	comparison
 }
 
@@ -67,7 +67,7 @@ func (d *differ) sameText(a, b *node) bool {
 	if len(a.text) != len(b.text) || d.texts < 0 {
 		return false
 	}
-	d.texts -= len(a.text)
+	d.texts -= int64(len(a.text))
 	return a.text == b.text
 }
 

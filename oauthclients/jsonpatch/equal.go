@@ -6,7 +6,7 @@ import "strings"
 // of two equal values holds, which are white space and the digits of numbers, because a patch could make it read them
 // again and again.
 type comparison struct {
-	left int // bytes that may still be read; once it is negative, nothing is equal
+	left int64 // bytes that may still be read; once it is negative, nothing is equal
 }
 
 // equal reports whether two values are equal; b must be unchanged.
@@ -27,7 +27,7 @@ func (c *comparison) sameValue(a, b *node) bool {
 	case 't', 'f', 'n':
 		return a.text == b.text
 	default:
-		c.left -= len(a.text)
+		c.left -= int64(len(a.text))
 		return c.left >= 0 && isNumber(b.kind()) && equalNumbers(a.text, b.text)
 	}
 }
@@ -38,7 +38,7 @@ func (c *comparison) sameElements(a, b *container) bool {
 	}
 	before, after := reader{container: a}, reader{container: b}
 	for it := before.next(); it != nil; it = before.next() {
-		c.left -= len(it.lead)
+		c.left -= int64(len(it.lead))
 		if !c.sameValue(&it.value, &after.next().value) {
 			return false
 		}
@@ -52,7 +52,7 @@ func (c *comparison) sameMembers(a, b *container) bool {
 	}
 	before, after := reader{container: a}, reader{container: b}
 	for it := before.next(); it != nil; it = before.next() {
-		c.left -= len(it.lead)
+		c.left -= int64(len(it.lead))
 		other := after.next() // most often the members have one order
 		if other.name != it.name {
 			if other = b.member(it.name); other == nil {
@@ -70,9 +70,9 @@ func (c *comparison) sameMembers(a, b *container) bool {
 func (c *comparison) spaces(n *node) bool {
 	in := n.expand()
 	if in.live > 0 {
-		c.left -= len(in.open) + len(in.tail)
+		c.left -= int64(len(in.open) + len(in.tail))
 	} else if !in.changed {
-		c.left -= len(n.text)
+		c.left -= int64(len(n.text))
 	}
 	return c.left >= 0
 }
