@@ -2,9 +2,11 @@ package oauthclients_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -148,6 +150,122 @@ func ExampleSailPoint_Create() {
 	// Accept: application/json, application/problem+json
 	// Content-Type: [application/json]
 	// {"accessTokenValiditySeconds":750,"accessType":"OFFLINE","businessName":"Acme-Solar","claimsSupported":false,"description":"A client for demonstrations.","enabled":true,"grantTypes":["AUTHORIZATION_CODE","CLIENT_CREDENTIALS","REFRESH_TOKEN"],"homepageUrl":"http://localhost:12345","internal":false,"name":"Demo API Client","redirectUris":["http://localhost:12345","http://localhost:67890"],"refreshTokenValiditySeconds":86400,"scope":["demo:api-client-scope:first","demo:api-client-scope:second"],"strongAuthSupported":false,"type":"CONFIDENTIAL"}
+}
+
+// Create a client so that its secret cannot be lost: make sure first that it can be stored, and store it whatever the
+// error is.
+func ExampleSailPoint_Create_secret() {
+	clients, _ := demo()
+	file, err := os.CreateTemp("", "secret") // made with mode 0600
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = os.Remove(file.Name()) }()
+	created, err := clients.Create(context.Background(), sailpoint.CreateOAuthClientRequest{
+		Name:                       new("Nightly report"),
+		AccessTokenValiditySeconds: 750,
+		GrantTypes:                 []sailpoint.GrantType{"CLIENT_CREDENTIALS"},
+		AccessType:                 "ONLINE",
+		Enabled:                    true,
+		Scope:                      []string{"sp:oauth-client:read"}, // without a scope, it would get all of them
+	})
+	if created != nil && !created.Secret.IsZero() {
+		if _, err := file.WriteString(created.Secret.Reveal()); err != nil {
+			log.Fatal(err)
+		}
+		if err := file.Close(); err != nil {
+			log.Fatal(err)
+		}
+	}
+	if err != nil { // even now the secret is stored, if there is one
+		log.Fatal(err)
+	}
+	info, err := os.Stat(file.Name())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(info.Size() > 0, created.Secret)
+	// Output: true [REDACTED]
+}
+
+// Names need not be unique. Whoever wants one that is looks first, and knows that somebody else may create a client of the
+// same name in the meantime.
+func ExampleSailPoint_Create_uniqueName() {
+	clients, _ := demo()
+	const name = "Demo API Client"
+	for client, err := range clients.All(context.Background()) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		if client.Name == name {
+			fmt.Printf("%q is the name of client %s\n", name, client.ID)
+			return
+		}
+	}
+	// ... Create
+	// Output: "Demo API Client" is the name of client ef38f94347e94562b5bb8424a56397d8
+}
+
+// Bring a client to a wanted state: overlay it, find the differences, and send them with a test of each value that they
+// change.
+func ExampleSailPoint_Patch_overlay() {
+	clients, _ := demo()
+	ctx := context.Background()
+	before, err := clients.Get(ctx, "ef38f94347e94562b5bb8424a56397d8")
+	if err != nil {
+		log.Fatal(err)
+	}
+	wanted, err := patch.Overlay(*before, []byte(`{"description": null, "accessTokenValiditySeconds": 600}`))
+	if err != nil {
+		log.Fatal(err)
+	}
+	ops, err := patch.Diff(*before, wanted, &patch.DiffOptions{Guard: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	after, err := clients.Patch(ctx, before.ID, ops...)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(ops)
+	fmt.Println(after.Description == nil, after.AccessTokenValiditySeconds)
+	// Output:
+	// [test "/description" replace "/description" test "/accessTokenValiditySeconds" replace "/accessTokenValiditySeconds"]
+	// true 600
+}
+
+// Find the clients that have not been used for a year, and delete them. The list is read to its end first.
+func ExampleSailPoint_Delete_unused() {
+	clients, _ := demo()
+	ctx := context.Background()
+	unused, err := clients.List(ctx, oauthclients.LastUsedBefore(time.Now().AddDate(-1, 0, 0)))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, client := range unused {
+		if err := clients.Delete(ctx, client.ID, oauthclients.AllowMissing()); err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println("deleted", client.Name)
+	}
+	// Output: deleted Demo API Client
+}
+
+// Match an error by its status, and read the vendor's model from its body.
+func ExampleSailPoint_Get_error() {
+	clients, _ := demo()
+	_, err := clients.Get(context.Background(), "none")
+	switch {
+	case errors.Is(err, tokens.ErrNoToken):
+		fmt.Println("nothing was sent, because there is no token")
+	case errors.Is(err, tokens.Status(http.StatusNotFound)):
+		var e *tokens.Error
+		var model sailpoint.ErrorResponseDto
+		if errors.As(err, &e) && e.Decode(&model) == nil {
+			fmt.Println("no such client:", *model.DetailCode)
+		}
+	}
+	// Output: no such client: 404 Not found
 }
 
 func ExampleSailPoint_Patch() {
