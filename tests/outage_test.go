@@ -68,7 +68,7 @@ func TestOutageWhileTheTokenIsValid(t *testing.T) {
 					before := r.server.Count(createAccessToken)
 					old := last(r).Header.Get("Authorization")
 					calls(time.Second, 40*time.Second) // a try is due within the longest back-off
-					assert.Equal(t, 1, r.server.Count(createAccessToken)-before, "the first good answer ends it")
+					assert.Equal(t, 1, r.server.Count(createAccessToken)-before, "the first good response ends it")
 					calls(time.Second, tokenLife-time.Since(start)) // past the end of the old token
 					assert.NotEqual(t, old, last(r).Header.Get("Authorization"))
 					assert.Zero(t, cache.Stats().Invalidations)
@@ -101,7 +101,7 @@ func TestOutageFromTheStart(t *testing.T) {
 					recovered := false
 					for range 40 {
 						err := call(t.Context())
-						require.False(t, recovered && err != nil, "an error after the first good answer")
+						require.False(t, recovered && err != nil, "an error after the first good response")
 						recovered = err == nil
 						pass(time.Second)
 					}
@@ -218,7 +218,7 @@ func TestOutageHerdAtExpiry(t *testing.T) {
 	}
 }
 
-// held lets token requests wait: it tells the context of each that arrived, and answers when it is released.
+// held lets token requests wait: it passes on the context of each that arrived, and responds when it is released.
 func held(server http.Handler) (h http.Handler, arrived chan context.Context, release func()) {
 	arrived, released := make(chan context.Context, 1), make(chan struct{})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

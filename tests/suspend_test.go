@@ -19,12 +19,13 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// While a machine is suspended its monotonic clock stands still, and so does the life of a token by that clock. Here
-// the vendor's tokens end sooner than it says, by the sleep, which is how that looks to a client.
+// A token may end long before its client believes that it does: a virtual machine is suspended and none of its clocks counts
+// the time, or a server ends tokens early. Here the vendor's tokens end sooner than it says, which is how both look to a
+// client. What the clocks do count is tested beside the Cache.
 
 const (
 	tokenLife  = 10 * time.Minute // by the vendor's clock
-	suspension = 3 * time.Hour    // that the client's clock did not count
+	suspension = 3 * time.Hour    // that the client's clocks did not count
 )
 
 // asleep makes a vendor's tokens live longer by the client's clock than by its own.
@@ -33,10 +34,10 @@ func asleep(server http.Handler) http.Handler {
 		recorded := httptest.NewRecorder()
 		server.ServeHTTP(recorded, r)
 		body := recorded.Body.Bytes()
-		var answer map[string]any
-		if json.Unmarshal(body, &answer) == nil && answer["expires_in"] != nil {
-			answer["expires_in"] = answer["expires_in"].(float64) + suspension.Seconds()
-			body, _ = json.Marshal(answer)
+		var response map[string]any
+		if json.Unmarshal(body, &response) == nil && response["expires_in"] != nil {
+			response["expires_in"] = response["expires_in"].(float64) + suspension.Seconds()
+			body, _ = json.Marshal(response)
 		}
 		maps.Copy(w.Header(), recorded.Header())
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))

@@ -10,7 +10,7 @@ import (
 
 func cached(tb testing.TB) *Cache {
 	tb.Helper()
-	return newCache(tb, stubEndpoint(tb, &endpointStub{}, Retry{}), &CacheOptions{Initial: &Token{AccessToken: "token", TokenType: "Bearer", Expiry: time.Now().Add(time.Hour)}})
+	return newCache(tb, stubEndpoint(tb, &tokenServer{}, Retry{}), &CacheOptions{Initial: &Token{AccessToken: "token", TokenType: "Bearer", Expiry: time.Now().Add(time.Hour)}})
 }
 
 // BenchmarkCacheToken is the hot path: 0 allocations.

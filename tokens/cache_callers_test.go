@@ -35,7 +35,7 @@ func TestCacheNilAndZero(t *testing.T) {
 }
 
 func TestCacheNilContext(t *testing.T) {
-	s := &endpointStub{}
+	s := &tokenServer{}
 	c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 	const want = "tokens: Moov: the context is nil"
 	for range 3 {
@@ -89,7 +89,7 @@ func TestCachePanickingContextReachesNobodyElse(t *testing.T) {
 	for _, method := range []string{"Err", "Done", "Deadline", "Value"} {
 		t.Run(method, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &endpointStub{delay: time.Second}
+				s := &tokenServer{delay: time.Second}
 				c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 				go func() {
 					defer func() { _ = recover() }()
@@ -109,7 +109,7 @@ func TestCachePanickingContextReachesNobodyElse(t *testing.T) {
 // Set and Revoke end the wait of those who wait, not when the old fetch ends.
 func TestCacheSetAndRevokeEndTheWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{delay: 30 * time.Second}
+		s := &tokenServer{delay: 30 * time.Second}
 		c := login(t, s, CacheOptions{})
 		start := time.Now()
 		var wg sync.WaitGroup
@@ -141,7 +141,7 @@ func TestCacheSetAndRevokeEndTheWait(t *testing.T) {
 
 // A wrapper that says what it wraps keeps what that can do.
 func TestCacheBehindAWrapper(t *testing.T) {
-	c := newCache(t, stubEndpoint(t, &endpointStub{}, onlyOnce), &CacheOptions{Grant: ping})
+	c := newCache(t, stubEndpoint(t, &tokenServer{}, onlyOnce), &CacheOptions{Grant: ping})
 	wrapped := wrapper{wrapper{c}}
 	invalidator, ok := As[Invalidator](wrapped)
 	require.True(t, ok)
@@ -169,7 +169,7 @@ func (w wrapper) Unwrap() Source                            { return w.src }
 
 func TestCacheStats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{answer: refuses(503, "")}
+		s := &tokenServer{respond: refuses(503, "")}
 		fail := error(nil)
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping, OnToken: func(context.Context, *Token) error { return fail }})
 		for range 3 {
@@ -196,7 +196,7 @@ func TestCacheStats(t *testing.T) {
 }
 
 func TestCacheRevokesWhatItKept(t *testing.T) {
-	revoked := func(s *endpointStub) (tokens []string) {
+	revoked := func(s *tokenServer) (tokens []string) {
 		for _, form := range s.requests {
 			if form.Has("token") {
 				tokens = append(tokens, form.Get("token"))
@@ -206,7 +206,7 @@ func TestCacheRevokesWhatItKept(t *testing.T) {
 	}
 	t.Run("refresh tokens of earlier grants", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			s := &endpointStub{}
+			s := &tokenServer{}
 			c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 			for range 3 {
 				access(t, c)
@@ -223,13 +223,13 @@ func TestCacheRevokesWhatItKept(t *testing.T) {
 		})
 	})
 	t.Run("not what the server never revokes", func(t *testing.T) {
-		s := &endpointStub{}
+		s := &tokenServer{}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		for range 10 {
 			s.set(nil)
 			access(t, c)
 			s.set(func(_ int, form url.Values) (*http.Response, error) {
-				return answerWith(400, `{"error":"unsupported_token_type"}`), nil
+				return newResponse(400, `{"error":"unsupported_token_type"}`), nil
 			})
 			before := s.count()
 			require.ErrorIs(t, c.Revoke(t.Context()), UnsupportedTokenType)
@@ -237,7 +237,7 @@ func TestCacheRevokesWhatItKept(t *testing.T) {
 		}
 	})
 	t.Run("what is unsaved", func(t *testing.T) {
-		s := &endpointStub{}
+		s := &tokenServer{}
 		c := login(t, s, CacheOptions{HoldUnsaved: true, OnToken: func(context.Context, *Token) error { return errDiskFull }})
 		_, err := c.Token(t.Context())
 		require.Error(t, err)
@@ -246,7 +246,7 @@ func TestCacheRevokesWhatItKept(t *testing.T) {
 		require.NoError(t, c.Close(t.Context()), "there is nothing left to store")
 	})
 	t.Run("Close and then Revoke", func(t *testing.T) {
-		s := &endpointStub{}
+		s := &tokenServer{}
 		c := login(t, s, CacheOptions{})
 		access(t, c)
 		require.NoError(t, c.Close(t.Context()))
@@ -259,7 +259,7 @@ func TestCacheRevokesWhatItKept(t *testing.T) {
 func TestCacheSetEndsWhatWasUnsaved(t *testing.T) {
 	for _, session := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			s := &endpointStub{}
+			s := &tokenServer{}
 			calls := 0
 			opts := &CacheOptions{Grant: ping, OnToken: func(context.Context, *Token) error { calls++; return errDiskFull }}
 			set := &Token{AccessToken: "set", Expiry: time.Now().Add(time.Hour)}
@@ -279,7 +279,7 @@ func TestCacheSetEndsWhatWasUnsaved(t *testing.T) {
 
 // Every failure of Token is a failure to get a token.
 func TestCacheErrorsAllMatchErrNoToken(t *testing.T) {
-	s := &endpointStub{answer: refuses(404, "")}
+	s := &tokenServer{respond: refuses(404, "")}
 	c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 	_, err := c.Token(t.Context())
 	require.ErrorIs(t, err, ErrNoToken)

@@ -40,8 +40,8 @@ func TestCacheLeavesAHookBehind(t *testing.T) {
 					defer mu.Unlock()
 					running--
 				}
-				s := &endpointStub{}
-				s.answer = func(n int, _ url.Values) (*http.Response, error) { hook("transport"); return grants(n, "3600"), nil }
+				s := &tokenServer{}
+				s.respond = func(n int, _ url.Values) (*http.Response, error) { hook("transport"); return grants(n, "3600"), nil }
 				creds := CredentialsFunc(func(context.Context) (Credentials, error) { hook("credentials"); return testCredentials, nil })
 				e, err := NewMoov(creds, &MoovOptions{HTTPClient: &http.Client{Transport: s}})
 				require.NoError(t, err)
@@ -81,7 +81,7 @@ func TestCacheLeavesAHookBehind(t *testing.T) {
 func TestCacheServesWhileOnTokenHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		c := newCache(t, stubEndpoint(t, &endpointStub{}, onlyOnce), &CacheOptions{Grant: ping, OnToken: func(context.Context, *Token) error { <-release; return nil }})
+		c := newCache(t, stubEndpoint(t, &tokenServer{}, onlyOnce), &CacheOptions{Grant: ping, OnToken: func(context.Context, *Token) error { <-release; return nil }})
 		start := time.Now()
 		token, err := c.Token(t.Context())
 		require.NoError(t, err)
@@ -99,7 +99,7 @@ func TestCacheHooksThatCallBack(t *testing.T) {
 		var c *Cache
 		var inner, closing error
 		var before *Token
-		c = newCache(t, stubEndpoint(t, &endpointStub{}, onlyOnce), &CacheOptions{Grant: ping, OnToken: func(ctx context.Context, _ *Token) error {
+		c = newCache(t, stubEndpoint(t, &tokenServer{}, onlyOnce), &CacheOptions{Grant: ping, OnToken: func(ctx context.Context, _ *Token) error {
 			before, inner = c.Token(ctx)
 			closing = c.Close(ctx)
 			return nil
@@ -120,7 +120,7 @@ func TestCacheHooksThatCallBack(t *testing.T) {
 // A token that the API rejects is replaced, and still stored, though OnToken fails.
 func TestCacheReplacesARejectedTokenThatIsNotStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{}
+		s := &tokenServer{}
 		fail := errDiskFull
 		var stored []string
 		c := login(t, s, CacheOptions{OnToken: func(_ context.Context, token *Token) error {
@@ -153,7 +153,7 @@ func TestCacheReplacesARejectedTokenThatIsNotStored(t *testing.T) {
 // What is unsaved changes nothing about when the endpoint is asked.
 func TestCacheBacksOffThoughATokenIsUnsaved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{}
+		s := &tokenServer{}
 		c := login(t, s, CacheOptions{OnToken: func(context.Context, *Token) error { return errDiskFull }})
 		access(t, c)
 		pass(2 * time.Hour)
@@ -176,7 +176,7 @@ func TestCacheBacksOffThoughATokenIsUnsaved(t *testing.T) {
 
 func TestCacheHoldsUnsavedTokensBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{}
+		s := &tokenServer{}
 		fail := errDiskFull
 		var calls []time.Time
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping, HoldUnsaved: true, OnToken: func(context.Context, *Token) error {
@@ -223,7 +223,7 @@ func TestCacheHoldsUnsavedTokensBack(t *testing.T) {
 // A token that dies while it is held back is replaced.
 func TestCacheReplacesAHeldTokenThatDied(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{answer: func(n int, _ url.Values) (*http.Response, error) { return grants(n, "60"), nil }}
+		s := &tokenServer{respond: func(n int, _ url.Values) (*http.Response, error) { return grants(n, "60"), nil }}
 		fail := errDiskFull
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping, HoldUnsaved: true, OnToken: func(context.Context, *Token) error { return fail }})
 		_, err := c.Token(t.Context())
@@ -238,7 +238,7 @@ func TestCacheCloseStoresWhatIsUnsaved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fail := errDiskFull
 		var stored []string
-		c := login(t, &endpointStub{}, CacheOptions{OnToken: func(_ context.Context, token *Token) error {
+		c := login(t, &tokenServer{}, CacheOptions{OnToken: func(_ context.Context, token *Token) error {
 			if fail == nil {
 				stored = append(stored, token.RefreshToken)
 			}
@@ -258,7 +258,7 @@ func TestCacheCloseStoresWhatIsUnsaved(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			release := make(chan struct{})
 			calls := 0
-			c := login(t, &endpointStub{}, CacheOptions{OnToken: func(context.Context, *Token) error {
+			c := login(t, &tokenServer{}, CacheOptions{OnToken: func(context.Context, *Token) error {
 				if calls++; calls == 2 {
 					<-release
 				}
@@ -284,7 +284,7 @@ func TestCacheStoresARefreshTokenAfterSet(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				fail := errDiskFull
 				var stored []string
-				c := login(t, &endpointStub{}, CacheOptions{HoldUnsaved: hold, OnToken: func(_ context.Context, token *Token) error {
+				c := login(t, &tokenServer{}, CacheOptions{HoldUnsaved: hold, OnToken: func(_ context.Context, token *Token) error {
 					if fail == nil {
 						stored = append(stored, token.AccessToken+" "+token.RefreshToken)
 					}
@@ -311,7 +311,7 @@ func TestCacheCallsOnTokenOneAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		running := 0
 		store := ""
-		c := login(t, &endpointStub{}, CacheOptions{OnToken: func(ctx context.Context, token *Token) error {
+		c := login(t, &tokenServer{}, CacheOptions{OnToken: func(ctx context.Context, token *Token) error {
 			running++
 			assert.Equal(t, 1, running)
 			err := sleep(ctx, 10*time.Second)
@@ -332,7 +332,7 @@ func TestCacheCallsOnTokenOneAtATime(t *testing.T) {
 // A log handler that panics, or waits for ever, costs no token and no process.
 func TestCacheSurvivesItsLogHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{answer: refuses(503, "")}
+		s := &tokenServer{respond: refuses(503, "")}
 		e := stubEndpoint(t, s, Retry{Initial: time.Millisecond})
 		c := newCache(t, e, &CacheOptions{Grant: ping, Logger: slog.New(brokenHandler{})})
 		_, err := c.Token(t.Context())
@@ -358,7 +358,7 @@ func (h brokenHandler) WithGroup(string) slog.Handler           { panic("a log h
 // Log lines tell whose token it is, and a handler that does not resolve LogValuers sees no token either.
 func TestCacheLogsNoTokens(t *testing.T) {
 	var log strings.Builder
-	c := newCache(t, stubEndpoint(t, &endpointStub{}, onlyOnce), &CacheOptions{Grant: ping, Logger: slog.New(plainHandler{&log})})
+	c := newCache(t, stubEndpoint(t, &tokenServer{}, onlyOnce), &CacheOptions{Grant: ping, Logger: slog.New(plainHandler{&log})})
 	access(t, c)
 	require.NoError(t, c.Close(t.Context()))
 	require.Contains(t, log.String(), "got a token")
@@ -387,7 +387,7 @@ func (h plainHandler) Handle(_ context.Context, r slog.Record) error {
 
 func TestCacheGrantFunc(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{}
+		s := &tokenServer{}
 		var grant Grant
 		var fail error
 		calls := 0
@@ -422,7 +422,7 @@ func TestCacheGrantFunc(t *testing.T) {
 
 func TestCacheSharesNothingWithItsCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{}
+		s := &tokenServer{}
 		grant := Grant{Scopes: []string{"/a"}, Params: url.Values{"resource": {"https://a"}}}
 		initial := &Token{AccessToken: "initial", Scopes: []string{"/a"}, Extra: map[string]json.RawMessage{"k": json.RawMessage(`"v"`)}}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: grant, Initial: initial, OnToken: func(_ context.Context, token *Token) error {
@@ -446,7 +446,7 @@ func TestCacheSharesNothingWithItsCaller(t *testing.T) {
 
 // A refresh token that is adopted while callers hold the token before it changes nothing of theirs.
 func TestCacheNeverWritesIntoATokenThatCallersHold(t *testing.T) {
-	s := &endpointStub{}
+	s := &tokenServer{}
 	calls := 0
 	c := login(t, s, CacheOptions{OnToken: func(context.Context, *Token) error {
 		if calls++; calls == 1 {

@@ -75,17 +75,17 @@ func (s *rotatingServer) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	switch fault {
 	case 2:
-		return s.respond(answerWith(503, ""), req)
+		return s.respond(newResponse(503, ""), req)
 	case 3:
-		return s.respond(answerWith(429, "", "Retry-After", "20"), req)
+		return s.respond(newResponse(429, "", "Retry-After", "20"), req)
 	case 4:
 		s.doubt(rt)
 		return nil, io.ErrUnexpectedEOF
 	case 5:
 		s.doubt(rt)
-		return s.respond(answerWith(200, `{"access_to`), req)
+		return s.respond(newResponse(200, `{"access_to`), req)
 	case 6:
-		return s.respond(answerWith(500, ""), req)
+		return s.respond(newResponse(500, ""), req)
 	case 7:
 		s.doubt(rt)
 		panic("a transport")
@@ -94,14 +94,14 @@ func (s *rotatingServer) RoundTrip(req *http.Request) (*http.Response, error) {
 	defer s.mu.Unlock()
 	if _, used := s.used[rt]; s.dead || used && !s.doubtful[rt] || rt != s.newest {
 		s.dead = true
-		return s.respond(answerWith(400, `{"error":"invalid_grant"}`), req)
+		return s.respond(newResponse(400, `{"error":"invalid_grant"}`), req)
 	}
 	s.used[rt] = time.Now()
 	s.doubtful[rt] = false
 	s.n++
 	s.newest = fmt.Sprintf("rt-%d", s.n)
 	s.received = append(s.received, s.newest)
-	return s.respond(answerWith(200, fmt.Sprintf(`{"access_token":"at-%d","refresh_token":"rt-%d","expires_in":%d}`, s.n, s.n, int(s.life.Seconds()))), req)
+	return s.respond(newResponse(200, fmt.Sprintf(`{"access_token":"at-%d","refresh_token":"rt-%d","expires_in":%d}`, s.n, s.n, int(s.life.Seconds()))), req)
 }
 
 // doubt is a response that never arrives, to a request that was not carried out: else the login would be lost.

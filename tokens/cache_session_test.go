@@ -17,7 +17,7 @@ import (
 )
 
 // login is a user's Cache that begins with the refresh token rt-0.
-func login(t testing.TB, s *endpointStub, opts CacheOptions) *Cache {
+func login(t testing.TB, s *tokenServer, opts CacheOptions) *Cache {
 	t.Helper()
 	opts.Session = "a"
 	if opts.Initial == nil {
@@ -27,7 +27,7 @@ func login(t testing.TB, s *endpointStub, opts CacheOptions) *Cache {
 }
 
 // presented returns the refresh tokens that the endpoint saw.
-func (s *endpointStub) presented() []string {
+func (s *tokenServer) presented() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var presented []string
@@ -39,14 +39,14 @@ func (s *endpointStub) presented() []string {
 	return presented
 }
 
-func (s *endpointStub) delayBy(d time.Duration) {
+func (s *tokenServer) delayBy(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.delay = d
 }
 
 func TestNewCacheRefusesWhatCannotBeMeant(t *testing.T) {
-	moov := stubEndpoint(t, &endpointStub{}, onlyOnce)
+	moov := stubEndpoint(t, &tokenServer{}, onlyOnce)
 	thousandEyes, err := NewThousandEyes(testCredentials, nil)
 	require.NoError(t, err)
 	grantFunc := func(context.Context) (Grant, error) { return Grant{}, nil }
@@ -76,7 +76,7 @@ func TestNewCacheRefusesWhatCannotBeMeant(t *testing.T) {
 // An app's Cache that is given a user's refresh token would go on with the app's rights.
 func TestCacheNeverChangesWhoseTokensItHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{}
+		s := &tokenServer{}
 		app := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		require.Equal(t, "at-1", access(t, app))
 		require.EqualError(t, app.Set(t.Context(), &Token{AccessToken: "user's", RefreshToken: "rt"}),
@@ -98,7 +98,7 @@ func TestCacheNeverChangesWhoseTokensItHolds(t *testing.T) {
 }
 
 func TestCacheWithoutALogin(t *testing.T) {
-	s := &endpointStub{}
+	s := &tokenServer{}
 	c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Session: "a"})
 	_, err := c.Token(t.Context())
 	require.ErrorIs(t, err, ErrLoginRequired)
@@ -112,7 +112,7 @@ func TestCacheWithoutALogin(t *testing.T) {
 
 func TestCacheLoginIsRequiredAfterInvalidGrant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{answer: refuses(400, "invalid_grant")}
+		s := &tokenServer{respond: refuses(400, "invalid_grant")}
 		c := login(t, s, CacheOptions{})
 		_, err := c.Token(t.Context())
 		require.ErrorIs(t, err, InvalidGrant)
@@ -137,7 +137,7 @@ func TestCacheInvalidGrantOfAnotherEndpointEndsNoLogin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var vault error = &Error{Method: "POST", URL: "https://vault.example.com", StatusCode: 400, Code: InvalidGrant}
 		creds := CredentialsFunc(func(context.Context) (Credentials, error) { return testCredentials, vault })
-		e, err := NewMoov(creds, &MoovOptions{HTTPClient: &http.Client{Transport: &endpointStub{}}})
+		e, err := NewMoov(creds, &MoovOptions{HTTPClient: &http.Client{Transport: &tokenServer{}}})
 		require.NoError(t, err)
 		c := newCache(t, e, &CacheOptions{Session: "a", Initial: &Token{RefreshToken: "rt-0"}})
 		_, err = c.Token(t.Context())
@@ -165,10 +165,10 @@ func TestCacheSetDuringARefresh(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &endpointStub{delay: time.Second}
+				s := &tokenServer{delay: time.Second}
 				var stored []string
 				underWay, most := 0, 0
-				s.answer = func(n int, _ url.Values) (*http.Response, error) { return grants(n, "3600"), nil }
+				s.respond = func(n int, _ url.Values) (*http.Response, error) { return grants(n, "3600"), nil }
 				c := login(t, s, CacheOptions{OnToken: func(_ context.Context, token *Token) error {
 					stored = append(stored, token.AccessToken+" "+token.RefreshToken)
 					return nil
@@ -221,16 +221,16 @@ func counting[F any](exchange func(context.Context, F, requestEditor) (*http.Res
 // What is learned of a refresh token counts though its fetch is superseded.
 func TestCacheRefreshThatFailsAfterSet(t *testing.T) {
 	for _, tt := range []struct {
-		name   string
-		answer func(int, url.Values) (*http.Response, error)
-		ends   bool // the login
+		name    string
+		respond func(int, url.Values) (*http.Response, error)
+		ends    bool // the login
 	}{
 		{"lost", lose, false},
 		{"invalid_grant", refuses(400, "invalid_grant"), true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &endpointStub{delay: time.Second, answer: tt.answer}
+				s := &tokenServer{delay: time.Second, respond: tt.respond}
 				c := login(t, s, CacheOptions{})
 				go func() { _, _ = c.Token(t.Context()) }()
 				synctest.Wait()
@@ -253,7 +253,7 @@ func TestCacheRefreshThatFailsAfterSet(t *testing.T) {
 // A lost response stays lost through a Set that brings no other refresh token.
 func TestCacheSetAfterALostRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{answer: lose}
+		s := &tokenServer{respond: lose}
 		c := login(t, s, CacheOptions{})
 		_, err := c.Token(t.Context())
 		require.Error(t, err)
@@ -279,7 +279,7 @@ func TestCacheSetAfterALostRefresh(t *testing.T) {
 func TestCacheRefreshWhoseTransportPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		s := &endpointStub{}
+		s := &tokenServer{}
 		c := login(t, s, CacheOptions{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		access(t, c)
 		s.set(func(int, url.Values) (*http.Response, error) { panic("CANARY") })
@@ -302,7 +302,7 @@ func TestCacheRefreshWhoseTransportPanics(t *testing.T) {
 func TestCacheRefreshAfterA500(t *testing.T) {
 	for _, status := range []int{500, 502, 504} {
 		synctest.Test(t, func(t *testing.T) {
-			s := &endpointStub{answer: refuses(status, "")}
+			s := &tokenServer{respond: refuses(status, "")}
 			var log bytes.Buffer
 			c := login(t, s, CacheOptions{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 			_, err := c.Token(t.Context())
@@ -319,7 +319,7 @@ func TestCacheRefreshAfterA500(t *testing.T) {
 // A 2xx with an error code is a refusal, not a lost response.
 func TestCacheRefreshRefusedWith200(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{answer: refuses(200, "temporarily_unavailable")}
+		s := &tokenServer{respond: refuses(200, "temporarily_unavailable")}
 		c := login(t, s, CacheOptions{})
 		_, err := c.Token(t.Context())
 		require.ErrorIs(t, err, Code("temporarily_unavailable"))
@@ -332,7 +332,7 @@ func TestCacheRefreshRefusedWith200(t *testing.T) {
 // Once a response came, what was lost before is forgotten.
 func TestCacheLostIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{answer: lose}
+		s := &tokenServer{respond: lose}
 		var log bytes.Buffer
 		c := login(t, s, CacheOptions{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		_, err := c.Token(t.Context())
@@ -367,7 +367,7 @@ func stringOf(c *Cache, log *bytes.Buffer) string {
 }
 
 func TestCacheShowsNobodyAnAppsRefreshToken(t *testing.T) {
-	s := &endpointStub{}
+	s := &tokenServer{}
 	c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping, OnToken: func(_ context.Context, token *Token) error {
 		assert.Empty(t, token.RefreshToken)
 		return nil

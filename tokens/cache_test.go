@@ -23,52 +23,52 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// endpointStub is a token endpoint in memory, for use inside synctest.
-type endpointStub struct {
+// tokenServer is a token endpoint in memory, for use inside synctest.
+type tokenServer struct {
 	mu       sync.Mutex
 	requests []url.Values
 	delay    time.Duration
-	answer   func(n int, form url.Values) (*http.Response, error) // n counts from 1; nil: a token of an hour
+	respond  func(n int, form url.Values) (*http.Response, error) // n counts from 1; nil: a token of an hour
 	contexts []context.Context
 }
 
-func (s *endpointStub) RoundTrip(req *http.Request) (*http.Response, error) {
+func (s *tokenServer) RoundTrip(req *http.Request) (*http.Response, error) {
 	body, _ := io.ReadAll(req.Body)
 	_ = req.Body.Close()
 	form, _ := url.ParseQuery(string(body))
 	s.mu.Lock()
 	s.requests = append(s.requests, form)
 	s.contexts = append(s.contexts, req.Context())
-	n, delay, answer := len(s.requests), s.delay, s.answer
+	n, delay, respond := len(s.requests), s.delay, s.respond
 	s.mu.Unlock()
 	if delay > 0 {
 		if err := sleep(req.Context(), delay); err != nil {
 			return nil, err
 		}
 	}
-	if answer == nil {
-		answer = func(n int, _ url.Values) (*http.Response, error) { return grants(n, "3600"), nil }
+	if respond == nil {
+		respond = func(n int, _ url.Values) (*http.Response, error) { return grants(n, "3600"), nil }
 	}
-	resp, err := answer(n, form)
+	resp, err := respond(n, form)
 	if resp != nil {
 		resp.Request = req
 	}
 	return resp, err
 }
 
-func (s *endpointStub) count() int {
+func (s *tokenServer) count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.requests)
 }
 
-func (s *endpointStub) set(answer func(n int, form url.Values) (*http.Response, error)) {
+func (s *tokenServer) set(respond func(n int, form url.Values) (*http.Response, error)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.answer = answer
+	s.respond = respond
 }
 
-func answerWith(status int, body string, header ...string) *http.Response {
+func newResponse(status int, body string, header ...string) *http.Response {
 	h := http.Header{"Content-Type": {"application/json"}}
 	for i := 0; i < len(header); i += 2 {
 		h.Set(header[i], header[i+1])
@@ -76,21 +76,21 @@ func answerWith(status int, body string, header ...string) *http.Response {
 	return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body))}
 }
 
-// grants is an answer with access token at-n, refresh token rt-n and the given expires_in.
+// grants is a response with access token at-n, refresh token rt-n and the given expires_in.
 func grants(n int, expiresIn string) *http.Response {
-	return answerWith(200, fmt.Sprintf(`{"access_token":"at-%d","refresh_token":"rt-%d","token_type":"Bearer","expires_in":%s}`, n, n, expiresIn))
+	return newResponse(200, fmt.Sprintf(`{"access_token":"at-%d","refresh_token":"rt-%d","token_type":"Bearer","expires_in":%s}`, n, n, expiresIn))
 }
 
 func refuses(status int, code string, header ...string) func(int, url.Values) (*http.Response, error) {
 	return func(int, url.Values) (*http.Response, error) {
-		return answerWith(status, `{"error":"`+code+`"}`, header...), nil
+		return newResponse(status, `{"error":"`+code+`"}`, header...), nil
 	}
 }
 
 // onlyOnce leaves repetition to the cache.
 var onlyOnce = Retry{Attempts: 1}
 
-func stubEndpoint(t testing.TB, s *endpointStub, retry Retry) *Endpoint {
+func stubEndpoint(t testing.TB, s *tokenServer, retry Retry) *Endpoint {
 	t.Helper()
 	e, err := NewMoov(Credentials{"public", "secret"}, &MoovOptions{HTTPClient: &http.Client{Transport: s}, Retry: retry})
 	require.NoError(t, err)
@@ -108,7 +108,7 @@ func access(t *testing.T, c *Cache) string {
 
 func TestCacheFetchesOnceForEveryone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{delay: 50 * time.Millisecond}
+		s := &tokenServer{delay: 50 * time.Millisecond}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		var wg sync.WaitGroup
 		start := time.Now()
@@ -138,7 +138,7 @@ func TestCacheStates(t *testing.T) {
 	} {
 		t.Run(tt.name+" fresh and due", func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &endpointStub{answer: func(n int, _ url.Values) (*http.Response, error) { return grants(n, tt.expiresIn), nil }}
+				s := &tokenServer{respond: func(n int, _ url.Values) (*http.Response, error) { return grants(n, tt.expiresIn), nil }}
 				c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 				require.Equal(t, "at-1", access(t, c))
 				pass(min(tt.fresh, tt.due) - time.Millisecond)
@@ -162,7 +162,7 @@ func TestCacheStates(t *testing.T) {
 		})
 		t.Run(tt.name+" dead", func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &endpointStub{answer: func(n int, _ url.Values) (*http.Response, error) { return grants(n, tt.expiresIn), nil }}
+				s := &tokenServer{respond: func(n int, _ url.Values) (*http.Response, error) { return grants(n, tt.expiresIn), nil }}
 				c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 				require.Equal(t, "at-1", access(t, c))
 				pass(tt.dead)
@@ -174,7 +174,7 @@ func TestCacheStates(t *testing.T) {
 
 func TestCacheServesUntilTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{}
+		s := &tokenServer{}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		require.Equal(t, "at-1", access(t, c))
 		s.set(refuses(503, "x"))
@@ -197,7 +197,7 @@ func requireStatus(t *testing.T, status int, err error) {
 
 func TestCacheWaiterLeavesByItsOwnContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{delay: time.Second}
+		s := &tokenServer{delay: time.Second}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		first, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		defer cancel()
@@ -217,7 +217,7 @@ func TestCacheWaiterLeavesByItsOwnContext(t *testing.T) {
 }
 
 func TestCacheDoesNotFetchForAnEndedContext(t *testing.T) {
-	s := &endpointStub{}
+	s := &tokenServer{}
 	c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -230,7 +230,7 @@ type contextKey struct{}
 
 func TestCacheFetchContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{}
+		s := &tokenServer{}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		traced := false
 		ctx := httptrace.WithClientTrace(context.WithValue(t.Context(), contextKey{}, "value"), &httptrace.ClientTrace{
@@ -286,7 +286,7 @@ func TestCachePanicAndExitReachNoOne(t *testing.T) {
 					return Credentials{"public", "secret"}, nil
 				})
 				var log bytes.Buffer
-				e, err := NewMoov(creds, &MoovOptions{HTTPClient: &http.Client{Transport: &endpointStub{}}})
+				e, err := NewMoov(creds, &MoovOptions{HTTPClient: &http.Client{Transport: &tokenServer{}}})
 				require.NoError(t, err)
 				c := newCache(t, e, &CacheOptions{Grant: ping, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 				var wg sync.WaitGroup
@@ -311,10 +311,10 @@ func TestCachePanicAndExitReachNoOne(t *testing.T) {
 
 func TestCacheHoldsFailures(t *testing.T) {
 	for _, tt := range []struct {
-		name   string
-		answer func(int, url.Values) (*http.Response, error)
-		least  time.Duration
-		most   time.Duration
+		name    string
+		respond func(int, url.Values) (*http.Response, error)
+		least   time.Duration
+		most    time.Duration
 	}{
 		{"transient", refuses(500, "server_error"), 50 * time.Millisecond, 101 * time.Millisecond},
 		{"transient with Retry-After", refuses(503, "x", "Retry-After", "7"), 7 * time.Second, 7001 * time.Millisecond},
@@ -327,7 +327,7 @@ func TestCacheHoldsFailures(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &endpointStub{answer: tt.answer, delay: 50 * time.Millisecond}
+				s := &tokenServer{respond: tt.respond, delay: 50 * time.Millisecond}
 				c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 				var wg sync.WaitGroup
 				start := time.Now()
@@ -338,7 +338,7 @@ func TestCacheHoldsFailures(t *testing.T) {
 					})
 				}
 				wg.Wait()
-				assert.Equal(t, 50*time.Millisecond, time.Since(start), "all are answered by one failure")
+				assert.Equal(t, 50*time.Millisecond, time.Since(start), "all have the one failure")
 				assert.Equal(t, 1, s.count())
 
 				s.set(nil)
@@ -355,7 +355,7 @@ func TestCacheHoldsFailures(t *testing.T) {
 
 func TestCacheBackOffDoublesTo30s(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{answer: refuses(500, "server_error")}
+		s := &tokenServer{respond: refuses(500, "server_error")}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		bound := 100 * time.Millisecond
 		for n := 1; n <= 14; n++ {
@@ -383,7 +383,7 @@ func TestCacheOutageWhileTheTokenLives(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &endpointStub{}
+				s := &tokenServer{}
 				c := newCache(t, stubEndpoint(t, s, Retry{}), &CacheOptions{Grant: ping})
 				access(t, c)
 				pass(56 * time.Minute) // due, and alive for minutes
@@ -410,7 +410,7 @@ func TestCacheOutageWhileTheTokenLives(t *testing.T) {
 
 func TestCacheInvalidate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{}
+		s := &tokenServer{}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		first, err := c.Token(t.Context())
 		require.NoError(t, err)
@@ -437,10 +437,10 @@ func TestCacheInvalidate(t *testing.T) {
 
 func TestCacheAgainstAnAPIThatRefusesEverything(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{}
+		s := &tokenServer{}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		api := roundTrip(func(req *http.Request) (*http.Response, error) {
-			resp := answerWith(401, `{}`)
+			resp := newResponse(401, `{}`)
 			resp.Request = req
 			return resp, nil
 		})
@@ -464,7 +464,7 @@ func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return
 func TestCacheOddLives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, expiresIn := range []string{"0", "-5"} {
-			s := &endpointStub{answer: func(n int, _ url.Values) (*http.Response, error) { return grants(n, expiresIn), nil }}
+			s := &tokenServer{respond: func(n int, _ url.Values) (*http.Response, error) { return grants(n, expiresIn), nil }}
 			c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 			require.Equal(t, "at-1", access(t, c), "given to who waited for it")
 			_, err := c.Token(t.Context())
@@ -473,7 +473,7 @@ func TestCacheOddLives(t *testing.T) {
 			pass(firstBackOff)
 			require.Equal(t, "at-2", access(t, c))
 		}
-		s := &endpointStub{answer: func(n int, _ url.Values) (*http.Response, error) { return grants(n, "null"), nil }}
+		s := &tokenServer{respond: func(n int, _ url.Values) (*http.Response, error) { return grants(n, "null"), nil }}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		access(t, c)
 		pass(1000 * time.Hour)
@@ -487,7 +487,7 @@ func TestCacheOddLives(t *testing.T) {
 
 func TestCacheTokenFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{}
+		s := &tokenServer{}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		access(t, c)
 		pass(20 * time.Minute)
@@ -505,7 +505,7 @@ func TestCacheTokenFor(t *testing.T) {
 
 func TestCacheFollowsRotation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{}
+		s := &tokenServer{}
 		var stored []Token
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{
 			Session: "a", Initial: &Token{RefreshToken: "rt-0"},
@@ -514,7 +514,7 @@ func TestCacheFollowsRotation(t *testing.T) {
 		access(t, c)
 		pass(2 * time.Hour)
 		s.set(func(n int, _ url.Values) (*http.Response, error) {
-			return answerWith(200, `{"access_token":"at-2","expires_in":3600}`), nil // no new refresh token: the old stays
+			return newResponse(200, `{"access_token":"at-2","expires_in":3600}`), nil // no new refresh token: the old stays
 		})
 		token, err := c.Token(t.Context())
 		require.NoError(t, err)
@@ -529,7 +529,7 @@ func TestCacheFollowsRotation(t *testing.T) {
 
 func TestCacheWithoutRefreshTokenAlwaysAsksAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{}
+		s := &tokenServer{}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		access(t, c)
 		pass(2 * time.Hour)
@@ -541,7 +541,7 @@ func TestCacheWithoutRefreshTokenAlwaysAsksAnew(t *testing.T) {
 
 func TestCacheInitial(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{}
+		s := &tokenServer{}
 		stored := &Token{AccessToken: "stored", RefreshToken: "rt-stored", Expiry: time.Now().Add(time.Hour).Round(0)}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Session: "a", Initial: stored})
 		stored.AccessToken = "changed by its owner"
@@ -555,7 +555,7 @@ func TestCacheInitial(t *testing.T) {
 
 func TestCacheInvalidGrantLastsUntilSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{}
+		s := &tokenServer{}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Session: "a", Initial: &Token{RefreshToken: "rt-0"}})
 		access(t, c)
 		s.set(refuses(400, "invalid_grant"))
@@ -586,11 +586,11 @@ func lose(int, url.Values) (*http.Response, error) { return nil, io.ErrUnexpecte
 func TestCacheLostRefreshAnswer(t *testing.T) {
 	for name, lost := range map[string]func(int, url.Values) (*http.Response, error){
 		"connection broken": lose,
-		"unreadable":        func(int, url.Values) (*http.Response, error) { return answerWith(200, `{"access_`), nil },
+		"unreadable":        func(int, url.Values) (*http.Response, error) { return newResponse(200, `{"access_`), nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &endpointStub{}
+				s := &tokenServer{}
 				var log bytes.Buffer
 				c := newCache(t, stubEndpoint(t, s, Retry{}), &CacheOptions{
 					Session: "a", Initial: &Token{RefreshToken: "rt-0"},
@@ -635,7 +635,7 @@ func TestCacheDoubtfulRefreshIsPresentedAgainAfterA401(t *testing.T) {
 	for name, doubtful := range map[string]func(int, url.Values) (*http.Response, error){"lost": lose, "502": refuses(502, "")} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &endpointStub{}
+				s := &tokenServer{}
 				c := newCache(t, stubEndpoint(t, s, Retry{}), &CacheOptions{Session: "a", Initial: &Token{RefreshToken: "rt-0"}})
 				token, err := c.Token(t.Context())
 				require.NoError(t, err)
@@ -658,7 +658,7 @@ func TestCacheCredentialsThatFailLoseNoRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var vault error = &Error{Method: "GET", URL: "https://vault.example.com", cause: io.ErrUnexpectedEOF}
 		creds := CredentialsFunc(func(context.Context) (Credentials, error) { return Credentials{"public", "secret"}, vault })
-		e, err := NewMoov(creds, &MoovOptions{HTTPClient: &http.Client{Transport: &endpointStub{}}})
+		e, err := NewMoov(creds, &MoovOptions{HTTPClient: &http.Client{Transport: &tokenServer{}}})
 		require.NoError(t, err)
 		c := newCache(t, e, &CacheOptions{Session: "a", Initial: &Token{RefreshToken: "rt-0"}})
 		for range 5 {
@@ -673,7 +673,7 @@ func TestCacheCredentialsThatFailLoseNoRefresh(t *testing.T) {
 
 func TestCacheSetWithoutARefreshTokenAfterRevoke(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{}
+		s := &tokenServer{}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Session: "a", Initial: &Token{RefreshToken: "rt-0"}})
 		_ = c.Revoke(t.Context())
 		_ = c.Set(t.Context(), &Token{AccessToken: "set", Expiry: time.Now().Add(time.Hour)})
@@ -687,7 +687,7 @@ func TestCacheSetWithoutARefreshTokenAfterRevoke(t *testing.T) {
 
 func TestCacheRefreshNeverSentIsNotLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{answer: func(int, url.Values) (*http.Response, error) {
+		s := &tokenServer{respond: func(int, url.Values) (*http.Response, error) {
 			return nil, &net.OpError{Op: "dial", Err: errors.New("connection refused")}
 		}}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Session: "a", Initial: &Token{RefreshToken: "rt-0"}})
@@ -705,7 +705,7 @@ func TestCacheOnTokenFails(t *testing.T) {
 	for _, hold := range []bool{false, true} {
 		t.Run(fmt.Sprintf("hold %v", hold), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &endpointStub{}
+				s := &tokenServer{}
 				full := errors.New("disk full")
 				fail := full
 				var stored []string
@@ -744,7 +744,7 @@ func TestCacheOnTokenFails(t *testing.T) {
 
 func TestCacheFetchesThoughOnTokenKeepsFailing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{answer: func(n int, _ url.Values) (*http.Response, error) { return grants(n, "10"), nil }}
+		s := &tokenServer{respond: func(n int, _ url.Values) (*http.Response, error) { return grants(n, "10"), nil }}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{
 			Grant:   ping,
 			OnToken: func(context.Context, *Token) error { return errors.New("disk full") },
@@ -760,7 +760,7 @@ func TestCacheFetchesThoughOnTokenKeepsFailing(t *testing.T) {
 
 func TestCacheOnTokenRunsBeforeAnyoneHasTheToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{}
+		s := &tokenServer{}
 		var storing, stored atomic.Bool
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping, OnToken: func(ctx context.Context, tok *Token) error {
 			storing.Store(true)
@@ -783,7 +783,7 @@ func TestCacheOnTokenRunsBeforeAnyoneHasTheToken(t *testing.T) {
 func TestCacheOnTokenThatExitsHasNotStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		calls := 0
-		c := newCache(t, stubEndpoint(t, &endpointStub{}, onlyOnce), &CacheOptions{Grant: ping, OnToken: func(context.Context, *Token) error {
+		c := newCache(t, stubEndpoint(t, &tokenServer{}, onlyOnce), &CacheOptions{Grant: ping, OnToken: func(context.Context, *Token) error {
 			if calls++; calls == 1 {
 				runtime.Goexit()
 			}
@@ -799,7 +799,7 @@ func TestCacheOnTokenThatExitsHasNotStored(t *testing.T) {
 
 func TestCacheSetDuringAFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{delay: time.Second}
+		s := &tokenServer{delay: time.Second}
 		hooked := 0
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping, OnToken: func(context.Context, *Token) error { hooked++; return nil }})
 		var wg sync.WaitGroup
@@ -816,17 +816,17 @@ func TestCacheSetDuringAFetch(t *testing.T) {
 }
 
 func TestCacheRevoke(t *testing.T) {
-	revoke := func(s *endpointStub) func(int, url.Values) (*http.Response, error) {
+	revoke := func(s *tokenServer) func(int, url.Values) (*http.Response, error) {
 		return func(n int, form url.Values) (*http.Response, error) {
 			if form.Has("token") {
-				return answerWith(204, ""), nil
+				return newResponse(204, ""), nil
 			}
 			return grants(n, "3600"), nil
 		}
 	}
 	t.Run("refresh token before access token, and a new fetch after", func(t *testing.T) {
-		s := &endpointStub{}
-		s.answer = revoke(s)
+		s := &tokenServer{}
+		s.respond = revoke(s)
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		access(t, c)
 		require.NoError(t, c.Revoke(t.Context()))
@@ -835,8 +835,8 @@ func TestCacheRevoke(t *testing.T) {
 		require.Equal(t, "at-4", access(t, c))
 	})
 	t.Run("by refresh token it ends", func(t *testing.T) {
-		s := &endpointStub{}
-		s.answer = revoke(s)
+		s := &tokenServer{}
+		s.respond = revoke(s)
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Session: "a", Initial: &Token{RefreshToken: "rt-0"}})
 		access(t, c)
 		require.NoError(t, c.Revoke(t.Context()))
@@ -845,7 +845,7 @@ func TestCacheRevoke(t *testing.T) {
 		require.Equal(t, 3, s.count())
 	})
 	t.Run("what failed is kept for the next", func(t *testing.T) {
-		s := &endpointStub{}
+		s := &tokenServer{}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		access(t, c)
 		s.set(refuses(503, ""))
@@ -858,8 +858,8 @@ func TestCacheRevoke(t *testing.T) {
 	})
 	t.Run("a fetch under way is revoked", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			s := &endpointStub{delay: time.Second}
-			s.answer = revoke(s)
+			s := &tokenServer{delay: time.Second}
+			s.respond = revoke(s)
 			c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Session: "a", Initial: &Token{RefreshToken: "rt-0"}})
 			var wg sync.WaitGroup
 			wg.Go(func() {
@@ -880,7 +880,7 @@ func TestCacheRevoke(t *testing.T) {
 		})
 	})
 	t.Run("where there is no revocation", func(t *testing.T) {
-		e, err := NewThousandEyes(Credentials{"id", "secret"}, &ThousandEyesOptions{HTTPClient: &http.Client{Transport: &endpointStub{}}})
+		e, err := NewThousandEyes(Credentials{"id", "secret"}, &ThousandEyesOptions{HTTPClient: &http.Client{Transport: &tokenServer{}}})
 		require.NoError(t, err)
 		c := newCache(t, e, nil)
 		require.NoError(t, c.Revoke(t.Context()), "nothing to revoke")
@@ -895,7 +895,7 @@ func TestCacheRevoke(t *testing.T) {
 
 func TestCacheCloseWaitsForAFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{}
+		s := &tokenServer{}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		access(t, c)
 		pass(57 * time.Minute)
@@ -941,9 +941,9 @@ func TestCacheRereadsCredentialsOnce(t *testing.T) {
 				}
 				return Credentials{"public", tt.second}, nil
 			})
-			s := &endpointStub{answer: func(n int, form url.Values) (*http.Response, error) {
+			s := &tokenServer{respond: func(n int, form url.Values) (*http.Response, error) {
 				if form.Get("client_secret") != "new" {
-					return answerWith(401, `{"error":"invalid_client"}`), nil
+					return newResponse(401, `{"error":"invalid_client"}`), nil
 				}
 				return grants(n, "60"), nil
 			}}
@@ -962,7 +962,7 @@ func TestCacheRereadsCredentialsOnce(t *testing.T) {
 }
 
 func TestCachePrintsNothing(t *testing.T) {
-	c := newCache(t, stubEndpoint(t, &endpointStub{}, onlyOnce), &CacheOptions{
+	c := newCache(t, stubEndpoint(t, &tokenServer{}, onlyOnce), &CacheOptions{
 		Session: "a", Initial: &Token{RefreshToken: "CANARY-rt", AccessToken: "CANARY-at"},
 	})
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {

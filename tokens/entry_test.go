@@ -23,7 +23,7 @@ func sleepMachine(c *Cache, d time.Duration) {
 
 func TestCacheNoticesThatTheMachineSlept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{}
+		s := &tokenServer{}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		access(t, c)
 		sleepMachine(c, 30*time.Minute)
@@ -47,7 +47,7 @@ func TestCacheNoticesThatTheMachineSlept(t *testing.T) {
 // The wall clock may be set back, which makes no token live longer.
 func TestCacheEndsByTheMonotonicClockToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{}
+		s := &tokenServer{}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		access(t, c)
 		synctest.Wait()
@@ -78,7 +78,7 @@ func TestTokenValidFor(t *testing.T) {
 
 func TestCacheOddExpiries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{}
+		s := &tokenServer{}
 		e := stubEndpoint(t, s, onlyOnce)
 		for _, expiry := range []time.Time{
 			time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), time.Date(1_000_000, 1, 1, 0, 0, 0, 0, time.UTC),
@@ -101,7 +101,7 @@ func TestCacheOddExpiries(t *testing.T) {
 // Whether fetching would give a longer life is known of tokens that were fetched, not of a stored one.
 func TestCacheTokenForMoreThanAStoredTokenHas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{}
+		s := &tokenServer{}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping, Initial: &Token{AccessToken: "stored", Expiry: time.Now().Add(5 * time.Minute)}})
 		token, err := c.TokenFor(t.Context(), 10*time.Minute)
 		require.NoError(t, err)
@@ -113,7 +113,7 @@ func TestCacheTokenForMoreThanAStoredTokenHas(t *testing.T) {
 // A fetch that takes long leaves less of a life than it has.
 func TestCacheTokenForAWholeLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{delay: time.Second}
+		s := &tokenServer{delay: time.Second}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		_, err := c.TokenFor(t.Context(), time.Hour)
 		require.ErrorContains(t, err, "tokens: Moov: a token lives less than the 1h0m0s asked for")
@@ -125,7 +125,7 @@ func TestCacheTokenForAWholeLife(t *testing.T) {
 // TokenFor waits for the next try as Token does.
 func TestCacheTokenForDuringAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{}
+		s := &tokenServer{}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		access(t, c)
 		pass(10 * time.Minute)
@@ -152,7 +152,7 @@ func TestCacheTokensThatArriveDead(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &endpointStub{delay: tt.delay, answer: func(n int, _ url.Values) (*http.Response, error) { return grants(n, tt.expiresIn), nil }}
+				s := &tokenServer{delay: tt.delay, respond: func(n int, _ url.Values) (*http.Response, error) { return grants(n, tt.expiresIn), nil }}
 				c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 				var wg sync.WaitGroup
 				for range 10 {
@@ -177,7 +177,7 @@ func TestCacheTokensThatArriveDead(t *testing.T) {
 // The last 5 % of a life, while the next try is held off.
 func TestCacheServesToTheEndWhereNoFetchMayStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{answer: func(n int, _ url.Values) (*http.Response, error) { return grants(n, "5"), nil }}
+		s := &tokenServer{respond: func(n int, _ url.Values) (*http.Response, error) { return grants(n, "5"), nil }}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		access(t, c)
 		pass(4050 * time.Millisecond)
@@ -201,7 +201,7 @@ func TestCacheServesToTheEndWhereNoFetchMayStart(t *testing.T) {
 // In the last 5 % callers wait for a fetch, and have the old token if it fails.
 func TestCacheServesToTheEndWhereAFetchFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{}
+		s := &tokenServer{}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		access(t, c)
 		pass(time.Hour - 10*time.Second)
@@ -222,7 +222,7 @@ func TestCacheServesToTheEndWhereAFetchFails(t *testing.T) {
 func TestCacheMargins(t *testing.T) {
 	for expiresIn, margin := range map[string]time.Duration{"100": 5 * time.Second, "200": 10 * time.Second, "3600": 10 * time.Second, "1": 50 * time.Millisecond} {
 		synctest.Test(t, func(t *testing.T) {
-			s := &endpointStub{answer: func(n int, _ url.Values) (*http.Response, error) { return grants(n, expiresIn), nil }}
+			s := &tokenServer{respond: func(n int, _ url.Values) (*http.Response, error) { return grants(n, expiresIn), nil }}
 			c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 			token, err := c.Token(t.Context())
 			require.NoError(t, err)
@@ -266,7 +266,7 @@ func TestCacheSpreads(t *testing.T) {
 // A life counts from before the request, however long the response takes.
 func TestCacheLifeCountsFromTheRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{delay: 20 * time.Second, answer: func(n int, _ url.Values) (*http.Response, error) { return grants(n, "750"), nil }}
+		s := &tokenServer{delay: 20 * time.Second, respond: func(n int, _ url.Values) (*http.Response, error) { return grants(n, "750"), nil }}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		access(t, c)
 		require.LessOrEqual(t, c.entry.renewAt, 600*time.Second)
@@ -278,10 +278,10 @@ func TestCacheLifeCountsFromTheRequest(t *testing.T) {
 // Servers that end the old token with each refresh: callers of a renewal under way get the new one.
 func TestCacheInvalidateDuringARenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{}
+		s := &tokenServer{}
 		var valid atomic.Value
 		valid.Store("")
-		s.answer = func(n int, _ url.Values) (*http.Response, error) {
+		s.respond = func(n int, _ url.Values) (*http.Response, error) {
 			resp := grants(n, "10")
 			valid.Store("at-" + string(rune('0'+n%10)))
 			_ = sleep(context.Background(), 200*time.Millisecond) // it is valid before it arrives
@@ -294,7 +294,7 @@ func TestCacheInvalidateDuringARenewal(t *testing.T) {
 			if token := req.Header.Get("Authorization"); token[len(token)-1] != valid.Load().(string)[3] {
 				status = 401
 			}
-			resp := answerWith(status, "{}")
+			resp := newResponse(status, "{}")
 			resp.Request = req
 			return resp, nil
 		})
@@ -323,7 +323,7 @@ func TestCacheInvalidateDuringARenewal(t *testing.T) {
 // The 401 after which a token was fetched is part of its history; that another one was rejected is not.
 func TestCacheInvalidateByTheTokensOwnHistory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{}
+		s := &tokenServer{}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		invalidate := func() {
 			token, err := c.Token(t.Context())

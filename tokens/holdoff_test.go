@@ -21,9 +21,9 @@ func unreachable(int, url.Values) (*http.Response, error) {
 // Hundreds of Caches of one Endpoint that is down ask as often as one.
 func TestHoldOffIsSharedByTheCachesOfAnEndpoint(t *testing.T) {
 	for _, tt := range []struct {
-		name   string
-		answer func(int, url.Values) (*http.Response, error)
-		most   int // requests in a minute
+		name    string
+		respond func(int, url.Values) (*http.Response, error)
+		most    int // requests in a minute
 	}{
 		{"invalid_client", refuses(401, "invalid_client"), 12},
 		{"unauthorized_client", refuses(400, "unauthorized_client"), 12},
@@ -34,7 +34,7 @@ func TestHoldOffIsSharedByTheCachesOfAnEndpoint(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &endpointStub{answer: tt.answer}
+				s := &tokenServer{respond: tt.respond}
 				e := stubEndpoint(t, s, onlyOnce)
 				var caches []*Cache
 				for range 200 {
@@ -64,7 +64,7 @@ func TestHoldOffIsSharedByTheCachesOfAnEndpoint(t *testing.T) {
 // While one Cache finds out whether the endpoint is back, the others do not ask.
 func TestHoldOffLetsOneProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{answer: refuses(503, "")}
+		s := &tokenServer{respond: refuses(503, "")}
 		e := stubEndpoint(t, s, onlyOnce)
 		failing, waiting := newCache(t, e, &CacheOptions{Grant: ping}), newCache(t, e, &CacheOptions{Grant: ping})
 		_, err := failing.Token(t.Context())
@@ -84,15 +84,15 @@ func TestHoldOffLetsOneProbe(t *testing.T) {
 
 // Failures of one Cache's own hold off no other.
 func TestHoldOffIsNotForOneCachesOwnFailures(t *testing.T) {
-	for name, answer := range map[string]func(int, url.Values) (*http.Response, error){
+	for name, respond := range map[string]func(int, url.Values) (*http.Response, error){
 		"invalid_grant": refuses(400, "invalid_grant"),
 		"invalid_scope": refuses(400, "invalid_scope"),
 		"lost":          lose,
-		"unreadable":    func(int, url.Values) (*http.Response, error) { return answerWith(200, "{"), nil },
+		"unreadable":    func(int, url.Values) (*http.Response, error) { return newResponse(200, "{"), nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &endpointStub{answer: answer}
+				s := &tokenServer{respond: respond}
 				e := stubEndpoint(t, s, onlyOnce)
 				one, other := newCache(t, e, &CacheOptions{Grant: ping}), newCache(t, e, &CacheOptions{Grant: ping})
 				_, err := one.Token(t.Context())
@@ -107,9 +107,9 @@ func TestHoldOffIsNotForOneCachesOwnFailures(t *testing.T) {
 // A Cache whose own request fails again and again does not keep the others waiting once one of them succeeds.
 func TestHoldOffEndsWithAnySuccess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{answer: func(n int, form url.Values) (*http.Response, error) {
+		s := &tokenServer{respond: func(n int, form url.Values) (*http.Response, error) {
 			if form.Get("scope") == "/poison" {
-				return answerWith(500, ""), nil
+				return newResponse(500, ""), nil
 			}
 			return grants(n, "1"), nil
 		}}
@@ -132,7 +132,7 @@ func TestHoldOffEndsWithAnySuccess(t *testing.T) {
 // A thousand that fail at the same time are one failure, not a thousand in a row.
 func TestHoldOffCountsAHerdOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{answer: refuses(503, ""), delay: time.Second}
+		s := &tokenServer{respond: refuses(503, ""), delay: time.Second}
 		e := stubEndpoint(t, s, onlyOnce)
 		var wg sync.WaitGroup
 		for range 1000 {
@@ -152,8 +152,8 @@ func TestHoldOffCountsAHerdOnce(t *testing.T) {
 // The error that the callers of another Cache have does not hold what the server said to this one's.
 func TestHoldOffSharesNoBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := stubEndpoint(t, &endpointStub{answer: func(int, url.Values) (*http.Response, error) {
-			return answerWith(503, `{"error":"x","detail":"of one login"}`), nil
+		e := stubEndpoint(t, &tokenServer{respond: func(int, url.Values) (*http.Response, error) {
+			return newResponse(503, `{"error":"x","detail":"of one login"}`), nil
 		}}, onlyOnce)
 		own, other := newCache(t, e, &CacheOptions{Grant: ping}), newCache(t, e, &CacheOptions{Grant: ping})
 		_, err := own.Token(t.Context())
@@ -169,7 +169,7 @@ func TestHoldOffSharesNoBody(t *testing.T) {
 // A probe that never comes back does not close the Endpoint for good.
 func TestHoldOffOutlivesAStuckProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &endpointStub{answer: refuses(503, "")}
+		s := &tokenServer{respond: refuses(503, "")}
 		e := stubEndpoint(t, s, onlyOnce)
 		release := make(chan struct{})
 		stuck, other := newCache(t, e, &CacheOptions{Grant: ping}), newCache(t, e, &CacheOptions{Grant: ping})

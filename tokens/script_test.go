@@ -20,7 +20,7 @@ const (
 
 var testCredentials = Credentials{ClientID: "client-id", ClientSecret: "client-secret"}
 
-// A script is an [http.RoundTripper] that answers requests by its steps, one after another and the last one for good.
+// A script is an [http.RoundTripper] that responds by its steps, one after another and the last one for good.
 // It keeps what it was sent, and which bodies it has seen closed.
 type script struct {
 	mu     sync.Mutex
@@ -94,7 +94,7 @@ func (s *script) only(t *testing.T) sentRequest {
 	return s.requests()[0]
 }
 
-// leaks counts the answers whose body was not closed exactly once.
+// leaks counts the responses whose body was not closed exactly once.
 func (s *script) leaks() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -131,7 +131,7 @@ func (b *countedBody) closed() int {
 	return b.closes
 }
 
-// reply answers with a status, a body, and headers given as name, value, name, value.
+// reply responds with a status, a body, and headers given as name, value, name, value.
 func reply(status int, contentType, body string, headers ...string) step {
 	return func(*http.Request) (*http.Response, error) {
 		resp := &http.Response{
@@ -153,7 +153,7 @@ func reply(status int, contentType, body string, headers ...string) step {
 	}
 }
 
-// unanswered fails as a RoundTripper does that gets no answer.
+// unanswered fails as a RoundTripper does that gets no response.
 func unanswered(err error) step {
 	return func(*http.Request) (*http.Response, error) { return nil, err }
 }
@@ -168,7 +168,7 @@ func after(d time.Duration, next step) step {
 	}
 }
 
-// streamed answers 200 with a body that the reader gives, ended with the request's context as net/http does it.
+// streamed responds with 200 and a body that the reader gives, ended with the request's context as net/http does it.
 func streamed(contentType string, body func(context.Context) io.Reader) step {
 	return func(req *http.Request) (*http.Response, error) {
 		resp, err := reply(http.StatusOK, contentType, "")(req)
@@ -291,15 +291,15 @@ func newRequest(t *testing.T, method, url, body string) *http.Request {
 	return req
 }
 
-// failed is the *Error of a GET that was answered so.
-func failed(t *testing.T, answer step) *Error {
+// failed is the *Error of a GET to which this was the response.
+func failed(t *testing.T, response step) *Error {
 	t.Helper()
-	s := newScript(answer)
+	s := newScript(response)
 	resp, err := doerOver(t, s, nil).Do(newRequest(t, http.MethodGet, apiURL+"/things", ""))
 	require.Nil(t, resp)
 	var e *Error
 	require.ErrorAs(t, err, &e)
-	require.Zero(t, s.leaks(), "the answer was not closed")
+	require.Zero(t, s.leaks(), "the response was not closed")
 	return e
 }
 

@@ -6,14 +6,18 @@ import (
 	"fmt"
 )
 
-// A Source gives the token to use now. Implementations are safe for concurrent use, and return early with ctx's error
-// when ctx ends. The returned Token is shared: it must not be modified.
+// A Source returns the token to use now. Implementations are safe for concurrent use, and return early with ctx's error
+// when ctx ends. The Token is shared, so it must not be modified.
+//
+// What a Source can do beside is found by the methods that it has: Invalidate of [Invalidator], BaseURL() string,
+// TokenFor(context.Context, time.Duration) (*Token, error). A [Cache] has all of them. A Source that wraps another has
+// Unwrap() Source, and need not repeat them; see [As].
 type Source interface {
 	Token(ctx context.Context) (*Token, error)
 }
 
-// An Invalidator is a [Source] that can be told that the resource server answered 401 to a token. A Transport repeats
-// a request only if the Source then gives another token.
+// An Invalidator is a [Source] that can be told that the API responded to a token with 401. A [Transport] repeats a
+// request only if the Source then returns another token.
 type Invalidator interface {
 	Invalidate(rejected *Token)
 }

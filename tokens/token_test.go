@@ -91,7 +91,7 @@ func TestTokenIsRedacted(t *testing.T) {
 // What holds secrets shows none in an unexported field of a caller's struct either, where fmt calls no methods.
 func TestUnexportedFieldsShowNoSecrets(t *testing.T) {
 	creds := Credentials{ClientID: "CANARY-id", ClientSecret: "CANARY-secret"}
-	e, err := NewMoov(creds, &MoovOptions{HTTPClient: &http.Client{Transport: &endpointStub{}}, Header: http.Header{"X-Key": {"CANARY"}}})
+	e, err := NewMoov(creds, &MoovOptions{HTTPClient: &http.Client{Transport: &tokenServer{}}, Header: http.Header{"X-Key": {"CANARY"}}})
 	require.NoError(t, err)
 	c := newCache(t, e, &CacheOptions{
 		Session: "a", Grant: Grant{Params: url.Values{"k": {"CANARY-param"}}},
