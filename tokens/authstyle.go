@@ -53,7 +53,7 @@ type assertionTransport struct {
 	endpoint string
 }
 
-const jwtBearer = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+const jwtBearer = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" //nolint:gosec // a name, no credential
 
 func (t *assertionTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	assertion, err := t.assert(withoutSettings(req.Context()), t.audience)

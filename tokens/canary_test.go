@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -111,15 +112,13 @@ func TestCanaryValues(t *testing.T) {
 		"Error":             Error{Method: "GET", URL: "https://x", Body: []byte("canary")},
 	}
 	header := http.Header{"X-Gateway-Key": {"canary"}, "Cookie": {"canary"}}
-	for name, options := range map[string]any{
+	maps.Copy(values, map[string]any{
 		"MoovOptions": MoovOptions{Header: header}, "*MoovOptions": &MoovOptions{Header: header},
 		"ThousandEyesOptions": ThousandEyesOptions{Header: header}, "SailPointOptions": SailPointOptions{Header: header},
 		"EndpointOptions": EndpointOptions{Header: header, BaseURL: "https://u:canary@x?canary"}, "*EndpointOptions": &EndpointOptions{Header: header},
 		"AuthorizationCode": AuthorizationCode{Code: "canary", CodeVerifier: "canary"}, "*AuthorizationCode": &AuthorizationCode{Code: "canary"},
 		"Grant with a code": Grant{Code: &AuthorizationCode{Code: "canary"}}, "*Login": &Login{State: "canary", CodeVerifier: "canary"},
-	} {
-		values[name] = options
-	}
+	})
 	for _, v := range vendorCases {
 		e, err := v.make(canaryCredentials, options{header: header})
 		require.NoError(t, err)

@@ -101,7 +101,10 @@ func (o EndpointOptions) metadata(ctx context.Context, at *url.URL, issuer strin
 			break // the server cannot be reached
 		}
 	}
-	return nil, errors.Join(failures...)
+	if len(failures) == 1 {
+		return nil, failures[0]
+	}
+	return nil, fmt.Errorf("%w; %w", failures[0], failures[1])
 }
 
 func (o EndpointOptions) metadataAt(ctx context.Context, issuer *url.URL, path string) (*oauth2.ServerMetadata, error) {
@@ -113,7 +116,7 @@ func (o EndpointOptions) metadataAt(ctx context.Context, issuer *url.URL, path s
 	if err != nil {
 		return nil, err
 	}
-	resp, err := client.GetServerMetadata(ctx, func(_ context.Context, req *http.Request) error {
+	resp, err := client.GetServerMetadata(ctx, func(_ context.Context, req *http.Request) error { //nolint:bodyclose // DecodeResponse closes it
 		for name, values := range o.Header {
 			req.Header[http.CanonicalHeaderKey(name)] = slices.Clone(values)
 		}

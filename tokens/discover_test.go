@@ -2,6 +2,7 @@ package tokens
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"testing"
@@ -32,9 +33,7 @@ func TestDiscover(t *testing.T) {
 	const rfc8414 = "/.well-known/oauth-authorization-server"
 	doc := func(issuer string, more map[string]any) map[string]any {
 		d := map[string]any{"issuer": issuer, "token_endpoint": "https://tokens.example.net/t?x=1"}
-		for name, value := range more {
-			d[name] = value
-		}
+		maps.Copy(d, more)
 		return d
 	}
 	tests := []struct {
@@ -62,7 +61,7 @@ func TestDiscover(t *testing.T) {
 		},
 		{
 			"a file of no media type", "https://auth.example.com",
-			map[string]any{rfc8414: step(reply(200, "application/octet-stream", `{"issuer":"https://auth.example.com","token_endpoint":"https://auth.example.com/t"}`))},
+			map[string]any{rfc8414: reply(200, "application/octet-stream", `{"issuer":"https://auth.example.com","token_endpoint":"https://auth.example.com/t"}`)},
 			[]string{rfc8414},
 		},
 		{
@@ -96,7 +95,7 @@ func TestDiscover(t *testing.T) {
 // What the metadata says is used, and goes behind what the options say.
 func TestDiscoverUsesTheMetadata(t *testing.T) {
 	const issuer = "https://auth.example.com"
-	granted := step(reply(200, jsonType, tokenReply))
+	granted := reply(200, jsonType, tokenReply)
 	s := newScript(serving(map[string]any{
 		"/.well-known/oauth-authorization-server": map[string]any{
 			"issuer": issuer, "token_endpoint": "https://tokens.example.net/t?x=1", "revocation_endpoint": issuer + "/r",
@@ -176,10 +175,10 @@ func TestDiscoverRefuses(t *testing.T) {
 		{"http", "http://auth.example.com", nil, EndpointOptions{}, "the issuer http://auth.example.com is neither https nor loopback; a secret would be sent in the clear"},
 		{"a query", issuer + "?x", nil, EndpointOptions{}, "the issuer https://auth.example.com has a query, which no issuer has (RFC 8414, section 2)"},
 		{"two issuers", issuer, nil, EndpointOptions{Issuer: issuer + "/"}, `Issuer is "https://auth.example.com/" but the issuer to ask is "https://auth.example.com"; leave Issuer empty`},
-		{"another issuer", issuer, of("issuer", issuer+"/"), EndpointOptions{}, "the metadata at " + wellKnown + ` is of the issuer "https://auth.example.com/" and not of "https://auth.example.com" (RFC 8414, section 3.3)` + "\n" + url + "/.well-known/openid-configuration: 404 Not Found"},
-		{"none", issuer, nil, EndpointOptions{}, url + wellKnown + ": 404 Not Found\n" + url + "/.well-known/openid-configuration: 404 Not Found"},
-		{"HTML", issuer, map[string]any{wellKnown: step(reply(200, "text/html", "<p>")), "/.well-known/openid-configuration": step(reply(200, jsonType, "[]"))}, EndpointOptions{}, "/.well-known/openid-configuration: 200 OK"},
-		{"a redirect to another host", issuer, map[string]any{wellKnown: step(reply(302, "", "", "Location", "https://other.example.com/"))}, EndpointOptions{}, "302 Found"},
+		{"another issuer", issuer, of("issuer", issuer+"/"), EndpointOptions{}, "the metadata at " + wellKnown + ` is of the issuer "https://auth.example.com/" and not of "https://auth.example.com" (RFC 8414, section 3.3); ` + url + "/.well-known/openid-configuration: 404 Not Found"},
+		{"none", issuer, nil, EndpointOptions{}, url + wellKnown + ": 404 Not Found; " + url + "/.well-known/openid-configuration: 404 Not Found"},
+		{"HTML", issuer, map[string]any{wellKnown: reply(200, "text/html", "<p>"), "/.well-known/openid-configuration": reply(200, jsonType, "[]")}, EndpointOptions{}, "/.well-known/openid-configuration: 200 OK"},
+		{"a redirect to another host", issuer, map[string]any{wellKnown: reply(302, "", "", "Location", "https://other.example.com/")}, EndpointOptions{}, "302 Found"},
 		{"no token endpoint", issuer, of("token_endpoint", ""), EndpointOptions{}, "the metadata of https://auth.example.com has no token_endpoint"},
 		{"a relative token endpoint", issuer, of("token_endpoint", "/t"), EndpointOptions{}, "the metadata's token_endpoint /t is not absolute; write https://host/path"},
 		{"a token endpoint over http", issuer, of("token_endpoint", "http://auth.example.com/t"), EndpointOptions{}, "the metadata's token_endpoint http://auth.example.com/t is neither https nor loopback; a secret would be sent in the clear"},

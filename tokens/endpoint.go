@@ -213,7 +213,7 @@ func (e *Endpoint) exchangeWith(ctx context.Context, g Grant, set settings, requ
 		set.repeat = safe
 	}
 	ctx = set.in(ctx)
-	resp, err := e.authenticated(ctx, func(creds Credentials) (*http.Response, error) {
+	resp, err := e.authenticated(ctx, func(creds Credentials) (*http.Response, error) { //nolint:bodyclose // readToken closes it
 		if !e.style.isBasic() {
 			f.clientID, f.clientSecret = creds.ClientID, creds.ClientSecret
 		}
@@ -260,7 +260,7 @@ func (e *Endpoint) Revoke(ctx context.Context, token string, hint Hint) error {
 	set.repeat = safe
 	ctx = set.in(ctx)
 	f := revocationForm{token: token, hint: string(hint)}
-	resp, err := e.authenticated(ctx, func(creds Credentials) (*http.Response, error) {
+	resp, err := e.authenticated(ctx, func(creds Credentials) (*http.Response, error) { //nolint:bodyclose // discard closes it
 		if !e.style.isBasic() {
 			f.clientID, f.clientSecret = creds.ClientID, creds.ClientSecret
 		}

@@ -243,6 +243,6 @@ func TestNewError(t *testing.T) {
 	body[2] = 'X'
 	assert.Equal(t, `{"error":"invalid_grant"}`, string(e.Body), "the body is the caller's")
 
-	e = NewError(&http.Response{StatusCode: 200}, nil, io.EOF)
+	e = NewError(&http.Response{StatusCode: http.StatusOK}, nil, io.EOF)
 	assert.ErrorIs(t, e, io.EOF)
 }

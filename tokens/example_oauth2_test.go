@@ -33,11 +33,12 @@ func ExampleNewEndpoint() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	client, err := tokens.NewClient(cache, nil) // an *http.Client for https://api.example.com
+	client, err := tokens.NewClient(cache, nil) // an *http.Client that sends tokens to that API alone
 	if err != nil {
 		log.Fatal(err)
 	}
-	_ = client
+	fmt.Println(client != nil, cache.BaseURL())
+	// Output: true https://api.example.com
 }
 
 // A user logs in at the page, and the server sends the browser to the RedirectURI.

@@ -147,7 +147,7 @@ func (o SailPointOptions) checkBaseURL(tenant string) error {
 	}
 	u, err := url.Parse(o.BaseURL)
 	if err != nil {
-		return nil // parseBaseURL says it without quoting the URL
+		return errors.New("BaseURL: the base URL is not a URL") // err would quote it
 	}
 	if api := sailPointAPIHost(strings.ToLower(u.Hostname())); api != "" {
 		return fmt.Errorf("BaseURL https://%s is that of the user interface; the API is at https://%s", u.Hostname(), api)

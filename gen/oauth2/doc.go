@@ -1,3 +1,5 @@
+// Package oauth2 is generated from api/oauth2.yaml.
+//
 // To use any OAuth 2.0 server, use package tokens of this module instead: tokens.NewEndpoint and tokens.Discover send the
 // requests of this package to the server's own URLs, with credentials, retries and errors.
 //

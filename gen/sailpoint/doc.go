@@ -1,3 +1,5 @@
+// Package sailpoint is generated from api/sailpoint.yaml.
+//
 // To get tokens, use package tokens of this module, and to manage OAuth clients, package oauthclients: they send the
 // requests of this package, with tokens, retries and errors. A Client of this package sends what it is given; pass it a
 // tokens.Doer by WithHTTPClient to have a token.

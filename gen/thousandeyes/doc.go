@@ -1,3 +1,5 @@
+// Package thousandeyes is generated from api/thousandeyes.yaml.
+//
 // To get tokens, use package tokens of this module instead: tokens.NewThousandEyes sends the requests of this package, with
 // credentials, retries and errors. A Client of this package sends what it is given; pass it a tokens.Doer by WithHTTPClient
 // to call other operations with a token.

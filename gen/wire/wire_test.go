@@ -95,7 +95,7 @@ func TestSecretPrintsRedacted(t *testing.T) {
 	const canary = "CANARY"
 	type response struct {
 		Secret wire.Secret  `json:"secret" xml:"secret"`
-		Maybe  *wire.Secret `json:"maybe" xml:"maybe"`
+		Maybe  *wire.Secret `json:"maybe"  xml:"maybe"`
 	}
 	type hidden struct {
 		secret wire.Secret
