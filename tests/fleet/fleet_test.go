@@ -7,11 +7,13 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -142,7 +144,7 @@ func serve(t *testing.T, life time.Duration) *server {
 
 func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path != "/oauth2/token" {
-		s.Moov.ServeHTTP(w, r)
+		s.ServeHTTP(w, r)
 		return
 	}
 	body, _ := io.ReadAll(r.Body)
@@ -159,14 +161,12 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 		<-before
 	}
 	recorder := httptest.NewRecorder()
-	s.Moov.ServeHTTP(recorder, r)
+	s.ServeHTTP(recorder, r)
 	if after != nil {
 		s.arrived <- struct{}{}
 		<-after
 	}
-	for name, values := range recorder.Header() {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), recorder.Header())
 	w.WriteHeader(recorder.Code)
 	_, _ = w.Write(recorder.Body.Bytes())
 }
@@ -241,21 +241,12 @@ func distinct(t *testing.T, outcomes []outcome) []string {
 	for _, o := range outcomes {
 		require.Empty(t, o.Errors)
 		for _, token := range o.Tokens {
-			if !contains(seen, token) {
+			if !slices.Contains(seen, token) {
 				seen = append(seen, token)
 			}
 		}
 	}
 	return seen
-}
-
-func contains(list []string, s string) bool {
-	for _, e := range list {
-		if e == s {
-			return true
-		}
-	}
-	return false
 }
 
 // wait lets real time pass: processes do not share a synctest bubble.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -119,12 +120,9 @@ func (o *outcome) ask(ctx context.Context, cache *tokens.Cache, callers int) {
 				return
 			}
 			o.Expiry = token.Expiry
-			for _, seen := range o.Tokens {
-				if seen == token.AccessToken {
-					return
-				}
+			if !slices.Contains(o.Tokens, token.AccessToken) {
+				o.Tokens = append(o.Tokens, token.AccessToken)
 			}
-			o.Tokens = append(o.Tokens, token.AccessToken)
 		})
 	}
 	running.Wait()
