@@ -67,10 +67,11 @@ func checkCreate(req sailpoint.CreateOAuthClientRequest) error {
 func readCreated(resp *http.Response) (*sailpoint.CreateOAuthClientResponse, error) {
 	data, err := io.ReadAll(resp.Body)
 	_ = resp.Body.Close()
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // a byte order mark
 	created := new(sailpoint.CreateOAuthClientResponse)
 	id, secret := readSecret(data)
 	if err == nil {
-		resp.Body = io.NopCloser(bytes.NewReader(withoutMark(data)))
+		resp.Body = io.NopCloser(bytes.NewReader(data))
 		err = tokens.DecodeResponse(resp, created)
 	} else if e, ok := errors.AsType[*tokens.Error](err); ok {
 		err = tokens.NewError(resp, data, e.Unwrap()) // with the part that came
@@ -94,7 +95,6 @@ func readSecret(data []byte) (id, secret string) {
 	set := func(name string, value json.RawMessage) {
 		values[name] = cmp.Or(textOf(value), values[name])
 	}
-	data = withoutMark(data)
 	dec := json.NewDecoder(bytes.NewReader(data))
 	open, err := dec.Token()
 	object := open == json.Delim('{')
@@ -141,6 +141,3 @@ func textOf(value json.RawMessage) string {
 	}
 	return ""
 }
-
-// withoutMark removes the byte order mark that a text may start with.
-func withoutMark(data []byte) []byte { return bytes.TrimPrefix(data, []byte("\ufeff")) }
