@@ -32,7 +32,7 @@ import (
 // Before anything is sent, Create returns an error that names what is missing: a name, grant types, an access type, a
 // positive life of access tokens, or redirect URIs for AUTHORIZATION_CODE.
 func (s *SailPoint) Create(ctx context.Context, req sailpoint.CreateOAuthClientRequest) (*sailpoint.CreateOAuthClientResponse, error) {
-	if err := checkCreate(req); err != nil {
+	if err := cmp.Or(s.check(ctx), checkCreate(req)); err != nil {
 		return nil, fmt.Errorf("oauthclients: create: %w", err)
 	}
 	var d delivery

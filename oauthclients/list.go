@@ -22,6 +22,9 @@ const usualPage = 250
 // not support), 401, 403, 429, 500. If there is an error, the clients that were read before it are returned too.
 func (s *SailPoint) List(ctx context.Context, filters ...Filter) ([]sailpoint.OAuthClient, error) {
 	clients := []sailpoint.OAuthClient{}
+	if err := s.check(ctx); err != nil {
+		return clients, fmt.Errorf("oauthclients: list: %w", err)
+	}
 	for client, err := range s.list(ctx, s.api, filters) {
 		if err != nil {
 			return clients, err
@@ -42,6 +45,11 @@ func (s *SailPoint) List(ctx context.Context, filters ...Filter) ([]sailpoint.OA
 // An error is the last pair, and its client is zero. The error of a client that cannot be read, and of a list that ends
 // early, names the index of the client, counted from 0. The clients before it are good.
 func (s *SailPoint) All(ctx context.Context, filters ...Filter) iter.Seq2[sailpoint.OAuthClient, error] {
+	if err := s.check(ctx); err != nil {
+		return func(yield func(sailpoint.OAuthClient, error) bool) {
+			yield(sailpoint.OAuthClient{}, fmt.Errorf("oauthclients: list: %w", err))
+		}
+	}
 	return s.list(ctx, s.stream, filters)
 }
 

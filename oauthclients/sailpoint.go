@@ -19,7 +19,8 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// A SailPoint manages the OAuth clients of one tenant. It is made by [NewSailPoint] and safe for concurrent use.
+// A SailPoint manages the OAuth clients of one tenant. It is made by [NewSailPoint] and safe for concurrent use. The
+// methods of the zero SailPoint return errors.
 type SailPoint struct {
 	api        *sailpoint.Client
 	stream     *sailpoint.Client // for All: without a bound of time or size
@@ -122,7 +123,7 @@ func newSailPoint(src tokens.Source, opts *SailPointOptions) (*SailPoint, error)
 // Needs sp:oauth-client:read or sp:oauth-client:manage. It is the only one of these calls that a client without a user
 // may make. Errors: 400, 401, 403, 404, 429, 500.
 func (s *SailPoint) Get(ctx context.Context, id string) (*sailpoint.OAuthClient, error) {
-	if err := checkID(id); err != nil {
+	if err := cmp.Or(s.check(ctx), checkID(id)); err != nil {
 		return nil, fmt.Errorf("oauthclients: get: %w", err)
 	}
 	resp, err := s.api.GetOAuthClient(ctx, id) //nolint:bodyclose // readClient closes it
@@ -139,7 +140,7 @@ func (s *SailPoint) Get(ctx context.Context, id string) (*sailpoint.OAuthClient,
 // 500. A patch is repeated only if the vendor cannot have acted on it. If the response is lost or the server fails, the
 // error says that the patch may have been applied.
 func (s *SailPoint) Patch(ctx context.Context, id string, ops ...jsonpatch.Operation) (*sailpoint.OAuthClient, error) {
-	if err := checkID(id); err != nil {
+	if err := cmp.Or(s.check(ctx), checkID(id)); err != nil {
 		return nil, fmt.Errorf("oauthclients: patch: %w", err)
 	}
 	if len(ops) == 0 {
@@ -182,7 +183,7 @@ func (s *SailPoint) Delete(ctx context.Context, id string, opts ...DeleteOption)
 		}
 		opt(&o)
 	}
-	if err := checkID(id); err != nil {
+	if err := cmp.Or(s.check(ctx), checkID(id)); err != nil {
 		return fmt.Errorf("oauthclients: delete: %w", err)
 	}
 	resp, err := s.api.DeleteOAuthClient(ctx, id, anyMediaType)
@@ -194,6 +195,17 @@ func (s *SailPoint) Delete(ctx context.Context, id string, opts ...DeleteOption)
 	}
 	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10) // so that the connection can be used again; the body says nothing
 	_ = resp.Body.Close()
+	return nil
+}
+
+// check refuses what would panic later.
+func (s *SailPoint) check(ctx context.Context) error {
+	switch {
+	case s == nil || s.api == nil:
+		return errors.New("the SailPoint is zero; make it with NewSailPoint")
+	case ctx == nil:
+		return errors.New("the context is nil; pass context.Background() if there is no other")
+	}
 	return nil
 }
 

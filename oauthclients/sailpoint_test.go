@@ -305,6 +305,40 @@ func TestHeader(t *testing.T) {
 	}
 }
 
+// Zero values and a nil context are errors, not panics.
+func TestZeroValues(t *testing.T) {
+	good, v := newClients(t, nil, respond(http.StatusOK, sample))
+	var none *oauthclients.SailPoint
+	for _, c := range []struct {
+		clients *oauthclients.SailPoint
+		ctx     context.Context //nolint:containedctx // an argument
+		want    string
+	}{
+		{none, t.Context(), "the SailPoint is zero; make it with NewSailPoint"},
+		{new(oauthclients.SailPoint), t.Context(), "the SailPoint is zero; make it with NewSailPoint"},
+		{good, nil, "the context is nil; pass context.Background() if there is no other"},
+	} {
+		_, getErr := c.clients.Get(c.ctx, clientID)
+		_, createErr := c.clients.Create(c.ctx, createRequest())
+		_, patchErr := c.clients.Patch(c.ctx, clientID, jsonpatch.Replace("/enabled", true))
+		_, listErr := c.clients.List(c.ctx)
+		errs := []error{getErr, createErr, patchErr, listErr, c.clients.Delete(c.ctx, clientID)}
+		for _, err := range c.clients.All(c.ctx) {
+			errs = append(errs, err)
+		}
+		assert.Len(t, errs, 6)
+		for _, err := range errs {
+			require.ErrorContains(t, err, c.want)
+		}
+	}
+	assert.Empty(t, v.sent())
+	require.ErrorContains(t, good.Delete(t.Context(), clientID, nil), "an option is nil")
+	for _, src := range []tokens.Source{(*tokens.Cache)(nil), new(tokens.Cache)} {
+		_, err := oauthclients.NewSailPoint(src, nil)
+		require.Error(t, err)
+	}
+}
+
 // located is a Source that knows its origin.
 type located struct {
 	tokens.Source

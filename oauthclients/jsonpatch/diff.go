@@ -17,8 +17,8 @@ import (
 // sides. An array that differs is replaced as a whole, so that the patch cannot hit an element that has moved in the
 // meantime.
 //
-// If that would take more than [MaxOperations], or pointers longer than both documents, the patch replaces the whole
-// document. Both documents must be as [Patch.Apply] wants them; if not, the error matches [ErrInvalidDocument].
+// If that would take more than [MaxOperations], or pointers that together are longer than both documents and than 1 MiB,
+// the patch replaces the whole document. Both documents must be as [Patch.Apply] wants them; if not, the error matches [ErrInvalidDocument].
 func Diff(before, after []byte) (Patch, error) {
 	a, err := parse(string(before), MaxDepth)
 	if err != nil {
@@ -31,7 +31,7 @@ func Diff(before, after []byte) (Patch, error) {
 	size := len(before) + len(after)
 	d := differ{
 		patch:      Patch{},
-		pointers:   max(size, 1<<16),
+		pointers:   max(size, 1<<20),
 		texts:      64 * int64(size),
 		comparison: comparison{left: math.MaxInt64},
 	}

@@ -52,7 +52,7 @@ func (e *Error) Error() string {
 	default:
 		text += fmt.Sprintf("%s %q: ", e.Op, e.Path)
 	}
-	return text + e.Err.Error()
+	return fmt.Sprintf("%s%v", text, e.Err)
 }
 
 func (e *Error) Unwrap() error { return e.Err }

@@ -1,6 +1,7 @@
 package patch
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -24,7 +25,7 @@ type DiffOptions struct {
 //
 // If fields differ that cannot be patched, a [*FieldsError] with their names is returned beside the operations for all
 // others. Those that the vendor keeps itself (lastUsed, modified) differ if before is older than the last use or change
-// of the client.
+// of the client. A text in after that is not UTF-8 is an error, because JSON cannot hold it.
 //
 // Take care that the two share nothing: a client that was copied by assignment still has the pointers and arrays of the
 // original, and a change through one of them is a change of both, which Diff cannot see. [Overlay] returns a deep copy.
@@ -55,6 +56,9 @@ func Diff(before, after sailpoint.OAuthClient, opts *DiffOptions) (jsonpatch.Pat
 	d.refuse("metadata", same(before.Metadata, after.Metadata))
 	d.refuse("lastUsed", sameTime(timeOf(before.LastUsed), timeOf(after.LastUsed)))
 	d.refuse("scope", sameList(&d, before.Scope, after.Scope) && (before.Scope == nil) == (after.Scope == nil))
+	if _, err := d.patch.MarshalJSON(); err != nil {
+		return nil, fmt.Errorf("patch: a value of after cannot be sent: %w", err)
+	}
 	if d.refused != nil {
 		return d.patch, &FieldsError{d.refused}
 	}

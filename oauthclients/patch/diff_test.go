@@ -90,6 +90,15 @@ func TestDiffNamesWhatCannotBePatched(t *testing.T) {
 	assert.Equal(t, "/name", ops[0].Path())
 }
 
+// A patch that could not be sent is an error of Diff, not a surprise later.
+func TestDiffOfTextThatIsNotUTF8(t *testing.T) {
+	after := client()
+	after.Name, after.RedirectURIs = "R&D", []string{"a\xff"}
+	ops, err := patch.Diff(client(), after, nil)
+	require.ErrorContains(t, err, `patch: a value of after cannot be sent: jsonpatch: operation 1: replace "/redirectUris"`)
+	assert.Nil(t, ops)
+}
+
 func TestDiffWithGuards(t *testing.T) {
 	before, after := client(), client()
 	before.Description, before.RedirectURIs = nil, nil
