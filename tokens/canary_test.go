@@ -8,11 +8,9 @@ import (
 	"io"
 	"log/slog"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -250,7 +248,7 @@ func withBubble(values context.Context, t *testing.T) context.Context {
 // A failure without an answer is as silent, and so is an answer that breaks off.
 func TestCanaryTransportFailures(t *testing.T) {
 	steps := map[string]step{
-		"refused": unanswered(&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}),
+		"refused": unanswered(errRefused),
 		"a client beneath": func(req *http.Request) (*http.Response, error) {
 			return nil, fmt.Errorf("gateway: %w", &url.Error{Op: "Post", URL: req.URL.String(), Err: io.EOF})
 		},

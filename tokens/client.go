@@ -38,6 +38,11 @@ func (t clientTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return t.sender.send(req, nil)
 }
 
+// Format prints which origin the client is for, and nothing of its headers and its Source.
+func (t clientTransport) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "tokens.NewClient(%s)", t.sender.origin)
+}
+
 // CloseIdleConnections is what http.Client's method of that name calls.
 func (t clientTransport) CloseIdleConnections() { t.sender.client.CloseIdleConnections() }
 

@@ -80,6 +80,18 @@ func NewDoer(src Source, opts *DoerOptions) (Doer, error) {
 	return Doer{s}, nil
 }
 
+// Format prints which origin the Doer is for, and nothing of its headers and its Source.
+func (d Doer) Format(f fmt.State, _ rune) {
+	if d.sender == nil {
+		fmt.Fprint(f, "tokens.Doer(zero)")
+		return
+	}
+	fmt.Fprintf(f, "tokens.Doer(%s)", d.sender.origin)
+}
+
+// MarshalText returns what Format prints, for logs in JSON.
+func (d Doer) MarshalText() ([]byte, error) { return fmt.Append(nil, d), nil }
+
 // Do sends req. The error is an [*Error] if there is no response, if the response is outside 2xx, and if its media type is
 // not JSON although the request left Accept to the Doer; the response is then closed. Otherwise its body must be closed.
 // Reading past the limits of the Doer fails with an [*Error].
@@ -98,6 +110,10 @@ func (d Doer) Do(req *http.Request) (*http.Response, error) {
 	resp, err := d.sender.send(req, header)
 	if err != nil {
 		return nil, err
+	}
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		_ = resp.Body.Close() // it is the connection, and reading it may never end
+		return nil, NewError(resp, nil, errors.New("a Doer cannot switch protocols; use NewClient"))
 	}
 	if resp.StatusCode/100 != 2 {
 		return nil, readError(resp, nil)

@@ -14,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,8 +61,10 @@ var (
 )
 
 var (
-	errRefused = &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
-	errReset   = &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
+	errConnRefused = errors.New("connection refused")
+	errConnReset   = errors.New("connection reset by peer")
+	errRefused     = &net.OpError{Op: "dial", Net: "tcp", Err: errConnRefused}
+	errReset       = &net.OpError{Op: "read", Net: "tcp", Err: errConnReset}
 )
 
 // outcomes are the columns of the table. "lost" is a request that was sent and got no answer.
@@ -79,9 +80,8 @@ var outcomes = []struct {
 	{"dial, wrapped", "not sent", unanswered(fmt.Errorf("by proxy: %w", errRefused))},
 
 	{"reset", "lost", unanswered(errReset)},
-	{"write failed", "lost", unanswered(&net.OpError{Op: "write", Net: "tcp", Err: syscall.EPIPE})},
-	{"bare reset", "lost", unanswered(syscall.ECONNRESET)},
-	{"bare broken pipe", "lost", unanswered(syscall.EPIPE)},
+	{"write failed", "lost", unanswered(&net.OpError{Op: "write", Net: "tcp", Err: errors.New("broken pipe")})},
+	{"closed here", "lost", unanswered(net.ErrClosed)},
 	{"EOF", "lost", unanswered(io.EOF)},
 	{"unexpected EOF", "lost", unanswered(fmt.Errorf("transport connection broken: %w", io.ErrUnexpectedEOF))},
 	{"idle connection", "lost", unanswered(errors.New("http: server closed idle connection"))},
@@ -169,6 +169,14 @@ func TestRetryTable(t *testing.T) {
 	}
 }
 
+// Transports other than net/http's may return a bare error number.
+func TestRetryAfterABareErrno(t *testing.T) {
+	for _, errno := range brokenErrnos {
+		s := newScript(unanswered(errno), reply(200, jsonType, "{}"))
+		require.NoError(t, getting.send(t, s, quick))
+	}
+}
+
 func TestRetryAttempts(t *testing.T) {
 	for attempts, want := range map[int]int{0: 3, 1: 1, 2: 2, 5: 5} {
 		synctest.Test(t, func(t *testing.T) {
@@ -193,7 +201,7 @@ func TestRetryNeverRepeatsALostRefreshOrCreate(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newScript(unanswered(errReset), reply(200, jsonType, tokenReply))
 			err := class.send(t, s, Retry{Attempts: 10, Statuses: []int{429, 500, 502, 503, 504}})
-			require.ErrorIs(t, err, syscall.ECONNRESET)
+			require.ErrorIs(t, err, errConnReset)
 			s.only(t)
 		})
 	}
@@ -262,7 +270,7 @@ func TestRetryNotForASourceThatFails(t *testing.T) {
 	require.NoError(t, err)
 	_, err = d.Do(newRequest(t, http.MethodGet, apiURL, ""))
 	require.ErrorIs(t, err, ErrNoToken)
-	require.ErrorIs(t, err, syscall.ECONNREFUSED)
+	require.ErrorIs(t, err, errConnRefused)
 	assert.Equal(t, 1, asked)
 	assert.Empty(t, s.requests())
 }

@@ -408,3 +408,53 @@ func TestTransportOverDefaultTransport(t *testing.T) {
 	require.NoError(t, resp.Body.Close())
 	assert.Equal(t, "Bearer at", string(data))
 }
+
+// A Source may use one Token for all of its tokens.
+func TestTransportOverASourceThatReusesItsToken(t *testing.T) {
+	src := &reusing{}
+	src.token.AccessToken = "one"
+	s := newScript(reply(200, "", ""), reply(401, "", ""), reply(200, "", ""))
+	transport := transportOver(t, s, src)
+	for _, name := range []string{"one", "two"} {
+		src.token.AccessToken = name
+		resp, err := transport.RoundTrip(newRequest(t, http.MethodGet, apiURL, ""))
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+	}
+	var sent []string
+	for _, r := range s.requests() {
+		sent = append(sent, r.Header.Get("Authorization"))
+	}
+	assert.Equal(t, []string{"Bearer one", "Bearer two", "Bearer three"}, sent)
+	assert.Equal(t, []string{"two"}, src.rejected)
+
+	src.token.AccessToken, src.token.TokenType = "three", "DPoP"
+	_, err := transport.RoundTrip(newRequest(t, http.MethodGet, apiURL, ""))
+	require.ErrorIs(t, err, ErrNoToken)
+}
+
+// reusing changes its token in place, as soon as it is asked after a rejection.
+type reusing struct {
+	token    Token
+	rejected []string
+}
+
+func (r *reusing) Token(context.Context) (*Token, error) { return &r.token, nil }
+
+func (r *reusing) Invalidate(rejected *Token) {
+	r.rejected = append(r.rejected, rejected.AccessToken)
+	r.token.AccessToken = "three"
+}
+
+// An Authorization header is one however it is spelled.
+func TestTransportRespectsAnySpelling(t *testing.T) {
+	for _, name := range []string{"Authorization", "authorization", "AUTHORIZATION"} {
+		s := newScript(reply(200, "", ""))
+		req := newRequest(t, http.MethodGet, apiURL, "")
+		req.Header[name] = []string{"Basic abc"}
+		resp, err := transportOver(t, s, Static("the-token")).RoundTrip(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		assert.Equal(t, http.Header{name: {"Basic abc"}}, s.only(t).Header)
+	}
+}

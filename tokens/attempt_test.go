@@ -1,0 +1,560 @@
+package tokens
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// quick repeats at once.
+var quick = Retry{Initial: 1}
+
+// tlsServer serves over TLS on loopback and is silent about handshakes that fail.
+func tlsServer(t *testing.T, handler http.HandlerFunc) *httptest.Server {
+	t.Helper()
+	server := httptest.NewUnstartedServer(handler)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	return server
+}
+
+// listen accepts connections on loopback and gives each to serve.
+func listen(t *testing.T, serve func(net.Conn)) net.Addr {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var serving sync.WaitGroup
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(func() {
+		_ = l.Close()
+		cancel()
+		serving.Wait()
+	})
+	serving.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				defer func() { _ = conn.Close() }()
+				defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+				serve(conn)
+			})
+		}
+	})
+	return l.Addr()
+}
+
+// refreshAt exchanges a refresh token at an endpoint over real connections.
+func refreshAt(t *testing.T, baseURL string, transport http.RoundTripper, timeout time.Duration) error {
+	t.Helper()
+	e, err := NewMoov(testCredentials, &MoovOptions{
+		BaseURL: baseURL, HTTPClient: &http.Client{Transport: transport}, Retry: quick, Timeout: timeout,
+	})
+	require.NoError(t, err)
+	_, err = e.Exchange(t.Context(), Grant{RefreshToken: "the-refresh-token"})
+	return err
+}
+
+// Where no connection was had, nothing was sent, however it failed: a refresh may be tried again, and its token is as good
+// as before.
+func TestAttemptNotSent(t *testing.T) {
+	var served atomic.Int32
+	server := tlsServer(t, func(http.ResponseWriter, *http.Request) { served.Add(1) })
+	trusting := func() *http.Transport { return server.Client().Transport.(*http.Transport).Clone() } //nolint:forcetypeassert // httptest says so
+	proxiedBy := func(addr string) *http.Transport {
+		transport := trusting()
+		transport.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: addr})
+		return transport
+	}
+	free := func() string {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer func() { _ = l.Close() }()
+		return l.Addr().String()
+	}
+	tests := []struct {
+		name     string
+		baseURL  string
+		base     func() http.RoundTripper
+		timeout  time.Duration
+		attempts int32
+		want     string
+	}{
+		{"refused", "https://" + free(), func() http.RoundTripper { return trusting() }, 0, 3, "dial tcp"},
+		{"an untrusted certificate", server.URL, func() http.RoundTripper { return &http.Transport{} }, 0, 3, "certificate"},
+		{"a proxy that refuses", server.URL, func() http.RoundTripper {
+			return proxiedBy(listen(t, func(conn net.Conn) {
+				_, _ = http.ReadRequest(bufio.NewReader(conn))
+				_, _ = io.WriteString(conn, "HTTP/1.1 403 Forbidden\r\n\r\n")
+			}).String())
+		}, 0, 3, "Forbidden"},
+		{"a proxy that is away", server.URL, func() http.RoundTripper { return proxiedBy(free()) }, 0, 3, "proxyconnect"},
+		{"a proxy that has no address", server.URL, func() http.RoundTripper {
+			transport := trusting()
+			transport.Proxy = func(*http.Request) (*url.URL, error) { return nil, errors.New("no proxy is set") }
+			return transport
+		}, 0, 0, "no proxy is set"},
+		{"a handshake that takes too long", "https://" + listen(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }).String(), func() http.RoundTripper {
+			transport := trusting()
+			transport.TLSHandshakeTimeout = 20 * time.Millisecond
+			return transport
+		}, 0, 3, "TLS handshake timeout"},
+		{"a handshake that is cut", "https://" + listen(t, func(net.Conn) {}).String(), func() http.RoundTripper { return trusting() }, 0, 3, ""},
+		{"a dial that hangs", server.URL, func() http.RoundTripper {
+			transport := trusting()
+			end := t.Context().Done() // net/http gives a dial more time than its request has
+			transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
+				<-end
+				return nil, context.Canceled
+			}
+			return transport
+		}, 50 * time.Millisecond, 1, "deadline exceeded"},
+		{"a name that is unknown", "https://unknown.example.com", func() http.RoundTripper {
+			transport := trusting()
+			transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
+				return nil, &net.DNSError{Err: "no such host", Name: "unknown.example.com", IsNotFound: true}
+			}
+			return transport
+		}, 0, 3, "no such host"},
+		{"a base around net/http's", server.URL, func() http.RoundTripper {
+			transport := &http.Transport{}
+			return roundTripFunc(func(req *http.Request) (*http.Response, error) { return transport.RoundTrip(req) })
+		}, 0, 3, "certificate"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var dials atomic.Int32
+			base := tt.base()
+			if transport, ok := base.(*http.Transport); ok {
+				dial := transport.DialContext
+				if dial == nil {
+					dial = (&net.Dialer{}).DialContext
+				}
+				transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+					dials.Add(1)
+					return dial(ctx, network, addr)
+				}
+			}
+			err := refreshAt(t, tt.baseURL, base, tt.timeout)
+			require.ErrorContains(t, err, tt.want)
+			assert.NotContains(t, err.Error(), "may have acted")
+			e, ok := errors.AsType[*Error](err)
+			require.True(t, ok)
+			assert.True(t, e.unsent)
+			assert.Zero(t, e.StatusCode)
+			if _, ok := base.(*http.Transport); ok {
+				assert.Equal(t, tt.attempts, dials.Load(), "dials")
+			}
+			assert.Zero(t, served.Load())
+		})
+	}
+}
+
+// What was sent and had no response is presented once.
+func TestAttemptSent(t *testing.T) {
+	for name, then := range map[string]func(net.Conn){
+		"closed": func(net.Conn) {},
+		"reset":  func(conn net.Conn) { _ = conn.(*net.TCPConn).SetLinger(0) }, //nolint:forcetypeassert // listen says so
+		"hung":   func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) },
+		"no HTTP": func(conn net.Conn) {
+			_, _ = io.WriteString(conn, "SSH-2.0-server\r\n\r\n")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var requests atomic.Int32
+			addr := listen(t, func(conn net.Conn) {
+				if req, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+					_, _ = io.Copy(io.Discard, req.Body)
+					requests.Add(1)
+					then(conn)
+				}
+			})
+			err := refreshAt(t, "http://"+addr.String(), &http.Transport{}, 200*time.Millisecond)
+			require.ErrorContains(t, err, "(the server may have acted on it)")
+			e, ok := errors.AsType[*Error](err)
+			require.True(t, ok)
+			assert.False(t, e.unsent)
+			assert.EqualValues(t, 1, requests.Load())
+		})
+	}
+}
+
+// A refresh that was refused, and whose repetition had no connection, is not lost: the server did not act.
+func TestAttemptNotSentAfterARefusal(t *testing.T) {
+	s := newScript(reply(503, "", ""), unanswered(errRefused))
+	e, err := NewMoov(testCredentials, &MoovOptions{HTTPClient: s.client(), Retry: quick})
+	require.NoError(t, err)
+	_, err = e.Exchange(t.Context(), Grant{RefreshToken: "rt"})
+	failed, ok := errors.AsType[*Error](err)
+	require.True(t, ok)
+	assert.True(t, failed.unsent)
+	assert.Len(t, s.requests(), 3)
+}
+
+// frames is an HTTP/2 server that counts requests, and resets the stream of each once it has all of it.
+func frames(t *testing.T, code uint32, requests *atomic.Int32) (*httptest.Server, string) {
+	t.Helper()
+	certificates := tlsServer(t, nil)
+	addr := listen(t, func(raw net.Conn) {
+		conn := tls.Server(raw, &tls.Config{Certificates: certificates.TLS.Certificates, NextProtos: []string{"h2"}})
+		const (
+			headers, data, reset, settings, ping = 1, 0, 3, 4, 6
+			endStream, ack                       = 1, 1
+		)
+		write := func(kind, flags byte, stream uint32, payload []byte) {
+			frame := binary.BigEndian.AppendUint32(nil, uint32(len(payload))<<8|uint32(kind))
+			frame = append(frame, flags)
+			frame = binary.BigEndian.AppendUint32(frame, stream)
+			_, _ = conn.Write(append(frame, payload...))
+		}
+		if _, err := io.ReadFull(conn, make([]byte, len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))); err != nil {
+			return
+		}
+		write(settings, 0, 0, nil)
+		for {
+			var head [9]byte
+			if _, err := io.ReadFull(conn, head[:]); err != nil {
+				return
+			}
+			payload := make([]byte, binary.BigEndian.Uint32(head[:4])>>8)
+			if _, err := io.ReadFull(conn, payload); err != nil {
+				return
+			}
+			kind, flags, stream := head[3], head[4], binary.BigEndian.Uint32(head[5:])
+			switch {
+			case kind == settings && flags&ack == 0:
+				write(settings, ack, 0, nil)
+			case kind == ping && flags&ack == 0:
+				write(ping, ack, 0, payload)
+			case (kind == headers || kind == data) && flags&endStream != 0:
+				requests.Add(1)
+				write(reset, 0, stream, binary.BigEndian.AppendUint32(nil, code))
+			}
+		}
+	})
+	return certificates, "https://" + addr.String()
+}
+
+// net/http repeats a request by itself when its HTTP/2 stream was refused, or reset with a protocol error, although the
+// server may have acted. It must not repeat what is unsafe.
+func TestAttemptOverHTTP2IsNotRepeated(t *testing.T) {
+	for name, code := range map[string]uint32{"PROTOCOL_ERROR": 1, "REFUSED_STREAM": 7, "INTERNAL_ERROR": 2} {
+		var requests atomic.Int32
+		certificates, address := frames(t, code, &requests)
+		client := certificates.Client()
+		client.Transport.(*http.Transport).ForceAttemptHTTP2 = true //nolint:forcetypeassert // httptest says so
+		defer client.CloseIdleConnections()
+		d, err := NewDoer(Static("the-token"), &DoerOptions{BaseURL: address, HTTPClient: client, Retry: quick, Header: http.Header{"Idempotency-Key": {"1"}}})
+		require.NoError(t, err)
+		for _, method := range []string{"POST", "PATCH", "PUT"} {
+			for _, body := range []string{"", "body"} {
+				t.Run(name+"/"+method+" "+body, func(t *testing.T) {
+					before := requests.Load()
+					_, err := d.Do(newRequest(t, method, address, body))
+					require.ErrorContains(t, err, "(the server may have acted on it)")
+					assert.EqualValues(t, 1, requests.Load()-before)
+				})
+			}
+		}
+		t.Run(name+"/refresh_token", func(t *testing.T) {
+			before := requests.Load()
+			err := refreshAt(t, address, client.Transport, 0)
+			e, ok := errors.AsType[*Error](err)
+			require.True(t, ok, err)
+			assert.False(t, e.unsent)
+			assert.EqualValues(t, 1, requests.Load()-before)
+		})
+		t.Run(name+"/client_credentials", func(t *testing.T) {
+			before := requests.Load()
+			e, err := NewMoov(testCredentials, &MoovOptions{BaseURL: address, HTTPClient: client, Retry: quick, Timeout: time.Second})
+			require.NoError(t, err)
+			_, err = e.Exchange(t.Context(), Grant{Scopes: []string{"a"}})
+			require.Error(t, err)
+			assert.Greater(t, requests.Load()-before, int32(1), "what is safe is repeated")
+		})
+	}
+}
+
+// On a connection that the server closes, net/http repeats by itself what has an Idempotency-Key.
+func TestAttemptWithIdempotencyKeyIsNotRepeated(t *testing.T) {
+	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
+		for _, body := range []string{"", "body"} {
+			var requests atomic.Int32
+			var seen []string
+			addr := listen(t, func(conn net.Conn) {
+				r := bufio.NewReader(conn)
+				for {
+					req, err := http.ReadRequest(r)
+					if err != nil {
+						return
+					}
+					_, _ = io.Copy(io.Discard, req.Body)
+					if req.Method == http.MethodPost {
+						seen = append(seen, req.Header.Get(name))
+						requests.Add(1)
+						return
+					}
+					_, _ = io.WriteString(conn, "HTTP/1.1 204 No Content\r\n\r\n")
+				}
+			})
+			transport := &http.Transport{}
+			defer transport.CloseIdleConnections()
+			d, err := NewDoer(nil, &DoerOptions{BaseURL: "http://" + addr.String(), HTTPClient: &http.Client{Transport: transport}, Retry: quick})
+			require.NoError(t, err)
+			resp, err := d.Do(newRequest(t, http.MethodGet, "http://"+addr.String(), ""))
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+
+			req := newRequest(t, http.MethodPost, "http://"+addr.String(), body)
+			req.Header.Set(name, "the-key")
+			_, err = d.Do(req)
+			require.ErrorContains(t, err, "(the server may have acted on it)")
+			assert.EqualValues(t, 1, requests.Load())
+			assert.Equal(t, []string{"the-key"}, seen)
+			assert.Equal(t, "the-key", req.Header.Get(name), "the caller's request is as it was")
+		}
+	}
+}
+
+// A server that closes a connection while a token request is on its way to it is an everyday event.
+func TestAttemptOnAConnectionThatTheServerCloses(t *testing.T) {
+	var requests atomic.Int32
+	addr := listen(t, func(conn net.Conn) {
+		r := bufio.NewReader(conn)
+		for range 2 {
+			req, err := http.ReadRequest(r)
+			if err != nil {
+				return
+			}
+			_, _ = io.Copy(io.Discard, req.Body)
+			if requests.Add(1) == 2 {
+				return
+			}
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n"+
+				`{"access_token":"at-1","token_type":"Bearer"     }`)
+		}
+	})
+	e, err := NewMoov(testCredentials, &MoovOptions{BaseURL: "http://" + addr.String(), HTTPClient: &http.Client{Transport: &http.Transport{}}, Retry: quick})
+	require.NoError(t, err)
+	for range 2 {
+		_, err = e.Exchange(t.Context(), Grant{Scopes: []string{"a"}})
+		require.NoError(t, err)
+	}
+	assert.EqualValues(t, 3, requests.Load())
+}
+
+// A 101 leaves a connection whose reading never ends.
+func TestAttemptThatSwitchesProtocols(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+		_, _ = io.Copy(conn, conn)
+	}))
+	defer server.Close()
+	opts := &DoerOptions{BaseURL: server.URL}
+	d, err := NewDoer(nil, opts)
+	require.NoError(t, err)
+	client, err := NewClient(nil, opts)
+	require.NoError(t, err)
+	get := func(upgrade bool) *http.Request {
+		req := newRequest(t, http.MethodGet, server.URL, "")
+		if upgrade {
+			req.Header.Set("Connection", "Upgrade")
+			req.Header.Set("Upgrade", "echo")
+		}
+		return req
+	}
+	for _, upgrade := range []bool{false, true} {
+		_, err = d.Do(get(upgrade))
+		require.ErrorIs(t, err, Status(101))
+	}
+	_, err = client.Do(get(false))
+	require.ErrorIs(t, err, Status(101))
+	require.ErrorContains(t, err, "the server switched protocols, which nobody asked for")
+	require.ErrorIs(t, refreshAt(t, server.URL, http.DefaultTransport, 0), Status(101))
+
+	resp, err := client.Do(get(true))
+	require.NoError(t, err)
+	assert.Equal(t, 101, resp.StatusCode)
+	conn, ok := resp.Body.(io.ReadWriteCloser)
+	require.True(t, ok)
+	_, err = io.WriteString(conn, "hello")
+	require.NoError(t, err)
+	echo := make([]byte, 5)
+	_, err = io.ReadFull(conn, echo)
+	require.NoError(t, err)
+	assert.Equal(t, "hello", string(echo))
+	require.NoError(t, conn.Close())
+}
+
+// A caller's transport that is itself a client takes a redirect anywhere, credentials and all.
+func TestAttemptByATransportThatFollowsRedirects(t *testing.T) {
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", jsonType)
+		_, _ = io.WriteString(w, tokenReply)
+	}))
+	defer other.Close()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/there":
+			w.Header().Set("Content-Type", jsonType)
+			_, _ = io.WriteString(w, tokenReply)
+		case "/stay":
+			http.Redirect(w, r, "/there", http.StatusFound)
+		default:
+			http.Redirect(w, r, other.URL, http.StatusFound)
+		}
+	}))
+	defer server.Close()
+	following := roundTripFunc(func(req *http.Request) (*http.Response, error) {
+		return http.DefaultClient.Do(req.Clone(req.Context()))
+	})
+	left := "the transport of HTTPClient followed a redirect to " + other.URL + " by itself; use one that returns redirects"
+
+	require.ErrorContains(t, refreshAt(t, server.URL, following, 0), left)
+	d, err := NewDoer(Static("the-token"), &DoerOptions{BaseURL: server.URL, HTTPClient: &http.Client{Transport: following}})
+	require.NoError(t, err)
+	_, err = d.Do(newRequest(t, http.MethodGet, server.URL+"/leave", ""))
+	require.ErrorContains(t, err, left)
+	_, err = d.Do(newRequest(t, http.MethodDelete, server.URL+"/stay", ""))
+	require.ErrorContains(t, err, "the transport of HTTPClient turned a DELETE into a GET; use one that returns redirects")
+	resp, err := d.Do(newRequest(t, http.MethodGet, server.URL+"/stay", ""))
+	require.NoError(t, err, "a GET on the same origin is what we would follow too")
+	require.NoError(t, resp.Body.Close())
+
+	transport, err := NewTransport(Static("the-token"), server.URL, following)
+	require.NoError(t, err)
+	_, err = transport.RoundTrip(newRequest(t, http.MethodGet, server.URL+"/leave", ""))
+	require.ErrorContains(t, err, left)
+}
+
+// A transport that does not do what a RoundTripper should does not make ours panic.
+func TestAttemptByAWrongTransport(t *testing.T) {
+	nothing := roundTripFunc(func(*http.Request) (*http.Response, error) { return nil, nil }) //nolint:nilnil // it is wrong
+	noBody := func(status int) http.RoundTripper {
+		return roundTripFunc(func(*http.Request) (*http.Response, error) { return &http.Response{StatusCode: status}, nil })
+	}
+	closed := &countedBody{Reader: strings.NewReader("")}
+	both := roundTripFunc(func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 200, Body: closed}, errors.New("both")
+	})
+	get := func(base http.RoundTripper) (*http.Response, error) {
+		d, err := NewDoer(tokensNamed("one", "two"), &DoerOptions{BaseURL: apiURL, HTTPClient: &http.Client{Transport: base}, Retry: quick})
+		require.NoError(t, err)
+		return d.Do(newRequest(t, http.MethodGet, apiURL, ""))
+	}
+	_, err := get(nothing)
+	require.ErrorContains(t, err, "the transport tokens.roundTripFunc returned neither a response nor an error")
+	_, err = get(both)
+	require.ErrorContains(t, err, "both")
+	assert.Equal(t, 1, closed.closed())
+	for _, status := range []int{200, 401, 404, 503} {
+		resp, err := get(noBody(status))
+		if status != 200 {
+			require.ErrorIs(t, err, Status(status))
+			continue
+		}
+		require.NoError(t, err)
+		data, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		assert.Empty(t, data)
+		require.NoError(t, resp.Body.Close())
+	}
+
+	for _, base := range []http.RoundTripper{nothing, noBody(401), both} {
+		transport, err := NewTransport(tokensNamed("one", "two"), apiURL, base)
+		require.NoError(t, err)
+		resp, err := transport.RoundTrip(newRequest(t, http.MethodGet, apiURL, ""))
+		if err == nil {
+			assert.NotNil(t, resp.Body)
+		}
+	}
+}
+
+// A response that is to be repeated, and whose body does not come, holds nobody up.
+func TestAttemptWithAStalledBody(t *testing.T) {
+	for _, status := range []int{401, 503} {
+		var requests atomic.Int32
+		gone := make(chan struct{})
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if requests.Add(1) > 1 {
+				w.WriteHeader(http.StatusNoContent)
+				return
+			}
+			w.Header().Set("Content-Length", "100")
+			w.WriteHeader(status)
+			_ = http.NewResponseController(w).Flush()
+			<-gone
+		}))
+		defer server.Close()
+		defer close(gone)
+
+		began := time.Now()
+		d, err := NewDoer(tokensNamed("one", "two"), &DoerOptions{BaseURL: server.URL, Retry: quick})
+		require.NoError(t, err)
+		resp, err := d.Do(newRequest(t, http.MethodGet, server.URL, ""))
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+
+		if status == 401 {
+			requests.Store(0)
+			transport, err := NewTransport(tokensNamed("one", "two"), server.URL, nil)
+			require.NoError(t, err)
+			resp, err := (&http.Client{Transport: transport}).Do(newRequest(t, http.MethodGet, server.URL, ""))
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			assert.Equal(t, 204, resp.StatusCode)
+		}
+		assert.Less(t, time.Since(began), 10*time.Second)
+	}
+}
+
+// A response that is to be repeated leaves its connection to the repetition.
+func TestAttemptsShareAConnection(t *testing.T) {
+	for _, status := range []int{401, 503} {
+		var requests, conns atomic.Int32
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if requests.Add(1) == 1 {
+				w.WriteHeader(status)
+				_, _ = io.WriteString(w, strings.Repeat("x", 10<<10))
+			}
+		}))
+		server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+			if s == http.StateNew {
+				conns.Add(1)
+			}
+		}
+		server.Start()
+		defer server.Close()
+		d, err := NewDoer(tokensNamed("one", "two"), &DoerOptions{BaseURL: server.URL, HTTPClient: &http.Client{Transport: &http.Transport{}}, Retry: Retry{Initial: 100 * time.Millisecond}})
+		require.NoError(t, err)
+		resp, err := d.Do(newRequest(t, http.MethodGet, server.URL, ""))
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		assert.EqualValues(t, 2, requests.Load())
+		assert.EqualValues(t, 1, conns.Load())
+	}
+}

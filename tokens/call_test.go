@@ -1,0 +1,246 @@
+package tokens
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// tokensThenNone is a Source that has n tokens and then fails with err.
+func tokensThenNone(n int, err error) Source {
+	return sourceFunc(func(context.Context) (*Token, error) {
+		if n--; n < 0 {
+			return nil, err
+		}
+		return &Token{AccessToken: "the-token"}, nil
+	})
+}
+
+// ErrNoToken says that nothing was sent. A request that was sent, and had no token for its repetition, is not such a one.
+func TestCallWithoutATokenForTheRepetition(t *testing.T) {
+	endpoint := &Error{Method: "POST", URL: "https://auth.example.com", StatusCode: 404, Code: InvalidGrant}
+	tests := []struct {
+		name    string
+		first   step
+		noToken bool
+		is      error
+		want    string
+	}{
+		{"never sent", unanswered(errRefused), true, InvalidGrant, "no access token: POST https://auth.example.com: 404 Not Found: invalid_grant"},
+		{"lost", unanswered(errReset), false, errConnReset, "read tcp: connection reset by peer; then, to repeat the request: no access token: POST https://auth.example.com: 404 Not Found: invalid_grant (the server may have acted on it)"},
+		{"refused", reply(503, "", "", "X-Id", "1"), false, Status(503), "503 Service Unavailable; then, to repeat the request: no access token: POST https://auth.example.com: 404 Not Found: invalid_grant"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newScript(tt.first)
+				d, err := NewDoer(tokensThenNone(1, endpoint), &DoerOptions{BaseURL: apiURL, HTTPClient: s.client()})
+				require.NoError(t, err)
+				_, err = d.Do(newRequest(t, http.MethodDelete, apiURL+"/x", ""))
+				require.EqualError(t, err, "DELETE https://api.example.com/x: "+tt.want)
+				assert.Equal(t, tt.noToken, errors.Is(err, ErrNoToken))
+				assert.Equal(t, tt.noToken, errors.Is(err, InvalidGrant))
+				require.ErrorIs(t, err, tt.is)
+				require.NotErrorIs(t, err, Status(404))
+				assert.Zero(t, s.leaks())
+			})
+		})
+	}
+}
+
+// The last response is captured, whatever came after it.
+func TestCallCapturesTheLastResponse(t *testing.T) {
+	failure := errors.New("no redirects here")
+	tests := []struct {
+		name  string
+		src   Source
+		steps []step
+		check func(*http.Request, []*http.Request) error
+		want  int
+		is    error
+	}{
+		{"then the connection breaks", Static("at"), []step{reply(503, "", ""), unanswered(io.EOF)}, nil, 503, io.EOF},
+		{"then there is no token", tokensThenNone(1, errors.New("none")), []step{reply(503, "", "")}, nil, 503, Status(503)},
+		{"then the renewal breaks", tokensNamed("one", "two"), []step{reply(401, "", ""), unanswered(io.EOF)}, nil, 401, io.EOF},
+		{"then CheckRedirect fails", Static("at"), []step{reply(302, "", "", "Location", "/x")}, func(*http.Request, []*http.Request) error { return failure }, 302, failure},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newScript(tt.steps...)
+				d, err := NewDoer(tt.src, &DoerOptions{BaseURL: apiURL, HTTPClient: &http.Client{Transport: s, CheckRedirect: tt.check}})
+				require.NoError(t, err)
+				var got *http.Response
+				_, err = d.Do(newRequest(t, http.MethodGet, apiURL, "").WithContext(WithResponse(t.Context(), &got)))
+				require.ErrorIs(t, err, tt.is)
+				require.NotNil(t, got)
+				assert.Equal(t, tt.want, got.StatusCode)
+				if tt.want == 302 {
+					require.ErrorIs(t, err, Status(302))
+				}
+				assert.Zero(t, s.leaks())
+			})
+		})
+	}
+}
+
+// Attempts are those of the call, however many redirects it follows; these are none themselves.
+func TestCallCountsAttemptsOverRedirects(t *testing.T) {
+	down, redirect := reply(503, "", ""), reply(302, "", "", "Location", "/next")
+	tests := []struct {
+		attempts int
+		steps    []step
+		want     int
+	}{
+		{3, []step{down, redirect, down, redirect, down}, 5},
+		{1, []step{redirect, redirect, reply(200, "", "")}, 3},
+		{1, []step{redirect, down}, 2},
+		{2, []step{redirect, down, down}, 3},
+		{2, []step{down, redirect, down}, 3},
+	}
+	for _, tt := range tests {
+		synctest.Test(t, func(t *testing.T) {
+			s := newScript(tt.steps...)
+			_ = getting.send(t, s, Retry{Attempts: tt.attempts})
+			assert.Len(t, s.requests(), tt.want)
+			assert.Zero(t, s.leaks())
+		})
+	}
+}
+
+// The wait is as long as the response asks for, and no longer, whether or not its body ever comes.
+func TestCallWithAStalledBodyWaitsExactly(t *testing.T) {
+	for status, want := range map[int]time.Duration{503: time.Second, 401: 50 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			stalled := func(req *http.Request) (*http.Response, error) {
+				resp, err := reply(status, "", "", "Retry-After", "1")(req)
+				resp.Body, _ = io.Pipe()
+				resp.ContentLength = -1
+				return resp, err
+			}
+			s := newScript(stalled, reply(204, "", ""))
+			d, err := NewDoer(tokensNamed("one", "two"), &DoerOptions{BaseURL: apiURL, HTTPClient: s.client()})
+			require.NoError(t, err)
+			resp, err := d.Do(newRequest(t, http.MethodGet, apiURL, ""))
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			assert.Equal(t, want, time.Since(start))
+			assert.Zero(t, s.leaks())
+		})
+	}
+}
+
+// Under an idle limit an error's body is still bounded by Timeout, and so is that of any status but 2xx under NewClient.
+func TestCallBoundsTheBodyOfAnError(t *testing.T) {
+	dripping := func(req *http.Request) (*http.Response, error) {
+		resp, err := streamed(jsonType, func(ctx context.Context) io.Reader {
+			return &dripping{ctx, time.Second, strings.Split(strings.Repeat("x", 1000), "")}
+		})(req)
+		resp.StatusCode = 404
+		return resp, err
+	}
+	opts := DoerOptions{BaseURL: apiURL, IdleTimeout: 5 * time.Second, Timeout: 20 * time.Second}
+	synctest.Test(t, func(t *testing.T) {
+		s := newScript(dripping)
+		opts := opts
+		opts.HTTPClient = s.client()
+		d, err := NewDoer(nil, &opts)
+		require.NoError(t, err)
+		_, err = d.Do(newRequest(t, http.MethodGet, apiURL, ""))
+		require.ErrorIs(t, err, Status(404))
+		assert.Equal(t, 20*time.Second, time.Since(start))
+		assert.Zero(t, s.leaks())
+	})
+	synctest.Test(t, func(t *testing.T) {
+		opts := opts
+		opts.HTTPClient = newScript(dripping).client()
+		client, err := NewClient(nil, &opts)
+		require.NoError(t, err)
+		resp, err := client.Do(newRequest(t, http.MethodGet, apiURL, ""))
+		require.NoError(t, err)
+		_, err = io.ReadAll(resp.Body)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Equal(t, 20*time.Second, time.Since(start))
+		require.NoError(t, resp.Body.Close())
+	})
+}
+
+// A transport that panics leaves nothing of the call behind.
+func TestCallThatPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ctx context.Context
+		s := newScript(func(req *http.Request) (*http.Response, error) {
+			ctx = req.Context()
+			panic("oops")
+		})
+		assert.PanicsWithValue(t, "oops", func() { _, _ = doerOver(t, s, nil).Do(newRequest(t, http.MethodGet, apiURL, "")) })
+		require.ErrorIs(t, ctx.Err(), context.Canceled)
+	})
+}
+
+// A Retry that its caller changes later is the same to the call.
+func TestCallKeepsItsOwnStatuses(t *testing.T) {
+	statuses := []int{503}
+	s := newScript(reply(503, "", ""))
+	d, err := NewDoer(nil, &DoerOptions{BaseURL: apiURL, HTTPClient: s.client(), Retry: Retry{Statuses: statuses, Initial: 1, Attempts: 2}})
+	require.NoError(t, err)
+	ctx := WithRetry(t.Context(), Retry{Statuses: statuses, Initial: 1, Attempts: 3})
+	statuses[0] = 404
+	_, err = d.Do(newRequest(t, http.MethodGet, apiURL, ""))
+	require.ErrorIs(t, err, Status(503))
+	assert.Len(t, s.requests(), 2)
+	_, err = d.Do(newRequest(t, http.MethodGet, apiURL, "").WithContext(ctx))
+	require.ErrorIs(t, err, Status(503))
+	assert.Len(t, s.requests(), 5)
+}
+
+// What a Transport added is hidden as well: the token, in the error and in the log of the repetition.
+func TestCanaryTokenInACause(t *testing.T) {
+	quoting := func(req *http.Request) (*http.Response, error) {
+		cause := fmt.Errorf("malformed MIME header line: Authorization: %s and %q: %w", req.Header.Get("Authorization"), req.Header.Get("Authorization"), io.ErrUnexpectedEOF)
+		return nil, cause
+	}
+	var b strings.Builder
+	s := newScript(quoting)
+	opts := &DoerOptions{BaseURL: apiURL, HTTPClient: s.client(), Retry: quick, Logger: slog.New(slog.NewTextHandler(&b, nil))}
+	src := Static(strings.TrimRight(canaryAccess, "="))
+	d, err := NewDoer(src, opts)
+	require.NoError(t, err)
+	client, err := NewClient(src, opts)
+	require.NoError(t, err)
+	for _, do := range []func(*http.Request) (*http.Response, error){d.Do, client.Do, transportOver(t, s, src).RoundTrip} {
+		_, err := do(newRequest(t, http.MethodGet, apiURL+"/x", ""))
+		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+		require.ErrorContains(t, err, "malformed MIME header line: Authorization: Bearer [REDACTED]")
+		assertSilent(t, err)
+	}
+	assert.Contains(t, b.String(), "repeating a request")
+	assertNoCanary(t, b.String())
+}
+
+// A body that breaks, and quotes the request in its error, says nothing either.
+func TestCanaryTokenInABody(t *testing.T) {
+	s := newScript(func(req *http.Request) (*http.Response, error) {
+		resp, err := reply(200, jsonType, "")(req)
+		resp.Body = io.NopCloser(brokenReader{errors.New("cut after " + req.Header.Get("Authorization"))})
+		resp.ContentLength = -1
+		return resp, err
+	})
+	d, err := NewDoer(Static(strings.TrimRight(canaryAccess, "=")), &DoerOptions{BaseURL: apiURL, HTTPClient: s.client()})
+	require.NoError(t, err)
+	resp, err := d.Do(newRequest(t, http.MethodGet, apiURL, ""))
+	require.NoError(t, err)
+	err = DecodeResponse(resp, new(int))
+	require.ErrorContains(t, err, "cut after Bearer [REDACTED]")
+	assertSilent(t, err)
+}
