@@ -46,8 +46,8 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 			echo "== $$f $$t"; (cd $$(dirname $$f) && go test -run='^$$' -fuzz="^$$t\$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=10x .); done; done
 
 .PHONY: sandbox
-sandbox: ## serve the sandbox on loopback and print how to point a client at it
-	@go run ./examples/sandbox
+sandbox: ## serve the sandbox on loopback, at ADDR if it is set, and print how to point a client at it
+	@go run ./examples/sandbox $(if $(ADDR),-addr $(ADDR))
 
 .PHONY: interop
 interop: ## run against OAuth servers, validators and suites that nobody here wrote; npm brings some of them

@@ -4,7 +4,9 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -214,7 +216,7 @@ func TestProtectStreams(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		r := request(t, http.MethodGet, "/v7/stream", bearer(sb.ThousandEyes.Issue(sandbox.Token{}).AccessToken)).WithContext(ctx)
-		resp, err := sb.HTTPClient().Do(r)
+		resp, err := sb.HTTPClient().Transport.RoundTrip(r)
 		require.NoError(t, err)
 		defer resp.Body.Close()
 		got := make([]byte, 5)
@@ -224,10 +226,45 @@ func TestProtectStreams(t *testing.T) {
 	})
 }
 
+// Tests call the handles while requests are under way.
+func TestHandlesBesideRequests(t *testing.T) {
+	sb := sandbox.New(sandbox.NewMoov(&sandbox.MoovOptions{RateLimit: sandbox.Limit{Requests: -1}}))
+	sb.Handle("/protected", sb.Moov.Protect(http.NotFoundHandler()))
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			for range 20 {
+				issued := sb.Moov.Issue(sandbox.Token{})
+				for _, path := range []string{"/ping", "/protected"} {
+					resp, err := sb.HTTPClient().Transport.RoundTrip(request(t, http.MethodGet, path, bearer(issued.AccessToken)))
+					if assert.NoError(t, err) {
+						assert.NoError(t, resp.Body.Close())
+					}
+				}
+				switch i % 5 {
+				case 0:
+					sb.Moov.ExpireAll()
+				case 1:
+					sb.Moov.RevokeAll()
+				case 2:
+					sb.Moov.SetLimit(sandbox.Limit{Requests: -1, Window: sandbox.WindowSliding})
+				case 3:
+					sb.Moov.Fault("ping", sandbox.Fault{Delay: time.Microsecond})
+				default:
+					sb.Moov.Requests()
+					sb.Moov.Lookup(issued.AccessToken)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	assert.Equal(t, 400, sb.Moov.Count("ping"))
+	assert.Equal(t, 400, sb.Moov.Count(sandbox.Protected))
+}
+
 func request(t *testing.T, method, path string, edits ...edit) *http.Request {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, "https://vendor.example"+path, strings.NewReader(""))
-	require.NoError(t, err)
+	r := httptest.NewRequestWithContext(t.Context(), method, "https://vendor.example"+path, strings.NewReader(""))
 	for _, edit := range edits {
 		edit(r)
 	}

@@ -230,6 +230,34 @@ func TestCodesThatAreRefused(t *testing.T) {
 	})
 }
 
+func TestRedirectURIKeepsItsQuery(t *testing.T) {
+	registered := sandbox.Client{ID: sandbox.PublicClientID, Public: true, RedirectURIs: []string{"https://app.example.com/callback?app=7"}}
+	h := sandbox.NewSailPoint(&sandbox.SailPointOptions{Clients: []sandbox.Client{registered}})
+	got := send(t, h, http.MethodGet, "/oauth/authorize", "", "",
+		query(authorizationRequest("redirect_uri", "https://app.example.com/callback?app=7").Encode()))
+	to, err := url.Parse(got.header.Get("Location"))
+	require.NoError(t, err)
+	assert.Equal(t, "7", to.Query().Get("app"))
+	assert.NotEmpty(t, to.Query().Get("code"))
+}
+
+// An expired code is not known for ever, but long enough for its second use to count.
+func TestUsedCodesAreRememberedForAnHour(t *testing.T) {
+	for passed, want := range map[time.Duration]int{time.Hour: 401, time.Hour + time.Minute + time.Nanosecond: 200} {
+		synctest.Test(t, func(t *testing.T) {
+			h := sandbox.NewSailPoint(nil)
+			code := visit(t, h, authorizationRequest()).Get("code")
+			exchange := exchangeCode(code, "redirect_uri", callback, "code_verifier", verifier)
+			refresh := sendForm(t, h, "/oauth/token", exchange).text(t, "refresh_token")
+			pass(passed)
+			visit(t, h, authorizationRequest())
+			access := h.Rotate(refresh).AccessToken
+			assert.Equal(t, "invalid_grant", sendForm(t, h, "/oauth/token", exchange).text(t, "error"))
+			assertStatus(t, want, send(t, h, http.MethodGet, clients, "", "", bearer(access)))
+		})
+	}
+}
+
 func TestSecondUseOfACodeRevokesTheFirst(t *testing.T) {
 	h := sandbox.NewSailPoint(nil)
 	code := visit(t, h, authorizationRequest()).Get("code")
