@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -348,7 +349,7 @@ func TestCacheLostIsForgotten(t *testing.T) {
 		pass(1)
 		s.set(nil)
 		require.Equal(t, "at-3", access(t, c))
-		require.Equal(t, 2, bytes.Count([]byte(stringOf(c, &log)), []byte("presenting a refresh token again")))
+		require.Equal(t, 2, strings.Count(stringOf(c, &log), "presenting a refresh token again"))
 		s.set(refuses(503, ""))
 		pass(time.Hour)
 		_, err = c.Token(t.Context())
@@ -356,7 +357,7 @@ func TestCacheLostIsForgotten(t *testing.T) {
 		s.set(nil)
 		pass(firstBackOff)
 		require.Equal(t, "at-5", access(t, c))
-		require.Equal(t, 2, bytes.Count([]byte(stringOf(c, &log)), []byte("presenting a refresh token again")))
+		require.Equal(t, 2, strings.Count(stringOf(c, &log), "presenting a refresh token again"))
 	})
 }
 

@@ -307,7 +307,7 @@ func TestCacheInvalidateDuringARenewal(t *testing.T) {
 				for time.Now().Before(end) {
 					req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://api.example.com/x", nil)
 					resp, err := transport.RoundTrip(req)
-					if assert.NoError(t, err) && resp.StatusCode == 401 {
+					if assert.NoError(t, err) && resp.StatusCode == http.StatusUnauthorized {
 						refused.Add(1)
 					}
 					pass(50 * time.Millisecond)

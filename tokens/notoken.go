@@ -1,6 +1,9 @@
 package tokens
 
-import "errors"
+import (
+	"errors"
+	"strings"
+)
 
 // ErrNoToken matches every failure to get a token, and so every request that was never sent because its [Source] had
 // none. What caused it is wrapped beside it and can be had by errors.As, often an [*Error] of the token endpoint.
@@ -23,13 +26,13 @@ type noTokenError struct {
 }
 
 func (e *noTokenError) Error() string {
-	text := ErrNoToken.Error()
+	texts := []string{ErrNoToken.Error()}
 	for _, err := range []error{e.kind, e.cause} {
 		if err != nil {
-			text += ": " + err.Error()
+			texts = append(texts, err.Error())
 		}
 	}
-	return text
+	return strings.Join(texts, ": ")
 }
 
 // Is reports whether target is ErrNoToken, the kind of the failure, or in the chain of its cause and not a Status.
