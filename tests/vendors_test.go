@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -19,6 +20,7 @@ import (
 // vendor is what the tests that hold for every vendor need to know of one.
 type vendor struct {
 	name      string           // its folder of gen/
+	spec      string           // the description that its sandbox keeps to, if it is not that of its name
 	style     tokens.AuthStyle // by default
 	grant     tokens.Grant     // that works with sandboxCredentials
 	offline   tokens.Credentials
@@ -79,6 +81,29 @@ var vendors = []vendor{
 		},
 		sandbox: func(o sandboxOptions) vendorServer {
 			return sandbox.NewMoov(&sandbox.MoovOptions{Strict: true, Clients: o.clients, TokenLife: o.life, RateLimit: sandbox.Limit{Requests: -1}})
+		},
+	},
+	{
+		// Any server, for which Moov's stands in: what holds for the vendors holds for NewEndpoint.
+		name:      "oauth2",
+		spec:      "moov",
+		style:     tokens.AuthStyleBasic,
+		grant:     tokens.Grant{Scopes: []string{"/accounts.read"}},
+		offline:   sandboxCredentials,
+		refreshes: true,
+		rotates:   true,
+		revokes:   true,
+		tokenPath: "/oauth2/token",
+		probe:     "ping",
+		probePath: "/ping",
+		endpoint: func(creds tokens.CredentialsProvider, o endpointOptions) (*tokens.Endpoint, error) {
+			baseURL := cmp.Or(o.baseURL, "https://auth.example.com")
+			return tokens.NewEndpoint(baseURL+"/oauth2/token", creds, &tokens.EndpointOptions{
+				BaseURL: baseURL, RevocationURL: baseURL + "/oauth2/revoke", HTTPClient: o.client, AuthStyle: o.style, Retry: o.retry,
+			})
+		},
+		sandbox: func(o sandboxOptions) vendorServer {
+			return sandbox.NewMoov(&sandbox.MoovOptions{Clients: o.clients, TokenLife: o.life, RateLimit: sandbox.Limit{Requests: -1}, Strict: true})
 		},
 	},
 	{
@@ -200,9 +225,7 @@ func TestVendorsHaveARow(t *testing.T) {
 	require.NoError(t, err)
 	generated := []string{}
 	for _, file := range folders {
-		if name := filepath.Base(filepath.Dir(file)); name != "oauth2" { // any server at all
-			generated = append(generated, name)
-		}
+		generated = append(generated, filepath.Base(filepath.Dir(file)))
 	}
 	var rows []string
 	for _, v := range vendors {
@@ -216,7 +239,7 @@ func TestVendorsAreAsTheTableSays(t *testing.T) {
 	for _, v := range vendors {
 		t.Run(v.name, func(t *testing.T) {
 			r := newRig(v, sandboxOptions{})
-			r.client.Transport = sandbox.Transport(validating(t, v.name, r.server))
+			r.client.Transport = sandbox.Transport(validating(t, cmp.Or(v.spec, v.name), r.server))
 			ctx := t.Context()
 
 			require.ErrorIs(t, r.calls(t, tokens.Static("unknown"))(ctx), tokens.Status(http.StatusUnauthorized), "the probe wants a token")
