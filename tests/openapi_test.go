@@ -29,7 +29,12 @@ import (
 )
 
 // vendorNames are the specs in api/ and the packages in gen/, but for oauth2, which is no vendor's.
-var vendorNames = []string{"moov", "sailpoint", "thousandeyes"}
+var vendorNames = func() (names []string) {
+	for _, v := range vendors {
+		names = append(names, v.name)
+	}
+	return names
+}()
 
 func loadSpec(t testing.TB, vendor string) *openapi3.T {
 	t.Helper()

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/grantwright/oauth-go/tests/upstream"
+	"github.com/grantwright/oauth-go/tools/specsync/internal/openapi"
 )
 
 // TestChanges has the kinds of changes that the vendors really made. Each is made to Acme's description and taken over.
@@ -30,8 +30,8 @@ func TestChanges(t *testing.T) {
 		{"nullable in a request", []string{"client_id:\n          type: string", "client_id:\n          type: string\n          nullable: true"}, []string{"additive: client_id: nullable added"}},
 		{
 			"new required property in an answer",
-			[]string{"        - access_token\n", "        - access_token\n        - scope\n", "        access_token:\n", "        scope:\n          type: string\n        access_token:\n"},
-			[]string{"additive: 200: property scope added (required)"},
+			[]string{"        - access_token\n", "        - access_token\n        - user\n", "        access_token:\n", "        user:\n          type: string\n        access_token:\n"},
+			[]string{"additive: 200: property user added (required)"},
 		},
 		{
 			"new required property in a request",
@@ -62,7 +62,7 @@ func TestChanges(t *testing.T) {
 			"schemas/TokenType", "schemas/tokentype", "    TokenType:", "    tokentype:", "basic", "BasicAuth", "scheme: BasicAuth", "scheme: basic",
 		}, nil},
 		// 9: a renamed request property.
-		{"property renamed", []string{"        scopes:\n", "        scope:\n"}, []string{"breaking: property scopes removed (renamed to scope?)", "additive: property scope added (renamed from scopes?)"}},
+		{"property renamed", []string{"        scope:\n          type: string\n          description", "        scopes:\n          type: string\n          description"}, []string{"breaking: property scope removed (renamed to scopes?)", "additive: property scopes added (renamed from scope?)"}},
 		// 10: media types and statuses.
 		{"media type added", []string{"          application/x-www-form-urlencoded:\n", "          application/json:\n            schema:\n              $ref: '#/components/schemas/AccessTokenRequest'\n          application/x-www-form-urlencoded:\n"}, []string{"additive: media type application/json added"}},
 		{"media type gone", []string{"          application/x-www-form-urlencoded:\n", "          application/json:\n"}, []string{
@@ -116,7 +116,7 @@ func TestChanges(t *testing.T) {
 				require.Contains(t, next, test.changes[i])
 				next = strings.ReplaceAll(next, test.changes[i], test.changes[i+1])
 			}
-			theirs, err := upstream.Parse([]byte(next))
+			theirs, err := openapi.Parse([]byte(next))
 			require.NoError(t, err)
 			s := session{name: "acme", config: c, theirs: theirs, ours: seenAcme(t, c)}
 			assert.Equal(t, test.want, described(s.reportOnly(t)))
@@ -138,7 +138,7 @@ func TestChanges(t *testing.T) {
 // seenAcme is our description of Acme after its first -write.
 func seenAcme(t *testing.T, c *config) string {
 	t.Helper()
-	theirs, err := upstream.Parse([]byte(acme))
+	theirs, err := openapi.Parse([]byte(acme))
 	require.NoError(t, err)
 	s := session{name: "acme", config: c, theirs: theirs, ours: acme}
 	_, err = s.merge()
@@ -149,9 +149,9 @@ func seenAcme(t *testing.T, c *config) string {
 // reportOnly compares without generating code.
 func (s *session) reportOnly(t *testing.T) *report {
 	t.Helper()
-	ours, err := upstream.Parse([]byte(s.ours))
+	ours, err := openapi.Parse([]byte(s.ours))
 	require.NoError(t, err)
-	result := upstream.Compare(ours, s.theirs, s.options())
+	result := openapi.Compare(ours, s.theirs, s.options())
 	r := newReport(s.name, "", result, s.config)
 	r.watch(result, s.config, s.config.Vendors[s.name])
 	return r

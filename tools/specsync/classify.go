@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/grantwright/oauth-go/tests/upstream"
+	"github.com/grantwright/oauth-go/tools/specsync/internal/openapi"
 )
 
 // class says what a change means for those who use the package.
@@ -30,7 +30,7 @@ var nouns = map[string]string{
 }
 
 // what says in words what happened.
-func what(d upstream.Difference) string {
+func what(d openapi.Difference) string {
 	verb := "changed"
 	switch {
 	case d.Was == "":
@@ -39,9 +39,9 @@ func what(d upstream.Difference) string {
 		verb = "removed"
 	}
 	switch {
-	case d.Kind == upstream.KindPathItem && d.Is == "":
+	case d.Kind == openapi.KindPathItem && d.Is == "":
 		return "operation not found"
-	case d.Kind == upstream.KindPathItem:
+	case d.Kind == openapi.KindPathItem:
 		return "operation that we do not have"
 	case d.Keyword == "$ref":
 		return "reference not followed"
@@ -69,10 +69,10 @@ func of(place string) string {
 
 // classify says what a difference means by what is sent; what it does to Go code is found by generating it. scopes is
 // "any" where a token needs one of the scopes that are listed, not all.
-func classify(d upstream.Difference, all []upstream.Difference, scopes string) class {
+func classify(d openapi.Difference, all []openapi.Difference, scopes string) class {
 	added, removed := d.Was == "", d.Is == ""
 	request := !strings.HasPrefix(d.Place, "/responses/")
-	goType := d.Node.Child(upstream.GoType).Text()
+	goType := d.Node.Child(openapi.GoType).Text()
 	pick := func(when bool, c class) class {
 		if when {
 			return c
@@ -80,32 +80,32 @@ func classify(d upstream.Difference, all []upstream.Difference, scopes string) c
 		return breaking
 	}
 	switch {
-	case d.Keyword == "example", d.Keyword == "examples", d.Kind == upstream.KindExample:
+	case d.Keyword == "example", d.Keyword == "examples", d.Kind == openapi.KindExample:
 		return prose
-	case d.Kind == upstream.KindPathItem:
+	case d.Kind == openapi.KindPathItem:
 		return pick(added, additive)
 	case d.Keyword == "$ref":
 		return breaking
-	case d.Kind == upstream.KindRequirement:
-		first := added && !strings.Contains(d.Node.KeywordJSON(upstream.KindOperation, "security"), ":[\"")
+	case d.Kind == openapi.KindRequirement:
+		first := added && !strings.Contains(d.Node.KeywordJSON(openapi.KindOperation, "security"), ":[\"")
 		return pick(added == (scopes == "any") || first, additive) // the first that is named was needed before
-	case d.Kind == upstream.KindScheme && d.Keyword == "type", d.Kind == upstream.KindScheme && d.Keyword == "scheme":
+	case d.Kind == openapi.KindScheme && d.Keyword == "type", d.Kind == openapi.KindScheme && d.Keyword == "scheme":
 		return breaking
-	case strings.HasPrefix(d.Place, "/security/") && d.Kind != upstream.KindOperation:
+	case strings.HasPrefix(d.Place, "/security/") && d.Kind != openapi.KindOperation:
 		return tolerated // no code is made of the flows' URLs and lists of scopes
-	case d.Kind == upstream.KindVariable, d.Keyword == "variables":
+	case d.Kind == openapi.KindVariable, d.Keyword == "variables":
 		return tolerated
-	case d.Kind == upstream.KindOperation && d.Keyword == "parameters":
+	case d.Kind == openapi.KindOperation && d.Keyword == "parameters":
 		return pick(added && !strings.Contains(d.Is, `"required":true`), additive)
 	case d.Keyword == "servers", d.Keyword == "security", d.Keyword == "responses", d.Keyword == "content", d.Keyword == "headers":
 		return pick(added, additive)
-	case d.Kind == upstream.KindOperation && d.Keyword == "requestBody" && added:
+	case d.Kind == openapi.KindOperation && d.Keyword == "requestBody" && added:
 		return pick(!strings.Contains(d.Is, `"required":true`), additive)
 	case d.Keyword == "deprecated", d.Keyword == "default", d.Keyword == "discriminator", d.Keyword == "readOnly", d.Keyword == "writeOnly":
 		return tolerated
-	case d.Kind == upstream.KindParameter && d.Keyword == "required", d.Kind == upstream.KindRequestBody && d.Keyword == "required":
+	case d.Kind == openapi.KindParameter && d.Keyword == "required", d.Kind == openapi.KindRequestBody && d.Keyword == "required":
 		return pick(d.Is != "true", additive)
-	case d.Kind != upstream.KindSchema:
+	case d.Kind != openapi.KindSchema:
 		return breaking
 
 	case d.Keyword == "properties":
@@ -137,14 +137,14 @@ func classify(d upstream.Difference, all []upstream.Difference, scopes string) c
 }
 
 // requires reports whether a property that is added is required as well.
-func requires(property upstream.Difference, all []upstream.Difference) bool {
-	return slices.ContainsFunc(all, func(d upstream.Difference) bool {
+func requires(property openapi.Difference, all []openapi.Difference) bool {
+	return slices.ContainsFunc(all, func(d openapi.Difference) bool {
 		return d.Keyword == "required" && d.Member == property.Member && d.Node.Pointer == property.Node.Pointer && d.Was == property.Was && d.Was == ""
 	})
 }
 
 // tolerant reports whether the Go type of our node takes both what was and what is.
-func tolerant(goType string, d upstream.Difference) bool {
+func tolerant(goType string, d openapi.Difference) bool {
 	switch d.Keyword {
 	case "type", "format", "nullable", "oneOf", "anyOf", "allOf", "enum", "items", "properties":
 	default:
@@ -171,7 +171,7 @@ var limits = map[string]int{
 	"minimum": -1, "minLength": -1, "minItems": -1, "minProperties": -1, "exclusiveMinimum": -1,
 }
 
-func loosened(d upstream.Difference) bool {
+func loosened(d openapi.Difference) bool {
 	was, err1 := strconv.ParseFloat(d.Was, 64)
 	is, err2 := strconv.ParseFloat(d.Is, 64)
 	if err1 != nil || err2 != nil {

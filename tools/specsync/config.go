@@ -9,7 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/grantwright/oauth-go/tests/upstream"
+	"github.com/grantwright/oauth-go/tools/specsync/internal/openapi"
 )
 
 // config is specsync.yaml, which explains each member.
@@ -77,14 +77,14 @@ type typeRule struct {
 }
 
 type leaveRule struct {
-	Of      upstream.Kind `yaml:"of"`
-	Keyword string        `yaml:"keyword"`
-	Place   *pattern      `yaml:"place"`
-	Reason  string        `yaml:"reason"`
+	Of      openapi.Kind `yaml:"of"`
+	Keyword string       `yaml:"keyword"`
+	Place   *pattern     `yaml:"place"`
+	Reason  string       `yaml:"reason"`
 }
 
 // leaves returns the rule that a keyword of a node at a place is not taken over by, or nil.
-func (c *config) leaves(kind upstream.Kind, keyword, place string) *leaveRule {
+func (c *config) leaves(kind openapi.Kind, keyword, place string) *leaveRule {
 	for i, rule := range c.Leave {
 		if rule.Of == kind && rule.Keyword == keyword && (rule.Place == nil || rule.Place.MatchString(place+"/")) {
 			return &c.Leave[i]

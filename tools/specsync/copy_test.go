@@ -9,19 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const published = "../../../shared/upstream"
-
-// vendorFile returns a file of the vendors' published descriptions, which are not part of this repository.
-func vendorFile(t *testing.T, name string) string {
-	t.Helper()
-	file, err := filepath.Abs(filepath.Join(published, name))
-	require.NoError(t, err)
-	if _, err := os.Stat(file); err != nil {
-		t.Skipf("the vendors' published descriptions are not at hand: %v", err)
-	}
-	return file
-}
-
 // copyModule copies the module into a new directory, without its nested modules but the one that pins the generator.
 func copyModule(t *testing.T) string {
 	t.Helper()

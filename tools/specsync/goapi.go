@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/grantwright/oauth-go/tests/upstream"
+	"github.com/grantwright/oauth-go/tools/specsync/internal/openapi"
 )
 
 // symbol is one exported thing of a generated package.
@@ -122,7 +122,7 @@ func goChanges(before, after map[string]symbol) []goChange {
 }
 
 // touches reports whether a change of the generated code comes from a difference.
-func touches(d upstream.Difference, s symbol) bool {
+func touches(d openapi.Difference, s symbol) bool {
 	operation := s.of
 	for _, prefix := range []string{"ClientWithResponses.", "Client.", "New", "Parse"} {
 		operation = strings.TrimPrefix(operation, prefix)
@@ -152,7 +152,7 @@ func touches(d upstream.Difference, s symbol) bool {
 	case len(tokens) > 1 && tokens[1] == "parameters":
 		return d.Keyword == "parameters" || strings.Contains(s.name, "Params")
 	}
-	return d.Kind == upstream.KindPathItem
+	return d.Kind == openapi.KindPathItem
 }
 
 // mediaName is what the generator has of a media type in the names of its functions.
@@ -172,7 +172,7 @@ func componentOf(pointer string) string {
 }
 
 // propertyOf returns the property of a component that a difference is about, or "" if it is about the component.
-func propertyOf(d upstream.Difference) string {
+func propertyOf(d openapi.Difference) string {
 	rest := strings.TrimPrefix(d.Node.Pointer, componentOf(d.Node.Pointer))
 	if _, property, ok := strings.Cut(rest, "/properties/"); ok {
 		property, _, _ = strings.Cut(property, "/")
@@ -184,7 +184,7 @@ func propertyOf(d upstream.Difference) string {
 	return ""
 }
 
-func holds(rest string, d upstream.Difference) bool {
+func holds(rest string, d openapi.Difference) bool {
 	property := propertyOf(d)
 	return property != "" && prefixed(rest, property)
 }

@@ -5,8 +5,8 @@
 //	specsync -vendor moov -from openapi.json -write
 //	specsync                          # every vendor, from where specsync.yaml says
 //
-// It exits with 0 if nothing changed, 1 if what changed breaks nothing, 2 if something breaks, 3 if a description cannot
-// be read.
+// It exits with 0 if nothing changed, 1 if what changed breaks nothing, 2 if something breaks or cannot be generated,
+// 3 if a description cannot be read. Build it for that: go run exits with 1 for each of them.
 package main
 
 import (
@@ -23,7 +23,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/grantwright/oauth-go/tests/upstream"
+	"github.com/grantwright/oauth-go/tools/specsync/internal/openapi"
 )
 
 const (
@@ -55,7 +55,7 @@ func specsync(ctx context.Context, args []string, stdin io.Reader, stdout, stder
 	flags.StringVar(&o.from, "from", "", "`file`, URL or - for standard input; what specsync.yaml says if empty")
 	flags.StringVar(&o.format, "format", "text", "text, json or markdown")
 	flags.StringVar(&o.root, "root", "", "`directory` of the module; the nearest above the working directory if empty")
-	flags.BoolVar(&o.write, "write", false, "merge the structure into api/<vendor>.yaml, then regenerate, build and test")
+	flags.BoolVar(&o.write, "write", false, "merge the structure into api/<vendor>.yaml and generate, if what is generated compiles")
 	flags.Func("allow-ref", "follow references to other documents whose URL or file name starts with `prefix`", func(prefix string) error {
 		o.allow = append(o.allow, prefix)
 		return nil
@@ -148,44 +148,55 @@ func (o options) sync(ctx context.Context, root string, c *config, name, from st
 		return nil, err
 	}
 	s := session{root: root, name: name, config: c, theirs: theirs}
+	if err := s.read(); err != nil {
+		return nil, err
+	}
 	r, err := s.compare(ctx, from)
 	if err != nil || !o.write {
 		return r, err
 	}
-	return r, s.write(ctx, r)
+	return r, s.write(r)
 }
 
 // session is the work on one vendor.
 type session struct {
 	root, name string
 	config     *config
-	theirs     *upstream.Document
+	theirs     *openapi.Document
+	check      *checker // made when it is needed, if nil
 
-	ours, merged string // the text of api/<vendor>.yaml, before and after
+	ours   string // the text of api/<vendor>.yaml
+	before []byte // the code that is generated from it
+
+	merged string // ours with the vendor's structure
+	after  []byte // the code that is generated from merged, if it compiles
 }
 
 func (s *session) spec() string { return filepath.Join(s.root, "api", s.name+".yaml") }
 
-func (s *session) options() upstream.Options {
+func (s *session) options() openapi.Options {
 	v := s.config.Vendors[s.name]
-	return upstream.Options{
+	return openapi.Options{
 		Path:   func(path string) string { return apply(v.Paths, path) },
 		Server: func(url string) string { return apply(v.Servers, url) },
 	}
 }
 
-// read gets our description.
-func (s *session) read() (*upstream.Document, error) {
+// read reads our description and the code that is generated from it.
+func (s *session) read() error {
 	data, err := os.ReadFile(s.spec())
 	if err != nil {
-		return nil, fmt.Errorf("specsync: %w", err)
+		return fmt.Errorf("specsync: %w", err)
 	}
 	s.ours = string(data)
-	ours, err := upstream.Parse(data)
+	file, _, err := generated(s.root, s.name)
 	if err != nil {
-		return nil, fmt.Errorf("specsync: %s: %w", s.spec(), err)
+		return err
 	}
-	return ours, nil
+	if s.before, err = os.ReadFile(file); err != nil {
+		return fmt.Errorf("specsync: %w", err)
+	}
+	return nil
 }
 
 // merge merges the vendor's structure into ours, and returns what is left to a person.
@@ -196,80 +207,98 @@ func (s *session) merge() (decide []string, err error) {
 
 // compare reports what changed, and what merging it would do to the generated code and the packages around it.
 func (s *session) compare(ctx context.Context, from string) (*report, error) {
-	ours, err := s.read()
+	ours, err := openapi.Parse([]byte(s.ours))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("specsync: %s: %w", s.spec(), err)
 	}
-	result := upstream.Compare(ours, s.theirs, s.options())
-	r := newReport(s.name, from, result, s.config)
-	r.watch(result, s.config, s.config.Vendors[s.name])
-	if len(result.Operations) == 0 {
+	met := openapi.Match(ours, s.theirs, s.options().Path)
+	if len(met) == 0 {
 		return nil, fmt.Errorf("specsync: %s has none of the operations of api/%s.yaml: is it the right description?", from, s.name)
 	}
+	for _, op := range met {
+		if err := op[1].Check(); err != nil {
+			return nil, fmt.Errorf("specsync: %s: %w", from, err)
+		}
+	}
+	result := openapi.Compare(ours, s.theirs, s.options())
+	r := newReport(s.name, from, result, s.config)
+	r.watch(result, s.config, s.config.Vendors[s.name])
 	if r.Decide, err = s.merge(); err != nil || s.merged == s.ours {
 		return r, err
 	}
 	return r, s.compareGo(ctx, r)
 }
 
-func (s *session) compareGo(ctx context.Context, r *report) (err error) {
-	dir, err := os.MkdirTemp("", "specsync")
-	if err != nil {
-		return fmt.Errorf("specsync: %w", err)
-	}
-	defer func() { err = cmp.Or(err, os.RemoveAll(dir)) }()
+// compareGo generates code from the merged description and compiles it, and the packages around it, without writing it.
+func (s *session) compareGo(ctx context.Context, r *report) error {
 	file, _, err := generated(s.root, s.name)
 	if err != nil {
 		return err
 	}
-	before, err := os.ReadFile(file)
+	after, err := generate(ctx, s.root, s.name, s.merged)
 	if err != nil {
-		return fmt.Errorf("specsync: %w", err)
-	}
-	after, err := generate(ctx, s.root, s.name, s.merged, dir)
-	if err != nil {
-		r.Decide = append(r.Decide, err.Error())
+		r.Refused = err.Error()
 		return nil
 	}
-	was, err := symbols(before)
+	was, err := symbols(s.before)
 	if err != nil {
 		return fmt.Errorf("specsync: %s: %w", file, err)
 	}
 	is, err := symbols(after)
 	if err != nil {
-		return fmt.Errorf("specsync: the generator wrote no Go: %w", err)
-	}
-	r.addGo(s.name, goChanges(was, is))
-	if len(r.Go) > 0 {
-		r.Wrappers, err = compileErrors(ctx, s.root, s.name, after, dir)
-	}
-	return err
-}
-
-// write merges and regenerates, then builds and tests. What fails is added to what is left to a person.
-func (s *session) write(ctx context.Context, r *report) error {
-	if s.merged == s.ours {
+		r.Refused = "the generator wrote no Go: " + err.Error()
 		return nil
 	}
-	if err := os.WriteFile(s.spec(), []byte(s.merged), 0o644); err != nil {
-		return fmt.Errorf("specsync: %w", err)
-	}
-	for _, command := range [][]string{{"go", "generate", "./..."}, {"go", "build", "./..."}, {"go", "test", "./..."}} {
-		if message, err := run(ctx, s.root, command...); err != nil {
-			r.Decide = append(r.Decide, err.Error()+"\n"+failures(message))
-			break
+	if s.check == nil {
+		if s.check, err = newChecker(ctx, s.root); err != nil {
+			return err
 		}
+	}
+	_, already, err := s.check.compileErrors(file, s.before)
+	if err != nil {
+		return err
+	}
+	broken, others, err := s.check.compileErrors(file, after)
+	if err != nil {
+		return err
+	}
+	if len(broken) > 0 {
+		r.Refused = "what is generated from the merged description does not compile:\n" + strings.Join(broken, "\n")
+		return nil
+	}
+	s.after = after
+	r.addGo(s.name, goChanges(was, is))
+	r.Wrappers = slices.DeleteFunc(others, func(line string) bool { return slices.Contains(already, line) })
+	return nil
+}
+
+// write puts the merged description and its code in place, both or neither. What the generator or the compiler refused
+// is not written.
+func (s *session) write(r *report) error {
+	if s.merged == s.ours || r.Refused != "" {
+		return nil
+	}
+	file, _, err := generated(s.root, s.name)
+	if err != nil {
+		return err
+	}
+	if err := replaceFile(file, s.after); err != nil {
+		return err
+	}
+	if err := replaceFile(s.spec(), []byte(s.merged)); err != nil {
+		return errors.Join(err, replaceFile(file, s.before))
 	}
 	return nil
 }
 
-// failures is the output of a go command without the packages that are well.
-func failures(output string) string {
-	var b strings.Builder
-	for line := range strings.Lines(output) {
-		if !strings.HasPrefix(line, "ok ") && !strings.HasPrefix(line, "? ") {
-			b.WriteString(line)
-		}
+// replaceFile gives a file other content, or leaves it as it is.
+func replaceFile(name string, data []byte) error {
+	next := name + ".new"
+	if err := os.WriteFile(next, data, 0o644); err != nil {
+		return fmt.Errorf("specsync: %w", errors.Join(err, os.Remove(next)))
 	}
-	return b.String()
+	if err := os.Rename(next, name); err != nil {
+		return fmt.Errorf("specsync: %w", errors.Join(err, os.Remove(next)))
+	}
+	return nil
 }

@@ -9,18 +9,18 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/grantwright/oauth-go/tests/upstream"
+	"github.com/grantwright/oauth-go/tools/specsync/internal/openapi"
 )
 
 // merger brings our description to the vendor's structure, one difference after the other, each found in what the
 // edits before it left. What it cannot merge it leaves as it is and says.
 type merger struct {
 	sheet  *sheet
-	theirs *upstream.Document
+	theirs *openapi.Document
 	config *config
-	opts   upstream.Options
+	opts   openapi.Options
 
-	now       upstream.Result   // of the sheet as it is
+	now       openapi.Result    // of the sheet as it is
 	standing  map[string]string // differences that stay, and why
 	place     string            // of the difference that is being settled
 	decisions []string          // what a person still has to decide
@@ -28,7 +28,7 @@ type merger struct {
 }
 
 // merge returns our text with the vendor's structure and what a person still has to decide.
-func merge(ours string, theirs *upstream.Document, c *config, opts upstream.Options) (string, []string, error) {
+func merge(ours string, theirs *openapi.Document, c *config, opts openapi.Options) (string, []string, error) {
 	s, err := newSheet(ours)
 	if err != nil {
 		return "", nil, err
@@ -36,8 +36,8 @@ func merge(ours string, theirs *upstream.Document, c *config, opts upstream.Opti
 	m := &merger{sheet: s, theirs: theirs, config: c, opts: opts, standing: map[string]string{}, making: map[string]string{}}
 	before := referenced(s.doc)
 	for range 5000 { // each turn settles one difference
-		m.now = upstream.Compare(m.sheet.doc, theirs, opts)
-		i := slices.IndexFunc(m.now.Differences, func(d upstream.Difference) bool { return m.standing[id(d)] == "" })
+		m.now = openapi.Compare(m.sheet.doc, theirs, opts)
+		i := slices.IndexFunc(m.now.Differences, func(d openapi.Difference) bool { return m.standing[id(d)] == "" })
 		if i < 0 {
 			m.sweep(before)
 			if m.sheet.text != ours {
@@ -60,11 +60,11 @@ func merge(ours string, theirs *upstream.Document, c *config, opts upstream.Opti
 	return "", nil, errors.New("specsync: the merge does not come to an end")
 }
 
-func id(d upstream.Difference) string {
+func id(d openapi.Difference) string {
 	return strings.Join([]string{d.Operation.String(), d.Place, d.Was, d.Is}, " ")
 }
 
-func (m *merger) stand(d upstream.Difference, why string) {
+func (m *merger) stand(d openapi.Difference, why string) {
 	m.standing[id(d)] = why
 	m.decidef("%s %s: %s", d.Operation, d.Place, why)
 }
@@ -76,19 +76,19 @@ func (m *merger) decidef(format string, args ...any) {
 }
 
 // settle makes the edit that one difference asks for.
-func (m *merger) settle(d upstream.Difference) error {
+func (m *merger) settle(d openapi.Difference) error {
 	switch {
-	case d.Kind == upstream.KindPathItem && d.Is == "":
+	case d.Kind == openapi.KindPathItem && d.Is == "":
 		return m.leave(d, &leaveRule{Reason: "Upstream no longer describes it; kept until it is known to be gone."})
-	case d.Kind == upstream.KindPathItem:
+	case d.Kind == openapi.KindPathItem:
 		return errors.New("an operation that we do not have; describe it by hand if it is wanted")
 	case d.Keyword == "$ref":
 		return fmt.Errorf("upstream refers to %s, which is not followed; see -allow-ref", d.Is)
-	case d.Kind == upstream.KindRequirement, d.Keyword == "security" && d.Kind == upstream.KindOperation:
+	case d.Kind == openapi.KindRequirement, d.Keyword == "security" && d.Kind == openapi.KindOperation:
 		return m.security(d)
-	case d.Keyword == "servers" && d.Kind == upstream.KindOperation:
+	case d.Keyword == "servers" && d.Kind == openapi.KindOperation:
 		return m.servers(d)
-	case d.Keyword == "parameters" && d.Kind == upstream.KindOperation:
+	case d.Keyword == "parameters" && d.Kind == openapi.KindOperation:
 		return m.parameter(d)
 	}
 	if rule := m.config.leaves(d.Kind, d.Keyword, d.Place); rule != nil && d.Was == "" {
@@ -104,7 +104,7 @@ func (m *merger) settle(d upstream.Difference) error {
 }
 
 // edit changes the keyword or a member of it where it is written.
-func (m *merger) edit(d upstream.Difference) error {
+func (m *merger) edit(d openapi.Difference) error {
 	keyword := below(d.Node.Pointer, d.Keyword)
 	list := d.TheirNode.Child(d.Keyword)
 	switch {
@@ -112,7 +112,7 @@ func (m *merger) edit(d upstream.Difference) error {
 		return m.sheet.remove(d.Ours.Pointer)
 	case d.Member == "":
 		value := d.TheirNode.CopyMember(d.Kind, d.Keyword, m.refer)
-		if d.Kind == upstream.KindServer && d.Keyword == "url" {
+		if d.Kind == openapi.KindServer && d.Keyword == "url" {
 			value = text(m.opts.Server(value.Value))
 		}
 		m.dress(value, d)
@@ -151,7 +151,7 @@ func (m *merger) edit(d upstream.Difference) error {
 }
 
 // behind returns where a member of the vendor's set belongs in ours: behind the nearest one before it that we have.
-func behind(ours, theirs upstream.Place, at int) int {
+func behind(ours, theirs openapi.Place, at int) int {
 	for at--; at >= 0; at-- {
 		for i, token := range ours.Keys() {
 			if ours.Child(token).JSON("") == theirs.Child(strconv.Itoa(at)).JSON("") {
@@ -163,23 +163,23 @@ func behind(ours, theirs upstream.Place, at int) int {
 }
 
 // order is how our descriptions order the keywords of a node.
-var order = map[upstream.Kind][]string{
-	upstream.KindOperation: {"operationId", "summary", "description", "deprecated", seenKey, "x-patchable", "security", "x-deviation", "parameters", "requestBody", "responses"},
-	upstream.KindSchema: {"type", "x-go-name", "nullable", "format", "description", "deprecated", "allOf", "anyOf", "oneOf", "enum", "default",
+var order = map[openapi.Kind][]string{
+	openapi.KindOperation: {"operationId", "summary", "description", "deprecated", seenKey, "x-patchable", "security", "x-deviation", "parameters", "requestBody", "responses"},
+	openapi.KindSchema: {"type", "x-go-name", "nullable", "format", "description", "deprecated", "allOf", "anyOf", "oneOf", "enum", "default",
 		"minimum", "maximum", "minLength", "maxLength", "pattern", "minItems", "maxItems", "items", "example", "x-go-type",
 		"x-go-type-skip-optional-pointer", "x-deviation", "properties", "additionalProperties", "required"},
-	upstream.KindResponse: {"description", "x-deviation", "headers", "content"},
+	openapi.KindResponse: {"description", "x-deviation", "headers", "content"},
 }
 
-func keywordsBefore(kind upstream.Kind, keyword string) []string {
+func keywordsBefore(kind openapi.Kind, keyword string) []string {
 	return order[kind][:max(0, slices.Index(order[kind], keyword))]
 }
 
 // leave notes an x-deviation in place of what we never take over.
-func (m *merger) leave(d upstream.Difference, rule *leaveRule) error {
+func (m *merger) leave(d openapi.Difference, rule *leaveRule) error {
 	m.decidef("%s%s is left as it is: %s", d.Operation, d.Place, rule.Reason)
 	keyword := d.Keyword
-	if d.Kind != upstream.KindPathItem && d.Node.Child(keyword).Exists() {
+	if d.Kind != openapi.KindPathItem && d.Node.Child(keyword).Exists() {
 		keyword += "/" + d.Member
 	}
 	at := below(d.Node.Pointer, "x-deviation")
@@ -187,12 +187,12 @@ func (m *merger) leave(d upstream.Difference, rule *leaveRule) error {
 		return m.sheet.set(at, keyword, text(rule.Reason), nil, nil)
 	}
 	entry := &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{text(keyword), text(rule.Reason)}}
-	return m.sheet.set(d.Node.Pointer, "x-deviation", entry, keywordsBefore(d.Kind, "x-deviation"), upstream.Methods)
+	return m.sheet.set(d.Node.Pointer, "x-deviation", entry, keywordsBefore(d.Kind, "x-deviation"), openapi.Methods)
 }
 
-func (m *merger) parameter(d upstream.Difference) error {
+func (m *merger) parameter(d openapi.Difference) error {
 	if d.Is == "" {
-		for _, list := range []upstream.Place{d.Node.Child("parameters"), d.Operation.Item().Child("parameters")} {
+		for _, list := range []openapi.Place{d.Node.Child("parameters"), d.Operation.Item().Child("parameters")} {
 			for _, i := range list.Keys() {
 				if list.Child(i).Resolve().Pointer == d.Ours.Pointer {
 					return m.sheet.remove(list.Child(i).Pointer)
@@ -201,7 +201,7 @@ func (m *merger) parameter(d upstream.Difference) error {
 		}
 	}
 	m.decidef("%s%s: a new parameter, which needs words of ours", d.Operation, d.Place)
-	value := m.take(d.Theirs, upstream.KindParameter)
+	value := m.take(d.Theirs, openapi.KindParameter)
 	m.dressAll(value, d.Place)
 	if d.Node.Child("parameters").Exists() {
 		return m.sheet.insert(below(d.Node.Pointer, "parameters"), len(d.Node.Child("parameters").Keys()), value)
@@ -210,7 +210,7 @@ func (m *merger) parameter(d upstream.Difference) error {
 	return m.sheet.set(d.Node.Pointer, "parameters", list, keywordsBefore(d.Kind, "parameters"), nil)
 }
 
-func (m *merger) servers(d upstream.Difference) error {
+func (m *merger) servers(d openapi.Difference) error {
 	list := d.Operation.Servers()
 	switch {
 	case d.Is == "":
@@ -218,11 +218,11 @@ func (m *merger) servers(d upstream.Difference) error {
 	case !list.Exists():
 		return errors.New("upstream names a server, ours none")
 	}
-	return m.sheet.insert(list.Pointer, len(list.Keys()), d.Theirs.Copy(upstream.KindServer, m.refer))
+	return m.sheet.insert(list.Pointer, len(list.Keys()), d.Theirs.Copy(openapi.KindServer, m.refer))
 }
 
 // security writes the vendor's alternatives at our operation, under our names of the schemes.
-func (m *merger) security(d upstream.Difference) error {
+func (m *merger) security(d openapi.Difference) error {
 	list := &yaml.Node{Kind: yaml.SequenceNode}
 	theirs := d.Their.Security()
 	for _, i := range theirs.Keys() {
@@ -239,7 +239,7 @@ func (m *merger) security(d upstream.Difference) error {
 	if len(list.Content) == 0 {
 		list.Style = yaml.FlowStyle
 	}
-	return m.sheet.set(d.Node.Pointer, "security", list, keywordsBefore(upstream.KindOperation, "security"), nil)
+	return m.sheet.set(d.Node.Pointer, "security", list, keywordsBefore(openapi.KindOperation, "security"), nil)
 }
 
 // scheme returns our name of the vendor's security scheme; a new scheme keeps its name.
@@ -254,7 +254,7 @@ func (m *merger) scheme(name string) (string, error) {
 		return "", fmt.Errorf("upstream names the security scheme %s without defining it", name)
 	}
 	for _, our := range ours.Keys() {
-		if upstream.Equal(upstream.KindScheme, ours.Child(our), their) {
+		if openapi.Equal(openapi.KindScheme, ours.Child(our), their) {
 			return our, nil
 		}
 	}
@@ -266,7 +266,7 @@ func (m *merger) scheme(name string) (string, error) {
 	if ours.Child(name).Exists() {
 		return name, nil
 	}
-	return name, m.define("securitySchemes", name, their.Copy(upstream.KindScheme, m.refer))
+	return name, m.define("securitySchemes", name, their.Copy(openapi.KindScheme, m.refer))
 }
 
 // define adds a component.
@@ -298,7 +298,7 @@ func (m *merger) sweep(before []string) {
 }
 
 // referenced returns the components that something in a document refers to.
-func referenced(doc *upstream.Document) []string {
+func referenced(doc *openapi.Document) []string {
 	var all []string
 	var walk func(n *yaml.Node)
 	walk = func(n *yaml.Node) {
@@ -317,7 +317,7 @@ var errShared = errors.New("we share one component where upstream now has two; d
 
 // site returns where our operation refers to the component that holds a difference, nearest to it: the pointer of the
 // reference, its path from the operation, and what it refers to.
-func (m *merger) site(d upstream.Difference) (pointer, path string, kind upstream.Kind, err error) {
+func (m *merger) site(d openapi.Difference) (pointer, path string, kind openapi.Kind, err error) {
 	at := map[string]string{} // from paths to where the nodes are written
 	for r := range d.Operation.Reached() {
 		if r.Path != "" && !strings.HasPrefix(d.Place+"/", r.Path+"/") {
@@ -328,7 +328,7 @@ func (m *merger) site(d upstream.Difference) (pointer, path string, kind upstrea
 			above = above[:strings.LastIndex(above, "/")]
 		}
 		written := at[above] + strings.TrimPrefix(r.Path, above)
-		if r.Kind == upstream.KindParameter {
+		if r.Kind == openapi.KindParameter {
 			written = writtenParameter(d.Operation, r.Place)
 		}
 		at[r.Path] = r.Place.Pointer
@@ -342,8 +342,8 @@ func (m *merger) site(d upstream.Difference) (pointer, path string, kind upstrea
 	return pointer, path, kind, nil
 }
 
-func writtenParameter(op upstream.Operation, p upstream.Place) string {
-	for _, list := range []upstream.Place{op.Place().Child("parameters"), op.Item().Child("parameters")} {
+func writtenParameter(op openapi.Operation, p openapi.Place) string {
+	for _, list := range []openapi.Place{op.Place().Child("parameters"), op.Item().Child("parameters")} {
 		for _, i := range list.Keys() {
 			if list.Child(i).Resolve().Pointer == p.Pointer {
 				return list.Child(i).Pointer

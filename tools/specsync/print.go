@@ -27,6 +27,11 @@ func (r *report) summary() string {
 			counts = append(counts, fmt.Sprintf("%d %s", n, c))
 		}
 	}
+	if n := len(r.Unused); n == 1 {
+		counts = append(counts, "1 deviation that nothing needs any more")
+	} else if n > 1 {
+		counts = append(counts, fmt.Sprintf("%d deviations that nothing needs any more", n))
+	}
 	if len(counts) == 0 {
 		return "nothing changed"
 	}
@@ -64,6 +69,7 @@ func printText(w io.Writer, r *report) error {
 			line(&b, "Go", strings.Join(c.Go, ", "))
 		}
 	}
+	section(&b, "Cannot be written", nonEmpty(r.Refused))
 	section(&b, "How it was read", r.Notes)
 	section(&b, "Packages that need a hand", r.Wrappers)
 	section(&b, "Left to a person", r.Decide)
@@ -87,6 +93,13 @@ func section(b *strings.Builder, title string, lines []string) {
 	for _, l := range lines {
 		fmt.Fprintf(b, "  %s\n", strings.ReplaceAll(strings.TrimSpace(l), "\n", "\n    "))
 	}
+}
+
+func nonEmpty(line string) []string {
+	if line == "" {
+		return nil
+	}
+	return []string{line}
 }
 
 func deviationLines(all []deviation) []string {
@@ -123,6 +136,7 @@ func printMarkdown(w io.Writer, r *report) error {
 			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", cell(what), where, code(c.Was), code(c.Is), cell(strings.Join(c.Go, ", ")))
 		}
 	}
+	list(&b, "Cannot be written", nonEmpty(r.Refused))
 	list(&b, "How it was read", r.Notes)
 	list(&b, "Packages that need a hand", r.Wrappers)
 	list(&b, "Left to a person", r.Decide)

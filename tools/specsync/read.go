@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/grantwright/oauth-go/tests/upstream"
+	"github.com/grantwright/oauth-go/tools/specsync/internal/openapi"
 )
 
 // maxDescription is far above the largest description that a vendor publishes (4 MB).
@@ -39,7 +39,7 @@ func newReader(stdin io.Reader, allow []string) (*reader, error) {
 }
 
 // read returns the description at a file name, a URL or, for "-", on standard input.
-func (r *reader) read(ctx context.Context, from string) (*upstream.Document, error) {
+func (r *reader) read(ctx context.Context, from string) (*openapi.Document, error) {
 	load := func(uri string) ([]byte, error) {
 		if !slices.ContainsFunc(r.allow, func(prefix string) bool { return strings.HasPrefix(uri, prefix) }) {
 			return nil, errors.New("not allowed")
@@ -51,7 +51,7 @@ func (r *reader) read(ctx context.Context, from string) (*upstream.Document, err
 		if err != nil {
 			return nil, fmt.Errorf("specsync: standard input: %w", err)
 		}
-		return upstream.ParseAt("", data, load)
+		return openapi.ParseAt("", data, load)
 	}
 	uri, err := uriOf(from)
 	if err != nil {
@@ -61,7 +61,7 @@ func (r *reader) read(ctx context.Context, from string) (*upstream.Document, err
 	if err != nil {
 		return nil, fmt.Errorf("specsync: %s: %w", from, err)
 	}
-	doc, err := upstream.ParseAt(uri, data, load)
+	doc, err := openapi.ParseAt(uri, data, load)
 	if err != nil {
 		return nil, fmt.Errorf("specsync: %s: %w", from, err)
 	}
@@ -111,7 +111,7 @@ func (r *reader) get(ctx context.Context, uri string) ([]byte, error) {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the server answers %s", resp.Status)
+		return nil, fmt.Errorf("the server responds with %s", resp.Status)
 	}
 	return limited(resp.Body)
 }

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/grantwright/oauth-go/tests/upstream"
+	"github.com/grantwright/oauth-go/tools/specsync/internal/openapi"
 )
 
 // report is what a person needs to decide about a vendor's new description.
@@ -25,6 +25,9 @@ type report struct {
 	Go       []goChange `json:"go"`       // of the generated package
 	Wrappers []string   `json:"wrappers"` // what the compiler says of the packages around it
 	Decide   []string   `json:"decide"`   // what -write leaves to a person
+
+	// Refused is why nothing can be written: what the generator or the compiler says of the merged description.
+	Refused string `json:"refused,omitempty"`
 }
 
 // change is one difference, once for all the operations that it is in.
@@ -40,7 +43,7 @@ type change struct {
 	Go         []string `json:"go,omitempty"`
 	Note       string   `json:"note,omitempty"`
 
-	differences []upstream.Difference
+	differences []openapi.Difference
 	left        bool // by a rule of specsync.yaml, so that it never reaches Go code
 }
 
@@ -52,7 +55,7 @@ type deviation struct {
 	Upstream string   `json:"upstream"` // what the vendor has at the first
 }
 
-func newReport(name, from string, result upstream.Result, c *config) *report {
+func newReport(name, from string, result openapi.Result, c *config) *report {
 	r := &report{Vendor: name, From: from, Changes: []change{}}
 	for _, d := range result.Differences {
 		if !implied(d, result.Differences) {
@@ -83,10 +86,10 @@ func newReport(name, from string, result upstream.Result, c *config) *report {
 
 // implied reports whether a difference says no more than another: a required entry of a property that came or went, and
 // all that a schema of another type has or lacks.
-func implied(d upstream.Difference, all []upstream.Difference) bool {
-	return d.Kind == upstream.KindSchema && slices.ContainsFunc(all, func(o upstream.Difference) bool {
+func implied(d openapi.Difference, all []openapi.Difference) bool {
+	return d.Kind == openapi.KindSchema && slices.ContainsFunc(all, func(o openapi.Difference) bool {
 		switch {
-		case o.Kind != upstream.KindSchema || o.Node.Pointer != d.Node.Pointer:
+		case o.Kind != openapi.KindSchema || o.Node.Pointer != d.Node.Pointer:
 			return false
 		case o.Keyword == "type" && o.Was != "" && o.Is != "":
 			return d.Keyword != "type" && d.Keyword != "nullable" && d.Keyword != "example"
@@ -97,17 +100,17 @@ func implied(d upstream.Difference, all []upstream.Difference) bool {
 
 // where is what a difference is grouped by: the node that has it, and for what operations have each for themselves
 // the words alone.
-func where(d upstream.Difference) string {
+func where(d openapi.Difference) string {
 	switch {
-	case d.Kind == upstream.KindPathItem:
+	case d.Kind == openapi.KindPathItem:
 		return d.Operation.String()
-	case d.Keyword == "servers", d.Keyword == "security", d.Kind == upstream.KindRequirement:
+	case d.Keyword == "servers", d.Keyword == "security", d.Kind == openapi.KindRequirement:
 		return ""
 	}
 	return d.Node.Pointer
 }
 
-func (r *report) add(d upstream.Difference, all []upstream.Difference, conf *config) {
+func (r *report) add(d openapi.Difference, all []openapi.Difference, conf *config) {
 	op := d.Operation.String()
 	for i := range r.Changes {
 		if c := &r.Changes[i]; where(c.differences[0]) == where(d) && c.What == what(d) && c.Was == d.Was && c.Is == d.Is {
@@ -120,7 +123,7 @@ func (r *report) add(d upstream.Difference, all []upstream.Difference, conf *con
 	}
 	c := change{
 		Class: classify(d, all, conf.Vendors[r.Vendor].Scopes), What: what(d), Operations: []string{op}, Place: d.Place,
-		Pointer: pointerOf(d), Upstream: d.Theirs.Pointer, Was: d.Was, Is: d.Is, differences: []upstream.Difference{d},
+		Pointer: pointerOf(d), Upstream: d.Theirs.Pointer, Was: d.Was, Is: d.Is, differences: []openapi.Difference{d},
 	}
 	if d.Keyword == "properties" && requires(d, all) {
 		c.note("required")
@@ -133,11 +136,11 @@ func (r *report) add(d upstream.Difference, all []upstream.Difference, conf *con
 }
 
 // pointerOf is where a difference is in our description, or where it would be.
-func pointerOf(d upstream.Difference) string {
+func pointerOf(d openapi.Difference) string {
 	switch {
 	case d.Ours.Exists():
 		return d.Ours.Pointer
-	case d.Kind == upstream.KindRequirement || d.Element == upstream.KindParameter || d.Member == "" || d.Element == "":
+	case d.Kind == openapi.KindRequirement || d.Element == openapi.KindParameter || d.Member == "" || d.Element == "":
 		return below(d.Node.Pointer, d.Keyword)
 	}
 	return below(d.Node.Pointer, d.Keyword, d.Member)
@@ -194,7 +197,7 @@ func (r *report) addGo(vendor string, changes []goChange) {
 			continue
 		}
 		for _, g := range changes {
-			if slices.ContainsFunc(c.differences, func(d upstream.Difference) bool { return touches(d, g.symbol) }) {
+			if slices.ContainsFunc(c.differences, func(d openapi.Difference) bool { return touches(d, g.symbol) }) {
 				c.Go = append(c.Go, vendor+"."+g.Name)
 				if g.breaks() {
 					c.Class = breaking
@@ -208,7 +211,7 @@ func (r *report) addGo(vendor string, changes []goChange) {
 // exit is the exit code that a report asks for.
 func (r *report) exit() int {
 	switch {
-	case slices.ContainsFunc(r.Changes, func(c change) bool { return c.Class == breaking }):
+	case r.Refused != "", slices.ContainsFunc(r.Changes, func(c change) bool { return c.Class == breaking }):
 		return exitBreaking
 	case len(r.Changes)+len(r.Unused) > 0:
 		return exitChanged

@@ -9,18 +9,18 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/grantwright/oauth-go/tests/upstream"
+	"github.com/grantwright/oauth-go/tools/specsync/internal/openapi"
 )
 
 // sheet is the text of one of our descriptions. It is edited by lines: what an edit does not name keeps its words,
 // order, comments and spacing to the byte.
 type sheet struct {
 	text string
-	doc  *upstream.Document
+	doc  *openapi.Document
 }
 
 func newSheet(text string) (*sheet, error) {
-	doc, err := upstream.Parse([]byte(text))
+	doc, err := openapi.Parse([]byte(text))
 	if err != nil {
 		return nil, err
 	}

@@ -9,11 +9,11 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/grantwright/oauth-go/tests/upstream"
+	"github.com/grantwright/oauth-go/tools/specsync/internal/openapi"
 )
 
 // take returns the vendor's node as one for our description: its structure, with references to our components.
-func (m *merger) take(their upstream.Place, kind upstream.Kind) *yaml.Node {
+func (m *merger) take(their openapi.Place, kind openapi.Kind) *yaml.Node {
 	if kind != "" {
 		if n := m.refer(their.Resolve(), kind); n != nil {
 			return n
@@ -24,7 +24,7 @@ func (m *merger) take(their upstream.Place, kind upstream.Kind) *yaml.Node {
 
 // refer returns a reference to our component for the vendor's, which it makes if it has to, or nil where the vendor's
 // is to be written out: it is no component, or one that has no Go type of its own.
-func (m *merger) refer(target upstream.Place, kind upstream.Kind) *yaml.Node {
+func (m *merger) refer(target openapi.Place, kind openapi.Kind) *yaml.Node {
 	section, name, ok := component(target.Pointer)
 	if !ok {
 		return nil
@@ -35,7 +35,7 @@ func (m *merger) refer(target upstream.Place, kind upstream.Kind) *yaml.Node {
 	if making := m.making[target.Pointer]; making != "" {
 		return reference(making)
 	}
-	if kind != upstream.KindSchema || !typed(target) || target.Child("enum").Exists() && m.config.leaves(kind, "enum", m.place) != nil {
+	if kind != openapi.KindSchema || !typed(target) || target.Child("enum").Exists() && m.config.leaves(kind, "enum", m.place) != nil {
 		return nil
 	}
 	name = goName(name)
@@ -66,12 +66,12 @@ func component(pointer string) (section, name string, ok bool) {
 
 // counterpart returns our component that stands where the vendor's does, or "". Where ours stands for more than one of
 // the vendor's, only one that is equal will do.
-func (m *merger) counterpart(target upstream.Place, kind upstream.Kind) string {
+func (m *merger) counterpart(target openapi.Place, kind openapi.Kind) string {
 	for _, pointer := range m.now.Pairs[target.Pointer] {
 		if _, _, ok := component(pointer); !ok {
 			continue
 		}
-		if len(m.theirsOf(pointer)) <= 1 || upstream.Equal(kind, m.sheet.doc.At(pointer), target) {
+		if len(m.theirsOf(pointer)) <= 1 || openapi.Equal(kind, m.sheet.doc.At(pointer), target) {
 			return pointer
 		}
 	}
@@ -91,7 +91,7 @@ func (m *merger) theirsOf(pointer string) []string {
 }
 
 // agreed reports whether all of the vendor's nodes that our node stands for ask for the same edit.
-func (m *merger) agreed(d upstream.Difference) bool {
+func (m *merger) agreed(d openapi.Difference) bool {
 	for _, pointer := range m.theirsOf(d.Node.Pointer) {
 		their := m.theirs.At(pointer)
 		if their.Exists() && state(their, d) != state(d.TheirNode, d) {
@@ -102,7 +102,7 @@ func (m *merger) agreed(d upstream.Difference) bool {
 }
 
 // state is what a vendor's node has in the place of a difference.
-func state(their upstream.Place, d upstream.Difference) string {
+func state(their openapi.Place, d openapi.Difference) string {
 	at := their.Child(d.Keyword)
 	switch {
 	case d.Member == "":
@@ -118,7 +118,7 @@ func state(their upstream.Place, d upstream.Difference) string {
 
 // split writes the vendor's node in the place of our reference to a component that is shared with places where the
 // vendor has something else.
-func (m *merger) split(d upstream.Difference) error {
+func (m *merger) split(d openapi.Difference) error {
 	site, path, kind, err := m.site(d)
 	if err != nil {
 		return err
@@ -129,7 +129,7 @@ func (m *merger) split(d upstream.Difference) error {
 			if value == nil {
 				value = their.Place.Copy(kind, m.refer)
 			}
-			if _, token := parent(path); kind == upstream.KindResponse {
+			if _, token := parent(path); kind == openapi.KindResponse {
 				describe(value, token)
 			}
 			m.dressAll(value, path)
@@ -141,8 +141,8 @@ func (m *merger) split(d upstream.Difference) error {
 }
 
 // renamed returns our component for a schema that we write out and the vendor refers to, or "".
-func (m *merger) renamed(d upstream.Difference) string {
-	if _, _, ok := component(d.Node.Pointer); ok || d.Kind != upstream.KindSchema {
+func (m *merger) renamed(d openapi.Difference) string {
+	if _, _, ok := component(d.Node.Pointer); ok || d.Kind != openapi.KindSchema {
 		return ""
 	}
 	if _, _, ok := component(d.TheirNode.Pointer); !ok {
@@ -157,7 +157,7 @@ func reference(pointer string) *yaml.Node {
 }
 
 // typed reports whether the generator makes a named type of a schema.
-func typed(schema upstream.Place) bool {
+func typed(schema openapi.Place) bool {
 	for _, keyword := range []string{"properties", "enum", "allOf", "anyOf", "oneOf"} {
 		if schema.Child(keyword).Exists() {
 			return true
@@ -185,7 +185,7 @@ func goName(name string) string {
 }
 
 // dress gives what is new in our description what a structure does not say.
-func (m *merger) dress(value *yaml.Node, d upstream.Difference) {
+func (m *merger) dress(value *yaml.Node, d openapi.Difference) {
 	if d.Keyword == "responses" && d.Member != "" {
 		describe(value, d.Member)
 	}
@@ -215,9 +215,9 @@ func answers(place string) bool {
 // dressAll does so for all properties below a node, and leaves out what we never take over.
 func (m *merger) dressAll(n *yaml.Node, place string) {
 	if n.Kind == yaml.MappingNode {
-		kind := upstream.KindSchema
+		kind := openapi.KindSchema
 		if entry(n, "description") != nil { // schemas have none yet
-			kind = upstream.KindResponse
+			kind = openapi.KindResponse
 		}
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			if rule := m.config.leaves(kind, n.Content[i].Value, place); rule != nil {
@@ -242,12 +242,12 @@ func (m *merger) dressProperty(name string, schema *yaml.Node) {
 		return want == "" || e != nil && e.Value == want
 	}
 	for _, rule := range m.config.Types {
-		if schema.Kind != yaml.MappingNode || entry(schema, upstream.GoType) != nil || !is("type", rule.Type) || !is("format", rule.Format) ||
+		if schema.Kind != yaml.MappingNode || entry(schema, openapi.GoType) != nil || !is("type", rule.Type) || !is("format", rule.Format) ||
 			rule.Name != nil && !rule.Name.MatchString(name) {
 			continue
 		}
-		reason := &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{text(upstream.GoType), text(rule.Reason)}}
-		schema.Content = append(schema.Content, text(upstream.GoType), text(rule.Go), text("x-deviation"), reason)
+		reason := &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{text(openapi.GoType), text(rule.Reason)}}
+		schema.Content = append(schema.Content, text(openapi.GoType), text(rule.Go), text("x-deviation"), reason)
 	}
 }
 

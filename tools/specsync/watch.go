@@ -1,68 +1,81 @@
 package main
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"hash"
+	"maps"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/grantwright/oauth-go/tests/upstream"
+	"github.com/grantwright/oauth-go/tools/specsync/internal/openapi"
 )
 
-// What no structure shows is remembered in our description, because we never copy a vendor's words: at each operation
-// the hashes of its prose and of what stands under our deviations, and at a property with a watched meaning what
-// upstream says, where our words say something else.
+// What no structure shows is remembered in our description, because we never copy a vendor's words: each operation has
+// the hashes of its prose and of what stands under our deviations, and a property with a watched meaning has what
+// upstream says where our words say something else.
 const (
 	seenKey    = "x-upstream-seen"
 	meaningKey = "x-upstream-meaning"
 )
 
-// seen returns the hash of an operation's prose and that of the vendor's values that our deviations excuse.
-func seen(op [2]upstream.Operation, excused []upstream.Difference) (words, deviations string) {
-	h := sha256.New()
+// seen returns the hashes of an operation: of its prose under "prose", and of what the vendor has under our deviations by
+// the keyword that deviates.
+func seen(op [2]openapi.Operation, excused []openapi.Difference) map[string]string {
+	words := sha256.New()
 	for r := range op[1].Reached() {
 		for _, keyword := range []string{"title", "summary", "description"} {
 			if text := strings.Join(strings.Fields(r.Place.Child(keyword).Text()), " "); text != "" {
-				fmt.Fprintf(h, "%s/%s %s\n", r.Path, keyword, text)
+				fmt.Fprintf(words, "%s/%s %s\n", r.Path, keyword, text)
 			}
 		}
 	}
-	d := sha256.New()
-	for _, e := range under(op[0], excused) {
-		fmt.Fprintf(d, "%s %s\n", e.Place, e.Is)
+	sums := map[string]hash.Hash{"prose": words}
+	for _, d := range excused {
+		if d.Operation.String() != op[0].String() || d.Is == "" || d.Keyword == "example" || d.Kind == openapi.KindExample {
+			continue
+		}
+		if sums[d.Keyword] == nil {
+			sums[d.Keyword] = sha256.New()
+		}
+		fmt.Fprintf(sums[d.Keyword], "%s %s\n", d.Place, d.Is)
 	}
-	return short(h.Sum(nil)), short(d.Sum(nil))
+	all := map[string]string{}
+	for name, sum := range sums {
+		all[name] = hex.EncodeToString(sum.Sum(nil)[:5])
+	}
+	return all
 }
 
-// under returns the differences of an operation that our deviations excuse and where the vendor has something.
-func under(op upstream.Operation, excused []upstream.Difference) []upstream.Difference {
-	return slices.DeleteFunc(slices.Clone(excused), func(d upstream.Difference) bool {
-		return d.Operation.String() != op.String() || d.Is == "" || d.Keyword == "example" || d.Kind == upstream.KindExample
-	})
+// remembered returns what our operation has under x-upstream-seen.
+func remembered(op openapi.Operation) map[string]string {
+	all := map[string]string{}
+	for name, sum := range op.Place().Child(seenKey).Members() {
+		all[name] = sum.Text()
+	}
+	return all
 }
-
-func short(sum []byte) string { return hex.EncodeToString(sum[:5]) }
 
 // watch reports what changed in the prose of the operations.
-func (r *report) watch(result upstream.Result, c *config, v vendor) {
+func (r *report) watch(result openapi.Result, c *config, v vendor) {
 	for _, op := range result.Operations {
-		last := op[0].Place().Child(seenKey)
-		words, deviations := seen(op, result.Excused)
-		if was := last.Child("prose"); was.Exists() && was.Text() != words {
-			r.note(change{Class: prose, What: "words changed"}, op[0])
-		}
-		if was := last.Child("deviations"); was.Exists() && was.Text() != deviations {
-			var keywords []string
-			for _, e := range under(op[0], result.Excused) {
-				keywords = append(keywords, e.Keyword)
+		if was, is := remembered(op[0]), seen(op, result.Excused); len(was) > 0 {
+			if was["prose"] != is["prose"] {
+				r.note(change{Class: prose, What: "words changed"}, op[0])
 			}
-			slices.Sort(keywords)
-			which := cmp.Or(strings.Join(slices.Compact(keywords), " or "), "nothing is left there")
-			r.note(change{Class: tolerated, What: "changed under a deviation of ours", Note: which}, op[0])
+			for _, keyword := range slices.Sorted(maps.Keys(is)) {
+				if keyword != "prose" && was[keyword] != is[keyword] {
+					r.note(change{Class: tolerated, What: "changed under a deviation of ours", Note: keyword}, op[0])
+				}
+			}
+			for _, keyword := range slices.Sorted(maps.Keys(was)) {
+				if is[keyword] == "" {
+					r.note(change{Class: tolerated, What: "gone under a deviation of ours", Note: keyword}, op[0])
+				}
+			}
 		}
 		for _, m := range c.Meanings {
 			r.watchMeaning(op, m)
@@ -76,7 +89,7 @@ func (r *report) watch(result upstream.Result, c *config, v vendor) {
 }
 
 // note adds a change that no structure shows, or the operation to the change if it is there.
-func (r *report) note(c change, op upstream.Operation) {
+func (r *report) note(c change, op openapi.Operation) {
 	for i := range r.Changes {
 		if have := &r.Changes[i]; have.What == c.What && have.Note == c.Note {
 			have.Operations = append(have.Operations, op.String())
@@ -87,7 +100,7 @@ func (r *report) note(c change, op upstream.Operation) {
 	r.Changes = append(r.Changes, c)
 }
 
-func (r *report) watchMeaning(op [2]upstream.Operation, m meaning) {
+func (r *report) watchMeaning(op [2]openapi.Operation, m meaning) {
 	for _, s := range meanings(op, m) {
 		if s.was != s.is {
 			r.Changes = append(r.Changes, change{
@@ -100,12 +113,12 @@ func (r *report) watchMeaning(op [2]upstream.Operation, m meaning) {
 
 // said is what our description and the vendor's say of a property.
 type said struct {
-	at      upstream.Reached // in ours
+	at      openapi.Reached // in ours
 	was, is string
 }
 
 // meanings returns the places where both say something of a watched property.
-func meanings(op [2]upstream.Operation, m meaning) []said {
+func meanings(op [2]openapi.Operation, m meaning) []said {
 	theirs := map[string]string{}
 	for r := range op[1].Reached() {
 		theirs[r.Path] = m.of(r.Place.Child("description").Text())
@@ -127,7 +140,7 @@ func meanings(op [2]upstream.Operation, m meaning) []said {
 }
 
 // watchList compares a list in the vendor's prose with the one that our operation has as an extension.
-func (r *report) watchList(op [2]upstream.Operation, l listRule) {
+func (r *report) watchList(op [2]openapi.Operation, l listRule) {
 	var theirs []string
 	for reached := range op[1].Reached() {
 		for _, match := range l.Item.FindAllStringSubmatch(reached.Place.Child("description").Text(), -1) {
@@ -163,9 +176,9 @@ func (r *report) watchList(op [2]upstream.Operation, l listRule) {
 // remember writes into our description what watch compares with the next time. Of an operation that the vendor does not
 // describe there is nothing to remember.
 func (m *merger) remember() error {
-	m.now = upstream.Compare(m.sheet.doc, m.theirs, m.opts)
+	m.now = openapi.Compare(m.sheet.doc, m.theirs, m.opts)
 	for _, op := range m.sheet.doc.Operations() {
-		met := slices.ContainsFunc(m.now.Operations, func(both [2]upstream.Operation) bool { return both[0].String() == op.String() })
+		met := slices.ContainsFunc(m.now.Operations, func(both [2]openapi.Operation) bool { return both[0].String() == op.String() })
 		if last := op.Place().Child(seenKey); last.Exists() && !met {
 			if err := m.sheet.remove(last.Pointer); err != nil {
 				return err
@@ -173,11 +186,14 @@ func (m *merger) remember() error {
 		}
 	}
 	for _, op := range m.now.Operations {
-		words, deviations := seen(op, m.now.Excused)
-		last := op[0].Place().Child(seenKey)
-		if last.Child("prose").Text() != words || last.Child("deviations").Text() != deviations {
-			record := &yaml.Node{Kind: yaml.MappingNode, Style: yaml.FlowStyle, Content: []*yaml.Node{text("prose"), text(words), text("deviations"), text(deviations)}}
-			if err := m.sheet.set(op[0].Place().Pointer, seenKey, record, keywordsBefore(upstream.KindOperation, seenKey), nil); err != nil {
+		if is := seen(op, m.now.Excused); !maps.Equal(is, remembered(op[0])) {
+			record := &yaml.Node{Kind: yaml.MappingNode, Style: yaml.FlowStyle, Content: []*yaml.Node{text("prose"), text(is["prose"])}}
+			for _, keyword := range slices.Sorted(maps.Keys(is)) {
+				if keyword != "prose" {
+					record.Content = append(record.Content, text(keyword), text(is[keyword]))
+				}
+			}
+			if err := m.sheet.set(op[0].Place().Pointer, seenKey, record, keywordsBefore(openapi.KindOperation, seenKey), nil); err != nil {
 				return err
 			}
 		}
@@ -192,7 +208,7 @@ func (m *merger) remember() error {
 	return nil
 }
 
-func (m *merger) rememberMeaning(at upstream.Place, rule meaning, is string) error {
+func (m *merger) rememberMeaning(at openapi.Place, rule meaning, is string) error {
 	noted := at.Child(meaningKey)
 	if rule.of(at.Child("description").Text()) == is {
 		if noted.Exists() {

@@ -1,4 +1,4 @@
-package upstream_test
+package openapi_test
 
 import (
 	"strings"
@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/grantwright/oauth-go/tests/upstream"
+	"github.com/grantwright/oauth-go/tools/specsync/internal/openapi"
 )
 
 func TestParseJSON(t *testing.T) {
@@ -28,10 +28,10 @@ func TestParseRefuses(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := upstream.Parse([]byte(test.text))
+			_, err := openapi.Parse([]byte(test.text))
 			require.Error(t, err)
 			assert.ErrorContains(t, err, test.want)
-			assert.True(t, strings.HasPrefix(err.Error(), "upstream: "))
+			assert.True(t, strings.HasPrefix(err.Error(), "openapi: "))
 		})
 	}
 }
@@ -57,11 +57,11 @@ components:
 	for _, name := range []string{"self", "nowhere", "remote"} {
 		assert.Equal(t, "/components/schemas/"+name, schemas.Child(name).Resolve().Pointer, "it stays where it is")
 	}
-	assert.Equal(t, `{"type":"string"}`, schemas.Child("aliased").JSON(upstream.KindSchema))
+	assert.Equal(t, `{"type":"string"}`, schemas.Child("aliased").JSON(openapi.KindSchema))
 	assert.False(t, schemas.Child("other").Exists())
 }
 
 func TestJSONEndsInARecursiveSchema(t *testing.T) {
 	assert.Equal(t, `{"properties":{"id":{"maxLength":10,"type":"string"},"parent":{"$up":2},"value":{"oneOf":[{"type":"string"},{"type":"integer"}]}},"type":"object"}`,
-		parse(t, base).At("/components/schemas/Token").JSON(upstream.KindSchema))
+		parse(t, base).At("/components/schemas/Token").JSON(openapi.KindSchema))
 }

@@ -1,4 +1,4 @@
-package upstream
+package openapi
 
 import (
 	"cmp"
@@ -13,6 +13,7 @@ type Operation struct {
 	Method string // lower case
 	Path   string // as the document has it
 
+	template string // of Path; see Template
 	doc      *Document
 	item, op Place
 }
@@ -28,17 +29,21 @@ func (o Operation) Item() Place { return o.item }
 
 // Operations returns the operations in the order of the document.
 func (d *Document) Operations() []Operation {
-	var all []Operation
-	paths := d.Root().Child("paths")
-	for _, path := range paths.Keys() {
-		item := paths.Child(path).Resolve()
-		for _, method := range item.Keys() {
-			if slices.Contains(Methods, method) && strings.HasPrefix(path, "/") {
-				all = append(all, Operation{Method: method, Path: path, doc: d, item: item, op: item.Child(method)})
+	if d.operations != nil {
+		return d.operations
+	}
+	for path, item := range d.Root().Child("paths").Members() {
+		if !strings.HasPrefix(path, "/") {
+			continue
+		}
+		item = item.Resolve()
+		for method, op := range item.Members() {
+			if slices.Contains(Methods, method) {
+				d.operations = append(d.operations, Operation{Method: method, Path: path, template: Template(path), doc: d, item: item, op: op})
 			}
 		}
 	}
-	return all
+	return d.operations
 }
 
 var pathParameter = regexp.MustCompile(`\{[^}]*\}`)

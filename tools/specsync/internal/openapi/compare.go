@@ -1,4 +1,4 @@
-package upstream
+package openapi
 
 import (
 	"cmp"
@@ -62,13 +62,13 @@ func Compare(ours, theirs *Document, opts Options) Result {
 	their := theirOperations(theirs, opts.Path)
 	seen := map[string]bool{}
 	for _, op := range ours.Operations() {
-		key := op.Method + Template(op.Path)
+		key := op.Method + op.template
 		seen[key] = true
 		c.operation(op, their[key])
 	}
 	for _, item := range items(ours) {
 		for _, method := range Methods {
-			key := method + Template(item.Path)
+			key := method + item.template
 			if op, ok := their[key]; ok && !seen[key] {
 				seen[key] = true
 				c.op, c.their, c.path = op, op, ""
@@ -84,6 +84,21 @@ func Compare(ours, theirs *Document, opts Options) Result {
 	return c.result
 }
 
+// Match returns the operations of ours and the vendor's that Compare compares, in the order of ours.
+func Match(ours, theirs *Document, path func(string) string) [][2]Operation {
+	if path == nil {
+		path = func(path string) string { return path }
+	}
+	their := theirOperations(theirs, path)
+	var all [][2]Operation
+	for _, op := range ours.Operations() {
+		if match, ok := their[op.Method+op.template]; ok {
+			all = append(all, [2]Operation{op, match})
+		}
+	}
+	return all
+}
+
 // Equal reports whether two nodes of a kind differ in nothing that no x-deviation of ours excuses.
 func Equal(kind Kind, ours, theirs Place) bool {
 	c := &comparer{used: map[Deviation]bool{}, same: map[[2]*yaml.Node]bool{}}
@@ -97,7 +112,7 @@ func Equal(kind Kind, ours, theirs Place) bool {
 func theirOperations(d *Document, rewrite func(string) string) map[string]Operation {
 	all := map[string]Operation{}
 	for _, op := range d.Operations() {
-		all[op.Method+Template(op.Path)] = op
+		all[op.Method+op.template] = op
 	}
 	for _, op := range d.Operations() {
 		key := op.Method + Template(rewrite(op.Path))
@@ -109,7 +124,7 @@ func theirOperations(d *Document, rewrite func(string) string) map[string]Operat
 }
 
 func items(d *Document) []Operation {
-	ops := d.Operations()
+	ops := slices.Clone(d.Operations())
 	return slices.CompactFunc(ops, func(a, b Operation) bool { return a.Path == b.Path })
 }
 
@@ -260,31 +275,35 @@ func (c *comparer) named(d Difference, kind Kind) {
 		}
 		return name
 	}
-	find := func(p Place, name string) Place {
-		for _, key := range p.Keys() {
-			if fold(key) == fold(name) {
-				return p.Child(key)
+	index := func(p Place) map[string]Place {
+		all := map[string]Place{}
+		for name, member := range p.Members() {
+			if !strings.HasPrefix(name, "x-") || kind != KindResponse {
+				all[fold(name)] = member
 			}
 		}
-		return Place{}
+		return all
 	}
-	for _, name := range ours.Keys() {
-		if their := find(theirs, name); their.Exists() {
-			c.in(func() { c.node(kind, ours.Child(name), their) }, d.Keyword, name)
+	our, their := index(ours), index(theirs)
+	for name := range ours.Members() {
+		one, ok := our[fold(name)]
+		if !ok {
 			continue
 		}
-		if strings.HasPrefix(name, "x-") && kind == KindResponse {
+		if other, ok := their[fold(name)]; ok {
+			c.in(func() { c.node(kind, one, other) }, d.Keyword, name)
 			continue
 		}
-		d.Member, d.Ours, d.Theirs = name, ours.Child(name), Place{}
+		d.Member, d.Ours, d.Theirs = name, one, Place{}
 		d.Was, d.Is = d.Ours.JSON(kind), ""
 		c.report(d)
 	}
-	for _, name := range theirs.Keys() {
-		if find(ours, name).Exists() || strings.HasPrefix(name, "x-") && kind == KindResponse {
+	for name := range theirs.Members() {
+		other, ok := their[fold(name)]
+		if _, have := our[fold(name)]; have || !ok {
 			continue
 		}
-		d.Member, d.Ours, d.Theirs = name, Place{}, theirs.Child(name)
+		d.Member, d.Ours, d.Theirs = name, Place{}, other
 		d.Was, d.Is = "", d.Theirs.JSON(kind)
 		c.report(d)
 	}

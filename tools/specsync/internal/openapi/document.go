@@ -6,7 +6,7 @@
 // not compared, only what stands behind them: a vendor's renamed schema is no difference.
 //
 // A node of our description may carry x-deviation, a map from keywords of that node to the reasons why they differ.
-package upstream
+package openapi
 
 import (
 	"bytes"
@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net/url"
 	"slices"
 	"strconv"
@@ -29,6 +30,8 @@ type Document struct {
 	first  *Document
 	others map[string]*Document // of the first: what it and they refer to, nil for what could not be had
 	load   Loader
+
+	operations []Operation // once they have been asked for
 }
 
 // Loader returns the document at a URI that a reference names, without its fragment, or an error to leave the
@@ -43,33 +46,48 @@ func Parse(data []byte) (*Document, error) { return ParseAt("", data, nil) }
 func ParseAt(uri string, data []byte, load Loader) (*Document, error) {
 	root, err := parseNode(data)
 	if err != nil {
-		return nil, fmt.Errorf("upstream: %w", err)
+		return nil, fmt.Errorf("openapi: %w", err)
 	}
 	d := &Document{root: root, uri: uri, others: map[string]*Document{}, load: load}
 	d.first = d
 	version := d.Root().Child("openapi")
 	if !version.Exists() || !strings.HasPrefix(version.node.Value, "3.") {
-		return nil, errors.New("upstream: not an OpenAPI 3 description: openapi is missing or not 3.x")
+		return nil, errors.New("openapi: not an OpenAPI 3 description: openapi is missing or not 3.x")
 	}
 	if !d.Root().Child("paths").isMapping() {
-		return nil, errors.New("upstream: paths is missing or not a mapping")
+		return nil, errors.New("openapi: paths is missing or not a mapping")
 	}
 	return d, nil
 }
 
 func parseNode(data []byte) (*yaml.Node, error) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	root, err := parseTree(data)
+	if err != nil {
+		return nil, err
+	}
+	return root, checkTree(root)
+}
+
+func parseTree(data []byte) (*yaml.Node, error) {
 	if trimmed := bytes.TrimLeft(data, " \t\r\n"); bytes.HasPrefix(trimmed, []byte("{")) && json.Valid(data) {
 		return parseJSON(json.NewDecoder(bytes.NewReader(data)))
 	}
-	var doc yaml.Node
-	if err := yaml.Unmarshal(data, &doc); err != nil {
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	var doc, more yaml.Node
+	if err := dec.Decode(&doc); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	if doc.Kind != yaml.DocumentNode || doc.Content[0].Kind != yaml.MappingNode {
 		return nil, errors.New("the document is empty or not a mapping")
 	}
-	return doc.Content[0], nil
+	switch err := dec.Decode(&more); {
+	case errors.Is(err, io.EOF):
+		return doc.Content[0], nil
+	case err != nil:
+		return nil, err
+	}
+	return nil, fmt.Errorf("line %d: a second document", more.Line)
 }
 
 // parseJSON builds the tree itself: YAML readers refuse tabs and surrogate pairs, which JSON allows.
@@ -186,6 +204,30 @@ func (p Place) Keys() []string {
 		}
 	}
 	return keys
+}
+
+// Members returns the members of a mapping by key, or of a sequence by index, in their order.
+func (p Place) Members() iter.Seq2[string, Place] {
+	return func(yield func(string, Place) bool) {
+		if p.node == nil {
+			return
+		}
+		step, isMapping := 1, p.node.Kind == yaml.MappingNode
+		if isMapping {
+			step = 2
+		} else if p.node.Kind != yaml.SequenceNode {
+			return
+		}
+		for i := 0; i+step <= len(p.node.Content); i += step {
+			token := strconv.Itoa(i)
+			if isMapping {
+				token = p.node.Content[i].Value
+			}
+			if !yield(token, Place{Pointer: p.Pointer + "/" + escape(token), doc: p.doc, node: unalias(p.node.Content[i+step-1])}) {
+				return
+			}
+		}
+	}
 }
 
 // Text returns the value of a scalar, or "".

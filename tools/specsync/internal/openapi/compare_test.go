@@ -1,4 +1,4 @@
-package upstream_test
+package openapi_test
 
 import (
 	"strings"
@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/grantwright/oauth-go/tests/upstream"
+	"github.com/grantwright/oauth-go/tools/specsync/internal/openapi"
 )
 
 // base is the description that each row changes by replacing one text with another.
@@ -131,7 +131,7 @@ func TestCompare(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			require.Contains(t, base, test.old)
-			result := upstream.Compare(ours, parse(t, strings.ReplaceAll(base, test.old, test.new)), upstream.Options{})
+			result := openapi.Compare(ours, parse(t, strings.ReplaceAll(base, test.old, test.new)), openapi.Options{})
 			assert.Equal(t, test.want, texts(result.Differences))
 			assert.Empty(t, result.Excused)
 		})
@@ -160,7 +160,7 @@ func TestCompareDeviations(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			result := upstream.Compare(parse(t, edit(t, test.ours)), parse(t, edit(t, test.theirs)), upstream.Options{})
+			result := openapi.Compare(parse(t, edit(t, test.ours)), parse(t, edit(t, test.theirs)), openapi.Options{})
 			assert.Len(t, result.Differences, test.differences, texts(result.Differences))
 			var excused, unused []string
 			for _, d := range result.Excused {
@@ -178,7 +178,7 @@ func TestCompareDeviations(t *testing.T) {
 
 func TestCompareReadsMovedPathsAndServers(t *testing.T) {
 	theirs := parse(t, strings.NewReplacer("/tokens/", "/v1/tokens/", "example.com/v1", "example.com").Replace(base))
-	result := upstream.Compare(parse(t, base), theirs, upstream.Options{
+	result := openapi.Compare(parse(t, base), theirs, openapi.Options{
 		Path:   func(path string) string { return strings.TrimPrefix(path, "/v1") },
 		Server: func(url string) string { return url + "/v1" },
 	})
@@ -187,7 +187,7 @@ func TestCompareReadsMovedPathsAndServers(t *testing.T) {
 
 func TestPairsLeadToOurNames(t *testing.T) {
 	theirs := parse(t, strings.NewReplacer("schemas/Token", "schemas/token", "    Token:", "    token:").Replace(base))
-	result := upstream.Compare(parse(t, base), theirs, upstream.Options{})
+	result := openapi.Compare(parse(t, base), theirs, openapi.Options{})
 	require.Empty(t, texts(result.Differences))
 	assert.Equal(t, []string{"/components/schemas/Token"}, result.Pairs["/components/schemas/token"])
 }
@@ -202,14 +202,14 @@ func edit(t *testing.T, replacement string) string {
 	return strings.Replace(base, old, with, 1)
 }
 
-func parse(t *testing.T, text string) *upstream.Document {
+func parse(t *testing.T, text string) *openapi.Document {
 	t.Helper()
-	doc, err := upstream.Parse([]byte(text))
+	doc, err := openapi.Parse([]byte(text))
 	require.NoError(t, err)
 	return doc
 }
 
-func texts(differences []upstream.Difference) []string {
+func texts(differences []openapi.Difference) []string {
 	var all []string
 	for _, d := range differences {
 		all = append(all, d.Operation.String()+" "+d.Place+": "+d.Was+" -> "+d.Is)

@@ -1,4 +1,4 @@
-package upstream
+package openapi
 
 // Deviation is one entry of an x-deviation: a keyword of the node that carries it, or a member of the keyword as in
 // "properties/from", may differ from upstream.

@@ -1,0 +1,193 @@
+package openapi
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// maxAliasGrowth is how many times as large a document may be with every alias written out. Small documents may have
+// maxAliasNodes in any case.
+const (
+	maxAliasGrowth = 10
+	maxAliasNodes  = 100_000
+)
+
+// checkTree refuses what readers of YAML and JSON read differently: a mapping with one key twice or with a key that is
+// no scalar. It also refuses aliases that make the document grow without bound.
+func checkTree(root *yaml.Node) error {
+	written := 0
+	var walk func(n *yaml.Node) error
+	walk = func(n *yaml.Node) error {
+		written++
+		if n.Kind == yaml.MappingNode {
+			seen := make(map[string]bool, len(n.Content)/2)
+			for i := 0; i+1 < len(n.Content); i += 2 {
+				key := n.Content[i]
+				switch {
+				case key.Kind != yaml.ScalarNode:
+					return fmt.Errorf("line %d: a key is not a scalar", key.Line)
+				case seen[key.Value]:
+					return fmt.Errorf("line %d: the key %q is there twice", key.Line, key.Value)
+				}
+				seen[key.Value] = true
+			}
+		}
+		for _, c := range n.Content {
+			if err := walk(c); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := walk(root); err != nil {
+		return err
+	}
+	s := sizer{sizes: map[*yaml.Node]int{}, most: max(maxAliasNodes, maxAliasGrowth*written)}
+	size, err := s.size(root)
+	if err == nil && size > s.most {
+		err = fmt.Errorf("with its aliases written out it has more than %d nodes", s.most)
+	}
+	return err
+}
+
+// sizer counts the nodes below a node, those behind aliases too, up to a little more than most.
+type sizer struct {
+	sizes map[*yaml.Node]int // -1 while it is being counted
+	most  int
+}
+
+func (s *sizer) size(n *yaml.Node) (int, error) {
+	if n.Kind == yaml.AliasNode {
+		return s.size(n.Alias)
+	}
+	if size, ok := s.sizes[n]; ok {
+		if size < 0 {
+			return 0, fmt.Errorf("line %d: the anchor %s stands in itself", n.Line, n.Anchor)
+		}
+		return size, nil
+	}
+	s.sizes[n] = -1
+	total := 1
+	for _, c := range n.Content {
+		size, err := s.size(c)
+		if err != nil {
+			return 0, err
+		}
+		total = min(total+size, s.most+1)
+	}
+	s.sizes[n] = total
+	return total, nil
+}
+
+// maxReached is how many nodes an operation may lead to, each counted as often as it is led to.
+const maxReached = 100_000
+
+// Check returns what in the description of the operation cannot be compared or generated from: a local reference to
+// nothing or to itself, a keyword whose value has the wrong type, what only OpenAPI 3.1 allows, and a name with control
+// characters. It returns an error for each.
+func (o Operation) Check() error {
+	var all []error
+	found := func(at Place, format string, args ...any) {
+		err := fmt.Errorf("%s: %s", at.Pointer, fmt.Sprintf(format, args...))
+		if !slices.ContainsFunc(all, func(have error) bool { return have.Error() == err.Error() }) {
+			all = append(all, err)
+		}
+	}
+	reached := 0
+	r := reacher{yield: func(r Reached) bool {
+		if reached++; reached > maxReached {
+			all = append(all, fmt.Errorf("%s leads to more than %d nodes: its references multiply", o, maxReached))
+			return false
+		}
+		checkNode(r.Place, r.Kind, found)
+		return true
+	}}
+	for _, list := range []Place{o.op.Child("parameters"), o.item.Child("parameters")} {
+		for _, p := range list.Members() {
+			if !r.reach("", p, KindParameter) {
+				return errors.Join(all...)
+			}
+		}
+	}
+	for _, server := range o.Servers().Members() {
+		if !r.reach("", server, KindServer) {
+			return errors.Join(all...)
+		}
+	}
+	for _, alternative := range o.requirements() {
+		for _, s := range alternative.schemes {
+			if s.definition.Exists() && !r.reach("", s.definition, KindScheme) {
+				return errors.Join(all...)
+			}
+		}
+	}
+	r.reach("", o.op, KindOperation)
+	return errors.Join(all...)
+}
+
+// booleans are the keywords that are true or false in every kind of node that has them, but for the required list of a
+// schema.
+var booleans = []string{
+	"required", "deprecated", "nullable", "readOnly", "writeOnly", "uniqueItems", "exclusiveMinimum", "exclusiveMaximum",
+	"allowEmptyValue", "allowReserved", "explode",
+}
+
+func checkNode(p Place, kind Kind, found func(at Place, format string, args ...any)) {
+	if !p.isMapping() {
+		found(p, "a %s is not a mapping", kind)
+		return
+	}
+	if ref := p.Child("$ref"); ref.Exists() {
+		uri, _, _ := strings.Cut(ref.Text(), "#")
+		if p.doc.other(uri) != nil {
+			found(ref, "refers to %s, which is not there or refers to itself", ref.Text())
+		}
+		return
+	}
+	for keyword, at := range p.Members() {
+		if strings.HasPrefix(keyword, "x-") || at.node.ShortTag() == "!!null" {
+			continue
+		}
+		if keyword == "<<" {
+			found(at, "merge keys are not read")
+		}
+		r := grammar[kind][keyword]
+		is := at.node.Kind
+		switch {
+		case kind == KindSchema && keyword == "type":
+			if is == yaml.SequenceNode {
+				found(at, "a list of types, which is OpenAPI 3.1")
+			} else if is != yaml.ScalarNode || at.node.ShortTag() != "!!str" {
+				found(at, "is not a string")
+			}
+		case r.shape == value && slices.Contains(booleans, keyword):
+			if at.node.ShortTag() != "!!bool" {
+				found(at, "is neither true nor false")
+			}
+		case r.shape == node && is != yaml.MappingNode && (keyword != "additionalProperties" || at.node.ShortTag() != "!!bool"),
+			(r.shape == named || r.shape == keys) && is != yaml.MappingNode:
+			found(at, "is not a mapping")
+		case (r.shape == branches || r.shape == set) && is != yaml.SequenceNode:
+			found(at, "is not a list")
+		}
+		if r.shape == set && keyword == "required" {
+			for _, entry := range at.Members() {
+				if entry.node.ShortTag() != "!!str" {
+					found(entry, "is not a string")
+				}
+			}
+		}
+		if r.shape == named {
+			for name, member := range at.Members() {
+				if strings.ContainsFunc(name, unicode.IsControl) || strings.TrimSpace(name) == "" {
+					found(member, "%q is not a name", name)
+				}
+			}
+		}
+	}
+}

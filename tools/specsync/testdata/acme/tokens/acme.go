@@ -1,0 +1,55 @@
+package tokens
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/grantwright/oauth-go/gen/acme"
+)
+
+const acmeURL = "https://acme.example.com"
+
+// AcmeOptions are the settings of [NewAcme].
+type AcmeOptions struct {
+	// BaseURL is what /oauth/token is appended to. If empty, it is https://acme.example.com.
+	BaseURL string
+	// HTTPClient is used as in DoerOptions. If nil, it is one with http.DefaultTransport.
+	HTTPClient *http.Client
+	// AuthStyle is how the client authenticates. If zero, it is AuthStyleBody.
+	AuthStyle AuthStyle
+	// Retry is used for calls whose context has none from WithRetry.
+	Retry Retry
+}
+
+// Format prints the base URL alone, because the client may hold secrets.
+func (o AcmeOptions) Format(f fmt.State, _ rune) { formatOptions(f, "AcmeOptions", o.BaseURL) }
+
+// NewAcme returns the [Endpoint] of Acme, POST /oauth/token. It has client_credentials only. If opts is nil, the defaults
+// are used.
+func NewAcme(creds CredentialsProvider, opts *AcmeOptions) (*Endpoint, error) {
+	var o AcmeOptions
+	if opts != nil {
+		o = *opts
+	}
+	e, doer, err := newVendorEndpoint(vendor{name: "Acme", style: AuthStyleBody}, "/oauth/token", creds, endpointConfig{
+		baseURL: cmp.Or(o.BaseURL, acmeURL), httpClient: o.HTTPClient, style: o.AuthStyle, retry: o.Retry,
+	})
+	if err != nil {
+		return nil, err
+	}
+	client, err := acme.NewClient(e.baseURL, acme.WithHTTPClient(doer))
+	if err != nil {
+		return nil, fmt.Errorf("tokens: Acme: %w", err)
+	}
+	e.exchange = func(ctx context.Context, f tokenForm, edit requestEditor) (*http.Response, error) {
+		return client.CreateAccessTokenWithFormdataBody(ctx, nil, acme.AccessTokenRequest{
+			GrantType:    acme.AccessTokenRequestGrantType(f.grantType),
+			Scope:        optional(f.scope),
+			ClientID:     optional(f.clientID),
+			ClientSecret: optional(f.clientSecret),
+		}, edit)
+	}
+	return e, nil
+}
