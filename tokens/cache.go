@@ -53,6 +53,7 @@ type Cache struct {
 	start     time.Time     // moments are durations since then
 	turn      chan struct{} // holds an element while a fetch works, left behind or not
 	replica   *replica      // if nil, there is no Store
+	unusable  error         // if not nil, every call fails with it
 
 	current atomic.Pointer[entry] // a copy of entry with its checkAt, or nil; nil too once the Cache is closed
 
@@ -78,7 +79,7 @@ type Cache struct {
 	saveFailures int           // in a row
 	nextSave     time.Duration // OnToken is not called before
 
-	stats   Stats
+	stats   *Stats        // apart, for it can outlive the Cache
 	running int           // goroutines
 	quiet   chan struct{} // closed when running falls to 0
 }
@@ -150,6 +151,7 @@ func NewCache(endpoint *Endpoint, opts *CacheOptions) (*Cache, error) {
 		logger:    guardLogger(o.Logger),
 		start:     time.Now(),
 		turn:      make(chan struct{}, 1),
+		stats:     new(Stats),
 	}
 	switch {
 	case o.Store != nil:
@@ -192,6 +194,9 @@ func (o *CacheOptions) check(v vendor) error {
 
 // check returns why the Cache cannot be used with ctx, or nil.
 func (c *Cache) check(ctx context.Context) error {
+	if c != nil && c.unusable != nil {
+		return c.unusable
+	}
 	if c == nil || c.endpoint == nil {
 		return errors.New("tokens: the Cache is nil or zero; make one with NewCache")
 	}
@@ -596,7 +601,10 @@ func (c *Cache) Stats() Stats {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := c.stats
+	if c.stats == nil {
+		return Stats{}
+	}
+	s := *c.stats
 	if c.entry != nil {
 		s.Expiry = c.entry.token.Expiry
 	}

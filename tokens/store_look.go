@@ -37,11 +37,12 @@ const (
 )
 
 // A replica is the part of a Cache that has a Store: what this process knows of the record that it shares with others. It
-// belongs to the lock of its Cache, but for the first four, which do not change.
+// belongs to the lock of its Cache, but for store, initial, seedDelay and refreshWithoutStore, which do not change.
 type replica struct {
 	store               Store
 	initial             *Token
 	seedDelay           time.Duration
+	initialSeen         bool // Initial has stood in the Store
 	refreshWithoutStore bool
 
 	key       string        // empty until the client id is known
@@ -59,18 +60,20 @@ type replica struct {
 	pausedTo  time.Duration // no request is sent without the Store before
 	pausedErr error         // because of this
 
-	changes  int           // Set and Revoke calls that are storing their record
-	change   int           // counts them
-	looking  bool          // a look is under way
-	lookFrom time.Duration // no look starts before
-	failures int           // of looks, in a row
-	err      error         // of the last look, or nil
-	room     *waitRoom     // of those who wait for the look; never nil
-	stuckAt  time.Duration // when the look has been in a hook or a Store for too long
-	wake     chan struct{} // ends a pause of the look
-	closing  int           // calls of Close that wait
-	timer    *time.Timer   // of the looks after a token was published, or nil
-	storeErr error         // the last one of the Store
+	changes  int                         // Set and Revoke calls that are storing their record
+	change   int                         // counts them
+	looking  bool                        // a look is under way
+	lookFrom time.Duration               // no look starts before
+	failures int                         // of looks, in a row
+	err      error                       // of the last look, or nil
+	room     *waitRoom                   // of those who wait for the look; never nil
+	stuckAt  time.Duration               // when the look has been in a hook or a Store for too long
+	wake     chan struct{}               // ends a pause of the look
+	closing  int                         // calls of Close that wait
+	timer    *time.Timer                 // of the looks after a token was published, or nil
+	storeErr error                       // the last one of the Store
+	pin      func(c *Cache, pinned bool) // keeps the Cache in memory while it has something to store; if nil, that is its user's affair
+	isPinned bool
 }
 
 // An ownAttempt is an attempt of this process. It has one id until its request is sent, however often it is swapped in,
@@ -354,8 +357,8 @@ func (c *Cache) remember(now moment) memory {
 		m.living = e.at(now) < e.replaceAt && e.lives(now, s.minLife)
 		m.due = e.at(now) >= e.renewAt
 	}
-	if s.initial != nil && c.session == "" && !s.initial.ValidFor(1) {
-		m.initial = nil // of an app it would bring nothing
+	if s.initial != nil && (c.session == "" && !s.initial.ValidFor(1) || s.initialSeen) {
+		m.initial = nil // of an app it would bring nothing; and one that stood in the Store is older than what came after it
 	}
 	return m
 }
@@ -418,6 +421,9 @@ func (c *Cache) observe(r *record, age, left time.Duration, sent, now moment, ge
 		return
 	}
 	s.known = r
+	if s.initial != nil && s.initial.RefreshToken != "" && r.refreshToken() == s.initial.RefreshToken {
+		s.initialSeen = true
+	}
 	c.takeOver(r, now)
 }
 
@@ -433,7 +439,7 @@ func (c *Cache) takeOver(r *record, now moment) {
 			c.setCurrent(nil, now)
 		}
 	case current != nil && current.token.AccessToken == r.accessToken() && current.token.RefreshToken == r.refreshToken():
-		s.hadToken = true
+		s.hadToken = s.hadToken || current.lives(now, 0)
 	case r.accessToken() == s.rejected:
 		if c.entry != nil {
 			c.setCurrent(nil, now)
@@ -441,8 +447,9 @@ func (c *Cache) takeOver(r *record, now moment) {
 		}
 	default:
 		c.saved()
-		s.hadToken, s.rejected = true, ""
-		c.setCurrent(r.entry(now), now)
+		e := r.entry(now)
+		s.hadToken, s.rejected = s.hadToken || e.lives(now, 0), ""
+		c.setCurrent(e, now)
 	}
 }
 

@@ -83,7 +83,11 @@ func (c *Cache) revokeInStore(ctx context.Context) error {
 	if err != nil {
 		err = fmt.Errorf("tokens: %s: the logout is not in the Store: %w", c.endpoint.vendor.name, err)
 	}
-	return errors.Join(err, c.revoke(ctx, pending))
+	err = errors.Join(err, c.revoke(ctx, pending))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pinIfUnsaved()
+	return err
 }
 
 // supersedeLook makes the look under way forget what it has loaded, and those who wait for it look again. The lock is held.

@@ -187,6 +187,9 @@ func (c *Cache) finishLook(d decision) {
 	if c.closed {
 		d = decision{err: &noTokenError{kind: ErrClosed}}
 	}
+	if d.err != nil {
+		d.err = noToken(d.err)
+	}
 	s.looking, s.stuckAt, s.minLife = false, never, 0
 	s.err, s.lookFrom = d.err, now.mono+d.again
 	c.err = d.err
@@ -198,6 +201,17 @@ func (c *Cache) finishLook(d decision) {
 		c.answer(nil, d.err)
 	}
 	c.publish(now)
+	c.pinIfUnsaved()
+}
+
+// pinIfUnsaved keeps the Cache in memory while it has something that is not stored, if it is one of Sessions. The lock is held.
+func (c *Cache) pinIfUnsaved() {
+	s := c.replica
+	pinned := c.unsaved != nil || s.result != nil || len(c.secrets.unrevoked) > 0
+	if s.pin != nil && pinned != s.isPinned {
+		s.isPinned = pinned
+		s.pin(c, pinned)
+	}
 }
 
 // release lets those who wait have the current token, if there is one, or the error for which it is held back. The lock is
@@ -310,6 +324,7 @@ func (c *Cache) closeReplica(ctx context.Context) error {
 	defer c.mu.Unlock()
 	s.closing--
 	c.wakeLook()
+	c.pinIfUnsaved()
 	if s.result != nil && s.result.kind == resultToken {
 		return fmt.Errorf("tokens: %s: a token is not in the Store: %w: %w", c.endpoint.vendor.name, ErrStore, cmp.Or(s.storeErr, err))
 	}

@@ -1,0 +1,206 @@
+package tokens
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"weak"
+)
+
+// recentSessions is how many logins stay in memory though nobody uses them, at least; at most it is twice as many.
+const recentSessions = 4096
+
+// Sessions are the logins of many users on one [Endpoint], such as one per customer of a platform. They live in a [Store],
+// and any number of processes may have Sessions on it. Make them with [NewSessions].
+type Sessions struct {
+	endpoint *Endpoint
+	opts     CacheOptions
+
+	mu        sync.Mutex
+	caches    map[string]weak.Pointer[Cache]
+	pinned    map[*Cache]struct{} // have something that is not stored
+	young     map[*Cache]struct{} // were used last
+	old       map[*Cache]struct{} // and before
+	collected Stats               // of Caches that are gone
+	closed    bool
+}
+
+// NewSessions returns the logins that opts.Store has. The options are those of each login's Cache; Session and Initial must be
+// empty: a login begins by the [Cache.Set] of its Cache.
+func NewSessions(endpoint *Endpoint, opts *CacheOptions) (*Sessions, error) {
+	s := &Sessions{
+		endpoint: endpoint,
+		caches:   make(map[string]weak.Pointer[Cache]),
+		pinned:   make(map[*Cache]struct{}),
+		young:    make(map[*Cache]struct{}),
+	}
+	if opts != nil {
+		s.opts = *opts
+		s.opts.Grant = opts.Grant.clone()
+	}
+	var err error
+	switch {
+	case s.opts.Store == nil:
+		err = errors.New("Sessions need a Store; set Store, to NewMemoryStore() if they need not outlive the process")
+	case s.opts.Session != "":
+		err = errors.New("Session must be empty; the name of a login is the argument of Sessions.Session")
+	case s.opts.Initial != nil:
+		err = errors.New("Initial must be nil; pass the token of a new login to Set of its Session")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("tokens: %w", err)
+	}
+	if _, err := s.newCache("check"); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Session returns the Cache of the login with this name. It is there to be used and forgotten: there is nothing to close. As
+// long as it is in use, each call returns the same one. A name that is empty or longer than 1 KB makes a Cache that fails.
+func (s *Sessions) Session(id string) *Cache {
+	if s == nil || s.endpoint == nil {
+		return &Cache{unusable: errors.New("tokens: the Sessions are nil or zero; make them with NewSessions")}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.caches[id].Value(); c != nil {
+		s.used(c)
+		return c
+	}
+	c, err := s.newCache(id)
+	if err != nil {
+		return &Cache{unusable: err}
+	}
+	if c.closed = s.closed; c.closed {
+		return c
+	}
+	c.replica.pin = s.pin
+	s.caches[id] = weak.Make(c)
+	runtime.AddCleanup(c, s.forget, forgotten{id, c.stats})
+	s.used(c)
+	return c
+}
+
+func (s *Sessions) newCache(id string) (*Cache, error) {
+	if id == "" {
+		return nil, errors.New("tokens: the name of the Session is empty")
+	}
+	opts := s.opts
+	opts.Session = id
+	return NewCache(s.endpoint, &opts)
+}
+
+// used keeps c in memory for a while: so that a login in steady use is not loaded again after each garbage collection. The lock
+// is held.
+func (s *Sessions) used(c *Cache) {
+	if _, ok := s.young[c]; ok {
+		return
+	}
+	if len(s.young) >= recentSessions {
+		s.young, s.old = make(map[*Cache]struct{}), s.young
+	}
+	s.young[c] = struct{}{}
+}
+
+// pin keeps c in memory as long as it has something that is not stored.
+func (s *Sessions) pin(c *Cache, pinned bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if pinned {
+		s.pinned[c] = struct{}{}
+	} else {
+		delete(s.pinned, c)
+	}
+}
+
+// forgotten is what is left of a Cache that was collected.
+type forgotten struct {
+	id    string
+	stats *Stats
+}
+
+func (s *Sessions) forget(f forgotten) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.collected.add(*f.stats)
+	if p, ok := s.caches[f.id]; ok && p.Value() == nil { // else there is a new one
+		delete(s.caches, f.id)
+	}
+}
+
+// live returns the Caches that are in memory.
+func (s *Sessions) live() []*Cache {
+	live := make([]*Cache, 0, len(s.caches))
+	for _, p := range s.caches {
+		if c := p.Value(); c != nil {
+			live = append(live, c)
+		}
+	}
+	return live
+}
+
+// Close closes the Caches of all logins at once: each lets a fetch under way end and stores what is not stored. Thereafter
+// every Token fails with [ErrClosed]. It returns the errors of those that could not store a token; Close may be called again.
+func (s *Sessions) Close(ctx context.Context) error {
+	if s == nil || s.endpoint == nil {
+		return errors.New("tokens: the Sessions are nil or zero; make them with NewSessions")
+	}
+	s.mu.Lock()
+	s.closed = true
+	live := s.live()
+	s.mu.Unlock()
+
+	const most = 64 // at a time
+	turn := make(chan struct{}, most)
+	errs := make([]error, len(live))
+	var wg sync.WaitGroup
+	for i, c := range live {
+		turn <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-turn }()
+			errs[i] = c.Close(ctx)
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// Stats returns the sum of the counts of all logins so far, and the last error of one of them. There is no Expiry.
+func (s *Sessions) Stats() Stats {
+	if s == nil || s.endpoint == nil {
+		return Stats{}
+	}
+	s.mu.Lock()
+	live, sum := s.live(), s.collected
+	s.mu.Unlock()
+	for _, c := range live {
+		sum.add(c.Stats())
+	}
+	return sum
+}
+
+// Format prints how many logins are in memory, and nothing of them.
+func (s *Sessions) Format(f fmt.State, _ rune) {
+	if s == nil || s.endpoint == nil {
+		fmt.Fprint(f, "tokens.Sessions(nil or zero)")
+		return
+	}
+	s.mu.Lock()
+	n := len(s.caches)
+	s.mu.Unlock()
+	fmt.Fprintf(f, "tokens.Sessions(%s, %d)", s.endpoint.vendor.name, n)
+}
+
+// add adds the counts of t, and takes its error over if there is one.
+func (s *Stats) add(t Stats) {
+	s.Fetches += t.Fetches
+	s.Failures += t.Failures
+	s.Invalidations += t.Invalidations
+	s.Waits += t.Waits
+	if t.LastError != nil {
+		s.LastError = t.LastError
+	}
+}
