@@ -19,7 +19,7 @@ type Sessions struct {
 	opts     CacheOptions
 
 	mu        sync.Mutex
-	caches    map[string]weak.Pointer[Cache]
+	caches    map[string]session
 	pinned    map[*Cache]struct{} // have something that is not stored
 	young     map[*Cache]struct{} // were used last
 	old       map[*Cache]struct{} // and before
@@ -27,12 +27,18 @@ type Sessions struct {
 	closed    bool
 }
 
+// A session is a Cache that may be gone, with its counts.
+type session struct {
+	cache weak.Pointer[Cache]
+	stats *Stats
+}
+
 // NewSessions returns the logins that opts.Store has. The options are those of each login's Cache; Session and Initial must be
 // empty: a login begins by the [Cache.Set] of its Cache.
 func NewSessions(endpoint *Endpoint, opts *CacheOptions) (*Sessions, error) {
 	s := &Sessions{
 		endpoint: endpoint,
-		caches:   make(map[string]weak.Pointer[Cache]),
+		caches:   make(map[string]session),
 		pinned:   make(map[*Cache]struct{}),
 		young:    make(map[*Cache]struct{}),
 	}
@@ -66,7 +72,7 @@ func (s *Sessions) Session(id string) *Cache {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c := s.caches[id].Value(); c != nil {
+	if c := s.caches[id].cache.Value(); c != nil {
 		s.used(c)
 		return c
 	}
@@ -78,7 +84,10 @@ func (s *Sessions) Session(id string) *Cache {
 		return c
 	}
 	c.replica.pin = s.pin
-	s.caches[id] = weak.Make(c)
+	if gone, ok := s.caches[id]; ok {
+		s.collected.add(*gone.stats)
+	}
+	s.caches[id] = session{weak.Make(c), c.stats}
 	runtime.AddCleanup(c, s.forget, forgotten{id, c.stats})
 	s.used(c)
 	return c
@@ -125,17 +134,17 @@ type forgotten struct {
 func (s *Sessions) forget(f forgotten) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.collected.add(*f.stats)
-	if p, ok := s.caches[f.id]; ok && p.Value() == nil { // else there is a new one
+	if s.caches[f.id].stats == f.stats { // else there is a new one, and the old one is counted
 		delete(s.caches, f.id)
+		s.collected.add(*f.stats)
 	}
 }
 
 // live returns the Caches that are in memory.
 func (s *Sessions) live() []*Cache {
 	live := make([]*Cache, 0, len(s.caches))
-	for _, p := range s.caches {
-		if c := p.Value(); c != nil {
+	for _, session := range s.caches {
+		if c := session.cache.Value(); c != nil {
 			live = append(live, c)
 		}
 	}
@@ -175,6 +184,11 @@ func (s *Sessions) Stats() Stats {
 	}
 	s.mu.Lock()
 	live, sum := s.live(), s.collected
+	for _, session := range s.caches {
+		if session.cache.Value() == nil { // live keeps the others
+			sum.add(*session.stats)
+		}
+	}
 	s.mu.Unlock()
 	for _, c := range live {
 		sum.add(c.Stats())

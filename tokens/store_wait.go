@@ -304,7 +304,7 @@ func (c *Cache) lookIn(d time.Duration, looks int) {
 	s.timer = timer
 }
 
-// closeReplica waits until what this process has for the Store is in it.
+// closeReplica waits until a refresh token that this process alone has is in the Store.
 func (c *Cache) closeReplica(ctx context.Context) error {
 	s := c.replica
 	c.mu.Lock()
@@ -313,7 +313,8 @@ func (c *Cache) closeReplica(ctx context.Context) error {
 		s.timer.Stop()
 		s.timer = nil
 	}
-	if s.result != nil && s.result.kind == resultToken && !s.looking {
+	unstored := func() bool { return c.session != "" && s.result != nil && s.result.kind == resultToken }
+	if unstored() && !s.looking {
 		c.startLook(callerValues{context.WithoutCancel(ctx)})
 	}
 	c.wakeLook()
@@ -325,7 +326,7 @@ func (c *Cache) closeReplica(ctx context.Context) error {
 	s.closing--
 	c.wakeLook()
 	c.pinIfUnsaved()
-	if s.result != nil && s.result.kind == resultToken {
+	if unstored() {
 		return fmt.Errorf("tokens: %s: a token is not in the Store: %w: %w", c.endpoint.vendor.name, ErrStore, cmp.Or(s.storeErr, err))
 	}
 	return err

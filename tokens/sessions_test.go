@@ -1,0 +1,222 @@
+package tokens_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/grantwright/oauth-go/tokens"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func newSessions(t testing.TB, f *fleetServer, opts tokens.CacheOptions) *tokens.Sessions {
+	t.Helper()
+	opts.Store = f
+	s, err := tokens.NewSessions(f.endpoint(t), &opts)
+	require.NoError(t, err)
+	return s
+}
+
+func TestSessionsBadInput(t *testing.T) {
+	f := newFleet()
+	for want, opts := range map[string]*tokens.CacheOptions{
+		"need a Store":         nil,
+		"Session must be":      {Store: f, Session: "a"},
+		"Initial must be":      {Store: f, Initial: login()},
+		"SeedDelay is neg":     {Store: f, SeedDelay: -1},
+		"Grant has a RefreshT": {Store: f, Grant: tokens.Grant{RefreshToken: "r"}},
+	} {
+		_, err := tokens.NewSessions(f.endpoint(t), opts)
+		require.ErrorContains(t, err, want)
+	}
+	_, err := tokens.NewSessions(nil, &tokens.CacheOptions{Store: f})
+	require.ErrorContains(t, err, "Endpoint is nil")
+
+	s := newSessions(t, f, tokens.CacheOptions{})
+	for id, want := range map[string]string{"": "empty", strings.Repeat("x", 1025): "1025 bytes"} {
+		c := s.Session(id)
+		_, err := c.Token(t.Context())
+		require.ErrorContains(t, err, want)
+		require.ErrorIs(t, err, tokens.ErrNoToken)
+		require.ErrorContains(t, c.Set(t.Context(), login()), want)
+		require.ErrorContains(t, c.Revoke(t.Context()), want)
+		c.Invalidate(login())
+		assert.Zero(t, c.Stats())
+		_ = fmt.Sprint(c, c.BaseURL())
+	}
+	var zero tokens.Sessions
+	_, err = zero.Session("a").Token(t.Context())
+	require.ErrorContains(t, err, "NewSessions")
+	require.Error(t, zero.Close(t.Context()))
+	assert.Zero(t, zero.Stats())
+	_, err = (*tokens.Sessions)(nil).Session("a").Token(t.Context())
+	require.ErrorContains(t, err, "NewSessions")
+	_ = fmt.Sprint(&zero, s, (*tokens.Sessions)(nil))
+}
+
+func TestSessionsAreSeparateLogins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		s := newSessions(t, f, tokens.CacheOptions{})
+		for i := range 50 {
+			id := fmt.Sprintf("user-%d", i)
+			require.NoError(t, s.Session(id).Set(t.Context(), &tokens.Token{AccessToken: id, RefreshToken: "refresh-" + id, Expiry: time.Now().Add(time.Hour)}))
+		}
+		other := newSessions(t, f, tokens.CacheOptions{})
+		for i := range 50 {
+			id := fmt.Sprintf("user-%d", i)
+			assert.Equal(t, id, mustToken(t, other.Session(id)))
+			assert.Same(t, s.Session(id), s.Session(id))
+		}
+		_, err := other.Session("nobody").Token(t.Context())
+		require.ErrorIs(t, err, tokens.ErrLoginRequired)
+		require.NoError(t, s.Close(t.Context()))
+		require.NoError(t, other.Close(t.Context()))
+		for _, id := range []string{"user-1", "never used"} {
+			_, err = s.Session(id).Token(t.Context())
+			require.ErrorIs(t, err, tokens.ErrClosed)
+		}
+	})
+}
+
+func TestSessionsAreCollectedAndCounted(t *testing.T) {
+	f := newFleet()
+	s := newSessions(t, f, tokens.CacheOptions{})
+	const n = 20_000
+	for i := range n {
+		_, err := s.Session(fmt.Sprintf("user-%d", i)).Token(t.Context())
+		require.ErrorIs(t, err, tokens.ErrLoginRequired)
+	}
+	require.Eventually(t, func() bool {
+		runtime.GC()
+		return inMemory(t, s) <= 2*4096
+	}, 10*time.Second, 10*time.Millisecond)
+	assert.EqualValues(t, n, s.Stats().Waits, "those that are gone count too")
+	require.NoError(t, s.Close(t.Context()))
+}
+
+func inMemory(t testing.TB, s *tokens.Sessions) int {
+	t.Helper()
+	text := fmt.Sprint(s)
+	var n int
+	_, err := fmt.Sscanf(text[strings.Index(text, ",")+1:], "%d", &n)
+	require.NoError(t, err, text)
+	return n
+}
+
+// One token per login that is not in the Store must survive the garbage collector.
+func TestSessionsKeepWhatIsNotStored(t *testing.T) {
+	f := newFleet()
+	failing := true
+	var mu sync.Mutex
+	var stored []string
+	s := newSessions(t, f, tokens.CacheOptions{OnToken: func(_ context.Context, token *tokens.Token) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if failing {
+			return errors.New("disk full")
+		}
+		stored = append(stored, token.AccessToken)
+		return nil
+	}})
+	require.NoError(t, s.Session("kept").Set(t.Context(), &tokens.Token{RefreshToken: "refresh-0"}))
+	mustToken(t, s.Session("kept"))
+	for i := range 3 * 4096 {
+		s.Session(fmt.Sprintf("user-%d", i))
+	}
+	for range 5 {
+		runtime.GC()
+	}
+	mu.Lock()
+	failing = false
+	mu.Unlock()
+	require.NoError(t, s.Close(t.Context()))
+	assert.Equal(t, []string{"access-1"}, stored)
+}
+
+func TestSessionsCloseInParallel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		s := newSessions(t, f, tokens.CacheOptions{})
+		f.respond = func(url.Values) (int, string, http.Header) {
+			return 200, `{"access_token":"a","refresh_token":"r","expires_in":3600}`, nil
+		}
+		var wg sync.WaitGroup
+		begin := time.Now()
+		for i := range 64 {
+			c := s.Session(fmt.Sprint(i))
+			require.NoError(t, c.Set(t.Context(), &tokens.Token{RefreshToken: "refresh"}))
+			wg.Go(func() { _, _ = c.Token(t.Context()) })
+		}
+		synctest.Wait()
+		require.NoError(t, s.Close(t.Context()))
+		assert.Less(t, time.Since(begin), 200*time.Millisecond)
+		wg.Wait()
+		assert.EqualValues(t, 64, s.Stats().Fetches)
+	})
+}
+
+func TestSessionsConcurrently(t *testing.T) {
+	f := newFleet()
+	s := newSessions(t, f, tokens.CacheOptions{})
+	require.NoError(t, s.Session("3").Set(t.Context(), login()))
+	var wg sync.WaitGroup
+	for worker := range 8 {
+		wg.Go(func() {
+			for i := range 300 {
+				id := fmt.Sprint((i + worker) % 7)
+				_, err := s.Session(id).Token(t.Context())
+				if id == "3" {
+					assert.NoError(t, err)
+				}
+				if i%50 == 0 {
+					runtime.GC()
+					s.Stats()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	require.NoError(t, s.Close(t.Context()))
+}
+
+// BenchmarkSessions uses 100,000 logins once each, and reports what is left of them in memory.
+func BenchmarkSessions(b *testing.B) {
+	const n = 100_000
+	f := newFleet()
+	s := newSessions(b, f, tokens.CacheOptions{})
+	for i := range n {
+		require.NoError(b, s.Session(fmt.Sprint(i)).Set(b.Context(), &tokens.Token{AccessToken: fmt.Sprint(i), RefreshToken: "r", Expiry: time.Now().Add(time.Hour)}))
+	}
+	for b.Loop() {
+		fresh := newSessions(b, f, tokens.CacheOptions{})
+		before := heap()
+		for i := range n {
+			mustToken(b, fresh.Session(fmt.Sprint(i)))
+		}
+		after := heap()
+		b.ReportMetric(float64(after-min(before, after))/(1<<20), "MiB-left")
+		b.ReportMetric(float64(inMemory(b, fresh)), "logins-left")
+		b.ReportMetric(float64(runtime.NumGoroutine()), "goroutines")
+		runtime.KeepAlive(fresh)
+	}
+}
+
+func heap() uint64 {
+	for range 3 {
+		runtime.GC()
+		time.Sleep(20 * time.Millisecond) // cleanups run
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}

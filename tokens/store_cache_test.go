@@ -1,0 +1,938 @@
+package tokens_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/grantwright/oauth-go/tokens"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A fleetServer is a token endpoint that rotates refresh tokens, and a Store that counts and can fail.
+type fleetServer struct {
+	tokens.Store
+
+	mu       sync.Mutex
+	n        int
+	requests []url.Values
+	respond  func(form url.Values) (int, string, http.Header) // if nil, a token
+	down     error
+	loads    int
+	swaps    int
+	ttls     []time.Duration
+}
+
+func newFleet() *fleetServer { return &fleetServer{Store: tokens.NewMemoryStore()} }
+
+func (f *fleetServer) RoundTrip(req *http.Request) (*http.Response, error) {
+	body, _ := io.ReadAll(req.Body)
+	_ = req.Body.Close()
+	form, _ := url.ParseQuery(string(body))
+	time.Sleep(50 * time.Millisecond)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.requests = append(f.requests, form)
+	status, text, header := http.StatusOK, "", http.Header{}
+	if f.respond != nil {
+		status, text, header = f.respond(form)
+	} else if form.Get("token") == "" {
+		f.n++
+		text = fmt.Sprintf(`{"access_token":"access-%d","token_type":"Bearer","expires_in":3600,"tenant_id":"t"`, f.n)
+		if form.Get("grant_type") == "refresh_token" {
+			text += fmt.Sprintf(`,"refresh_token":"refresh-%d"`, f.n)
+		}
+		text += "}"
+	}
+	if header == nil {
+		header = http.Header{}
+	}
+	header.Set("Content-Type", "application/json")
+	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(text)), Request: req}, nil
+}
+
+func (f *fleetServer) Load(ctx context.Context, key string) (tokens.Record, error) {
+	f.mu.Lock()
+	f.loads++
+	down := f.down
+	f.mu.Unlock()
+	if down != nil {
+		return tokens.Record{}, down
+	}
+	return f.Store.Load(ctx, key)
+}
+
+func (f *fleetServer) CompareAndSwap(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error {
+	f.mu.Lock()
+	f.swaps++
+	down := f.down
+	f.ttls = append(f.ttls, ttl)
+	f.mu.Unlock()
+	if down != nil {
+		return down
+	}
+	return f.Store.CompareAndSwap(ctx, key, old, next, ttl)
+}
+
+func (f *fleetServer) fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.down = err
+}
+
+func (f *fleetServer) sent() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.requests)
+}
+
+func (f *fleetServer) endpoint(t testing.TB) *tokens.Endpoint {
+	t.Helper()
+	e, err := tokens.NewEndpoint("https://auth.example.com/token", tokens.Credentials{ClientID: "id", ClientSecret: "client-secret"},
+		&tokens.EndpointOptions{HTTPClient: &http.Client{Transport: f}, RevocationURL: "https://auth.example.com/revoke"})
+	require.NoError(t, err)
+	return e
+}
+
+// cache returns a Cache as another process would have it.
+func (f *fleetServer) cache(t testing.TB, opts tokens.CacheOptions) *tokens.Cache {
+	t.Helper()
+	opts.Store = f
+	c, err := tokens.NewCache(f.endpoint(t), &opts)
+	require.NoError(t, err)
+	return c
+}
+
+func login() *tokens.Token {
+	return &tokens.Token{AccessToken: "access-0", RefreshToken: "refresh-0", TokenType: "Bearer", Expiry: time.Now().Add(time.Hour)}
+}
+
+func user(initial *tokens.Token) tokens.CacheOptions {
+	return tokens.CacheOptions{Session: "user", Initial: initial}
+}
+
+func mustToken(t testing.TB, c *tokens.Cache) string {
+	t.Helper()
+	token, err := c.Token(t.Context())
+	require.NoError(t, err)
+	return token.AccessToken
+}
+
+// closeAll lets what runs in the background end.
+func closeAll(t *testing.T, caches ...*tokens.Cache) {
+	t.Helper()
+	for _, c := range caches {
+		require.NoError(t, c.Close(t.Context()))
+	}
+}
+
+func TestStoreBadInput(t *testing.T) {
+	f := newFleet()
+	for want, opts := range map[string]tokens.CacheOptions{
+		"Session is empty":    {Store: f, Initial: login()},
+		"Session has 1025":    {Store: f, Session: strings.Repeat("s", 1025)},
+		"SeedDelay is neg":    {Store: f, Session: "s", SeedDelay: -1},
+		"need a Store":        {Session: "s", SeedDelay: time.Second},
+		"GrantFunc and Store": {Store: f, GrantFunc: func(context.Context) (tokens.Grant, error) { return tokens.Grant{}, nil }},
+		"RefreshWithoutStore": {Session: "s", RefreshWithoutStore: true},
+	} {
+		_, err := tokens.NewCache(f.endpoint(t), &opts)
+		require.ErrorContains(t, err, want)
+	}
+	app := f.cache(t, tokens.CacheOptions{})
+	require.ErrorContains(t, app.Set(t.Context(), login()), "Session is empty")
+	assert.Zero(t, f.sent()+f.loads+f.swaps)
+}
+
+func TestOneRequestForAFleet(t *testing.T) {
+	for name, opts := range map[string]tokens.CacheOptions{"app": {}, "login": user(login())} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFleet()
+				if opts.Initial != nil {
+					opts.Initial = login()
+				}
+				var caches []*tokens.Cache
+				for range 20 {
+					caches = append(caches, f.cache(t, opts))
+				}
+				var wg sync.WaitGroup
+				begin := time.Now()
+				for _, c := range caches {
+					for range 50 {
+						wg.Go(func() { mustToken(t, c) })
+					}
+				}
+				wg.Wait()
+				want := 0
+				if opts.Initial == nil {
+					want = 1
+				}
+				assert.Equal(t, want, f.sent())
+				assert.Less(t, time.Since(begin), 800*time.Millisecond)
+				for range 3 {
+					time.Sleep(time.Hour) // all tokens have ended
+					want++
+					begin := time.Now()
+					seen := make(map[string]bool)
+					var mu sync.Mutex
+					for _, c := range caches {
+						for range 50 {
+							wg.Go(func() {
+								token := mustToken(t, c)
+								mu.Lock()
+								defer mu.Unlock()
+								seen[token] = true
+							})
+						}
+					}
+					wg.Wait()
+					assert.Equal(t, want, f.sent())
+					assert.Len(t, seen, 1, "all have the same token")
+					assert.LessOrEqual(t, time.Since(begin), 350*time.Millisecond, "the last one has it")
+				}
+				closeAll(t, caches...)
+			})
+		})
+	}
+}
+
+func TestQuietFleetLooksOnceAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		a, b := f.cache(t, user(login())), f.cache(t, user(login()))
+		for range 3600 * 10 {
+			mustToken(t, a)
+			mustToken(t, b)
+			time.Sleep(time.Second)
+		}
+		renewals := f.sent()
+		assert.InDelta(t, 12, renewals, 1, "ten hours of tokens that live for one, renewed 5 minutes before their end")
+		// Two swaps per renewal, and one for Initial. A look a minute each; with each renewal one more to start it, four of
+		// its fetcher after it, and at most a few of the other one, which sees the attempt.
+		assert.Equal(t, 2*renewals+1, f.swaps)
+		assert.LessOrEqual(t, f.loads, 2*600+8*renewals)
+		closeAll(t, a, b)
+	})
+}
+
+func TestSetAndRevokeAreObeyedElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		a, busy, idle := f.cache(t, user(nil)), f.cache(t, user(nil)), f.cache(t, user(nil))
+		_, err := a.Token(t.Context())
+		require.ErrorIs(t, err, tokens.ErrLoginRequired)
+		require.ErrorIs(t, err, tokens.ErrNoToken)
+		require.NoError(t, a.Set(t.Context(), login()))
+		assert.Equal(t, "access-0", mustToken(t, a))
+		assert.Equal(t, "access-0", mustToken(t, busy), "a process that has not looked yet")
+		assert.Equal(t, "access-0", mustToken(t, idle))
+
+		require.NoError(t, a.Revoke(t.Context()))
+		assert.Equal(t, []url.Values{
+			{"token": {"refresh-0"}, "token_type_hint": {"refresh_token"}}, {"token": {"access-0"}, "token_type_hint": {"access_token"}},
+		}, f.requests)
+		_, err = a.Token(t.Context())
+		require.ErrorIs(t, err, tokens.ErrLoginRequired)
+		served := 0
+		for range 62 {
+			time.Sleep(time.Second)
+			if _, err := busy.Token(t.Context()); err == nil {
+				served++
+			}
+		}
+		assert.LessOrEqual(t, served, 61)
+		_, err = busy.Token(t.Context())
+		require.ErrorIs(t, err, tokens.ErrLoginRequired, "within a minute of use")
+		assert.Equal(t, "access-0", mustToken(t, idle), "an idle one obeys with its second call")
+		time.Sleep(time.Second)
+		_, err = idle.Token(t.Context())
+		require.ErrorIs(t, err, tokens.ErrLoginRequired)
+
+		next := login()
+		next.AccessToken, next.RefreshToken = "access-next", "refresh-next"
+		require.NoError(t, busy.Set(t.Context(), next))
+		time.Sleep(5 * time.Second)
+		assert.Equal(t, "access-next", mustToken(t, a), "a process without a login looks every 5 s")
+		late := f.cache(t, user(login()))
+		assert.Equal(t, "access-next", mustToken(t, late), "Initial is ignored where a login stands")
+		closeAll(t, a, busy, idle, late)
+	})
+}
+
+func TestInitialDoesNotUndoALogout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		a := f.cache(t, user(login()))
+		mustToken(t, a)
+		require.NoError(t, a.Revoke(t.Context()))
+		b := f.cache(t, user(login()))
+		_, err := b.Token(t.Context())
+		require.ErrorIs(t, err, tokens.ErrLoginRequired)
+		closeAll(t, a, b)
+	})
+}
+
+func TestStoreDown(t *testing.T) {
+	down := errors.New("down")
+	t.Run("app", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFleet()
+			a := f.cache(t, tokens.CacheOptions{})
+			assert.Equal(t, "access-1", mustToken(t, a))
+			f.fail(down)
+			time.Sleep(59 * time.Minute)
+			assert.Equal(t, "access-1", mustToken(t, a), "due, but it lives")
+			time.Sleep(time.Minute)
+			assert.Equal(t, 1, f.sent())
+			assert.Equal(t, "access-2", mustToken(t, a))
+			for range 60 {
+				time.Sleep(time.Second)
+				assert.Equal(t, "access-2", mustToken(t, a))
+			}
+			assert.Equal(t, 2, f.sent())
+			f.fail(nil)
+			time.Sleep(time.Minute)
+			mustToken(t, a)
+			time.Sleep(10 * time.Second)
+			b := f.cache(t, tokens.CacheOptions{})
+			assert.Equal(t, "access-2", mustToken(t, b), "it was published when the Store was back")
+			closeAll(t, a, b)
+		})
+	})
+	t.Run("app from the beginning", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFleet()
+			f.fail(down)
+			a := f.cache(t, tokens.CacheOptions{})
+			assert.Equal(t, "access-1", mustToken(t, a))
+			f.respond = func(url.Values) (int, string, http.Header) { return 503, ``, http.Header{"Retry-After": {"100"}} }
+			time.Sleep(time.Hour)
+			for range 50 {
+				_, err := a.Token(t.Context())
+				require.ErrorIs(t, err, tokens.ErrNoToken)
+				time.Sleep(time.Second)
+			}
+			assert.Equal(t, 2, f.sent(), "Retry-After is obeyed without the Store too")
+			closeAll(t, a)
+		})
+	})
+	t.Run("login", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFleet()
+			a := f.cache(t, user(login()))
+			mustToken(t, a)
+			f.fail(down)
+			time.Sleep(59 * time.Minute)
+			assert.Equal(t, "access-0", mustToken(t, a), "the access token serves to its end")
+			time.Sleep(time.Minute)
+			_, err := a.Token(t.Context())
+			require.ErrorIs(t, err, tokens.ErrStore)
+			require.ErrorIs(t, err, tokens.ErrNoToken)
+			require.ErrorIs(t, err, down)
+			require.NotErrorIs(t, err, tokens.ErrLoginRequired)
+			assert.Zero(t, f.sent(), "the refresh token is not presented")
+			f.fail(nil)
+			time.Sleep(6 * time.Second)
+			assert.Equal(t, "access-1", mustToken(t, a))
+			closeAll(t, a)
+		})
+	})
+	t.Run("login, presented all the same", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFleet()
+			opts := user(login())
+			opts.RefreshWithoutStore = true
+			a := f.cache(t, opts)
+			mustToken(t, a)
+			f.fail(down)
+			time.Sleep(time.Hour)
+			assert.Equal(t, "access-1", mustToken(t, a))
+			time.Sleep(time.Hour)
+			assert.Equal(t, "access-2", mustToken(t, a))
+			assert.Equal(t, "refresh-1", f.requests[1].Get("refresh_token"), "the successor is presented, though it is not in the Store")
+			f.fail(nil)
+			time.Sleep(10 * time.Second)
+			mustToken(t, a)
+			time.Sleep(10 * time.Second)
+			b := f.cache(t, user(nil))
+			assert.Equal(t, "access-2", mustToken(t, b))
+			closeAll(t, a, b)
+		})
+	})
+}
+
+func TestFailureIsSharedThroughTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		f.respond = func(url.Values) (int, string, http.Header) {
+			return 429, `{"error":"slow_down"}`, http.Header{"Retry-After": {"40"}}
+		}
+		a, b := f.cache(t, user(&tokens.Token{RefreshToken: "refresh-0"})), f.cache(t, user(nil))
+		_, err := a.Token(t.Context())
+		require.ErrorIs(t, err, tokens.ErrNoToken)
+		for range 35 {
+			_, err := b.Token(t.Context())
+			var e *tokens.Error
+			require.ErrorAs(t, err, &e)
+			assert.Equal(t, 429, e.StatusCode)
+			assert.InDelta(t, 20, e.RetryAfter.Seconds(), 21)
+			require.ErrorIs(t, err, tokens.Code("slow_down"))
+			require.NotErrorIs(t, err, tokens.Status(429), "that is the token endpoint's, not the API's")
+			_, err = a.Token(t.Context())
+			require.Error(t, err)
+			time.Sleep(time.Second)
+		}
+		assert.Equal(t, 1, f.sent())
+		f.respond = nil
+		time.Sleep(6 * time.Second)
+		assert.Equal(t, "access-1", mustToken(t, b))
+		time.Sleep(5 * time.Second)
+		assert.Equal(t, "access-1", mustToken(t, a))
+		closeAll(t, a, b)
+	})
+}
+
+func TestInvalidGrantIsFinalForAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		f.respond = func(url.Values) (int, string, http.Header) { return 400, `{"error":"invalid_grant"}`, nil }
+		a, b := f.cache(t, user(&tokens.Token{RefreshToken: "refresh-0"})), f.cache(t, user(nil))
+		for range 20 {
+			for _, c := range []*tokens.Cache{a, b} {
+				_, err := c.Token(t.Context())
+				require.ErrorIs(t, err, tokens.ErrLoginRequired)
+				require.ErrorIs(t, err, tokens.InvalidGrant)
+			}
+			time.Sleep(10 * time.Second)
+		}
+		assert.Equal(t, 1, f.sent())
+		f.respond = nil
+		// A new Initial takes the place of the login that ended, an old one does not.
+		c := f.cache(t, user(&tokens.Token{RefreshToken: "refresh-0"}))
+		_, err := c.Token(t.Context())
+		require.ErrorIs(t, err, tokens.ErrLoginRequired)
+		d := f.cache(t, user(&tokens.Token{RefreshToken: "refresh-new"}))
+		assert.Equal(t, "access-1", mustToken(t, d))
+		time.Sleep(5 * time.Second)
+		assert.Equal(t, "access-1", mustToken(t, a))
+		assert.Equal(t, "refresh-new", f.requests[1].Get("refresh_token"))
+		closeAll(t, a, b, c, d)
+	})
+}
+
+func TestSeedDelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		opts := user(&tokens.Token{RefreshToken: "refresh-0"})
+		opts.SeedDelay = 90 * time.Second
+		a := f.cache(t, opts)
+		begin := time.Now()
+		assert.Equal(t, "access-1", mustToken(t, a), "as long as its caller waits")
+		assert.InDelta(t, 90, time.Since(begin).Seconds(), 3)
+		closeAll(t, a)
+	})
+}
+
+func TestRejectedTokenIsRenewedOnceByAFleet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		var caches []*tokens.Cache
+		for range 5 {
+			caches = append(caches, f.cache(t, user(login())))
+			mustToken(t, caches[len(caches)-1])
+		}
+		for range 3 { // the API rejects whatever it gets
+			for _, c := range caches {
+				token, err := c.Token(t.Context())
+				require.NoError(t, err)
+				c.Invalidate(token)
+				mustToken(t, c)
+			}
+		}
+		assert.Equal(t, 1, f.sent(), "the 401 stands for 30 s")
+		for _, c := range caches {
+			assert.Equal(t, "access-1", mustToken(t, c))
+		}
+		time.Sleep(31 * time.Second)
+		for _, c := range caches {
+			token, err := c.Token(t.Context())
+			require.NoError(t, err)
+			c.Invalidate(token)
+			mustToken(t, c)
+		}
+		assert.Equal(t, 2, f.sent())
+		closeAll(t, caches...)
+	})
+}
+
+func TestOnTokenIsForTheFetcherAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		var mu sync.Mutex
+		got := map[string][]string{}
+		with := func(name string) tokens.CacheOptions {
+			opts := user(nil)
+			opts.OnToken = func(ctx context.Context, token *tokens.Token) error {
+				mu.Lock()
+				defer mu.Unlock()
+				got[name] = append(got[name], token.RefreshToken)
+				assert.Positive(t, f.swaps, "it is in the Store already")
+				return nil
+			}
+			return opts
+		}
+		a, b := f.cache(t, with("a")), f.cache(t, with("b"))
+		require.NoError(t, a.Set(t.Context(), &tokens.Token{RefreshToken: "refresh-0"}))
+		mustToken(t, a)
+		mustToken(t, b)
+		assert.Equal(t, map[string][]string{"a": {"refresh-1"}}, got)
+		closeAll(t, a, b)
+	})
+}
+
+func TestHeldBackWithAStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		opts := user(&tokens.Token{RefreshToken: "refresh-0"})
+		opts.HoldUnsaved = true
+		failing := true
+		opts.OnToken = func(context.Context, *tokens.Token) error {
+			if failing {
+				return errors.New("disk full")
+			}
+			return nil
+		}
+		a := f.cache(t, opts)
+		for range 10 {
+			_, err := a.Token(t.Context())
+			require.ErrorContains(t, err, "disk full")
+			require.ErrorIs(t, err, tokens.ErrNoToken)
+			time.Sleep(time.Second)
+		}
+		require.ErrorContains(t, a.Close(t.Context()), "disk full")
+		b := f.cache(t, opts)
+		failing = false
+		assert.Equal(t, "access-1", mustToken(t, b), "it is in the Store")
+		assert.Equal(t, 1, f.sent())
+		closeAll(t, a, b)
+	})
+}
+
+func TestCloseWaitsForTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		a := f.cache(t, user(&tokens.Token{RefreshToken: "refresh-0"}))
+		f.respond = func(url.Values) (int, string, http.Header) {
+			f.down = errors.New("down since the request was sent")
+			return 200, `{"access_token":"access-1","refresh_token":"refresh-1","expires_in":3600}`, nil
+		}
+		assert.Equal(t, "access-1", mustToken(t, a), "from the third try on it is served")
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		err := a.Close(ctx)
+		require.ErrorIs(t, err, tokens.ErrStore)
+		require.ErrorContains(t, err, "down since")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		loads := f.loads + f.swaps
+		time.Sleep(time.Minute)
+		assert.Equal(t, loads, f.loads+f.swaps, "nothing runs on")
+		f.fail(nil)
+		require.NoError(t, a.Close(t.Context()))
+		b := f.cache(t, user(nil))
+		assert.Equal(t, "access-1", mustToken(t, b))
+		_, err = a.Token(t.Context())
+		require.ErrorIs(t, err, tokens.ErrClosed)
+		closeAll(t, b)
+	})
+}
+
+func TestSetReportsWhatTheStoreDidNotTake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		a, b := f.cache(t, user(nil)), f.cache(t, user(nil))
+		require.NoError(t, b.Set(t.Context(), login()))
+		f.fail(errors.New("down"))
+		next := login()
+		next.AccessToken, next.RefreshToken = "access-lost", "refresh-lost"
+		require.ErrorIs(t, a.Set(t.Context(), next), tokens.ErrStore)
+		assert.Equal(t, "access-lost", mustToken(t, a), "it serves here meanwhile")
+		f.fail(nil)
+		time.Sleep(2 * time.Minute)
+		mustToken(t, a)
+		time.Sleep(time.Second)
+		assert.Equal(t, "access-0", mustToken(t, a), "and is dropped at the next look")
+		closeAll(t, a, b)
+	})
+}
+
+func TestSetWithoutRefreshTokenKeepsTheOneInTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		a, b := f.cache(t, user(login())), f.cache(t, user(nil))
+		mustToken(t, a)
+		require.NoError(t, b.Set(t.Context(), &tokens.Token{AccessToken: "access-only", Expiry: time.Now().Add(time.Minute)}))
+		assert.Equal(t, "access-only", mustToken(t, b))
+		time.Sleep(time.Minute)
+		assert.Equal(t, "access-1", mustToken(t, b))
+		assert.Equal(t, "refresh-0", f.requests[0].Get("refresh_token"))
+		require.NoError(t, b.Set(t.Context(), nil))
+		assert.Equal(t, "access-2", mustToken(t, b), "a nil token makes the next caller fetch")
+		closeAll(t, a, b)
+	})
+}
+
+// Records that this release must not touch.
+func TestForeignRecordsAreLeftAlone(t *testing.T) {
+	for name, c := range map[string]struct{ value, want string }{
+		"newer format": {`{"format":2,"anything":[]}`, "format 2"},
+		"not JSON":     {"canary-secret", "not one of this package"},
+		"other JSON":   {`{"canary":"canary-secret"}`, "not one of this package"},
+		"other types":  {`{"format":1,"token":"canary-secret"}`, "not one of this package"},
+		"empty":        {``, "not one of this package"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFleet()
+				a := f.cache(t, user(login()))
+				mustToken(t, a) // to learn the key
+				spy := &keySpy{f: f}
+				opts := user(login())
+				opts.Store = spy
+				b, err := tokens.NewCache(f.endpoint(t), &opts)
+				require.NoError(t, err)
+				mustToken(t, b)
+				r, err := f.Store.Load(t.Context(), spy.key)
+				require.NoError(t, err)
+				require.NoError(t, f.Store.CompareAndSwap(t.Context(), spy.key, r.Version, tokens.Record{Version: "abc", Value: []byte(c.value)}, 0))
+
+				late := f.cache(t, user(login()))
+				_, err = late.Token(t.Context())
+				require.ErrorIs(t, err, tokens.ErrStore)
+				require.ErrorContains(t, err, c.want)
+				require.NotContains(t, err.Error(), "canary")
+				require.ErrorContains(t, late.Set(t.Context(), login()), c.want)
+				require.ErrorContains(t, late.Revoke(t.Context()), c.want)
+				now, err := f.Store.Load(t.Context(), spy.key)
+				require.NoError(t, err)
+				assert.Equal(t, c.value, string(now.Value))
+				closeAll(t, a, b, late)
+			})
+		})
+	}
+}
+
+// A keySpy learns the keys that a Cache uses.
+type keySpy struct {
+	f   *fleetServer
+	key string
+}
+
+func (s *keySpy) Load(ctx context.Context, key string) (tokens.Record, error) {
+	s.key = key
+	return s.f.Load(ctx, key)
+}
+
+func (s *keySpy) CompareAndSwap(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error {
+	return s.f.CompareAndSwap(ctx, key, old, next, ttl)
+}
+
+func TestUnknownMembersSurvive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		spy := &keySpy{f: f}
+		opts := user(login())
+		opts.Store = spy
+		a, err := tokens.NewCache(f.endpoint(t), &opts)
+		require.NoError(t, err)
+		mustToken(t, a)
+		r, err := f.Store.Load(t.Context(), spy.key)
+		require.NoError(t, err)
+		var members map[string]json.RawMessage
+		require.NoError(t, json.Unmarshal(r.Value, &members))
+		members["later"] = json.RawMessage(`{"a":[1,2.50]}`)
+		value, err := json.Marshal(members)
+		require.NoError(t, err)
+		require.NoError(t, f.Store.CompareAndSwap(t.Context(), spy.key, r.Version, tokens.Record{Version: "abc", Value: value}, 0))
+		time.Sleep(58 * time.Minute)
+		mustToken(t, a)
+		time.Sleep(time.Minute)
+		require.Equal(t, 1, f.sent())
+		r, err = f.Store.Load(t.Context(), spy.key)
+		require.NoError(t, err)
+		members = nil
+		require.NoError(t, json.Unmarshal(r.Value, &members))
+		assert.JSONEq(t, `{"a":[1,2.50]}`, string(members["later"]))
+		require.NoError(t, a.Set(t.Context(), login()))
+		r, err = f.Store.Load(t.Context(), spy.key)
+		require.NoError(t, err)
+		assert.Contains(t, string(r.Value), `"later"`, "Set keeps them too")
+		closeAll(t, a)
+	})
+}
+
+func TestRecordsAreSharedByWhatARequestSays(t *testing.T) {
+	keyOf := func(opts tokens.CacheOptions, url string, creds tokens.Credentials, endpoint tokens.EndpointOptions) string {
+		f := newFleet()
+		spy := &keySpy{f: f}
+		endpoint.HTTPClient = &http.Client{Transport: f}
+		e, err := tokens.NewEndpoint(url, creds, &endpoint)
+		require.NoError(t, err)
+		opts.Store = spy
+		c, err := tokens.NewCache(e, &opts)
+		require.NoError(t, err)
+		_, _ = c.Token(t.Context())
+		require.NoError(t, c.Close(t.Context()))
+		require.Regexp(t, `^[0-9a-f]{64}$`, spy.key)
+		return spy.key
+	}
+	const at = "https://auth.example.com/token"
+	creds := tokens.Credentials{ClientID: "id", ClientSecret: "a"}
+	none := tokens.EndpointOptions{}
+	type options = tokens.CacheOptions
+	type grant = tokens.Grant
+
+	app := keyOf(options{}, at, creds, none)
+	same := map[string]string{
+		"another secret": keyOf(options{}, at, tokens.Credentials{ClientID: "id", ClientSecret: "b"}, none),
+		"another style":  keyOf(options{}, at, creds, tokens.EndpointOptions{AuthStyle: tokens.AuthStyleBody}),
+	}
+	for what, key := range same {
+		assert.Equal(t, app, key, what)
+	}
+	assert.Equal(t, keyOf(options{Grant: grant{Scopes: []string{"a", "b"}}}, at, creds, none),
+		keyOf(options{Grant: grant{Scopes: []string{"b", "a"}}}, at, creds, none), "the order of scopes")
+	login := keyOf(options{Session: "user"}, at, creds, none)
+	for what, key := range map[string]string{
+		"scopes": keyOf(options{Session: "user", Grant: grant{Scopes: []string{"a"}}}, at, creds, none),
+		"params": keyOf(options{Session: "user", Grant: grant{Params: url.Values{"audience": {"a"}}}}, at, creds, none),
+		"header": keyOf(options{Session: "user"}, at, creds, tokens.EndpointOptions{Header: http.Header{"X-Release": {"2"}}}),
+	} {
+		assert.Equal(t, login, key, "a release that changes %s must find the logins that stand there", what)
+	}
+	seen := map[string]string{app: "app", login: "login"}
+	for what, key := range map[string]string{
+		"client":        keyOf(options{}, at, tokens.Credentials{ClientID: "other", ClientSecret: "a"}, none),
+		"url":           keyOf(options{}, at+"2", creds, none),
+		"scopes":        keyOf(options{Grant: grant{Scopes: []string{"a"}}}, at, creds, none),
+		"scopes ab":     keyOf(options{Grant: grant{Scopes: []string{"a", "b"}}}, at, creds, none),
+		"params":        keyOf(options{Grant: grant{Params: url.Values{"audience": {"a"}}}}, at, creds, none),
+		"params ab":     keyOf(options{Grant: grant{Params: url.Values{"audience": {"a", "b"}}}}, at, creds, none),
+		"params a=b":    keyOf(options{Grant: grant{Params: url.Values{"audience": {"b"}}}}, at, creds, none),
+		"grant type":    keyOf(options{Grant: grant{Type: "urn:ietf:params:oauth:grant-type:token-exchange"}}, at, creds, none),
+		"header":        keyOf(options{}, at, creds, tokens.EndpointOptions{Header: http.Header{"X-Tenant": {"1"}}}),
+		"other header":  keyOf(options{}, at, creds, tokens.EndpointOptions{Header: http.Header{"X-Tenant": {"2"}}}),
+		"another user":  keyOf(options{Session: "user2"}, at, creds, none),
+		"a user's url":  keyOf(options{Session: "user"}, at+"2", creds, none),
+		"a user's app":  keyOf(options{Session: "user"}, at, tokens.Credentials{ClientID: "other", ClientSecret: "a"}, none),
+		"a user's name": keyOf(options{Session: "user "}, at, creds, none),
+	} {
+		assert.NotContains(t, seen, key, what)
+		seen[key] = what
+	}
+}
+
+func TestTimeToLiveOfRecords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		a := f.cache(t, tokens.CacheOptions{})
+		mustToken(t, a)
+		for _, ttl := range f.ttls {
+			assert.GreaterOrEqual(t, ttl, 24*time.Hour)
+			assert.LessOrEqual(t, ttl, 25*time.Hour)
+		}
+		f.ttls = nil
+		require.NoError(t, a.Revoke(t.Context()))
+		assert.Equal(t, []time.Duration{0}, f.ttls, "a logout is never forgotten")
+		f.ttls = nil
+		b := f.cache(t, user(login()))
+		mustToken(t, b)
+		time.Sleep(time.Hour)
+		mustToken(t, b)
+		assert.Equal(t, []time.Duration{0, 0, 0}, f.ttls, "nor is a login")
+		closeAll(t, a, b)
+	})
+}
+
+// What is not ours must neither end the process nor hold up callers for good.
+func TestStoreThatPanicsOrHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		for name, load := range map[string]func(context.Context) error{
+			"panic": func(context.Context) error { panic("canary-secret") },
+			"hangs": func(context.Context) error { <-hang; return errors.New("too late") },
+			"waits": func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+		} {
+			c, err := tokens.NewCache(newFleet().endpoint(t), &tokens.CacheOptions{Session: "s", Store: storeFunc(load)})
+			require.NoError(t, err)
+			begin := time.Now()
+			_, err = c.Token(t.Context())
+			require.ErrorIs(t, err, tokens.ErrNoToken, name)
+			assert.NotContains(t, err.Error(), "canary")
+			assert.LessOrEqual(t, time.Since(begin), 61*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			_, err = c.Token(ctx)
+			require.Error(t, err)
+			cancel()
+		}
+		close(hang)
+		time.Sleep(time.Minute)
+	})
+}
+
+type storeFunc func(context.Context) error
+
+func (f storeFunc) Load(ctx context.Context, _ string) (tokens.Record, error) {
+	return tokens.Record{}, f(ctx)
+}
+
+func (f storeFunc) CompareAndSwap(ctx context.Context, _, _ string, _ tokens.Record, _ time.Duration) error {
+	return f(ctx)
+}
+
+func TestCallersLeaveALookByTheirOwnContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		opts := user(&tokens.Token{RefreshToken: "refresh-0"})
+		opts.SeedDelay = 90 * time.Second
+		a := f.cache(t, opts)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := a.Token(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		time.Sleep(time.Second)
+		loads := f.loads
+		time.Sleep(time.Minute)
+		assert.Equal(t, loads, f.loads, "a look ends when nobody waits for it")
+		closeAll(t, a)
+	})
+}
+
+func TestTokenForWithAStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		a, b := f.cache(t, user(login())), f.cache(t, user(nil))
+		mustToken(t, a)
+		time.Sleep(30 * time.Minute)
+		token, err := a.TokenFor(t.Context(), 50*time.Minute)
+		require.NoError(t, err)
+		assert.Equal(t, "access-1", token.AccessToken)
+		token, err = b.TokenFor(t.Context(), 50*time.Minute)
+		require.NoError(t, err)
+		assert.Equal(t, "access-1", token.AccessToken)
+		_, err = b.TokenFor(t.Context(), 2*time.Hour)
+		require.ErrorContains(t, err, "less than")
+		assert.LessOrEqual(t, f.sent(), 2)
+		closeAll(t, a, b)
+	})
+}
+
+func TestServedTokensHaveTheOwnClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		a := f.cache(t, user(nil))
+		require.NoError(t, a.Set(t.Context(), login()))
+		b, err := tokens.NewCache(f.endpoint(t), &tokens.CacheOptions{Session: "user", Store: shiftedStore{f, 3 * time.Hour}})
+		require.NoError(t, err)
+		token, err := b.Token(t.Context())
+		require.NoError(t, err)
+		assert.InDelta(t, 3600, time.Until(token.Expiry).Seconds(), 1, "though the wall clock of the other process is three hours ahead")
+		behind, err := tokens.NewCache(f.endpoint(t), &tokens.CacheOptions{Session: "user", Store: shiftedStore{f, -30 * time.Minute}})
+		require.NoError(t, err)
+		token, err = behind.Token(t.Context())
+		require.NoError(t, err)
+		assert.True(t, token.ValidFor(29*time.Minute))
+		closeAll(t, a, b, behind)
+	})
+}
+
+// A shiftedStore shows records as a process sees them whose wall clock is apart.
+type shiftedStore struct {
+	*fleetServer
+
+	by time.Duration
+}
+
+func (s shiftedStore) Load(ctx context.Context, key string) (tokens.Record, error) {
+	r, err := s.fleetServer.Load(ctx, key)
+	r.Value = shift(r.Value, s.by)
+	return r, err
+}
+
+// Secrets stand in the record, and nowhere else.
+func TestStoreErrorsHoldNoSecrets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		f.respond = func(url.Values) (int, string, http.Header) {
+			return 500, `{"error":"server_error","refresh_token":"canary-response"}`, nil
+		}
+		initial := &tokens.Token{RefreshToken: "canary-refresh", AccessToken: "canary-access", Expiry: time.Now().Add(-time.Hour)}
+		a, b := f.cache(t, user(initial)), f.cache(t, user(nil))
+		for _, c := range []*tokens.Cache{a, b} {
+			_, err := c.Token(t.Context())
+			require.Error(t, err)
+			assert.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, err), "canary")
+			assert.NotContains(t, fmt.Sprintf("%v %+v %#v", c, c, c), "canary")
+		}
+		f.fail(errors.New("down"))
+		err := a.Set(t.Context(), initial)
+		require.Error(t, err)
+		assert.NotContains(t, err.Error(), "canary")
+		closeAll(t, a, b)
+	})
+}
+
+func BenchmarkWarmCacheWithAStore(b *testing.B) {
+	f := newFleet()
+	c := f.cache(b, user(login()))
+	mustToken(b, c)
+	ctx := b.Context()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := c.Token(ctx); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkWarmCacheWithoutAStore(b *testing.B) {
+	f := newFleet()
+	opts := user(login())
+	c, err := tokens.NewCache(f.endpoint(b), &opts)
+	require.NoError(b, err)
+	ctx := b.Context()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := c.Token(ctx); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// A process that starts finds the token in the Store.
+func BenchmarkColdStartFromAStore(b *testing.B) {
+	f := newFleet()
+	mustToken(b, f.cache(b, user(login())))
+	endpoint := f.endpoint(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		c, err := tokens.NewCache(endpoint, &tokens.CacheOptions{Store: f, Session: "user"})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := c.Token(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
