@@ -244,6 +244,15 @@ func TestCacheRevokesWhatItKept(t *testing.T) {
 		require.Equal(t, []string{"rt-1", "at-1"}, revoked(s))
 		require.NoError(t, c.Close(t.Context()), "there is nothing left to store")
 	})
+	t.Run("and forgets why the last fetch failed", func(t *testing.T) {
+		s := &tokenServer{respond: lose}
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
+		_, err := c.Token(t.Context())
+		require.Error(t, err)
+		require.NoError(t, c.Revoke(t.Context()))
+		s.set(nil)
+		require.Equal(t, "at-2", access(t, c))
+	})
 	t.Run("Close and then Revoke", func(t *testing.T) {
 		s := &tokenServer{}
 		c := login(t, s, CacheOptions{})

@@ -277,6 +277,35 @@ func TestCacheCloseStoresWhatIsUnsaved(t *testing.T) {
 	})
 }
 
+// A Revoke during one more try to store a token ends the fetch that would have followed.
+func TestCacheRevokeDuringATryToStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &tokenServer{}
+		calls := 0
+		c := login(t, s, CacheOptions{OnToken: func(ctx context.Context, _ *Token) error {
+			if calls++; calls == 2 {
+				return sleep(ctx, time.Second)
+			}
+			return errDiskFull
+		}})
+		token, err := c.Token(t.Context())
+		require.NoError(t, err)
+		pass(time.Second)
+		c.Invalidate(token)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, err := c.Token(t.Context())
+			assert.ErrorIs(t, err, ErrLoginRequired)
+		})
+		synctest.Wait()
+		require.NoError(t, c.Revoke(t.Context()))
+		wg.Wait()
+		require.NoError(t, c.Close(t.Context()))
+		require.Equal(t, []string{"rt-0"}, s.presented(), "what was revoked is not presented")
+		require.Equal(t, 2, calls)
+	})
+}
+
 // A refresh token that is not stored yet is stored though Set brings a token without one, and with that token.
 func TestCacheStoresARefreshTokenAfterSet(t *testing.T) {
 	for _, hold := range []bool{false, true} {

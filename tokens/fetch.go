@@ -152,27 +152,20 @@ var errExited = errors.New("tokens: a hook ended its goroutine")
 
 // work stores what is unsaved, and gets a token and stores it if one is wanted.
 func (c *Cache) work(ctx context.Context, f *fetch) error {
-	store, err := c.prepare(f)
-	if err != nil {
-		return err
-	}
-	if !f.fetched {
-		if store {
-			c.save(ctx)
+	if c.saveDue(f) {
+		part, cancel := ctx, context.CancelFunc(func() {})
+		if f.wanted {
+			part, cancel = context.WithTimeout(ctx, fetchTimeout/2)
 		}
-		return nil
-	}
-	if store {
-		part, cancel := context.WithTimeout(ctx, fetchTimeout/2)
 		c.save(part)
 		cancel()
+	}
+	if err := c.prepare(f); err != nil || !f.fetched {
+		return err
 	}
 	grant, err := c.grantToAsk(ctx, f)
 	if err != nil {
 		return err
-	}
-	if err := ctx.Err(); err != nil {
-		return err // the hooks took all the time
 	}
 	set := settings{logger: c.logger}
 	if f.background || f.again {
@@ -188,33 +181,30 @@ func (c *Cache) work(ctx context.Context, f *fetch) error {
 	return nil
 }
 
-// prepare decides, now that no other fetch works, what is left to do.
-func (c *Cache) prepare(f *fetch) (store bool, err error) {
+// prepare decides, now that no other fetch works, whether to ask for a token and with which refresh token.
+func (c *Cache) prepare(f *fetch) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
 	if c.closed {
 		f.declined = true
-		return false, &noTokenError{kind: ErrClosed}
+		return &noTokenError{kind: ErrClosed}
 	}
-	if f.generation != c.generation || f.concluded {
-		return false, nil
+	if f.generation != c.generation || f.concluded || !f.wanted {
+		return nil
 	}
 	// A fetch that was left behind may have ended meanwhile.
 	if e := c.newest(); e != nil && e != f.before && e.at(now) < e.renewAt {
 		f.wanted = false
-	}
-	store = c.unsaved != nil && now.mono >= c.nextSave
-	if !f.wanted {
-		return store, nil
+		return nil
 	}
 	if err := c.mayFetch(now); err != nil {
 		f.declined = true
-		return false, err
+		return err
 	}
 	f.fetched, f.presented, f.again, f.forRejected = true, c.secrets.refreshToken, c.lost, c.rejected
 	c.stats.Fetches++
-	return store, nil
+	return nil
 }
 
 // grantToAsk returns what to ask with.
@@ -316,61 +306,6 @@ func (c *Cache) adoptRefreshToken(token *Token, now moment) bool {
 	c.unsaved, c.held = toStore, false
 	c.saveErr, c.saveFailures, c.nextSave = nil, 0, 0
 	return true
-}
-
-// save has OnToken store what is unsaved, and keeps its error. Whoever calls it has the turn.
-func (c *Cache) save(ctx context.Context) {
-	c.mu.Lock()
-	e := c.unsaved
-	c.mu.Unlock()
-	if e == nil {
-		return
-	}
-	err := errExited
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("panic: %T", r) // its value may hold a secret
-			c.log(slog.LevelError, "panic in OnToken", "type", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
-		}
-		if wait, failed := c.saveEnded(e, err); failed {
-			c.log(slog.LevelWarn, "could not store a token, which is kept", "error", err, "next_try", wait)
-		}
-	}()
-	err = c.onToken(ctx, e.token.clone())
-}
-
-// saveEnded takes OnToken's error for e, and reports whether and for how long e stays unsaved.
-func (c *Cache) saveEnded(e *entry, err error) (wait time.Duration, failed bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := c.now()
-	switch {
-	case c.unsaved != e: // Set or Revoke came meanwhile
-		return 0, false
-	case err != nil:
-		return c.saveFailed(err, now), true
-	}
-	held := c.held
-	c.saved()
-	if held {
-		c.setCurrent(e, now)
-	}
-	return 0, false
-}
-
-// saved forgets what was unsaved.
-func (c *Cache) saved() {
-	c.unsaved, c.held, c.saveErr, c.saveFailures, c.nextSave = nil, false, nil, 0, 0
-}
-
-// saveFailed decides when OnToken is called again.
-func (c *Cache) saveFailed(err error, now moment) (wait time.Duration) {
-	c.saveErr = &hookError{c.endpoint.vendor.name, "OnToken", err}
-	c.saveFailures++
-	wait = backOff(c.saveFailures)
-	c.nextSave = now.mono + wait
-	c.publish(now)
-	return wait
 }
 
 // leaveBehind concludes a fetch that outlasts its context. When it ends after all, what it brings still counts.
