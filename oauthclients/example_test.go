@@ -202,7 +202,7 @@ func ExampleSailPoint_Create_uniqueName() {
 			return
 		}
 	}
-	// ... Create
+	fmt.Println("the name is free: create the client")
 	// Output: "Demo API Client" is the name of client ef38f94347e94562b5bb8424a56397d8
 }
 

@@ -311,7 +311,7 @@ func TestZeroValues(t *testing.T) {
 	var none *oauthclients.SailPoint
 	for _, c := range []struct {
 		clients *oauthclients.SailPoint
-		ctx     context.Context //nolint:containedctx // an argument
+		ctx     context.Context
 		want    string
 	}{
 		{none, t.Context(), "the SailPoint is zero; make it with NewSailPoint"},

@@ -52,6 +52,25 @@ func TestApplyKeepsUntouchedBytes(t *testing.T) {
 	}
 }
 
+func TestApplySpacesWhatItAdds(t *testing.T) {
+	long := "\n" + strings.Repeat(" ", 300)
+	for _, c := range []struct{ doc, patch, want string }{
+		{"[\n 1\n]", `[{"op":"add","path":"/-","value":2}]`, "[\n 1,\n 2\n]"},
+		{"[\n 1\n]", `[{"op":"add","path":"/0","value":2}]`, "[\n 2,\n 1\n]"},
+		{"[1,\n2]", `[{"op":"add","path":"/-","value":3}]`, "[1,\n2,\n3]"},
+		{"[ 1,2 ]", `[{"op":"add","path":"/-","value":3}]`, "[ 1,2,3 ]"},
+		{"{\n \"a\" : 1\n}", `[{"op":"add","path":"/b","value":2}]`, "{\n \"a\" : 1,\n \"b\": 2\n}"},
+		{"[1," + long + "2]", `[{"op":"add","path":"/-","value":3}]`, "[1," + long + "2,3]"},
+		{"[" + long + "1]", `[{"op":"add","path":"/-","value":3}]`, "[" + long + "1,3]"},
+		{"[1]", `[{"op":"remove","path":"/0"},{"op":"add","path":"/-","value":3}]`, "[3]"},
+		{"[\n 1,\n 2\n]", `[{"op":"remove","path":"/0"},{"op":"remove","path":"/0"}]`, "[]"},
+	} {
+		got, err := applyText(c.doc, c.patch)
+		require.NoError(t, err)
+		assert.Equal(t, c.want, got)
+	}
+}
+
 func TestApplyReturnsACopy(t *testing.T) {
 	doc := []byte(`{"a":1}`)
 	got, err := jsonpatch.Patch(nil).Apply(doc)

@@ -9,8 +9,8 @@ import (
 // exponent is ever expanded.
 func equalNumbers(a, b string) bool {
 	x, y := newDecimal(a), newDecimal(b)
-	if x.digits == "" || y.digits == "" {
-		return x.digits == y.digits // 0, -0 and 0e9
+	if x.digits == "" && y.digits == "" {
+		return true // 0, -0 and 0e9 are one number
 	}
 	return x.negative == y.negative && x.digits == y.digits && x.equalExponent(y)
 }

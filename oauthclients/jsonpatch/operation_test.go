@@ -167,6 +167,42 @@ func TestBadValuesAreReportedWithTheirPlace(t *testing.T) {
 	assert.EqualError(t, err, `jsonpatch: test "/b": invalid patch: value of Go type chan int cannot be encoded`)
 }
 
+type selfMade struct{ Text string }
+
+func (s *selfMade) MarshalJSON() ([]byte, error) { return []byte(`"self-made"`), nil }
+
+// A string that is not UTF-8 is refused wherever encoding/json would put it, and only there.
+func TestStringsInValues(t *testing.T) {
+	const bad = "a\xff"
+	type named string
+	type embedded struct{ Text string }
+	for _, value := range []any{
+		bad, named(bad), new(bad), []string{"a", bad}, [1]named{bad}, map[string]any{"a": bad}, map[string]int{bad: 1},
+		struct{ A any }{[]any{bad}}, struct{ embedded }{embedded{bad}}, &struct{ A *string }{new(bad)}, []any{map[string]named{"a": bad}},
+	} {
+		_, err := jsonpatch.Add("/a", value).MarshalJSON()
+		require.ErrorIs(t, err, jsonpatch.ErrInvalidPatch, "%T", value)
+		assert.Nil(t, jsonpatch.Add("/a", value).Value(), "%T", value)
+	}
+	for want, value := range map[string]any{
+		`{"C":"é"}`: struct {
+			A string `json:"-"`
+			b string
+			C string
+		}{bad, bad, "é"},
+		`"Yf8="`:            []byte(bad),
+		`["self-made"]`:     []*selfMade{{bad}},
+		`{"A":"self-made"}`: &struct{ A selfMade }{selfMade{bad}},
+		`"\ufffd"`:          json.RawMessage(`"\ufffd"`),
+		"\"\ufffd\"":        []string{"\ufffd"}[0],
+		`{"a":null}`:        map[string]any{"a": nil},
+	} {
+		got, err := jsonpatch.Add("/a", value).MarshalJSON()
+		require.NoError(t, err, want)
+		assert.Equal(t, `{"op":"add","path":"/a","value":`+want+`}`, string(got))
+	}
+}
+
 func TestValuesAreTakenWhenBuilt(t *testing.T) {
 	uris := []string{"https://example.com/a"}
 	o := jsonpatch.Replace("/redirectUris", uris)
