@@ -64,6 +64,40 @@
 // JSON as they are, to be stored. fmt calls no methods on the unexported fields of a struct: let those hold a *Token, a
 // *Credentials or an Endpoint, and not a Token, a Credentials or options.
 //
+// # Many processes
+//
+// Caches with the same [Store] share one token: one of them fetches it, and the others take it over. What is guaranteed, as
+// long as the Store is linearizable for one key and loses nothing, and the tests that show it:
+//
+//   - One request renews a token, however many processes there are (TestOneRequestForAFleet), and one for a 401
+//     (TestRejectedTokenIsRenewedOnceByAFleet).
+//   - Two live processes never present the same refresh token at the same time, unless one was held up by its machine
+//     (TestSimulationOfSingleFaults, TestSimulationOfManyFaults: invariant I4).
+//   - An older login never replaces a newer one, and who has looked since a login or logout never serves what was before (I5).
+//   - After a crash, an outage of the Store or a lost response every process has a token again, at the latest after two holds
+//     of 90 s, if the server goes on (I6). An app's callers without a token wait 10 s for a process that died.
+//   - A process with a token looks once a minute of use, or ten times in a shorter life; a renewal costs two swaps
+//     (TestQuietFleetLooksOnceAMinute). So a login or a logout elsewhere is obeyed within a minute by a process in use, and
+//     with the second call by an idle one (TestSetAndRevokeAreObeyedElsewhere).
+//   - A refusal, with the time to wait for, holds for all (TestFailureIsSharedThroughTheStore, TestInvalidGrantIsFinalForAll).
+//   - A record of a newer release, or of something else, is left alone (TestForeignRecordsAreLeftAlone), and members that this
+//     release does not know survive (TestUnknownMembersSurvive).
+//
+// While the Store cannot be reached a living token serves to its end. Then an app's is fetched by each process alone (where a
+// new token ends the old ones, such processes end each other's), and a login fails with [ErrStore], unless
+// CacheOptions.RefreshWithoutStore says otherwise (TestStoreDown).
+//
+// No client can save a login, on a server that ends it when a refresh token is used twice, if
+//
+//   - the response with the next refresh token never came, or later than the timeout;
+//   - the process crashed between that response and the swap, or was paused or cut off from the Store for longer than 90 s there;
+//   - a process was held up for longer than 90 s between its look at the Store and the arrival of its request;
+//   - the Store lost the last swaps, and every process that knew them is gone or has not looked yet, which takes a minute at most:
+//     keep logins in a Store that is durable, and set CacheOptions.SeedDelay where it is not;
+//   - Set returned an error, for a login that nobody else has.
+//
+// The simulation tells these deaths from others, of which it has found none.
+//
 // # One call
 //
 // [WithRetry] and [WithResponse] say in a context how often one call is repeated, and where its status and headers go. What

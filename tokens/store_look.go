@@ -159,7 +159,7 @@ func (m memory) decide(r *record, now moment) decision {
 		return m.serveOr(&noTokenError{kind: ErrLoginRequired, cause: whyNoLogin(r)}, lookSoon)
 	}
 	if a := r.attempt; a != nil {
-		if a.id == m.own && a.state == attemptWorking {
+		if m.own != "" && a.id == m.own && a.state == attemptWorking {
 			return decision{action: doPresent}
 		}
 		if left := a.left(m.watchedFor, now); left > 0 {

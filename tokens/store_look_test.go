@@ -1,0 +1,136 @@
+package tokens
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// What comes next, by the record, what the process knows, and the clocks (decide).
+func TestDecide(t *testing.T) {
+	now := moment{time.Now(), time.Hour}
+	token := &Token{AccessToken: "a", RefreshToken: "r"}
+	rec := func(change func(*record)) *record {
+		r := &record{version: "1", order: order{5, 2}, token: token, endAt: never}
+		if change != nil {
+			change(r)
+		}
+		return r
+	}
+	with := func(a storedAttempt) *record {
+		a.at = now.time
+		return rec(func(r *record) { r.attempt = &a })
+	}
+	none := &record{endAt: never}
+	base := memory{rotates: true, known: order{5, 2}, waiting: true}
+	mem := func(change func(*memory)) memory {
+		m := base
+		if change != nil {
+			change(&m)
+		}
+		return m
+	}
+	living := func(m *memory) { m.living, m.due, m.hadToken = true, true, true }
+	working := storedAttempt{id: "x", state: attemptWorking, presents: true, hold: 90 * time.Second}
+	watched := func(d time.Duration) func(*memory) { return func(m *memory) { m.watchedFor = d } }
+
+	for name, c := range map[string]struct {
+		memory memory
+		record *record
+		want   action
+		failed bool
+	}{
+		"the Store lost the generation":     {mem(nil), rec(func(r *record) { r.order.gen = 1 }), doPutBack, false},
+		"the Store lost the epoch":          {mem(nil), rec(func(r *record) { r.order = order{4, 9} }), doPutBack, false},
+		"the Store lost the record":         {mem(living), none, doPutBack, false},
+		"living":                            {mem(func(m *memory) { m.living = true }), rec(nil), doNothing, false},
+		"due":                               {mem(living), rec(nil), doStart, false},
+		"ended":                             {mem(nil), rec(nil), doStart, false},
+		"nothing anywhere":                  {memory{rotates: true}, none, doNothing, true},
+		"Initial into nothing":              {memory{rotates: true, initial: token}, none, doSeed, false},
+		"Initial in place of a final one":   {mem(func(m *memory) { m.initial = &Token{RefreshToken: "new"} }), rec(func(r *record) { r.final = true }), doSeed, false},
+		"Initial that is the final one":     {mem(func(m *memory) { m.initial = token }), rec(func(r *record) { r.final = true }), doNothing, true},
+		"Initial does not undo a logout":    {mem(func(m *memory) { m.initial = token }), rec(func(r *record) { r.token = nil }), doNothing, true},
+		"Initial is ignored":                {mem(func(m *memory) { m.initial = &Token{RefreshToken: "new"} }), rec(nil), doStart, false},
+		"final, and the access token lives": {mem(living), rec(func(r *record) { r.final = true }), doNothing, false},
+		"an app after a logout":             {memory{known: order{5, 2}}, rec(func(r *record) { r.token = nil }), doStart, false},
+		"own attempt":                       {mem(func(m *memory) { m.own = "x" }), with(working), doPresent, false},
+		"another's attempt":                 {mem(nil), with(working), doPoll, false},
+		"another's, and the token lives":    {mem(living), with(working), doNothing, false},
+		"another's, watched for a second":   {mem(watched(time.Second)), with(working), doMark, false},
+		"another's, the hold almost over":   {mem(watched(90*time.Second - 1)), with(working), doMark, false},
+		"another's, the hold over":          {mem(watched(90 * time.Second)), with(working), doStart, false},
+		"hold over, but the token lives":    {mem(func(m *memory) { living(m); m.watchedFor = 90 * time.Second }), with(working), doNothing, false},
+		"hold over, nothing was presented":  {mem(func(m *memory) { living(m); m.watchedFor = 10 * time.Second }), with(storedAttempt{state: attemptWorking, hold: 10 * time.Second}), doStart, false},
+		"lost":                              {mem(func(m *memory) { m.hadToken = true }), with(storedAttempt{state: attemptLost, presents: true, hold: time.Minute}), doNothing, true},
+		"lost, and no token so far":         {mem(nil), with(storedAttempt{state: attemptLost, presents: true, hold: time.Minute}), doPoll, false},
+		"lost, over":                        {mem(watched(time.Minute)), with(storedAttempt{state: attemptLost, presents: true, hold: time.Minute}), doStart, false},
+		"held, and the token lives":         {mem(living), with(storedAttempt{state: attemptHeld, hold: time.Minute}), doNothing, false},
+		"held, over, and the token lives":   {mem(func(m *memory) { living(m); m.watchedFor = time.Minute }), with(storedAttempt{state: attemptHeld, hold: time.Minute}), doStart, false},
+		"failed":                            {mem(watched(time.Second)), with(storedAttempt{state: attemptFailed, hold: time.Minute}), doNothing, true},
+		"failed, over":                      {mem(watched(time.Minute)), with(storedAttempt{state: attemptFailed, hold: time.Minute}), doStart, false},
+		"failed, over by the wall clock": {mem(nil), rec(func(r *record) {
+			r.attempt = &storedAttempt{state: attemptFailed, hold: time.Minute, at: now.time.Add(-time.Minute)}
+		}), doStart, false},
+		"lost, over by the wall clock alone": {mem(nil), rec(func(r *record) {
+			r.attempt = &storedAttempt{state: attemptLost, hold: time.Minute, at: now.time.Add(-time.Hour)}
+		}), doPoll, false},
+		"the Store has just failed":          {mem(func(m *memory) { m.upset = true }), rec(nil), doPoll, false},
+		"an app does not mind":               {memory{known: order{5, 2}, upset: true}, rec(nil), doStart, false},
+		"rejected":                           {mem(func(m *memory) { m.rejected = "a" }), rec(nil), doStart, false},
+		"rejected, but fetched for a 401":    {mem(func(m *memory) { m.rejected = "a" }), rec(func(r *record) { r.after401, r.bornAt = true, now.mono-29*time.Second }), doNothing, false},
+		"rejected, fetched for a 401 before": {mem(func(m *memory) { m.rejected = "a" }), rec(func(r *record) { r.after401, r.bornAt = true, now.mono-30*time.Second }), doStart, false},
+	} {
+		d := c.memory.decide(c.record, now)
+		assert.Equal(t, c.want, d.action, name)
+		assert.Equal(t, c.failed, d.err != nil, name)
+	}
+}
+
+// What becomes of a result that finds another record than the one that its attempt was put into (judge).
+func TestJudge(t *testing.T) {
+	old := &record{version: "1", order: order{5, 2}, token: &Token{AccessToken: "a", RefreshToken: "r"}, endAt: never}
+	successor := &result{kind: resultToken, attempt: "x", base: old, presented: []string{"r"}, token: &Token{AccessToken: "b", RefreshToken: "s"}}
+	app := &result{kind: resultToken, attempt: "x", base: old, presented: []string{""}, token: &Token{AccessToken: "b"}}
+	of := func(kind resultKind) *result {
+		return &result{kind: kind, attempt: "x", base: old, presented: []string{"r"}}
+	}
+	at := func(o order, access, refresh, attempt string) *record {
+		r := &record{version: "2", order: o, token: &Token{AccessToken: access, RefreshToken: refresh}, endAt: never}
+		if attempt != "" {
+			r.attempt = &storedAttempt{id: attempt, state: attemptWorking}
+		}
+		return r
+	}
+	same, later, newLogin := order{5, 2}, order{5, 3}, order{6, 0}
+	for name, c := range map[string]struct {
+		result *result
+		record *record
+		app    bool
+		want   verdict
+	}{
+		"it went in":                          {successor, at(later, "b", "s", ""), false, alreadyIn},
+		"own attempt, marked down":            {successor, at(same, "a", "r", "x"), false, putIn},
+		"taken over":                          {successor, at(same, "a", "r", "y"), false, putIn},
+		"taken over, under a new epoch":       {successor, at(newLogin, "c", "r", ""), false, putIn},
+		"the Store lost data":                 {successor, at(order{5, 1}, "z", "q", ""), false, putIn},
+		"another successor":                   {successor, at(later, "c", "t", ""), false, superseded},
+		"another login":                       {successor, at(newLogin, "c", "t", ""), false, superseded},
+		"a logout":                            {successor, &record{version: "2", order: newLogin, endAt: never}, false, superseded},
+		"an app's token":                      {app, at(same, "a", "", "y"), true, putIn},
+		"an app's token, but another came":    {app, at(later, "c", "", ""), true, superseded},
+		"failed, own attempt":                 {of(resultFailed), at(same, "a", "r", "x"), false, putIn},
+		"failed, taken over":                  {of(resultFailed), at(same, "a", "r", "y"), false, superseded},
+		"failed, own attempt in another life": {of(resultFailed), at(newLogin, "a", "r", "x"), false, superseded},
+		"lost, no attempt":                    {of(resultLost), at(same, "a", "r", ""), false, putIn},
+		"lost, taken over":                    {of(resultLost), at(same, "a", "r", "y"), false, superseded},
+		"final, taken over":                   {of(resultFinal), at(same, "a", "r", "y"), false, putIn},
+		"final, another login":                {of(resultFinal), at(newLogin, "a", "t", ""), false, superseded},
+	} {
+		assert.Equal(t, c.want, c.result.judge(c.record, !c.app), name)
+	}
+	next := successor.record(at(order{5, 1}, "z", "q", ""))
+	assert.Equal(t, order{5, 3}, next.order, "newer than both")
+	assert.Equal(t, order{6, 1}, successor.record(at(newLogin, "c", "r", "")).order)
+}
