@@ -12,15 +12,19 @@ LINT := go tool -modfile=$(CURDIR)/tools/lint/go.mod golangci-lint
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
+	@awk -F':.*## ' '/^##@/ {printf "%s%s:\n", sep, substr($$0, 5); sep = "\n"} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Try it
 
 .PHONY: demo
 demo: ## run all eight operations against the sandbox, over HTTP on loopback
 	go run ./examples/lifecycle
 
-.PHONY: test
-test: ## run every test of every module, with the race detector
-	@for m in $(TESTED); do echo "== $$m"; (cd $$m && go test -race -shuffle=on ./...); done
+.PHONY: sandbox
+sandbox: ## serve the sandbox on loopback, at ADDR if it is set, and print how to point a client at it
+	@go run ./examples/sandbox $(if $(ADDR),-addr $(ADDR))
+
+##@ Before each commit
 
 .PHONY: generate
 generate: ## write gen/ anew from api/
@@ -39,15 +43,20 @@ check: ## fail if generate, go mod tidy or gofmt would change or add a file
 lint: ## run golangci-lint over every module
 	@for m in $(CODE); do echo "== $$m"; (cd $$m && $(LINT) run --config $(CURDIR)/.golangci.yml ./...); done
 
-.PHONY: fuzz
-fuzz: ## run each fuzz target for FUZZTIME (30s)
-	@grep -rlE '^func Fuzz' --include='*_test.go' . | while read -r f; do \
-		for t in $$(grep -oE '^func Fuzz[A-Za-z0-9_]+' $$f | cut -c6-); do \
-			echo "== $$f $$t"; (cd $$(dirname $$f) && go test -run='^$$' -fuzz="^$$t\$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=10x .); done; done
+.PHONY: test
+test: ## run every test of every module, with the race detector
+	@for m in $(TESTED); do echo "== $$m"; (cd $$m && go test -race -shuffle=on ./...); done
 
-.PHONY: sandbox
-sandbox: ## serve the sandbox on loopback, at ADDR if it is set, and print how to point a client at it
-	@go run ./examples/sandbox $(if $(ADDR),-addr $(ADDR))
+##@ Before each release
+
+.PHONY: apidiff
+apidiff: ## compare the exported API with the last version tag; REF=name compares with another ref
+	cd tools/apidiff && go run . $(if $(REF),-ref $(REF))
+
+.PHONY: platforms
+platforms: ## build the main module for every platform that it is meant for
+	@for p in linux/amd64 linux/arm64 linux/386 linux/arm darwin/amd64 darwin/arm64 windows/amd64 windows/arm64 js/wasm plan9/amd64; do \
+		echo "== $$p"; GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 go build ./...; done
 
 .PHONY: interop
 interop: ## run against OAuth servers, validators and suites that nobody here wrote; npm brings some of them
@@ -56,14 +65,18 @@ interop: ## run against OAuth servers, validators and suites that nobody here wr
 	(cd "$$dir" && npm pack --silent json-patch-test-suite@1.1.0 >/dev/null && tar xzf *.tgz); \
 	JSON_PATCH_TEST_SUITE="$$dir/package" go test -count=1 -tags=interop -run=Suite -v ./oauthclients/jsonpatch | tail -5
 
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZTIME (30s)
+	@grep -rlE '^func Fuzz' --include='*_test.go' . | while read -r f; do \
+		for t in $$(grep -oE '^func Fuzz[A-Za-z0-9_]+' $$f | cut -c6-); do \
+			echo "== $$f $$t"; (cd $$(dirname $$f) && go test -run='^$$' -fuzz="^$$t\$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=10x .); done; done
+
 .PHONY: bench
 bench: ## measure the hot paths beside x/oauth2 and the other peers, in one run of some minutes
 	cd tests/bench && go run .
 
+##@ What vendors publish
+
 .PHONY: drift
 drift: ## compare api/ with what the vendors publish now
-	cd tools/specsync && go run .
-
-.PHONY: apidiff
-apidiff: ## compare the exported API with the last version tag; REF=name compares with another ref
-	cd tools/apidiff && go run . $(if $(REF),-ref $(REF))
+	@dir="$$(mktemp -d)"; trap 'rm -rf "$$dir"' EXIT; go -C tools/specsync build -o "$$dir/specsync" . && "$$dir/specsync"

@@ -1,9 +1,8 @@
-// Command apidiff compares the exported API of packages tokens and oauthclients, and of the packages below them, with
-// that of an older commit, by default the one with the highest version tag.
+// Command apidiff compares the exported API of the packages that users import, the generated ones too, with that of an
+// older commit, by default the one with the highest version tag that is no pre-release.
 //
-// A generated type that the API of those packages leads to counts as theirs; the rest of gen/ is reported apart. It
-// exits with 1 if something breaks that CHANGELOG.md does not name above the section of the older version, and with 2 if
-// it cannot tell.
+// It exits with 1 if something breaks that CHANGELOG.md does not name under "Breaking" above the section of the older
+// version, and with 2 if it cannot compare.
 package main
 
 import (
@@ -16,7 +15,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"golang.org/x/mod/semver"
 )
 
 func main() {
@@ -58,11 +60,11 @@ var errNoTag = errors.New("apidiff: no tag to compare with")
 // compare compares the module in root, as it is on disk, with a commit in a work tree of its own.
 func compare(ctx context.Context, root, ref string) (_ *report, err error) {
 	if ref == "" {
-		tags, err := git(ctx, root, "tag", "--list", "v*", "--merged", "HEAD", "--sort=-version:refname") // not of nested modules
+		tags, err := git(ctx, root, "tag", "--list", "v*", "--merged", "HEAD") // not of nested modules
 		if err != nil {
 			return nil, err
 		}
-		if ref, _, _ = strings.Cut(tags, "\n"); ref == "" {
+		if ref = newest(strings.Fields(tags)); ref == "" {
 			return nil, errNoTag
 		}
 	}
@@ -93,6 +95,23 @@ func compare(ctx context.Context, root, ref string) (_ *report, err error) {
 		return nil, fmt.Errorf("apidiff: %w", err)
 	}
 	return newReport(ref, before, after, string(changelog)), nil
+}
+
+// newest returns the highest version, a pre-release only if there are no others, or "".
+func newest(tags []string) string {
+	tags = slices.DeleteFunc(tags, func(tag string) bool { return !semver.IsValid(tag) })
+	if len(tags) == 0 {
+		return ""
+	}
+	return slices.MaxFunc(tags, func(a, b string) int {
+		if pre := semver.Prerelease(b) != ""; pre != (semver.Prerelease(a) != "") {
+			if pre {
+				return 1
+			}
+			return -1
+		}
+		return semver.Compare(a, b)
+	})
 }
 
 func git(ctx context.Context, dir string, args ...string) (string, error) {

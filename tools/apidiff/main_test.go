@@ -62,11 +62,11 @@ func TestApidiff(t *testing.T) {
 	}{
 		{"nothing", "CHANGELOG.md", "", "", exitCompatible, []string{"Since v1.2.3, the next version is v1.2.4.\n"}},
 		{"additive", "tokens/tokens.go", "// Old", "// New is new.\nfunc New() {}\n\n// Old", exitCompatible, []string{"Additive:\n  tokens: New: added\n", "is v1.3.0"}},
-		{"breaking", "tokens/tokens.go", "Fetch(id string)", "Fetch(id int)", exitBreaking, []string{"Breaking:\n  tokens: Fetch: changed from", "Not named in CHANGELOG.md:\n  tokens.Fetch\n", "is v2.0.0"}},
+		{"breaking", "tokens/tokens.go", "Fetch(id string)", "Fetch(id int)", exitBreaking, []string{"Breaking:\n  tokens: Fetch: changed from", "Not named under \"Breaking\" in CHANGELOG.md:\n  tokens.Fetch\n", "is v2.0.0"}},
 		{"breaking, named long ago", "tokens/tokens.go", "Name string", "Name int", exitBreaking, []string{"tokens.Old.Name\n"}},
 		{"generated and reached", "gen/example/example.go", "ID   string", "ID   int", exitBreaking, []string{"Breaking:\n  gen/example: Thing.ID: changed from string to int\n"}},
 		{"generated constant of what is reached", "gen/example/example.go", "const KindA", "const KindB", exitBreaking, []string{"gen/example: KindA: removed"}},
-		{"generated and not reached", "gen/example/example.go", "Server string", "Server int", exitCompatible, []string{"lead to:\n  gen/example: Client.Server: changed from string to int\n", "is v1.3.0"}},
+		{"generated and used by nothing", "gen/example/example.go", "struct{ Server string }", "struct{}", exitBreaking, []string{"gen/example: Client.Server: removed\n", "is v2.0.0"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -91,6 +91,19 @@ func TestApidiff(t *testing.T) {
 		code, out := runTool(t, "-root", root)
 		assert.Equal(t, exitCompatible, code, out)
 		assert.Contains(t, out, "is v2.0.0")
+	})
+	t.Run("named elsewhere, or in part", func(t *testing.T) {
+		for _, changelog := range []string{
+			"## Unreleased\n\n### Added\n\n- `tokens.Fetch` is faster.\n\n## 1.2.3\n",
+			"## Unreleased\n\n### Breaking\n\n- `tokens.Fetcher` is gone, `mytokens.Fetch` too.\n\n## 1.2.3\n",
+			"## Unreleased\n\n## 1.2.3\n\n### Breaking\n\n- `tokens.Fetch` takes a string.\n",
+		} {
+			root := repository(t)
+			write(t, root, "tokens/tokens.go", strings.Replace(module["tokens/tokens.go"], "Fetch(id string)", "Fetch(id int)", 1))
+			write(t, root, "CHANGELOG.md", changelog)
+			code, out := runTool(t, "-root", root)
+			assert.Equal(t, exitBreaking, code, changelog+out)
+		}
 	})
 	t.Run("a given commit", func(t *testing.T) {
 		code, out := runTool(t, "-root", repository(t), "-ref", "HEAD")
@@ -141,4 +154,11 @@ func write(t *testing.T, root, name, text string) {
 	file := filepath.Join(root, filepath.FromSlash(name))
 	require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
 	require.NoError(t, os.WriteFile(file, []byte(text), 0o644))
+}
+
+func TestNewest(t *testing.T) {
+	assert.Equal(t, "v0.2.0", newest([]string{"v0.1.9", "v0.2.0-rc.1", "v0.2.0", "v0.3.0-rc.1", "vendor"}))
+	assert.Equal(t, "v0.10.0", newest([]string{"v0.9.0", "v0.10.0"}))
+	assert.Equal(t, "v0.1.0-rc.2", newest([]string{"v0.1.0-rc.1", "v0.1.0-rc.2"}))
+	assert.Empty(t, newest([]string{"vendor"}))
 }

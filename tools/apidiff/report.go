@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -16,29 +17,16 @@ import (
 // report is what changed since a commit.
 type report struct {
 	ref                string
-	breaking, additive []string // of the written packages and what they lead to
+	breaking, additive []string
 	unnamed            []string // the breaking ones that the changelog does not name
-	apart              []string // of the rest of gen
-	apartBreaks        bool
 }
 
 func newReport(ref string, before, after *api, changelog string) *report {
 	r := &report{ref: ref}
-	for _, name := range names(before.written, after.written) {
-		for _, c := range changes(before.written[name], after.written[name]) {
-			r.add(name, c, changelog)
-		}
-	}
-	reached := before.reached()
-	maps.Copy(reached, after.reached())
-	for _, name := range names(before.generated, after.generated) {
-		for _, c := range changes(before.generated[name], after.generated[name]) {
-			if leadsTo(reached, name, before.generated[name], c) || leadsTo(reached, name, after.generated[name], c) {
-				r.add(name, c, changelog)
-				continue
-			}
-			r.apart = append(r.apart, name+": "+c.Message)
-			r.apartBreaks = r.apartBreaks || !c.Compatible
+	said := breakingSection(changelog, ref)
+	for _, name := range names(before.packages, after.packages) {
+		for _, c := range changes(before.packages[name], after.packages[name]) {
+			r.add(name, c, said)
 		}
 	}
 	return r
@@ -70,48 +58,41 @@ func symbol(c apidiff.Change) string {
 	return strings.NewReplacer("(", "", ")", "", "*", "").Replace(name)
 }
 
-// leadsTo reports whether a change in a generated package is about a type that the written ones lead to, or a constant
-// of one.
-func leadsTo(reached map[string]bool, name string, p *types.Package, c apidiff.Change) bool {
-	base, _, _ := strings.Cut(symbol(c), ".")
-	if reached[path.Join(name, base)] {
-		return true
-	}
-	if p == nil {
-		return false
-	}
-	constant, ok := p.Scope().Lookup(base).(*types.Const)
-	if !ok {
-		return false
-	}
-	of, ok := constant.Type().(*types.Named)
-	return ok && reached[path.Join(name, of.Obj().Name())]
-}
-
-func (r *report) add(name string, c apidiff.Change, changelog string) {
+func (r *report) add(name string, c apidiff.Change, said string) {
 	line := name + ": " + c.Message
 	if c.Compatible {
 		r.additive = append(r.additive, line)
 		return
 	}
 	r.breaking = append(r.breaking, line)
-	said := path.Base(name)
+	full := path.Base(name)
 	if s := symbol(c); s != "" {
-		said += "." + s
+		full += "." + s
 	}
-	if !strings.Contains(unreleased(changelog, r.ref), said) {
-		r.unnamed = append(r.unnamed, said)
+	if !mentions(said, full) {
+		r.unnamed = append(r.unnamed, full)
 	}
 }
 
-// unreleased is the part of the changelog above the section of a version.
-func unreleased(changelog, ref string) string {
+// mentions reports whether a text has a name that is no part of a longer one.
+func mentions(text, name string) bool {
+	found, err := regexp.MatchString(`(^|[^\w.])`+regexp.QuoteMeta(name)+`($|\W)`, text)
+	return err == nil && found
+}
+
+// breakingSection returns what the changelog has under "Breaking" above the section of a version.
+func breakingSection(changelog, ref string) string {
 	var b strings.Builder
+	breaking := false
 	for line := range strings.Lines(changelog) {
-		if strings.HasPrefix(line, "## ") && strings.Contains(line, strings.TrimPrefix(ref, "v")) {
-			break
+		switch heading := strings.TrimSpace(strings.TrimLeft(line, "#")); {
+		case strings.HasPrefix(line, "## ") && mentions(heading, strings.TrimPrefix(ref, "v")):
+			return b.String()
+		case strings.HasPrefix(line, "#"):
+			breaking = strings.EqualFold(heading, "Breaking")
+		case breaking:
+			b.WriteString(line)
 		}
-		b.WriteString(line)
 	}
 	return b.String()
 }
@@ -122,7 +103,7 @@ func (r *report) next() string {
 	switch {
 	case len(r.breaking) > 0:
 		part = "major"
-	case len(r.additive)+len(r.apart) > 0:
+	case len(r.additive) > 0:
 		part = "minor"
 	}
 	if !semver.IsValid(r.ref) {
@@ -147,13 +128,13 @@ func (r *report) print(w io.Writer) {
 	for _, part := range []struct {
 		title string
 		lines []string
-	}{{"Breaking", r.breaking}, {"Additive", r.additive}, {"In gen, apart from what tokens and oauthclients lead to", r.apart}} {
+	}{{"Breaking", r.breaking}, {"Additive", r.additive}} {
 		if len(part.lines) > 0 {
 			fmt.Fprintf(w, "%s:\n  %s\n", part.title, strings.Join(part.lines, "\n  "))
 		}
 	}
 	if len(r.unnamed) > 0 {
-		fmt.Fprintf(w, "Not named in CHANGELOG.md:\n  %s\n", strings.Join(r.unnamed, "\n  "))
+		fmt.Fprintf(w, "Not named under \"Breaking\" in CHANGELOG.md:\n  %s\n", strings.Join(r.unnamed, "\n  "))
 	}
 	fmt.Fprintf(w, "Since %s, the next version is %s.\n", r.ref, r.next())
 }

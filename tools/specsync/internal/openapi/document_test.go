@@ -1,6 +1,8 @@
 package openapi_test
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,6 +26,12 @@ func TestParseRefuses(t *testing.T) {
 		{"half a document", "openapi: 3.0.1\npaths: {", "yaml"},
 		{"Swagger 2", "swagger: '2.0'\npaths: {}", "openapi is missing"},
 		{"no paths", "openapi: 3.0.1", "paths is missing"},
+		{"a key twice", "openapi: 3.0.1\npaths:\n  /a: {}\n  /a: {}", `line 4: the key "/a" is there twice`},
+		{"a key twice in JSON", `{"openapi": "3.0.1", "paths": {"/a": {"get": {}, "get": {}}}}`, `the key "get" is there twice`},
+		{"two documents", "openapi: 3.0.1\npaths: {}\n---\nopenapi: 3.0.1\npaths: {}", "a second document"},
+		{"text behind it", "openapi: 3.0.1\npaths: {}\n...\nand so on", "did not find expected <document start>"},
+		{"an anchor in itself", "openapi: 3.0.1\npaths: &a\n  /a: *a", "stands in itself"},
+		{"aliases that multiply", bomb, "aliases"},
 		{"HTML", "<html><body>Not found: {}</body></html>", "yaml"},
 	}
 	for _, test := range tests {
@@ -34,6 +42,57 @@ func TestParseRefuses(t *testing.T) {
 			assert.True(t, strings.HasPrefix(err.Error(), "openapi: "))
 		})
 	}
+}
+
+// bomb is a document of 20 lines that would have ten million million nodes.
+var bomb = func() string {
+	var b strings.Builder
+	b.WriteString("openapi: 3.0.1\npaths: {}\nx-0: &x0 [a, a]\n")
+	for i := range 16 {
+		alias := fmt.Sprintf("*x%d", i)
+		fmt.Fprintf(&b, "x-%d: &x%d [%s]\n", i+1, i+1, strings.Join(slices.Repeat([]string{alias}, 10), ", "))
+	}
+	return b.String()
+}()
+
+func TestCheck(t *testing.T) {
+	tests := []struct{ name, old, new, want string }{
+		{"nothing", "", "", ""},
+		{"reference to nothing", "schema: {$ref: '#/components/schemas/Token'}", "schema: {$ref: '#/components/schemas/None'}", "refers to #/components/schemas/None"},
+		{"cut before components", base[strings.Index(base, "components:"):], "", "refers to #/components/schemas/Token"},
+		{"reference to itself", "        id: {type: string", "        loop: {$ref: '#/components/schemas/Token/properties/loop'}\n        id: {type: string", "refers to itself"},
+		{"list of types", "note: {type: string", "note: {type: [string, 'null']", "OpenAPI 3.1"},
+		{"required is no list", "required: [grant]", "required: yes", "is not a list"},
+		{"required body is text", "required: true\n        content", "required: yes\n        content", "is neither true nor false"},
+		{"properties are a list", "properties:\n                grant: {type: string, enum: [code, refresh]}\n                note: {type: string, example: hello}", "properties: [grant]", "is not a mapping"},
+		{"number for a boolean", "maxLength: 10", "exclusiveMinimum: 5", "is neither true nor false"},
+		{"boolean schema", "id: {type: string, maxLength: 10}", "id: true", "a schema is not a mapping"},
+		{"hostile name", "        id: {type", "        \"a\\nfunc init() {}\": {type", "is not a name"},
+		{"reference elsewhere", "schema: {$ref: '#/components/schemas/Token'}", "schema: {$ref: 'https://example.com/a.yaml'}", ""},
+		{"scheme that is not defined", "    oauth:\n      type", "    other:\n      type", ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			require.Contains(t, base, test.old)
+			err := parse(t, strings.Replace(base, test.old, test.new, 1)).Operations()[0].Check()
+			if test.want == "" {
+				require.NoError(t, err)
+			} else {
+				require.ErrorContains(t, err, test.want)
+			}
+		})
+	}
+}
+
+func TestCheckBoundsReferencesThatMultiply(t *testing.T) {
+	var b strings.Builder
+	for i := range 40 {
+		fmt.Fprintf(&b, "    S%d: {type: object, properties: {a: {$ref: '#/components/schemas/S%d'}, b: {$ref: '#/components/schemas/S%d'}}}\n", i, i+1, i+1)
+	}
+	b.WriteString("    S40: {type: string}\n    Token:\n")
+	text := strings.Replace(base, "    Token:\n", b.String(), 1)
+	text = strings.Replace(text, "schema: {$ref: '#/components/schemas/Token'}", "schema: {$ref: '#/components/schemas/S0'}", 1)
+	require.ErrorContains(t, parse(t, text).Operations()[0].Check(), "its references multiply")
 }
 
 func TestResolve(t *testing.T) {
