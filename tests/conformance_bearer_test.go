@@ -199,7 +199,7 @@ var bearerRules = []rule{
 			resp, err := (&http.Client{Transport: transport}).Do(req)
 			require.NoError(t, err)
 			assert.Equal(t, 401, resp.StatusCode)
-			require.Len(t, hops, 2, "a 401 from elsewhere is not answered with a token either")
+			require.Len(t, hops, 2, "after a 401 from elsewhere no token is sent either")
 			assert.True(t, strings.HasPrefix(hops[0].Header.Get("Authorization"), "Bearer "))
 			assert.NotContains(t, hops[1].Header.Get("Authorization"), "Bearer", elsewhere)
 

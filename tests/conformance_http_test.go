@@ -23,7 +23,7 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// lost are the ways in which a request may have been acted on without an answer that says so.
+// lost are the ways in which a request may have been acted on without a response that says so.
 var lost = map[string]sandbox.Fault{
 	"500":            {Status: 500},
 	"502":            {Status: 502},
@@ -200,7 +200,7 @@ var httpRules = []rule{
 			sent  int
 		}{
 			{"success", newRig(v, sandboxOptions{}).cache(t), apiURL, 200, true, 1},
-			{"no answer", newRig(v, sandboxOptions{}).cache(t), apiURL, 0, true, 1},
+			{"no response", newRig(v, sandboxOptions{}).cache(t), apiURL, 0, true, 1},
 			{"401, repeated", newRig(v, sandboxOptions{}).cache(t), apiURL, 401, true, 2},
 			{"401, not to be repeated", newRig(v, sandboxOptions{}).cache(t), apiURL, 401, false, 1},
 			{"401 to a token that stays", tokens.Static("x"), apiURL, 401, true, 1},
@@ -215,7 +215,7 @@ var httpRules = []rule{
 					sent++
 					resp := reply(r, tt.reply, "{}")
 					if tt.reply == 0 {
-						return nil, errors.New("no answer")
+						return nil, errors.New("no response")
 					}
 					return resp, nil
 				}))

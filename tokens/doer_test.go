@@ -167,7 +167,7 @@ type roundTripFunc func(*http.Request) (*http.Response, error)
 
 func (f roundTripFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// zeros is an answer without end.
+// zeros is a body without end.
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) {
@@ -318,7 +318,7 @@ func TestDoerCancelled(t *testing.T) {
 	})
 }
 
-// What a call holds ends with its answer's Close, or with its error.
+// What a call holds is released when its response is closed, or with its error.
 func TestDoerEndsTheRequestContext(t *testing.T) {
 	for _, status := range []int{200, 404} {
 		var ctx context.Context
@@ -376,7 +376,7 @@ func TestDecodeResponse(t *testing.T) {
 	}
 }
 
-// A failure without an answer tells method, URL and cause; net/http would tell the query, too.
+// A failure without a response names method, URL and cause; net/http would print the query, too.
 func TestDoerTransportFailures(t *testing.T) {
 	refused := errors.New("connection refused")
 	tests := []struct {
@@ -441,7 +441,7 @@ func TestDoerOddRequests(t *testing.T) {
 		req := newRequest(t, http.MethodPost, apiURL, "client_secret=x")
 		req.GetBody = getBody
 		_, err = d.Do(req)
-		require.ErrorIs(t, err, InvalidRequest, "the answer counts, whatever becomes of the request")
+		require.ErrorIs(t, err, InvalidRequest, "the response counts, whatever becomes of the request")
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// redirecting answers the first request with a redirect and all further ones with success.
+// redirecting responds to the first request with a redirect, and to all further ones with success.
 func redirecting(status int, location string) *script {
 	return newScript(reply(status, "", "", "Location", location), reply(200, jsonType, tokenReply))
 }
@@ -32,7 +32,7 @@ var (
 	}
 )
 
-// A redirect is followed for GET and HEAD within the origin. Any other is the answer, and no one else sees a thing.
+// A redirect is followed for GET and HEAD within the origin. Any other is the response, and no other host sees the request.
 func TestRedirectsOfAnAPICall(t *testing.T) {
 	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
 		for _, status := range redirectStatuses {

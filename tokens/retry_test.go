@@ -67,7 +67,7 @@ var (
 	errReset       = &net.OpError{Op: "read", Net: "tcp", Err: errConnReset}
 )
 
-// outcomes are the columns of the table. "lost" is a request that was sent and got no answer.
+// outcomes are the columns of the table. "lost" is a request that was sent and got no response.
 var outcomes = []struct {
 	name string
 	kind string
@@ -195,7 +195,7 @@ func TestRetryAttempts(t *testing.T) {
 	})
 }
 
-// A refresh or a create whose answer was lost may have had its effect: it is sent once, and the caller is told.
+// A refresh or a create whose response was lost may have had its effect: it is sent once, and the caller gets the error.
 func TestRetryNeverRepeatsALostRefreshOrCreate(t *testing.T) {
 	for _, class := range []requestClass{refreshing, posting, patching} {
 		synctest.Test(t, func(t *testing.T) {
@@ -223,12 +223,12 @@ func TestRetryBodies(t *testing.T) {
 			assert.Zero(t, s.leaks())
 		}
 	})
-	lastAnswers := map[string]step{
+	lastResponses := map[string]step{
 		"given up":         reply(429, "", "", "Retry-After", "31"),
 		"cancelled":        reply(429, "", "", "Retry-After", "10"),
 		"refused for good": reply(403, "", ""),
 	}
-	for name, last := range lastAnswers {
+	for name, last := range lastResponses {
 		t.Run("that can are sent whole and closed once/"+name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
@@ -356,7 +356,7 @@ func TestRetryWaits(t *testing.T) {
 	}
 }
 
-// A wait that is too long is not begun: the answer comes back at once, with what it asks for.
+// A wait that is too long is not begun: the response is returned at once, with what it asks for.
 func TestRetryWaitsNotBegun(t *testing.T) {
 	const day = 24 * time.Hour
 	tests := []struct {
@@ -450,7 +450,7 @@ func TestRetryBackOff(t *testing.T) {
 	}
 }
 
-// An answer that is given up for another attempt is closed before the wait, so that it holds no connection.
+// A response that is given up for another attempt is closed before the wait, so that it holds no connection.
 func TestRetryClosesBeforeItWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(reply(503, "", strings.Repeat("x", 1<<20), "Retry-After", "10"), reply(200, jsonType, "{}"))
@@ -463,7 +463,7 @@ func TestRetryClosesBeforeItWaits(t *testing.T) {
 	})
 }
 
-func TestRetryGivesTheLastAnswer(t *testing.T) {
+func TestRetryReturnsTheLastResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(
 			reply(503, jsonType, `{"error":"first"}`),

@@ -50,7 +50,7 @@ func TestWithResponse(t *testing.T) {
 		})
 	}
 
-	t.Run("no answer", func(t *testing.T) {
+	t.Run("no response", func(t *testing.T) {
 		before := &http.Response{StatusCode: 299}
 		got := before
 		_, err := doerOver(t, newScript(unanswered(io.EOF)), nil).

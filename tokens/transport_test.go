@@ -220,7 +220,7 @@ func TestTransportLets401Stand(t *testing.T) {
 			if tt.status == 401 {
 				data, err := io.ReadAll(resp.Body)
 				require.NoError(t, err)
-				assert.JSONEq(t, `{"error":"invalid_token"}`, string(data), "the answer that stands can be read")
+				assert.JSONEq(t, `{"error":"invalid_token"}`, string(data), "the 401 that stands can be read")
 			}
 			require.NoError(t, resp.Body.Close())
 			assert.Len(t, s.requests(), tt.sends)
