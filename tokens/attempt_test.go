@@ -11,11 +11,13 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -79,7 +81,7 @@ func refreshAt(t *testing.T, baseURL string, transport http.RoundTripper, timeou
 func TestAttemptNotSent(t *testing.T) {
 	var served atomic.Int32
 	server := tlsServer(t, func(http.ResponseWriter, *http.Request) { served.Add(1) })
-	trusting := func() *http.Transport { return server.Client().Transport.(*http.Transport).Clone() } //nolint:forcetypeassert // httptest says so
+	trusting := func() *http.Transport { return server.Client().Transport.(*http.Transport).Clone() }
 	proxiedBy := func(addr string) *http.Transport {
 		transport := trusting()
 		transport.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: addr})
@@ -173,7 +175,7 @@ func TestAttemptNotSent(t *testing.T) {
 func TestAttemptSent(t *testing.T) {
 	for name, then := range map[string]func(net.Conn){
 		"closed": func(net.Conn) {},
-		"reset":  func(conn net.Conn) { _ = conn.(*net.TCPConn).SetLinger(0) }, //nolint:forcetypeassert // listen says so
+		"reset":  func(conn net.Conn) { _ = conn.(*net.TCPConn).SetLinger(0) },
 		"hung":   func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) },
 		"no HTTP": func(conn net.Conn) {
 			_, _ = io.WriteString(conn, "SSH-2.0-server\r\n\r\n")
@@ -208,6 +210,44 @@ func TestAttemptNotSentAfterARefusal(t *testing.T) {
 	require.True(t, ok)
 	assert.True(t, failed.unsent)
 	assert.Len(t, s.requests(), 3)
+}
+
+// On a connection that ends before anything is written, nothing was sent either. net/http tells the two apart too, but
+// repeats only what has a GetBody.
+func TestAttemptOnAConnectionThatEndsBeforeTheRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		requests := 0
+		var servers []net.Conn
+		transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+			client, server := net.Pipe()
+			servers = append(servers, server)
+			go func() {
+				defer func() { _ = server.Close() }()
+				req, err := http.ReadRequest(bufio.NewReader(server))
+				if err != nil {
+					return
+				}
+				_, _ = io.Copy(io.Discard, req.Body)
+				requests++
+				_, _ = io.WriteString(server, "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+			}()
+			return client, nil
+		}}
+		defer transport.CloseIdleConnections()
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
+			if len(servers) == 1 {
+				_ = servers[0].Close()
+				synctest.Wait()
+			}
+		}})
+		d, err := NewDoer(nil, &DoerOptions{BaseURL: "http://localhost", HTTPClient: &http.Client{Transport: transport}})
+		require.NoError(t, err)
+		resp, err := d.Do(newRequest(t, http.MethodPost, "http://localhost", "body").WithContext(ctx))
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		assert.Equal(t, 1, requests)
+		assert.Len(t, servers, 2)
+	})
 }
 
 // frames is an HTTP/2 server that counts requests, and resets the stream of each once it has all of it.
@@ -261,9 +301,9 @@ func TestAttemptOverHTTP2IsNotRepeated(t *testing.T) {
 		var requests atomic.Int32
 		certificates, address := frames(t, code, &requests)
 		client := certificates.Client()
-		client.Transport.(*http.Transport).ForceAttemptHTTP2 = true //nolint:forcetypeassert // httptest says so
+		client.Transport.(*http.Transport).ForceAttemptHTTP2 = true
 		defer client.CloseIdleConnections()
-		d, err := NewDoer(Static("the-token"), &DoerOptions{BaseURL: address, HTTPClient: client, Retry: quick, Header: http.Header{"Idempotency-Key": {"1"}}})
+		d, err := NewDoer(Static("the-token"), &DoerOptions{BaseURL: address, HTTPClient: client, Retry: quick, Timeout: 2 * time.Second, Header: http.Header{"Idempotency-Key": {"1"}}})
 		require.NoError(t, err)
 		for _, method := range []string{"POST", "PATCH", "PUT"} {
 			for _, body := range []string{"", "body"} {
@@ -277,7 +317,7 @@ func TestAttemptOverHTTP2IsNotRepeated(t *testing.T) {
 		}
 		t.Run(name+"/refresh_token", func(t *testing.T) {
 			before := requests.Load()
-			err := refreshAt(t, address, client.Transport, 0)
+			err := refreshAt(t, address, client.Transport, 2*time.Second)
 			e, ok := errors.AsType[*Error](err)
 			require.True(t, ok, err)
 			assert.False(t, e.unsent)
@@ -459,7 +499,7 @@ func TestAttemptByAWrongTransport(t *testing.T) {
 	}
 	closed := &countedBody{Reader: strings.NewReader("")}
 	both := roundTripFunc(func(*http.Request) (*http.Response, error) {
-		return &http.Response{StatusCode: 200, Body: closed}, errors.New("both")
+		return &http.Response{StatusCode: http.StatusOK, Body: closed}, errors.New("both")
 	})
 	get := func(base http.RoundTripper) (*http.Response, error) {
 		d, err := NewDoer(tokensNamed("one", "two"), &DoerOptions{BaseURL: apiURL, HTTPClient: &http.Client{Transport: base}, Retry: quick})

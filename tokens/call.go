@@ -51,7 +51,7 @@ func (s *sender) newCall(set settings, deadline *callDeadline) *doerCall {
 // failed returns the error of a call of req that ended with err in place of a response.
 func (c *doerCall) failed(ctx context.Context, req *http.Request, err error) *Error {
 	if context.Cause(ctx) == errTimeout { //nolint:errorlint // the very cause that the deadline sets
-		timeout := error(context.DeadlineExceeded)
+		timeout := context.DeadlineExceeded
 		if errors.Is(err, ErrNoToken) {
 			timeout = noToken(timeout)
 		}

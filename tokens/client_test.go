@@ -222,7 +222,7 @@ func TestOtherOriginsAreRefused(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			make := func() *http.Request {
+			request := func() *http.Request {
 				req := newRequest(t, http.MethodGet, tt.url, "")
 				if tt.change != nil {
 					tt.change(req)
@@ -236,7 +236,7 @@ func TestOtherOriginsAreRefused(t *testing.T) {
 				"Doer": doerOver(t, s, Static("the-token")).Do, "client": clientOver(t, s, Static("the-token")).Do, "no Source": doerOver(t, s, nil).Do,
 			} {
 				body := &countedBody{Reader: strings.NewReader("")}
-				req := make()
+				req := request()
 				req.Body = body
 				resp, err := do(req)
 				assert.Equal(t, 1, body.closed(), name)
@@ -250,7 +250,7 @@ func TestOtherOriginsAreRefused(t *testing.T) {
 				require.True(t, ok)
 				assert.True(t, e.unsent)
 			}
-			editErr := edit(t.Context(), make())
+			editErr := edit(t.Context(), request())
 			if tt.want == "" {
 				require.NoError(t, editErr)
 				return
@@ -258,7 +258,7 @@ func TestOtherOriginsAreRefused(t *testing.T) {
 			require.ErrorContains(t, editErr, "tokens: "+tt.want)
 			assert.Empty(t, s.requests())
 
-			resp, err := transportOver(t, s, Static("the-token")).RoundTrip(make())
+			resp, err := transportOver(t, s, Static("the-token")).RoundTrip(request())
 			require.NoError(t, err)
 			require.NoError(t, resp.Body.Close())
 			assert.NotContains(t, s.only(t).Header, "Authorization")
