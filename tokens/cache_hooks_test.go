@@ -277,6 +277,31 @@ func TestCacheCloseStoresWhatIsUnsaved(t *testing.T) {
 	})
 }
 
+// A hook that panics has not stored the token, which is served all the same.
+func TestCacheOnTokenThatPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		calls := 0
+		c := login(t, &tokenServer{}, CacheOptions{Logger: slog.New(slog.NewTextHandler(&log, nil)), OnToken: func(_ context.Context, token *Token) error {
+			if calls++; calls < 3 {
+				panic("CANARY " + token.AccessToken)
+			}
+			return nil
+		}})
+		require.Equal(t, "at-1", access(t, c))
+		for range 2 {
+			pass(time.Second)
+			require.Equal(t, "at-1", access(t, c))
+			synctest.Wait()
+		}
+		require.Equal(t, 3, calls)
+		require.NoError(t, c.Close(t.Context()))
+		require.Contains(t, log.String(), "panic in OnToken")
+		require.NotContains(t, log.String(), "CANARY")
+		require.NotContains(t, log.String(), "at-1")
+	})
+}
+
 // A Revoke during one more try to store a token ends the fetch that would have followed.
 func TestCacheRevokeDuringATryToStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

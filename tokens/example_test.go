@@ -186,11 +186,10 @@ func ExampleCache() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	transport, err := tokens.NewTransport(cache, baseURL, nil)
+	client, err := tokens.NewClient(cache, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	client := &http.Client{Transport: transport}
 	for range 3 {
 		resp, err := client.Get(baseURL + "/ping")
 		if err != nil {
@@ -205,6 +204,48 @@ func ExampleCache() {
 	// 200 OK
 	// 200 OK
 	// token requests: 1
+}
+
+// A user's login is renewed by its refresh token alone. OnToken stores what each renewal brings, before anyone has it.
+func ExampleNewCache_login() {
+	_, baseURL, stop := serve()
+	defer stop()
+
+	ctx := context.Background()
+	endpoint, err := tokens.NewMoov(creds, &tokens.MoovOptions{BaseURL: baseURL})
+	if err != nil {
+		log.Fatal(err)
+	}
+	stored, err := endpoint.Exchange(ctx, tokens.Grant{Scopes: []string{"/ping.read"}}) // here in place of a login page
+	if err != nil {
+		log.Fatal(err)
+	}
+	login, err := tokens.NewCache(endpoint, &tokens.CacheOptions{
+		Session: "user 7",
+		Initial: stored,
+		OnToken: func(_ context.Context, token *tokens.Token) error {
+			stored = token
+			return nil
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	old := stored.RefreshToken
+	login.Invalidate(stored) // as a Transport does after a 401
+	token, err := login.Token(ctx)
+	fmt.Println(err, token.RefreshToken == stored.RefreshToken, stored.RefreshToken == old)
+
+	// Revoke and Close are logout. From then on a person must log in.
+	fmt.Println(login.Revoke(ctx))
+	_, err = login.Token(ctx)
+	fmt.Println(errors.Is(err, tokens.ErrLoginRequired))
+	fmt.Println(login.Close(ctx))
+	// Output:
+	// <nil> true false
+	// <nil>
+	// true
+	// <nil>
 }
 
 func ExampleError() {
