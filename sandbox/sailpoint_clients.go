@@ -259,7 +259,7 @@ func (o *oauthClient) patched(body []byte) (*oauthClient, error) {
 		return nil, err
 	}
 
-	whole, err := json.Marshal(o.OAuthClient) //nolint:gosec // its Secret is nil
+	whole, err := json.Marshal(o.OAuthClient)
 	if err != nil {
 		return nil, err
 	}
