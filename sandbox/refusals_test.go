@@ -130,6 +130,20 @@ func TestBasicIsFormDecodedUnlessRaw(t *testing.T) {
 	assertStatus(t, 200, sendForm(t, te, "/v7/oauth2/token", token[:2], basic(odd.ID, odd.Secret)))
 }
 
+func TestClientWithoutASecretIsNobody(t *testing.T) {
+	clients := []sandbox.Client{{ID: sandbox.ClientID}}
+	h := sandbox.New(
+		sandbox.NewThousandEyes(&sandbox.ThousandEyesOptions{Clients: clients}),
+		sandbox.NewMoov(&sandbox.MoovOptions{Clients: clients}),
+		sandbox.NewSailPoint(&sandbox.SailPointOptions{Clients: clients}),
+	)
+	for _, endpoint := range endpoints {
+		inForm := append([]string{"client_id", sandbox.ClientID}, endpoint.fields...)
+		assert.Equal(t, endpoint.unsigned, sendForm(t, h, endpoint.path, inForm).status, endpoint.name)
+		assert.Equal(t, endpoint.unsigned, sendForm(t, h, endpoint.path, endpoint.fields, basic(sandbox.ClientID, "")).status, endpoint.name)
+	}
+}
+
 func TestGrantRefusals(t *testing.T) {
 	h := &sandbox.Sandbox{
 		ThousandEyes: sandbox.NewThousandEyes(&sandbox.ThousandEyesOptions{Strict: true, Clients: []sandbox.Client{
