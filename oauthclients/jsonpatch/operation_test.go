@@ -118,6 +118,20 @@ func TestUnmarshalFailureChangesNothing(t *testing.T) {
 	assert.Equal(t, `remove "/a"`, fmt.Sprint(o))
 }
 
+// An operation that is in no patch has no index.
+func TestErrorsOfOperationsOutsideAPatch(t *testing.T) {
+	var o jsonpatch.Operation
+	readErr := o.UnmarshalJSON([]byte(`{"op":"test","path":"/b"}`))
+	_, writeErr := jsonpatch.Remove("b").MarshalJSON()
+	for _, err := range []error{readErr, writeErr} {
+		var e *jsonpatch.Error
+		require.ErrorAs(t, err, &e)
+		assert.Equal(t, -1, e.Index)
+		assert.NotContains(t, err.Error(), "operation")
+	}
+	assert.Equal(t, "jsonpatch: <nil>", (&jsonpatch.Error{Index: -1}).Error())
+}
+
 func TestUnmarshalRefusesMalformedJSON(t *testing.T) {
 	for _, text := range []string{
 		`[{"op":"add","path":"/a","value":01}]`,

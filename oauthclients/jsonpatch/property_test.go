@@ -18,7 +18,7 @@ import (
 	"github.com/grantwright/oauth-go/oauthclients/jsonpatch"
 )
 
-const rounds = 2_000
+const rounds = 1_000
 
 func TestDiffThenApply(t *testing.T) {
 	g := newGenerator(1)

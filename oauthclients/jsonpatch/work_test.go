@@ -90,7 +90,7 @@ func TestWorkIsBounded(t *testing.T) {
 			} else {
 				require.ErrorIs(t, err, c.err)
 			}
-			assert.Less(t, time.Since(start), 10*time.Second)
+			assert.Less(t, time.Since(start), 30*time.Second)
 		})
 	}
 }
