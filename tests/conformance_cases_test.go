@@ -110,7 +110,7 @@ var serverCases = []rule{
 		}
 	}},
 
-	{id: "case 15", says: "an answer's length is bounded", test: func(t *testing.T, v vendor) {
+	{id: "case 15", says: "a response's length is bounded", test: func(t *testing.T, v vendor) {
 		e := refused(t, v, answer(200, `{"access_token":"`+strings.Repeat("a", 1<<20)+`"}`))
 		assert.Equal(t, 200, e.StatusCode)
 		assert.ErrorContains(t, e, "longer than 1048576 bytes")
@@ -248,10 +248,10 @@ var serverCases = []rule{
 		})
 	}},
 
-	{id: "case 28", says: "a refresh whose answer was lost is not repeated blindly, since a reused token is the end of all of its kind", on: refreshing, test: func(t *testing.T, v vendor) {
+	{id: "case 28", says: "a refresh whose response was lost is not repeated blindly, since a reused token is the end of all of its kind", on: refreshing, test: func(t *testing.T, v vendor) {
 		bubble(t, func(t *testing.T) {
 			r := newRig(v, sandboxOptions{life: 10 * time.Minute})
-			// An hour is left of the access token when the answer is lost.
+			// An hour is left of the access token when the response is lost.
 			cache := cacheOf(t, r.asks(t, v.offline, v.style, tokens.Retry{}), &tokens.CacheOptions{
 				Session: "a", Initial: &tokens.Token{
 					AccessToken: "at-0", RefreshToken: r.offlineToken(t).RefreshToken, Expiry: time.Now().Add(10 * time.Hour),
@@ -364,7 +364,7 @@ var serverCases = []rule{
 		assert.Equal(t, before, after)
 	}},
 
-	{id: "case 40", says: "the secret is in the answer to the creation, and in no other", on: withClients, test: func(t *testing.T, v vendor) {
+	{id: "case 40", says: "the secret is in the response to the creation, and in no other", on: withClients, test: func(t *testing.T, v vendor) {
 		r := newRig(v, sandboxOptions{})
 		clients := r.oauthClients(t)
 		created, err := clients.Create(t.Context(), newClientRequest(sailpoint.GrantTypeClientCredentials))

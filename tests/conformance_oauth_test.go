@@ -181,7 +181,7 @@ var oauthRules = []rule{
 		assert.Len(t, r.server.Requests(), before, "nothing is sent")
 
 		twice := exchanged(t, v, answer(200, `{"access_token":"first","token_type":"mac","access_token":"second","token_type":"Bearer"}`))
-		assert.Equal(t, "second", twice.AccessToken, "of an answer's repeated member the last counts")
+		assert.Equal(t, "second", twice.AccessToken, "of a response's repeated member the last counts")
 		assert.Equal(t, "Bearer", twice.TokenType)
 	}},
 
@@ -203,7 +203,7 @@ var oauthRules = []rule{
 		}
 	}},
 
-	{id: "O-10", says: "unknown members of an answer are ignored", test: func(t *testing.T, v vendor) {
+	{id: "O-10", says: "unknown members of a response are ignored", test: func(t *testing.T, v vendor) {
 		got := exchanged(t, v, grants(1, `"id_token":7,"x":{"access_token":"inner","y":[null,{"z":1e400}]}`, `"huge":"`+strings.Repeat("h", 512<<10)+`"`))
 		assert.Equal(t, "at-1", got.AccessToken)
 	}},
@@ -250,14 +250,14 @@ var oauthRules = []rule{
 		}
 	}},
 
-	{id: "O-13", says: "a life counts from no later than the answer was made, and is documented where it is missing", test: func(t *testing.T, v vendor) {
+	{id: "O-13", says: "a life counts from no later than the response was made, and is documented where it is missing", test: func(t *testing.T, v vendor) {
 		bubble(t, func(t *testing.T) {
 			start := time.Now()
 			slow := grants(1, `"expires_in":3600`)
 			slow.Delay = 20 * time.Second
 			got := exchanged(t, v, slow)
 			require.Equal(t, 20*time.Second, time.Since(start))
-			assert.False(t, got.Expiry.After(start.Add(time.Hour)), "counted from the end of a slow answer")
+			assert.False(t, got.Expiry.After(start.Add(time.Hour)), "counted from the end of a slow response")
 
 			r := newRig(v, sandboxOptions{})
 			r.answers(grants(1), grants(2))
@@ -276,7 +276,7 @@ var oauthRules = []rule{
 		})
 	}},
 
-	{id: "O-14", says: "the granted scopes are those of the answer, or those asked for", test: func(t *testing.T, v vendor) {
+	{id: "O-14", says: "the granted scopes are those of the response, or those asked for", test: func(t *testing.T, v vendor) {
 		for member, want := range map[string][]string{
 			`"scope":"a b"`: {"a", "b"}, `"scope":"a"`: {"a"}, `"scope":""`: {"asked", "for"}, `"x":1`: {"asked", "for"}, `"scope":null`: {"asked", "for"},
 		} {
@@ -307,7 +307,7 @@ var oauthRules = []rule{
 		assert.Len(t, r.server.Requests(), 1, "nothing is sent")
 	}},
 
-	{id: "O-16", says: "error answers are read by their code, whatever the status", test: func(t *testing.T, v vendor) {
+	{id: "O-16", says: "error responses are read by their code, whatever the status", test: func(t *testing.T, v vendor) {
 		body := `{"error":"%s","error_description":"what went wrong","error_uri":"https://example.com/help"}`
 		for _, status := range []int{200, 400, 401, 403, 422, 500} {
 			for _, code := range []tokens.Code{
@@ -442,7 +442,7 @@ var oauthRules = []rule{
 		require.NoError(t, err)
 		assert.NotEqual(t, first.AccessToken, second.AccessToken)
 		assert.Equal(t, 2, r.server.Count(createAccessToken))
-		assert.Equal(t, http.MethodPost, last(r).Method, "which caches do not answer")
+		assert.Equal(t, http.MethodPost, last(r).Method, "which caches do not keep")
 	}},
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// RFC 9457. Gateways answer so in front of any vendor.
+// RFC 9457. Gateways in front of any vendor send such errors.
 var problemRules = []rule{
 	{id: "P-01", says: "a problem is told by its media type, in any case and with parameters", test: func(t *testing.T, v vendor) {
 		for _, contentType := range []string{"application/problem+json", "Application/Problem+JSON; charset=utf-8", `application/problem+json;profile="x;y"`} {

@@ -185,5 +185,5 @@ var revocationRules = []rule{
 	}},
 }
 
-// revocationAnswers scripts the next answers to revocations.
+// revocationAnswers scripts the next responses to revocations.
 func (r *rig) revocationAnswers(f ...sandbox.Fault) { r.server.Fault(revokeAccessToken, f...) }

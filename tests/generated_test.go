@@ -20,13 +20,13 @@ import (
 	"github.com/grantwright/oauth-go/sandbox"
 )
 
-// generatedOperations are the operations of the generated clients: each method that calls one, and each answer that
+// generatedOperations are the operations of the generated clients: each method that calls one, and each response that
 // its vendor documents.
 var generatedOperations = []struct {
 	vendor, id string
 	client     reflect.Type
 	calls      map[string]func(ctx context.Context, url string) (any, error)
-	answers    []documentedAnswer
+	responses  []documentedResponse
 }{
 	{
 		"thousandeyes", "createAccessToken", reflect.TypeFor[*thousandeyes.ClientWithResponses](),
@@ -39,7 +39,7 @@ var generatedOperations = []struct {
 					&thousandeyes.CreateAccessTokenParams{XTenantID: new("x")}, thousandeyes.AccessTokenRequest{})
 			},
 		},
-		[]documentedAnswer{
+		[]documentedResponse{
 			{200, "application/json", `{"access_token": "a", "token_type": "Bearer", "expires_in": 3600, "scope": "read"}`, "JSON200",
 				&thousandeyes.AccessToken{AccessToken: new(wire.NewSecret("a")), TokenType: new("Bearer"), ExpiresIn: new(json.Number("3600")), Scope: new("read")}},
 			{400, "application/problem+json", `{"title": "Bad", "errors": [{"code": "c", "field": 3, "message": "m"}]}`, "ApplicationProblemJSON400",
@@ -64,7 +64,7 @@ var generatedOperations = []struct {
 				return moovClient(url).CreateAccessTokenWithFormdataBodyWithResponse(ctx, nil, moov.AuthTokenRequest{})
 			},
 		},
-		[]documentedAnswer{
+		[]documentedResponse{
 			{200, "application/json", `{"access_token": "a", "refresh_token": "r", "token_type": "Bearer", "expires_in": 1736964352, "scope": "s"}`, "JSON200",
 				&moov.AuthToken{AccessToken: wire.NewSecret("a"), RefreshToken: wire.NewSecret("r"), TokenType: moov.TokenTypeBearer, ExpiresIn: "1736964352", Scope: "s"}},
 			{400, "application/json", `{"error": "invalid_request"}`, "JSON400", &moov.GenericError{Error: "invalid_request"}},
@@ -85,7 +85,7 @@ var generatedOperations = []struct {
 				return moovClient(url).RevokeAccessTokenWithFormdataBodyWithResponse(ctx, nil, moov.RevokeTokenRequest{})
 			},
 		},
-		[]documentedAnswer{
+		[]documentedResponse{
 			bodyless(204),
 			{400, "application/json", `{"error": "invalid_request"}`, "JSON400", &moov.GenericError{Error: "invalid_request"}},
 			{422, "application/json", `{"token": "t", "token_type_hint": "h"}`, "JSON422", &moov.RevokeTokenRequestError{Token: new("t"), TokenTypeHint: new("h")}},
@@ -102,7 +102,7 @@ var generatedOperations = []struct {
 				return sailPointClient(url).CreateAccessTokenWithFormdataBodyWithResponse(ctx, sailpoint.AccessTokenRequest{})
 			},
 		},
-		[]documentedAnswer{
+		[]documentedResponse{
 			{200, "application/json", `{"access_token": "a", "token_type": "bearer", "expires_in": 749}`, "JSON200",
 				&sailpoint.AccessToken{AccessToken: wire.NewSecret("a"), TokenType: "bearer", ExpiresIn: new(json.Number("749"))}},
 			{400, "application/json", `{"error": "invalid_grant"}`, "JSON400", &sailpoint.OAuthError{Error: new("invalid_grant")}},
@@ -118,7 +118,7 @@ var generatedOperations = []struct {
 				return sailPointClient(url+"/beta").ListOAuthClientsWithResponse(ctx, &sailpoint.ListOAuthClientsParams{Filters: new("lastUsed isnull")})
 			},
 		},
-		[]documentedAnswer{
+		[]documentedResponse{
 			{200, "application/json", `[{"id": "i", "name": "n"}]`, "JSON200", &[]sailpoint.OAuthClient{{ID: "i", Name: "n"}}},
 			sailPointFailed(400), sailPointUnauthorized, sailPointFailed(403), sailPointTooMany, sailPointFailed(500),
 		},
@@ -133,7 +133,7 @@ var generatedOperations = []struct {
 				return sailPointClient(url+"/beta").CreateOAuthClientWithResponse(ctx, sailpoint.CreateOAuthClientRequest{})
 			},
 		},
-		[]documentedAnswer{
+		[]documentedResponse{
 			{200, "application/json", `{"id": "i", "secret": "s"}`, "JSON200", &sailpoint.CreateOAuthClientResponse{ID: "i", Secret: wire.NewSecret("s")}},
 			sailPointFailed(400), sailPointUnauthorized, sailPointFailed(403), sailPointTooMany, sailPointFailed(500),
 		},
@@ -145,8 +145,8 @@ var generatedOperations = []struct {
 				return sailPointClient(url+"/beta").GetOAuthClientWithResponse(ctx, "i")
 			},
 		},
-		[]documentedAnswer{
-			sailPointClientAnswer,
+		[]documentedResponse{
+			sailPointClientResponse,
 			sailPointFailed(400), sailPointUnauthorized, sailPointFailed(403), sailPointFailed(404), sailPointTooMany, sailPointFailed(500),
 		},
 	},
@@ -160,8 +160,8 @@ var generatedOperations = []struct {
 				return sailPointClient(url+"/beta").PatchOAuthClientWithApplicationJSONPatchPlusJSONBodyWithResponse(ctx, "i", []sailpoint.JSONPatchOperation{})
 			},
 		},
-		[]documentedAnswer{
-			sailPointClientAnswer,
+		[]documentedResponse{
+			sailPointClientResponse,
 			sailPointFailed(400), sailPointUnauthorized, sailPointFailed(403), sailPointFailed(404), sailPointTooMany, sailPointFailed(500),
 		},
 	},
@@ -172,34 +172,34 @@ var generatedOperations = []struct {
 				return sailPointClient(url+"/beta").DeleteOAuthClientWithResponse(ctx, "i")
 			},
 		},
-		[]documentedAnswer{
+		[]documentedResponse{
 			bodyless(204),
 			sailPointFailed(400), sailPointUnauthorized, sailPointFailed(403), sailPointFailed(404), sailPointTooMany, sailPointFailed(500),
 		},
 	},
 }
 
-// documentedAnswer is an answer and the one field of the generated result that it must fill; "" where it has no body.
-type documentedAnswer struct {
+// documentedResponse is a response and the one field of the generated result that it must fill; "" where it has no body.
+type documentedResponse struct {
 	status            int
 	contentType, body string
 	field             string
 	want              any
 }
 
-func bodyless(status int) documentedAnswer { return documentedAnswer{status: status} }
+func bodyless(status int) documentedResponse { return documentedResponse{status: status} }
 
 var (
-	sailPointUnauthorized = documentedAnswer{401, "application/json", `{"error": "JWT validation failed: JWT is expired"}`, "JSON401",
+	sailPointUnauthorized = documentedResponse{401, "application/json", `{"error": "JWT validation failed: JWT is expired"}`, "JSON401",
 		&sailpoint.UnauthorizedError{Error: "JWT validation failed: JWT is expired"}}
-	sailPointTooMany = documentedAnswer{429, "application/json", `{"message": " Rate Limit Exceeded "}`, "JSON429",
+	sailPointTooMany = documentedResponse{429, "application/json", `{"message": " Rate Limit Exceeded "}`, "JSON429",
 		&sailpoint.RateLimitError{Message: " Rate Limit Exceeded "}}
-	sailPointClientAnswer = documentedAnswer{200, "application/json", `{"id": "i", "name": "n", "secret": null, "scope": ["s"]}`, "JSON200",
+	sailPointClientResponse = documentedResponse{200, "application/json", `{"id": "i", "name": "n", "secret": null, "scope": ["s"]}`, "JSON200",
 		&sailpoint.OAuthClient{ID: "i", Name: "n", Scope: []string{"s"}}}
 )
 
-func sailPointFailed(status int) documentedAnswer {
-	return documentedAnswer{
+func sailPointFailed(status int) documentedResponse {
+	return documentedResponse{
 		status, "application/json",
 		`{"detailCode": "c", "trackingId": "i", "messages": [{"locale": "en-US", "localeOrigin": "DEFAULT", "text": "t"}], "causes": [{"text": "why"}]}`,
 		"JSON" + strconv.Itoa(status),
@@ -224,40 +224,40 @@ func TestGeneratedClientsFillTheFieldOfEachStatus(t *testing.T) {
 	}
 
 	for _, op := range generatedOperations {
-		for _, answer := range op.answers {
+		for _, response := range op.responses {
 			for method, call := range op.calls {
-				t.Run(op.vendor+"/"+method+"/"+strconv.Itoa(answer.status), func(t *testing.T) {
+				t.Run(op.vendor+"/"+method+"/"+strconv.Itoa(response.status), func(t *testing.T) {
 					before := count[op.vendor](op.id)
-					fault[op.vendor](op.id, sandbox.Fault{Status: answer.status, ContentType: answer.contentType, Body: answer.body})
+					fault[op.vendor](op.id, sandbox.Fault{Status: response.status, ContentType: response.contentType, Body: response.body})
 					result, err := call(t.Context(), server.URL)
 					require.NoError(t, err)
 					assert.Equal(t, before+1, count[op.vendor](op.id))
-					assertFilled(t, answer, reflect.ValueOf(result).Elem())
+					assertFilled(t, response, reflect.ValueOf(result).Elem())
 				})
 			}
 		}
 	}
 }
 
-// assertFilled wants the answer in its one field, every other typed field nil, and the raw answer beside them.
-func assertFilled(t *testing.T, answer documentedAnswer, result reflect.Value) {
+// assertFilled wants the response in its one field, every other typed field nil, and the raw response beside them.
+func assertFilled(t *testing.T, response documentedResponse, result reflect.Value) {
 	t.Helper()
-	found := answer.field == ""
+	found := response.field == ""
 	for field, value := range result.Fields() {
 		switch field.Name {
 		case "Body":
-			assert.Equal(t, answer.body, string(value.Bytes()))
+			assert.Equal(t, response.body, string(value.Bytes()))
 		case "HTTPResponse":
-			assert.Equal(t, answer.status, value.Interface().(*http.Response).StatusCode)
-		case answer.field:
+			assert.Equal(t, response.status, value.Interface().(*http.Response).StatusCode)
+		case response.field:
 			found = true
-			assert.Equal(t, mustJSON(t, answer.want), mustJSON(t, value.Interface()), field.Name)
-			assert.IsType(t, answer.want, value.Interface())
+			assert.Equal(t, mustJSON(t, response.want), mustJSON(t, value.Interface()), field.Name)
+			assert.IsType(t, response.want, value.Interface())
 		default:
 			assert.True(t, value.IsNil(), "%s must be nil", field.Name)
 		}
 	}
-	assert.True(t, found, "the result has no field %s", answer.field)
+	assert.True(t, found, "the result has no field %s", response.field)
 }
 
 // mustJSON compares models by what they say: a wire.Time also remembers how it was spelled.
@@ -287,12 +287,12 @@ func TestEveryDocumentedStatusIsInTheTable(t *testing.T) {
 	}
 	inTable := map[string][]string{}
 	for _, op := range generatedOperations {
-		for _, answer := range op.answers {
-			key := op.vendor + " " + op.id + " " + strconv.Itoa(answer.status)
+		for _, response := range op.responses {
+			key := op.vendor + " " + op.id + " " + strconv.Itoa(response.status)
 			assert.NotContains(t, inTable, key)
 			inTable[key] = []string{}
-			if answer.contentType != "" {
-				inTable[key] = []string{answer.contentType}
+			if response.contentType != "" {
+				inTable[key] = []string{response.contentType}
 			}
 		}
 	}

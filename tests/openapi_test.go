@@ -31,7 +31,9 @@ import (
 // vendorNames are the specs in api/ and the packages in gen/, but for oauth2, which is no vendor's.
 var vendorNames = func() (names []string) {
 	for _, v := range vendors {
-		names = append(names, v.name)
+		if v.name != "oauth2" {
+			names = append(names, v.name)
+		}
 	}
 	return names
 }()

@@ -177,7 +177,7 @@ func (r *rig) cache(t *testing.T) *tokens.Cache {
 	return cacheOf(t, r.plain(t), &tokens.CacheOptions{Grant: r.grant})
 }
 
-// answers scripts the next answers of the token endpoint.
+// responses scripts the next responses of the token endpoint.
 func (r *rig) answers(f ...sandbox.Fault) { r.server.Fault(createAccessToken, f...) }
 
 // calls returns a function that calls the vendor's API with src's tokens, and what failed of it.

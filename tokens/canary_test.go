@@ -150,7 +150,7 @@ type plainSource struct{ token string }
 
 func (s plainSource) Token(context.Context) (*Token, error) { return &Token{AccessToken: s.token}, nil }
 
-// echoes are answers of a server that repeats what it was sent, and adds secrets of its own where no one asked.
+// echoes are responses of a server that repeats what it was sent, and adds secrets of its own where no one asked.
 func echoes(status int) map[string]step {
 	form := func(req *http.Request) string {
 		body, _ := req.GetBody()
@@ -167,7 +167,7 @@ func echoes(status int) map[string]step {
 		fmt.Fprintf(&b, " %s %s %s %s %s", req.Header.Get("Authorization"), id, secret, plainID, plainSecret)
 		return b.String()
 	}
-	answer := func(mediaType, body string) step {
+	respond := func(mediaType, body string) step {
 		return func(req *http.Request) (*http.Response, error) {
 			said := form(req)
 			quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(said)
@@ -177,26 +177,26 @@ func echoes(status int) map[string]step {
 		}
 	}
 	return map[string]step{
-		"RFC 6749":          answer(jsonType, `{"error":"{quoted}","error_description":"{quoted}","canary":"canary"}`),
-		"one word":          answer(jsonType, `{"error":"invalid_request","error_description":"bad: {quoted}","access_token":"canary"}`),
-		"RFC 9457":          answer("application/problem+json", `{"type":"https://x/`+url.PathEscape(canaryID)+`","title":"{quoted}","detail":"{quoted}","instance":"canary"}`),
-		"ThousandEyes":      answer(jsonType, `{"errors":[{"field":"{quoted}","code":"{quoted}","message":"{quoted}","value":"canary"},"{quoted}"],"httpStatus":"{quoted}"}`),
-		"Moov":              answer(jsonType, `{"refresh_token":"{quoted}","token":"{quoted} is bad","scope":"{quoted}","secret":"canary"}`),
-		"SailPoint":         answer(jsonType, `{"detailCode":"{quoted}","trackingId":"{quoted}","messages":[{"text":"{quoted}"}],"causes":[{"text":"{quoted}"}]}`),
-		"SailPoint 429":     answer(jsonType, `{"message":"{quoted}"}`),
-		"plain text":        answer("text/plain", "{said}"),
-		"plain text, long":  answer("text/plain", strings.Repeat("x", 150)+"{said}"),
-		"text of no type":   answer("", "{said}"),
-		"HTML":              answer("text/html", "<p>{said} canary</p>"),
-		"JSON of no object": answer("", `["canary"]`),
-		"cut JSON":          answer("", `{"canary":"canary`),
-		"a JSON string":     answer(jsonType, `"{quoted}"`),
-		"nothing":           answer("", ""),
+		"RFC 6749":          respond(jsonType, `{"error":"{quoted}","error_description":"{quoted}","canary":"canary"}`),
+		"one word":          respond(jsonType, `{"error":"invalid_request","error_description":"bad: {quoted}","access_token":"canary"}`),
+		"RFC 9457":          respond("application/problem+json", `{"type":"https://x/`+url.PathEscape(canaryID)+`","title":"{quoted}","detail":"{quoted}","instance":"canary"}`),
+		"ThousandEyes":      respond(jsonType, `{"errors":[{"field":"{quoted}","code":"{quoted}","message":"{quoted}","value":"canary"},"{quoted}"],"httpStatus":"{quoted}"}`),
+		"Moov":              respond(jsonType, `{"refresh_token":"{quoted}","token":"{quoted} is bad","scope":"{quoted}","secret":"canary"}`),
+		"SailPoint":         respond(jsonType, `{"detailCode":"{quoted}","trackingId":"{quoted}","messages":[{"text":"{quoted}"}],"causes":[{"text":"{quoted}"}]}`),
+		"SailPoint 429":     respond(jsonType, `{"message":"{quoted}"}`),
+		"plain text":        respond("text/plain", "{said}"),
+		"plain text, long":  respond("text/plain", strings.Repeat("x", 150)+"{said}"),
+		"text of no type":   respond("", "{said}"),
+		"HTML":              respond("text/html", "<p>{said} canary</p>"),
+		"JSON of no object": respond("", `["canary"]`),
+		"cut JSON":          respond("", `{"canary":"canary`),
+		"a JSON string":     respond(jsonType, `"{quoted}"`),
+		"nothing":           respond("", ""),
 	}
 }
 
-// Every answer that fails, of every vendor and grant and by every style, says nothing of what was sent.
-func TestCanaryAnswers(t *testing.T) {
+// Every response that fails, of every vendor and grant and by every style, says nothing of what was sent.
+func TestCanaryResponses(t *testing.T) {
 	exchange := func(g Grant) func(context.Context, *Endpoint) error {
 		return func(ctx context.Context, e *Endpoint) error {
 			_, err := e.Exchange(ctx, g)
@@ -245,7 +245,7 @@ func withBubble(values context.Context, t *testing.T) context.Context {
 	return context.WithValue(t.Context(), settingsKey{}, values.Value(settingsKey{}))
 }
 
-// A failure without an answer is as silent, and so is an answer that breaks off.
+// A failure without a response is as silent, and so is a response that breaks off.
 func TestCanaryTransportFailures(t *testing.T) {
 	steps := map[string]step{
 		"refused": unanswered(errRefused),

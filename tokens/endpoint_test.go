@@ -378,7 +378,7 @@ func TestRevokeRefused(t *testing.T) {
 }
 
 // Any 2xx revokes, whatever its body and its media type (RFC 7009, section 2.2).
-func TestRevokeAnswers(t *testing.T) {
+func TestRevokeResponses(t *testing.T) {
 	tests := []struct {
 		name string
 		step step
@@ -393,7 +393,7 @@ func TestRevokeAnswers(t *testing.T) {
 		{"400", reply(400, jsonType, `{"error":"unsupported_token_type"}`), UnsupportedTokenType},
 		{"422", reply(422, jsonType, `{"token":"is unknown"}`), Status(422)},
 		{"503: the token still exists", reply(503, "", "", "Retry-After", "5"), Status(503)},
-		{"no answer", unanswered(io.ErrUnexpectedEOF), io.ErrUnexpectedEOF},
+		{"no response", unanswered(io.ErrUnexpectedEOF), io.ErrUnexpectedEOF},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -29,7 +29,7 @@ var (
 	ErrConflict = errors.New("the stored version is not the one expected")
 )
 
-// Error is a failed call: an answer outside 2xx, an answer that cannot be read, or (StatusCode 0) no answer at all,
+// Error is a failed call: a response outside 2xx, a response that cannot be read, or (StatusCode 0) no response at all,
 // with the cause wrapped. The package comment tells which vendor member lands in which field.
 type Error struct {
 	Method     string
@@ -38,9 +38,9 @@ type Error struct {
 	Code       Code
 	Message    string
 	RequestID  string        // what to quote to the vendor's support
-	RetryAfter time.Duration // how long the vendor asks to wait, counted from the answer; 0 if it does not say
+	RetryAfter time.Duration // how long the vendor asks to wait, counted from the response; 0 if it does not say
 	Fields     []Field
-	// Body is the start of the answer, at most 64 KiB. It can hold whatever the server saw fit to echo, so it is in no
+	// Body is the start of the response, at most 64 KiB. It can hold whatever the server sends, secrets too, so it is in no
 	// error text; think before logging it.
 	Body []byte `json:"-"`
 
@@ -210,7 +210,7 @@ func (e Error) Is(target error) bool {
 	return false
 }
 
-// Unwrap returns the cause of an answer that never came or cannot be read, or nil.
+// Unwrap returns the cause of a response that never came or cannot be read, or nil.
 func (e Error) Unwrap() error { return e.cause }
 
 // Timeout reports whether the call ran out of time.

@@ -80,7 +80,7 @@ func (e *Error) read(body []byte, resp *http.Response) {
 }
 
 // readMembers understands every JSON shape that the vendors use, by member and not by vendor: gateways in front of
-// them answer in shapes of their own.
+// them respond in shapes of their own.
 func (e *Error) readMembers(m map[string]json.RawMessage, resp *http.Response) {
 	// RFC 6749, section 5.2; SailPoint's 401 has a sentence in the same place.
 	if code := text(m["error"]); strings.Contains(code, " ") {

@@ -99,7 +99,7 @@ func TestErrorLogged(t *testing.T) {
 	b.Reset()
 	slog.New(slog.NewTextHandler(&b, nil)).Info("", "err", &Error{Method: "GET", URL: "https://x", cause: io.EOF})
 	assert.Contains(t, b.String(), `err.method=GET err.url=https://x err.cause=EOF`)
-	assert.NotContains(t, b.String(), "status", "there was no answer")
+	assert.NotContains(t, b.String(), "status", "there was no response")
 }
 
 func TestErrorTimeout(t *testing.T) {
@@ -175,7 +175,7 @@ func TestErrorDecode(t *testing.T) {
 			assert.EqualError(t, err, "tokens: the body of this error does not fit *moov.GenericError")
 		}
 	})
-	t.Run("no answer", func(t *testing.T) {
+	t.Run("no response", func(t *testing.T) {
 		err := failed(t, unanswered(errors.New("no route"))).Decode(&moov.GenericError{})
 		assert.EqualError(t, err, "tokens: the body of this error does not fit *moov.GenericError")
 	})

@@ -171,6 +171,9 @@ func (c *AuthorizationCode) check() error {
 
 // checkParams refuses further fields of a request that are set otherwise, or repeated.
 func checkParams(name string, params url.Values, set []string) error {
+	if len(params) == 0 {
+		return nil
+	}
 	for _, field := range slices.Sorted(maps.Keys(params)) {
 		values := params[field]
 		switch {

@@ -24,7 +24,7 @@ func TestExpiry(t *testing.T) {
 	century := start.Add(100 * 365 * 24 * time.Hour)
 	tests := []struct {
 		name, expiresIn string
-		date            string // of the answer
+		date            string // of the response
 		want            time.Time
 	}{
 		{"an integer", `3600`, "", start.Add(time.Hour)},
@@ -75,7 +75,7 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
-// A life begins before the request that brought the token, not when its answer is there (RFC 6749, section 5.1).
+// A life begins before the request that brought the token, not when its response is there (RFC 6749, section 5.1).
 func TestExpiryCountsFromTheLastRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(
@@ -91,7 +91,7 @@ func TestExpiryCountsFromTheLastRequest(t *testing.T) {
 	})
 }
 
-func TestTokenAnswers(t *testing.T) {
+func TestTokenResponses(t *testing.T) {
 	big := strings.Repeat("t", 64<<10)
 	asked := []string{"/accounts.read"}
 	tests := []struct {
@@ -136,7 +136,7 @@ func TestTokenAnswers(t *testing.T) {
 	}
 }
 
-func TestTokenAnswersRefused(t *testing.T) {
+func TestTokenResponsesRefused(t *testing.T) {
 	const url = "POST https://api.moov.io/oauth2/token: "
 	tests := []struct {
 		name string
@@ -187,7 +187,7 @@ func TestTokenAnswersRefused(t *testing.T) {
 	}
 }
 
-func TestTokenAnswerOfExactlyOneMiB(t *testing.T) {
+func TestTokenResponseOfExactlyOneMiB(t *testing.T) {
 	body := `{"access_token":"` + strings.Repeat("x", maxTokenResponse-19) + `"}`
 	require.Len(t, body, maxTokenResponse)
 	token, err := exchange(t, newScript(reply(200, jsonType, body)))
@@ -195,8 +195,8 @@ func TestTokenAnswerOfExactlyOneMiB(t *testing.T) {
 	assert.Len(t, token.AccessToken, maxTokenResponse-19)
 }
 
-// An answer gives a usable Token or an *Error that keeps the status and shows nothing of the body.
-func FuzzTokenAnswer(f *testing.F) {
+// A response gives a usable Token or an *Error that keeps the status and shows nothing of the body.
+func FuzzTokenResponse(f *testing.F) {
 	f.Add(tokenReply, "")
 	f.Add(`{"access_token":"a","expires_in":"1e400","scope":" b"}`, "Sat, 01 Jan 2000 00:00:00 GMT")
 	f.Add(`{"access_token":"a","expires_in":1893456000,"error":null}`, "x")

@@ -492,7 +492,7 @@ type OAuthClient struct {
 	// Scope Example: ["demo:api-client-scope:first","demo:api-client-scope:second"]
 	Scope []string `json:"scope"`
 
-	// Secret Null here; the secret is shown once, in the answer to the creation.
+	// Secret Null here; the secret is shown once, in the response to the creation.
 	Secret *wire.Secret `json:"secret,omitempty"`
 
 	// StrongAuthSupported Example: false
@@ -646,7 +646,7 @@ type ClientInterface interface {
 
 	// CreateOAuthClientWithBody Create an OAuth client.
 	//
-	// Success is 200. The answer holds the client's secret, which is never shown again.
+	// Success is 200. The response holds the client's secret, which is never shown again.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -655,7 +655,7 @@ type ClientInterface interface {
 
 	// CreateOAuthClient Create an OAuth client.
 	//
-	// Success is 200. The answer holds the client's secret, which is never shown again.
+	// Success is 200. The response holds the client's secret, which is never shown again.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -724,7 +724,7 @@ func (c *Client) ListOAuthClients(ctx context.Context, params *ListOAuthClientsP
 
 // CreateOAuthClientWithBody Create an OAuth client.
 //
-// Success is 200. The answer holds the client's secret, which is never shown again.
+// Success is 200. The response holds the client's secret, which is never shown again.
 //
 // Takes any type of body and a specified content type.
 //
@@ -743,7 +743,7 @@ func (c *Client) CreateOAuthClientWithBody(ctx context.Context, contentType stri
 
 // CreateOAuthClient Create an OAuth client.
 //
-// Success is 200. The answer holds the client's secret, which is never shown again.
+// Success is 200. The response holds the client's secret, which is never shown again.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1166,7 +1166,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateOAuthClientWithBodyWithResponse Create an OAuth client.
 	//
-	// Success is 200. The answer holds the client's secret, which is never shown again.
+	// Success is 200. The response holds the client's secret, which is never shown again.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1175,7 +1175,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateOAuthClientWithResponse Create an OAuth client.
 	//
-	// Success is 200. The answer holds the client's secret, which is never shown again.
+	// Success is 200. The response holds the client's secret, which is never shown again.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1494,7 +1494,7 @@ func (c *ClientWithResponses) ListOAuthClientsWithResponse(ctx context.Context, 
 
 // CreateOAuthClientWithBodyWithResponse Create an OAuth client.
 //
-// Success is 200. The answer holds the client's secret, which is never shown again.
+// Success is 200. The response holds the client's secret, which is never shown again.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1509,7 +1509,7 @@ func (c *ClientWithResponses) CreateOAuthClientWithBodyWithResponse(ctx context.
 
 // CreateOAuthClientWithResponse Create an OAuth client.
 //
-// Success is 200. The answer holds the client's secret, which is never shown again.
+// Success is 200. The response holds the client's secret, which is never shown again.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

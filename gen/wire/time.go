@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Time is a timestamp in a vendor's answer. It never fails to decode: a value that is not understood keeps its JSON
-// form and reads as the zero time, because an odd timestamp must not cost the rest of the answer.
+// Time is a timestamp in a vendor's response. It never fails to decode: a value that is not understood keeps its JSON
+// form and reads as the zero time, because an odd timestamp must not cost the rest of the response.
 //
 // The zero Time is no timestamp and marshals to null. Times are compared by [Time.Time], not by ==.
 type Time struct {
