@@ -183,7 +183,6 @@ func TestCreateSaysThatTheSecretMayBeAnother(t *testing.T) {
 
 // If nobody knows whether the vendor acted, the error says so; if it is known, it does not.
 func TestLostRequests(t *testing.T) {
-	once := &oauthclients.SailPointOptions{Retry: tokens.Retry{Attempts: 1}}
 	for name, c := range map[string]struct {
 		handler http.HandlerFunc
 		lost    bool
@@ -196,7 +195,9 @@ func TestLostRequests(t *testing.T) {
 		"429":                 {respond(http.StatusTooManyRequests, "{}"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			clients, _ := newClients(t, once, c.handler)
+			clients, _ := newClients(t, &oauthclients.SailPointOptions{
+				Retry: tokens.Retry{Attempts: 1}, Limiter: &tokens.Limiter{MaxWait: 1},
+			}, c.handler)
 			_, createErr := clients.Create(t.Context(), createRequest())
 			_, patchErr := clients.Patch(t.Context(), clientID, jsonpatch.Replace("/enabled", true))
 			var e *tokens.Error

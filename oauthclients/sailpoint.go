@@ -50,7 +50,11 @@ type SailPointOptions struct {
 	MaxBody int64
 	// MaxElement bounds each client of a list in bytes. If zero, it is 1 MiB. If negative, there is no bound.
 	MaxElement int64
-	// Logger logs each repetition, and lists that may have been cut. If nil, nothing is logged.
+	// Limiter holds back requests while a rate limit is known, as that of tokens.DoerOptions. If nil, it is that of the
+	// Source, or else one of its own.
+	Limiter *tokens.Limiter
+	// Logger logs each repetition, lists that may have been cut, and when the Limiter closes and opens. If nil, nothing is
+	// logged.
 	Logger *slog.Logger
 }
 
@@ -106,7 +110,11 @@ func newSailPoint(src tokens.Source, opts *SailPointOptions) (*SailPoint, error)
 	}
 	s := &SailPoint{maxElement: cmp.Or(o.MaxElement, defaultMaxElement), logger: o.Logger}
 	do := tokens.DoerOptions{
-		BaseURL: o.BaseURL, HTTPClient: o.HTTPClient, Header: o.Header, Retry: o.Retry, Timeout: o.Timeout, MaxBody: o.MaxBody, Logger: o.Logger,
+		BaseURL: o.BaseURL, HTTPClient: o.HTTPClient, Header: o.Header, Retry: o.Retry, Timeout: o.Timeout, MaxBody: o.MaxBody, Limiter: o.Limiter,
+		Logger: o.Logger,
+	}
+	if l, ok := tokens.As[interface{ Limiter() *tokens.Limiter }](src); do.Limiter == nil && (!ok || l.Limiter() == nil) {
+		do.Limiter = new(tokens.Limiter) // one for both clients
 	}
 	if s.api, err = newClient(do); err != nil {
 		return nil, err

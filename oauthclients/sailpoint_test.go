@@ -458,7 +458,7 @@ func TestRepetition(t *testing.T) {
 		unsafe  int // requests of create and patch
 		safe    int // of get and delete
 	}{
-		{"429", respond(http.StatusTooManyRequests, "{}"), 3, 3},
+		{"429", respond(http.StatusTooManyRequests, "{}"), 1, 1}, // would have to wait longer than the Limiter lets it
 		{"500", respond(http.StatusInternalServerError, "{}"), 1, 1},
 		{"502", respond(http.StatusBadGateway, "{}"), 1, 3},
 		{"503", respond(http.StatusServiceUnavailable, "{}"), 1, 3},
@@ -467,7 +467,9 @@ func TestRepetition(t *testing.T) {
 	} {
 		for call, do := range calls {
 			t.Run(tt.name+" "+call, func(t *testing.T) {
-				clients, v := newClients(t, &oauthclients.SailPointOptions{Retry: tokens.Retry{Initial: 1}}, tt.handler)
+				clients, v := newClients(t, &oauthclients.SailPointOptions{
+					Retry: tokens.Retry{Initial: 1}, Limiter: &tokens.Limiter{MaxWait: 1},
+				}, tt.handler)
 				require.Error(t, do(t.Context(), clients))
 				want := tt.safe
 				if call == "create" || call == "patch" {

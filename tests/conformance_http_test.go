@@ -143,6 +143,9 @@ var httpRules = []rule{
 							r := newRig(v, sandboxOptions{})
 							r.answers(answer(status, "", "Retry-After", value), grants(1))
 							start, want := time.Now(), wait
+							if status == 429 {
+								longest = 2 * time.Minute // the Limiter's MaxWait
+							}
 							if wait > longest {
 								want = 0
 							}
@@ -275,7 +278,7 @@ func failing(t *testing.T, v vendor, first ...sandbox.Fault) tokens.Source {
 // oauthClients manages the OAuth clients of a rig that has some.
 func (r *rig) oauthClients(t *testing.T) *oauthclients.SailPoint {
 	t.Helper()
-	clients, err := oauthclients.NewSailPoint(r.cache(t), &oauthclients.SailPointOptions{HTTPClient: r.client})
+	clients, err := oauthclients.NewSailPoint(r.cache(t), &oauthclients.SailPointOptions{HTTPClient: r.client, Limiter: new(tokens.Limiter)})
 	require.NoError(t, err)
 	return clients
 }

@@ -36,6 +36,7 @@ type vendor struct {
 
 // endpointOptions are the settings that the Endpoints of all vendors have.
 type endpointOptions struct {
+	limiter *tokens.Limiter
 	baseURL string // "": the vendor's own, of the tenant "tenant"
 	client  *http.Client
 	style   tokens.AuthStyle
@@ -77,7 +78,7 @@ var vendors = []vendor{
 		probe:     "ping",
 		probePath: "/ping",
 		endpoint: func(creds tokens.CredentialsProvider, o endpointOptions) (*tokens.Endpoint, error) {
-			return tokens.NewMoov(creds, &tokens.MoovOptions{BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Retry: o.retry})
+			return tokens.NewMoov(creds, &tokens.MoovOptions{BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Retry: o.retry, Limiter: o.limiter})
 		},
 		sandbox: func(o sandboxOptions) vendorServer {
 			return sandbox.NewMoov(&sandbox.MoovOptions{Strict: true, Clients: o.clients, TokenLife: o.life, RateLimit: sandbox.Limit{Requests: -1}})
@@ -100,6 +101,7 @@ var vendors = []vendor{
 			baseURL := cmp.Or(o.baseURL, "https://auth.example.com")
 			return tokens.NewEndpoint(baseURL+"/oauth2/token", creds, &tokens.EndpointOptions{
 				BaseURL: baseURL, RevocationURL: baseURL + "/oauth2/revoke", HTTPClient: o.client, AuthStyle: o.style, Retry: o.retry,
+				Limiter: o.limiter,
 			})
 		},
 		sandbox: func(o sandboxOptions) vendorServer {
@@ -120,7 +122,7 @@ var vendors = []vendor{
 			if o.baseURL != "" {
 				tenant = ""
 			}
-			return tokens.NewSailPoint(tenant, creds, &tokens.SailPointOptions{BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Retry: o.retry})
+			return tokens.NewSailPoint(tenant, creds, &tokens.SailPointOptions{BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Retry: o.retry, Limiter: o.limiter})
 		},
 		sandbox: func(o sandboxOptions) vendorServer {
 			return sandbox.NewSailPoint(&sandbox.SailPointOptions{Strict: true, Clients: o.clients, TokenLife: o.life, RateLimit: sandbox.Limit{Requests: -1}})
@@ -133,7 +135,7 @@ var vendors = []vendor{
 		probe:     "listTests",
 		probePath: "/v7/tests",
 		endpoint: func(creds tokens.CredentialsProvider, o endpointOptions) (*tokens.Endpoint, error) {
-			return tokens.NewThousandEyes(creds, &tokens.ThousandEyesOptions{BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Retry: o.retry})
+			return tokens.NewThousandEyes(creds, &tokens.ThousandEyesOptions{BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Retry: o.retry, Limiter: o.limiter})
 		},
 		sandbox: func(o sandboxOptions) vendorServer {
 			return sandbox.NewThousandEyes(&sandbox.ThousandEyesOptions{Strict: true, Clients: o.clients, TokenLife: o.life, RateLimit: sandbox.Limit{Requests: -1}})
@@ -160,7 +162,11 @@ func newRig(v vendor, o sandboxOptions) *rig {
 // asks returns an Endpoint of the rig.
 func (r *rig) asks(t *testing.T, creds tokens.CredentialsProvider, style tokens.AuthStyle, retry tokens.Retry) *tokens.Endpoint {
 	t.Helper()
-	e, err := r.endpoint(creds, endpointOptions{client: r.client, style: style, retry: retry})
+	o := endpointOptions{client: r.client, style: style, retry: retry}
+	if retry.Attempts == 1 {
+		o.limiter = &tokens.Limiter{MaxWait: 1} // a 429 is not waited for either
+	}
+	e, err := r.endpoint(creds, o)
 	require.NoError(t, err)
 	return e
 }
@@ -184,7 +190,9 @@ func (r *rig) answers(f ...sandbox.Fault) { r.server.Fault(createAccessToken, f.
 func (r *rig) calls(t *testing.T, src tokens.Source) func(context.Context) error {
 	t.Helper()
 	baseURL := r.plain(t).BaseURL()
-	doer, err := tokens.NewDoer(src, &tokens.DoerOptions{BaseURL: baseURL, HTTPClient: r.client, Retry: once})
+	doer, err := tokens.NewDoer(src, &tokens.DoerOptions{
+		BaseURL: baseURL, HTTPClient: r.client, Retry: once, Limiter: new(tokens.Limiter),
+	})
 	require.NoError(t, err)
 	return func(ctx context.Context) error {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, baseURL+r.probePath, nil)

@@ -214,6 +214,14 @@ func (c *Cache) BaseURL() string {
 	return c.endpoint.BaseURL()
 }
 
+// Limiter returns that of the Cache's Endpoint.
+func (c *Cache) Limiter() *Limiter {
+	if c == nil || c.endpoint == nil {
+		return nil
+	}
+	return c.endpoint.Limiter()
+}
+
 // Format prints whose tokens these are, and nothing of them.
 func (c *Cache) Format(f fmt.State, _ rune) {
 	if c == nil || c.endpoint == nil {

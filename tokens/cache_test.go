@@ -92,7 +92,7 @@ var onlyOnce = Retry{Attempts: 1}
 
 func stubEndpoint(t testing.TB, s *tokenServer, retry Retry) *Endpoint {
 	t.Helper()
-	e, err := NewMoov(Credentials{"public", "secret"}, &MoovOptions{HTTPClient: &http.Client{Transport: s}, Retry: retry})
+	e, err := NewMoov(Credentials{"public", "secret"}, &MoovOptions{HTTPClient: &http.Client{Transport: s}, Retry: retry, Limiter: impatient()})
 	require.NoError(t, err)
 	return e
 }

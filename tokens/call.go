@@ -17,6 +17,9 @@ type doerCall struct {
 	logger   *slog.Logger // if nil, nothing is logged
 	began    time.Time
 	deadline *callDeadline
+	limiter  *Limiter
+	visit    visit       // at the limiter
+	limited  *limitError // why the call got no turn; if nil, it got all it needed
 
 	attempts     int   // begun so far
 	notSent      bool  // nothing of the last attempt's request was sent
@@ -39,12 +42,15 @@ func (s *sender) newCall(set settings, deadline *callDeadline) *doerCall {
 	if set.retry != nil {
 		retry = *set.retry
 	}
+	now, logger := time.Now(), cmp.Or(set.logger, s.logger)
 	return &doerCall{
 		settings: set,
 		policy:   policy{retry.withDefaults(), set.repeat},
-		logger:   cmp.Or(set.logger, s.logger),
-		began:    time.Now(),
+		logger:   logger,
+		began:    now,
 		deadline: deadline,
+		limiter:  s.limiter,
+		visit:    visit{lane: s.lane, arrival: now, logger: logger},
 	}
 }
 
@@ -59,10 +65,13 @@ func (c *doerCall) failed(ctx context.Context, req *http.Request, err error) *Er
 	}
 	e := failure(req, err)
 	e.unsent = !c.lost
+	if c.limited != nil {
+		e.StatusCode, e.RetryAfter = http.StatusTooManyRequests, c.limited.retryAfter
+	}
 	return e
 }
 
-// A callDeadline ends a call when its time is over. It can be stopped for a while: waits at a Limiter do not count.
+// A callDeadline ends a call when its time is over. What a rate limit costs the call does not count.
 type callDeadline struct {
 	end   time.Time
 	timer *time.Timer
@@ -73,3 +82,9 @@ func newCallDeadline(d time.Duration, end func()) *callDeadline {
 }
 
 func (d *callDeadline) stop() { d.timer.Stop() }
+
+// postpone lets a call that was stopped go on, and end later.
+func (d *callDeadline) postpone(by time.Duration) {
+	d.end = d.end.Add(by)
+	d.timer.Reset(time.Until(d.end))
+}

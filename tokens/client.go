@@ -17,8 +17,8 @@ import (
 // BaseURL() string method, as a Cache has, else that of opts.BaseURL. If src is nil, no token is sent. If opts is nil, the
 // defaults are used. NewClient fails if there is no base URL, if the two differ, or if it is neither https nor loopback.
 //
-// Of src, and of what is behind its Unwrap() Source methods, the methods of [Source], [Invalidator] and BaseURL() string
-// are used.
+// Of src, and of what is behind its Unwrap() Source methods, the methods of [Source] and [Invalidator], BaseURL() string and
+// Limiter() *Limiter are used.
 func NewClient(src Source, opts *DoerOptions) (*http.Client, error) {
 	s, err := newSender(src, opts)
 	if err != nil {

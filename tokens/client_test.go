@@ -20,7 +20,7 @@ import (
 // clientOver makes a client over a script that sends each request once.
 func clientOver(t *testing.T, s *script, src Source) *http.Client {
 	t.Helper()
-	client, err := NewClient(src, &DoerOptions{BaseURL: apiURL, HTTPClient: s.client(), Retry: Retry{Attempts: 1}})
+	client, err := NewClient(src, &DoerOptions{BaseURL: apiURL, HTTPClient: s.client(), Limiter: impatient(), Retry: Retry{Attempts: 1}})
 	require.NoError(t, err)
 	return client
 }

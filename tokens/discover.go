@@ -112,7 +112,7 @@ func (o EndpointOptions) metadataAt(ctx context.Context, issuer *url.URL, path s
 	if err != nil {
 		return nil, errors.New("the issuer has a path that is not one")
 	}
-	client, err := newOAuth2Client(at, endpointConfig{httpClient: o.HTTPClient, retry: o.Retry, timeout: o.Timeout, logger: o.Logger})
+	client, err := newOAuth2Client(at, endpointConfig{httpClient: o.HTTPClient, retry: o.Retry, timeout: o.Timeout, limiter: o.Limiter, logger: o.Logger})
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,7 +50,10 @@ type DoerOptions struct {
 	IdleTimeout time.Duration
 	// MaxBody bounds the body of a response in bytes. If zero, it is 64 MiB. If negative, there is no bound.
 	MaxBody int64
-	// Logger is told of each repeated request. If nil, nothing is logged.
+	// Limiter holds back requests while a rate limit is known. If nil, it is that of the Source, if it has a
+	// Limiter() *Limiter method, as a Cache has, else one of its own.
+	Limiter *Limiter
+	// Logger is told of each repeated request, and of when the Limiter closes and opens. If nil, nothing is logged.
 	Logger *slog.Logger
 }
 
@@ -70,8 +74,8 @@ func (o DoerOptions) MarshalText() ([]byte, error) { return fmt.Append(nil, o), 
 // nil, the defaults are used. NewDoer fails if there is no base URL, if the two differ, or if it is neither https nor
 // loopback.
 //
-// Of src, and of what is behind its Unwrap() Source methods, the methods of [Source], [Invalidator] and BaseURL() string
-// are used.
+// Of src, and of what is behind its Unwrap() Source methods, the methods of [Source] and [Invalidator], BaseURL() string and
+// Limiter() *Limiter are used.
 func NewDoer(src Source, opts *DoerOptions) (Doer, error) {
 	s, err := newSender(src, opts)
 	if err != nil {
@@ -134,6 +138,8 @@ type sender struct {
 	timeout time.Duration
 	idle    time.Duration // if zero, timeout bounds the body too
 	maxBody int64
+	limiter *Limiter
+	lane    lane // at the limiter
 	logger  *slog.Logger
 }
 
@@ -158,8 +164,12 @@ func newSender(src Source, opts *DoerOptions) (*sender, error) {
 	if err := checkHeader(o.Header); err != nil {
 		return nil, err
 	}
+	if err := o.Limiter.check(); err != nil {
+		return nil, err
+	}
 	s := &sender{
 		origin: base, retry: o.Retry, timeout: o.Timeout, idle: o.IdleTimeout, maxBody: o.MaxBody, logger: o.Logger,
+		limiter: cmp.Or(o.Limiter, limiterOf(src), new(Limiter)), lane: apiLane,
 		header: http.Header{"User-Agent": {userAgent()}},
 	}
 	s.retry.Statuses = slices.Clone(o.Retry.Statuses)

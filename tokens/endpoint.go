@@ -36,6 +36,7 @@ type Endpoint struct {
 	issuerRequired   bool     // every callback of a login names it
 
 	holdOff holdOff // of all Caches of the Endpoint
+	limiter *Limiter
 }
 
 // endpointSecrets are the parts of an Endpoint that hold secrets, behind a pointer for the reason that cacheSecrets are.
@@ -87,6 +88,7 @@ type endpointConfig struct {
 	header     http.Header
 	retry      Retry
 	timeout    time.Duration
+	limiter    *Limiter
 	logger     *slog.Logger
 }
 
@@ -126,7 +128,7 @@ func newEndpoint(v vendor, tokenURL string, creds CredentialsProvider, c endpoin
 	}
 	return &Endpoint{
 		vendor: v, baseURL: c.baseURL, tokenURL: tokenURL, style: style, timeout: cmp.Or(timeout, defaultTimeout),
-		secrets: &endpointSecrets{creds, header},
+		limiter: c.limiter, secrets: &endpointSecrets{creds, header},
 	}, nil
 }
 
@@ -134,6 +136,7 @@ func newEndpoint(v vendor, tokenURL string, creds CredentialsProvider, c endpoin
 // generated client needs.
 func newVendorEndpoint(v vendor, path string, creds CredentialsProvider, c endpointConfig) (*Endpoint, Doer, error) {
 	c.baseURL = strings.TrimRight(c.baseURL, "/")
+	c.limiter = cmp.Or(c.limiter, new(Limiter))
 	doer, err := newTokenDoer(c.baseURL, c)
 	if err == nil {
 		var e *Endpoint
@@ -149,9 +152,15 @@ func newTokenDoer(baseURL string, c endpointConfig) (Doer, error) {
 	if _, err := parseBaseURL(baseURL); err != nil {
 		return Doer{}, fmt.Errorf("BaseURL: %w", err)
 	}
-	return NewDoer(nil, &DoerOptions{
-		BaseURL: baseURL, HTTPClient: c.httpClient, Retry: c.retry, Timeout: c.timeout, Logger: c.logger, MaxBody: maxTokenResponse,
+	doer, err := NewDoer(nil, &DoerOptions{
+		BaseURL: baseURL, HTTPClient: c.httpClient, Retry: c.retry, Timeout: c.timeout, Limiter: c.limiter, Logger: c.logger,
+		MaxBody: maxTokenResponse,
 	})
+	if err != nil {
+		return Doer{}, err
+	}
+	doer.sender.lane = tokenLane
+	return doer, nil
 }
 
 // BaseURL returns the URL of the API that the tokens are for. An Endpoint of NewEndpoint has one only if its options do.
@@ -160,6 +169,21 @@ func (e *Endpoint) BaseURL() string {
 		return ""
 	}
 	return e.baseURL
+}
+
+// Limiter returns the Limiter that requests to BaseURL share with those to the endpoint. It is nil if these are two origins.
+func (e *Endpoint) Limiter() *Limiter {
+	if e == nil {
+		return nil
+	}
+	api, err := url.Parse(e.baseURL)
+	if err != nil {
+		return nil
+	}
+	if at, err := url.Parse(e.tokenURL); err != nil || originOf(api) != originOf(at) {
+		return nil
+	}
+	return e.limiter
 }
 
 // Format prints whose endpoint this is, and nothing of its credentials and headers.

@@ -48,6 +48,9 @@ func NewError(resp *http.Response, body []byte, cause error) *Error {
 	}
 	if req := resp.Request; req != nil {
 		e.Method, e.URL = req.Method, redactURL(req.URL)
+		if c := callOf(req.Context()); c != nil && c.limited != nil {
+			e.RetryAfter = c.limited.retryAfter // the response may have waited for long
+		}
 	}
 	if cause == nil {
 		e.read(withoutBOM(body), resp)

@@ -101,7 +101,7 @@ type turn struct {
 type limitError struct{ retryAfter time.Duration }
 
 func (*limitError) Error() string {
-	return "not sent: waiting for the rate limit would take longer than the Limiter's MaxWait or the context allows"
+	return "waiting for the rate limit would take longer than the Limiter's MaxWait or the context allows"
 }
 
 func (l *Limiter) check() error {
@@ -111,14 +111,31 @@ func (l *Limiter) check() error {
 	return nil
 }
 
-// take waits for the turn to send a request. The error is a *limitError, or ctx's cause.
+// take waits for the turn to send a request. The error is a *limitError, or that of ctx.
 func (l *Limiter) take(ctx context.Context, v *visit) (turn, error) {
-	state := l.state.Load()
-	if state&1 == 0 && v.giveUp.IsZero() {
-		return turn{limiter: l, visit: v, generation: state >> 1, sent: v.arrival}, nil
+	if turn, ok := l.takeNow(v); ok {
+		return turn, nil
 	}
+	w, err := l.enter(ctx, v)
+	if err != nil {
+		return turn{}, err
+	}
+	return l.await(ctx, w)
+}
+
+// takeNow takes the turn to send a request if the Limiter does nothing.
+func (l *Limiter) takeNow(v *visit) (turn, bool) {
+	state := l.state.Load()
+	if state&1 != 0 || !v.giveUp.IsZero() {
+		return turn{}, false
+	}
+	return turn{limiter: l, visit: v, generation: state >> 1, sent: v.arrival}, true
+}
+
+// enter begins to wait for a turn, unless the wait would be too long.
+func (l *Limiter) enter(ctx context.Context, v *visit) (*waiter, error) {
 	if ctx.Err() != nil {
-		return turn{}, context.Cause(ctx)
+		return nil, ctx.Err()
 	}
 	now := time.Now()
 	l.mu.Lock()
@@ -127,11 +144,11 @@ func (l *Limiter) take(ctx context.Context, v *visit) (turn, error) {
 	if !now.Before(w.deadline) || l.opening(now).After(w.deadline) {
 		err := l.tooLong(now)
 		l.settle(now)
-		return turn{}, err
+		return nil, err
 	}
 	l.enqueue(w)
 	l.settle(now)
-	return l.await(ctx, w)
+	return w, nil
 }
 
 // startMaxWait notes from when on MaxWait counts for a call.
@@ -146,7 +163,7 @@ func (l *Limiter) startMaxWait(v *visit, now time.Time) {
 	v.giveUp = now.Add(maxWait)
 }
 
-// await waits until w has its turn, cannot get one in time, or is tired of waiting.
+// await waits until w has its turn, or its wait is over without one.
 func (l *Limiter) await(ctx context.Context, w *waiter) (turn, error) {
 	select {
 	case <-w.ready: // before anything else: most turns are given at once
@@ -160,7 +177,7 @@ func (l *Limiter) await(ctx context.Context, w *waiter) (turn, error) {
 		return w.turn, w.err
 	case <-ctx.Done():
 		l.leave(w)
-		return turn{}, context.Cause(ctx)
+		return turn{}, ctx.Err()
 	case <-timer.C:
 		return turn{}, l.leave(w)
 	}

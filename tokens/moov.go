@@ -34,7 +34,9 @@ type MoovOptions struct {
 	Retry Retry
 	// Timeout bounds an exchange or a revocation with its retries. If zero, it is that of HTTPClient, else 30 s.
 	Timeout time.Duration
-	// Logger is told of each repeated request. If nil, nothing is logged.
+	// Limiter is used as in DoerOptions. If nil, the Endpoint has one of its own, which requests to the API share.
+	Limiter *Limiter
+	// Logger is told of each repeated request, and of when the Limiter closes and opens. If nil, nothing is logged.
 	Logger *slog.Logger
 }
 
@@ -66,7 +68,7 @@ func NewMoov(creds CredentialsProvider, opts *MoovOptions) (*Endpoint, error) {
 	}
 	e, doer, err := newVendorEndpoint(v, "/oauth2/token", creds, endpointConfig{
 		baseURL: baseURL, httpClient: o.HTTPClient, style: o.AuthStyle, header: header, retry: o.Retry,
-		timeout: o.Timeout, logger: o.Logger,
+		timeout: o.Timeout, limiter: o.Limiter, logger: o.Logger,
 	})
 	if err != nil {
 		return nil, err

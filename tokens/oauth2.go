@@ -37,7 +37,9 @@ type EndpointOptions struct {
 	Retry Retry
 	// Timeout bounds an exchange or a revocation with its retries. If zero, it is that of HTTPClient, else 30 s.
 	Timeout time.Duration
-	// Logger is told of each repeated request. If nil, nothing is logged.
+	// Limiter is used as in DoerOptions. If nil, the Endpoint has one of its own, which requests to BaseURL share if that is the origin of the token URL.
+	Limiter *Limiter
+	// Logger is told of each repeated request, and of when the Limiter closes and opens. If nil, nothing is logged.
 	Logger *slog.Logger
 }
 
@@ -79,7 +81,7 @@ func (o EndpointOptions) endpoint(tokenURL string, creds CredentialsProvider) (*
 	}
 	config := endpointConfig{
 		baseURL: o.BaseURL, httpClient: o.HTTPClient, style: o.AuthStyle, header: o.Header, retry: o.Retry,
-		timeout: o.Timeout, logger: o.Logger,
+		timeout: o.Timeout, limiter: cmp.Or(o.Limiter, new(Limiter)), logger: o.Logger,
 	}
 	v := vendor{name: at.Host, style: AuthStyleBasic, refreshes: true, logins: true, extensions: true}
 	if o.Assertion != nil {
@@ -118,9 +120,13 @@ func (o EndpointOptions) endpoint(tokenURL string, creds CredentialsProvider) (*
 	if o.RevocationURL == "" {
 		return e, nil
 	}
+	tokenOrigin := originOf(at)
 	at, err = parseEndpointURL("RevocationURL", o.RevocationURL)
 	if err != nil {
 		return nil, err
+	}
+	if originOf(at) != tokenOrigin {
+		config.limiter = o.Limiter
 	}
 	revocation, err := newOAuth2Client(at, config)
 	if err != nil {

@@ -24,6 +24,9 @@ import (
 // A request was not sent if no connection was had for it. The wait is that of Retry-After (RFC 9110, section 10.2.3), else
 // that of ThousandEyes' X-Organization-Rate-Limit-Reset, else exponential with full jitter. A wait longer than Max, or
 // past the deadline of the call, is not begun: the response is returned at once, with its RetryAfter.
+//
+// A request that is refused with 429 is no attempt: it waits for its turn at the [Limiter] and is sent again, as often as its
+// context and the Limiter's MaxWait allow. What is said here of waits does not apply to it.
 type Retry struct {
 	// Attempts is how often a request is sent at most, redirects that are followed aside. If zero, it is 3.
 	Attempts int
@@ -136,26 +139,47 @@ type retryTransport struct{ base http.RoundTripper }
 func (t *retryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	c := callOf(req.Context())
 	c.attempts = max(0, c.attempts-1) // a redirect that is followed is no attempt of its own
+	turn, err := c.firstTurn(req.Context())
+	if err != nil {
+		closeBody(req)
+		return nil, err
+	}
 	for {
 		c.attempts++
-		resp, err := t.attempt(c, req)
+		began := time.Now()
+		resp, err := t.attempt(c, req, turn)
 		if err == nil && resp.StatusCode < 300 || req.Context().Err() != nil || !c.repeats(req, resp, err) {
 			return resp, err
 		}
+		refused := err == nil && resp.StatusCode == http.StatusTooManyRequests
 		wait := c.wait(resp)
-		if c.attempts >= c.policy.Attempts || !c.fits(req.Context(), wait) {
+		if !refused && (c.attempts >= c.policy.Attempts || !c.fits(req.Context(), wait)) || refused && c.settings.attempt != nil {
 			return resp, err
 		}
 		again, ok := rewind(req)
 		if !ok {
 			return resp, err
 		}
+		if refused {
+			next, kept, err := c.takeTurnAgain(req.Context(), resp, began)
+			if kept != nil || err != nil {
+				closeBody(again)
+				return kept, err
+			}
+			c.log(req, resp, nil, time.Since(began))
+			c.attempts-- // what the rate limit refuses is no attempt
+			turn, req = next, again
+			continue
+		}
 		c.log(req, resp, err, wait)
 		end := time.Now().Add(wait)
 		if resp != nil {
 			discard(resp, wait)
 		}
-		if err := sleep(req.Context(), time.Until(end)); err != nil {
+		if err = sleep(req.Context(), time.Until(end)); err == nil {
+			turn, err = c.takeTurn(req.Context())
+		}
+		if err != nil {
 			closeBody(again)
 			return nil, err
 		}
@@ -163,10 +187,11 @@ func (t *retryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// attempt sends a request once; it is where a turn at a Limiter belongs. A failure to get a token for the repetition of a request that was sent does not match
-// ErrNoToken, which says that nothing was sent.
-func (t *retryTransport) attempt(c *doerCall, req *http.Request) (*http.Response, error) {
-	resp, err := t.base.RoundTrip(req)
+// attempt uses a turn to send a request once. A failure to get a token for the repetition of a request that was sent does
+// not match ErrNoToken, which says that nothing was sent.
+func (t *retryTransport) attempt(c *doerCall, req *http.Request, turn turn) (resp *http.Response, err error) {
+	defer func() { turn.done(resp) }()
+	resp, err = t.base.RoundTrip(req)
 	if c.sent && errors.Is(err, ErrNoToken) {
 		err = fmt.Errorf("%w; then, to repeat the request: %s", c.outcome, err.Error())
 	}

@@ -206,6 +206,7 @@ type options struct {
 	style   AuthStyle
 	header  http.Header
 	retry   Retry
+	limiter *Limiter
 }
 
 // vendorCase is one vendor as the tests that run for each see it.
@@ -224,7 +225,7 @@ var vendorCases = []vendorCase{
 		name: "ThousandEyes", label: "ThousandEyes", url: "https://api.thousandeyes.com/v7/oauth2/token", style: AuthStyleBody,
 		make: func(c CredentialsProvider, o options) (*Endpoint, error) {
 			return NewThousandEyes(c, &ThousandEyesOptions{
-				BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Header: o.header, Retry: o.retry,
+				BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Header: o.header, Retry: o.retry, Limiter: o.limiter,
 			})
 		},
 	},
@@ -233,7 +234,7 @@ var vendorCases = []vendorCase{
 		grant: Grant{Scopes: []string{"/accounts.read"}},
 		make: func(c CredentialsProvider, o options) (*Endpoint, error) {
 			return NewMoov(c, &MoovOptions{
-				BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Header: o.header, Retry: o.retry,
+				BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Header: o.header, Retry: o.retry, Limiter: o.limiter,
 			})
 		},
 	},
@@ -245,7 +246,7 @@ var vendorCases = []vendorCase{
 				tenant = ""
 			}
 			return NewSailPoint(tenant, c, &SailPointOptions{
-				BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Header: o.header, Retry: o.retry,
+				BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Header: o.header, Retry: o.retry, Limiter: o.limiter,
 			})
 		},
 	},
@@ -254,7 +255,7 @@ var vendorCases = []vendorCase{
 // endpoint makes the vendor's endpoint over a script.
 func (v vendorCase) endpoint(t *testing.T, s *script) *Endpoint {
 	t.Helper()
-	e, err := v.make(testCredentials, options{client: s.client(), retry: Retry{Attempts: 1}})
+	e, err := v.make(testCredentials, options{client: s.client(), retry: Retry{Attempts: 1}, limiter: impatient()})
 	require.NoError(t, err)
 	return e
 }
@@ -270,12 +271,15 @@ func exchange(t *testing.T, s *script) (*Token, error) {
 	return moovOver(t, s).Exchange(t.Context(), vendorCases[1].grant)
 }
 
+// impatient returns a Limiter that does not let a call wait, so that a 429 is an error at once.
+func impatient() *Limiter { return &Limiter{MaxWait: 1} }
+
 const apiURL = "https://api.example.com"
 
 // doerOver makes a Doer over a script that sends each request once.
 func doerOver(t *testing.T, s *script, src Source) Doer {
 	t.Helper()
-	d, err := NewDoer(src, &DoerOptions{BaseURL: apiURL, HTTPClient: s.client(), Retry: Retry{Attempts: 1}})
+	d, err := NewDoer(src, &DoerOptions{BaseURL: apiURL, HTTPClient: s.client(), Retry: Retry{Attempts: 1}, Limiter: impatient()})
 	require.NoError(t, err)
 	return d
 }

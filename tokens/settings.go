@@ -23,6 +23,7 @@ type settings struct {
 type oneAttempt struct {
 	mayGo func() error  // called right before the request is sent; if nil, it may go
 	grace time.Duration // how much later than its timeout the call ends: a response that is there by then counts
+	turn  *heldTurn     // at the Limiter, which was taken before; if nil, the call takes its own
 }
 
 // settingsKey is the context key of settings.

@@ -69,6 +69,18 @@ func baseURLOf(src Source, given string) (string, error) {
 	return given, nil
 }
 
+// limiterOf returns the Limiter that src shares with requests to its BaseURL, or nil.
+func limiterOf(src Source) *Limiter {
+	base, ok := As[interface{ BaseURL() string }](src)
+	if !ok || base.BaseURL() == "" {
+		return nil
+	}
+	if l, ok := As[interface{ Limiter() *Limiter }](src); ok {
+		return l.Limiter()
+	}
+	return nil
+}
+
 // Static is a [Source] of one Bearer token that never changes. It has no expiry and cannot be renewed.
 func Static(accessToken string) Source {
 	return &static{&Token{AccessToken: accessToken, TokenType: "Bearer"}}

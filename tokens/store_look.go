@@ -307,7 +307,7 @@ func (c *Cache) look(ctx context.Context) {
 				return
 			}
 		case doPresent:
-			c.presentAttempt(ctx, r)
+			c.presentAttempt(ctx, r, nil)
 		}
 		if err != nil && !errors.Is(err, ErrConflict) {
 			c.pause(loadAgain)
@@ -593,6 +593,14 @@ func (c *Cache) nextEpoch(r *record) order {
 // startAttempt puts an attempt into r, and sends its request if that succeeds. It returns how the look ends if this is
 // not the time to ask the Endpoint.
 func (c *Cache) startAttempt(ctx context.Context, r *record) (*decision, error) {
+	turn, err := c.endpoint.takeTurn(ctx, c.logger)
+	if err != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		d := c.orServe(noToken(err), lookSoon)
+		return &d, nil
+	}
+	defer turn.release()
 	c.mu.Lock()
 	s, now := c.replica, c.now()
 	pass, err := c.endpoint.holdOff.begin(now.time)
@@ -621,7 +629,7 @@ func (c *Cache) startAttempt(ctx context.Context, r *record) (*decision, error) 
 		c.mu.Unlock()
 		return nil, err
 	}
-	c.presentAttempt(ctx, next)
+	c.presentAttempt(ctx, next, turn)
 	return nil, nil
 }
 
@@ -638,8 +646,9 @@ func (c *Cache) newAttempt(id string, r *record, now moment) *storedAttempt {
 	return a
 }
 
-// presentAttempt sends the request of the own attempt, which stands in r, and keeps the result to be published.
-func (c *Cache) presentAttempt(ctx context.Context, r *record) {
+// presentAttempt uses a turn, if it has one, to send the request of the own attempt, which stands in r, and keeps the result to
+// be published.
+func (c *Cache) presentAttempt(ctx context.Context, r *record, turn *heldTurn) {
 	c.mu.Lock()
 	s := c.replica
 	own, now := s.own, c.now()
@@ -669,7 +678,7 @@ func (c *Cache) presentAttempt(ctx context.Context, r *record) {
 		own.sent = true
 		return nil
 	}
-	res := c.request(ctx, r.refreshToken(), mayGo)
+	res := c.request(ctx, r.refreshToken(), mayGo, turn)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.endpoint.holdOff.end(own.pass, c.now().time, res.err, res.sent)
@@ -716,11 +725,11 @@ func (c *Cache) confirm(ctx context.Context, own *ownAttempt, r *record) (*recor
 }
 
 // request sends one request, after mayGo allows it, and returns what came of it.
-func (c *Cache) request(ctx context.Context, refreshToken string, mayGo func() error) *result {
+func (c *Cache) request(ctx context.Context, refreshToken string, mayGo func() error, turn *heldTurn) *result {
 	grant := c.secrets.grant
 	grant.RefreshToken = refreshToken
 	var requested time.Time
-	set := settings{logger: c.logger, retry: &Retry{Attempts: 1}, attempt: &oneAttempt{mayGo: mayGo, grace: responseGrace}}
+	set := settings{logger: c.logger, retry: &Retry{Attempts: 1}, attempt: &oneAttempt{mayGo: mayGo, grace: responseGrace, turn: turn}}
 	res := &result{presented: []string{refreshToken}}
 	c.notStuck()
 	res.err = guard("a hook", func() (err error) {
@@ -795,7 +804,7 @@ func (c *Cache) withoutStore(ctx context.Context, err error) decision {
 	c.mu.Unlock()
 
 	c.log(slog.LevelWarn, "fetching a token without the Store", "error", err)
-	res := c.request(ctx, refreshToken, nil)
+	res := c.request(ctx, refreshToken, nil, nil)
 	c.mu.Lock()
 	c.endpoint.holdOff.end(pass, c.now().time, res.err, res.sent)
 	res.base, res.after401, res.generation, res.puts = base, after401, generation, maxPuts

@@ -31,7 +31,9 @@ type ThousandEyesOptions struct {
 	Retry Retry
 	// Timeout bounds an exchange with its retries. If zero, it is that of HTTPClient, else 30 s.
 	Timeout time.Duration
-	// Logger is told of each repeated request. If nil, nothing is logged.
+	// Limiter is used as in DoerOptions. If nil, the Endpoint has one of its own, which requests to the API share.
+	Limiter *Limiter
+	// Logger is told of each repeated request, and of when the Limiter closes and opens. If nil, nothing is logged.
 	Logger *slog.Logger
 }
 
@@ -64,7 +66,7 @@ func NewThousandEyes(creds CredentialsProvider, opts *ThousandEyesOptions) (*End
 	}
 	e, doer, err := newVendorEndpoint(v, "/v7/oauth2/token", creds, endpointConfig{
 		baseURL: baseURL, httpClient: o.HTTPClient, style: o.AuthStyle, header: o.Header, retry: o.Retry,
-		timeout: o.Timeout, logger: o.Logger,
+		timeout: o.Timeout, limiter: o.Limiter, logger: o.Logger,
 	})
 	if err != nil {
 		return nil, err

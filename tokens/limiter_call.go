@@ -1,0 +1,137 @@
+package tokens
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// A heldTurn is a turn that was taken before the call that uses it.
+type heldTurn struct {
+	turn turn
+	used bool
+}
+
+// takeTurn waits for the turn of a single request to the endpoint, for oneAttempt. Whoever takes it must release it. If the
+// rate limit does not allow it in time, the error is an *Error.
+func (e *Endpoint) takeTurn(ctx context.Context, logger *slog.Logger) (*heldTurn, error) {
+	turn, err := e.limiter.take(ctx, &visit{lane: tokenLane, arrival: time.Now(), logger: logger})
+	if limited, ok := errors.AsType[*limitError](err); ok {
+		failed := &Error{Method: http.MethodPost, StatusCode: http.StatusTooManyRequests, RetryAfter: limited.retryAfter, unsent: true}
+		failed.cause = fmt.Errorf("not sent: %w", err)
+		if at, err := url.Parse(e.tokenURL); err == nil {
+			failed.URL = redactURL(at)
+		}
+		return nil, failed
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &heldTurn{turn: turn}, nil
+}
+
+// release gives the turn back if there is one and no request has used it.
+func (h *heldTurn) release() {
+	if h != nil && !h.used {
+		h.used = true
+		h.turn.done(nil)
+	}
+}
+
+// firstTurn waits for the turn of the call's first request.
+func (c *doerCall) firstTurn(ctx context.Context) (turn, error) {
+	if one := c.settings.attempt; one != nil && one.turn != nil && !one.turn.used {
+		one.turn.used = true
+		return one.turn.turn, nil
+	}
+	return c.takeTurn(ctx)
+}
+
+// takeTurn waits for the turn of the call's next request.
+func (c *doerCall) takeTurn(ctx context.Context) (turn, error) {
+	if turn, ok := c.limiter.takeNow(&c.visit); ok {
+		return turn, nil
+	}
+	since := time.Now()
+	c.deadline.stop()
+	turn, err := c.limiter.take(ctx, &c.visit)
+	c.wasLimited(since)
+	if err != nil {
+		return turn, c.noTurn(err)
+	}
+	return turn, nil
+}
+
+// takeTurnAgain waits for the turn of a request that was sent at a time, and refused by resp. If there is none before
+// MaxWait is over, it returns resp.
+func (c *doerCall) takeTurnAgain(ctx context.Context, resp *http.Response, sent time.Time) (turn, *http.Response, error) {
+	c.deadline.stop()
+	defer c.wasLimited(sent)
+	w, err := c.limiter.enter(ctx, &c.visit)
+	if err != nil {
+		if _, ok := errors.AsType[*limitError](err); ok {
+			return turn{}, resp, nil
+		}
+		_ = resp.Body.Close()
+		return turn{}, nil, c.noTurn(err)
+	}
+	body := keepBody(resp) // reads it in the background
+	next, err := c.limiter.await(ctx, w)
+	switch {
+	case err == nil:
+		return next, nil, nil
+	case errors.As(err, &c.limited):
+		resp.Body = io.NopCloser(bytes.NewReader(body()))
+		return turn{}, resp, nil
+	default:
+		return turn{}, nil, c.noTurn(err)
+	}
+}
+
+// wasLimited takes the time since then off what the call is charged for: the rate limit has cost it.
+func (c *doerCall) wasLimited(since time.Time) {
+	d := time.Since(since)
+	c.began = c.began.Add(d)
+	c.deadline.postpone(d)
+}
+
+// noTurn returns the error of a call that ends because it got no turn.
+func (c *doerCall) noTurn(err error) error {
+	if !errors.As(err, &c.limited) {
+		err = fmt.Errorf("waiting for the rate limit: %w", err)
+	}
+	if c.sent {
+		return fmt.Errorf("not sent again after %v: %w", c.outcome, err)
+	}
+	return fmt.Errorf("not sent: %w", err)
+}
+
+// keepBody frees the connection of a response that may be needed after a wait. The function that it returns returns the
+// start of the body.
+func keepBody(resp *http.Response) func() []byte {
+	const patience = 50 * time.Millisecond // with a body that is still to come after the wait
+	body, kept := resp.Body, make(chan []byte, 1)
+	go func() {
+		defer close(kept)
+		defer func() { _ = recover() }() // of a body that is not net/http's; nobody could catch it here
+		defer func() { _ = body.Close() }()
+		start, _ := io.ReadAll(io.LimitReader(body, maxErrorBody))
+		kept <- start
+	}()
+	return func() []byte {
+		timer := time.NewTimer(patience)
+		defer timer.Stop()
+		select {
+		case body := <-kept:
+			return body
+		case <-timer.C:
+			return nil
+		}
+	}
+}

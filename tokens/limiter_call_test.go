@@ -1,0 +1,337 @@
+package tokens
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func limitedDoer(t *testing.T, s *script, l *Limiter, opts DoerOptions) Doer {
+	t.Helper()
+	opts.BaseURL, opts.HTTPClient, opts.Limiter = apiURL, s.client(), l
+	d, err := NewDoer(Static("at"), &opts)
+	require.NoError(t, err)
+	return d
+}
+
+// closeFor closes a Limiter.
+func closeFor(t *testing.T, l *Limiter, d time.Duration) {
+	t.Helper()
+	turn, err := l.take(t.Context(), newVisit())
+	require.NoError(t, err)
+	turn.done(statusResponse(429, "Retry-After", strconv.Itoa(int(d.Seconds()))))
+}
+
+func TestDoerWaitsAtTheLimiter(t *testing.T) {
+	t.Run("longer than its Timeout, and without an attempt", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newScript(reply(429, "", "", "Retry-After", "50"), reply(429, "", "", "Retry-After", "60"), after(29*time.Second, reply(200, jsonType, "{}")))
+			begin := time.Now()
+			resp, err := limitedDoer(t, s, nil, DoerOptions{Retry: Retry{Attempts: 1, MaxElapsed: time.Second}}).Do(newRequest(t, "POST", apiURL+"/x", "body"))
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			assert.Equal(t, 139*time.Second, time.Since(begin))
+			for _, sent := range s.requests() {
+				assert.Equal(t, "body", sent.Body)
+			}
+			assert.Zero(t, s.leaks())
+		})
+	})
+	t.Run("and its Timeout still bounds the requests", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newScript(after(time.Second, reply(429, "", "", "Retry-After", "50")), after(time.Hour, reply(200, jsonType, "{}")))
+			begin := time.Now()
+			_, err := limitedDoer(t, s, nil, DoerOptions{}).Do(newRequest(t, "GET", apiURL, ""))
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			assert.Equal(t, 81*time.Second, time.Since(begin))
+		})
+	})
+	t.Run("not if the body cannot be had again", func(t *testing.T) {
+		s := newScript(reply(429, "", ""))
+		req := newRequest(t, "POST", apiURL, "")
+		req.Body = io.NopCloser(strings.NewReader("body"))
+		_, err := limitedDoer(t, s, nil, DoerOptions{}).Do(req)
+		require.ErrorIs(t, err, Status(429))
+		s.only(t)
+	})
+	t.Run("not if Statuses says so", func(t *testing.T) {
+		s := newScript(reply(429, "", ""))
+		_, err := limitedDoer(t, s, nil, DoerOptions{Retry: Retry{Statuses: []int{503}}}).Do(newRequest(t, "GET", apiURL, ""))
+		require.ErrorIs(t, err, Status(429))
+		s.only(t)
+	})
+}
+
+func TestDoerErrorsOfTheLimiter(t *testing.T) {
+	t.Run("not sent", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			l := &Limiter{MaxWait: 20 * time.Second}
+			closeFor(t, l, 30*time.Second)
+			s := newScript(reply(200, jsonType, "{}"))
+			req := newRequest(t, "POST", apiURL+"/x?secret=canary", "body")
+			body := &countedBody{Reader: req.Body}
+			req.Body = body
+			_, err := limitedDoer(t, s, l, DoerOptions{}).Do(req)
+			var e *Error
+			require.ErrorAs(t, err, &e)
+			require.ErrorIs(t, err, Status(429))
+			assert.Equal(t, 30*time.Second, e.RetryAfter)
+			assert.Equal(t, "POST https://api.example.com/x: 429 Too Many Requests: not sent: waiting for the rate limit would take "+
+				"longer than the Limiter's MaxWait or the context allows (retry after 30s)", e.Error())
+			assert.Empty(t, s.requests())
+			assert.Equal(t, 1, body.closed())
+		})
+	})
+	t.Run("sent and refused at once", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newScript(reply(429, jsonType, `{"message":"Rate Limit Exceeded"}`, "Retry-After", "130"))
+			_, err := limitedDoer(t, s, nil, DoerOptions{}).Do(newRequest(t, "GET", apiURL, ""))
+			require.EqualError(t, err, "GET https://api.example.com: 429 Too Many Requests: Rate Limit Exceeded (retry after 2m10s)")
+			assert.Zero(t, s.leaks())
+		})
+	})
+	t.Run("sent and refused until MaxWait is over", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			l := &Limiter{MaxWait: 15 * time.Second}
+			s := newScript(reply(429, jsonType, `{"message":"Rate Limit Exceeded"}`, "Retry-After", "10"))
+			begin := time.Now()
+			_, err := limitedDoer(t, s, l, DoerOptions{}).Do(newRequest(t, "GET", apiURL, ""))
+			require.EqualError(t, err, "GET https://api.example.com: 429 Too Many Requests: Rate Limit Exceeded (retry after 10s)")
+			assert.Equal(t, 10*time.Second, time.Since(begin))
+			assert.Len(t, s.requests(), 2)
+			assert.Zero(t, s.leaks())
+		})
+	})
+	t.Run("sent, and refused again by nobody but the queue", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			l := &Limiter{MaxWait: 15 * time.Second}
+			closeFor(t, l, 5*time.Second)
+			earlier := enterAll(t, l, 4) // never done, so that the fifth waits
+			s := newScript(reply(200, jsonType, "{}"))
+			_, err := limitedDoer(t, s, l, DoerOptions{}).Do(newRequest(t, "GET", apiURL, ""))
+			require.NoError(t, err, "they free the next after a while")
+			assert.Len(t, s.requests(), 1)
+			assert.Equal(t, 4, sentOf(earlier))
+		})
+	})
+	t.Run("cancelled", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			for want, steps := range map[string][]step{
+				"not sent: waiting for the rate limit: context canceled":                                   nil,
+				"not sent again after 429 Too Many Requests: waiting for the rate limit: context canceled": {reply(429, jsonType, "{}", "Retry-After", "5")},
+			} {
+				l := new(Limiter)
+				if steps == nil {
+					closeFor(t, l, 30*time.Second)
+				}
+				s := newScript(append(steps, reply(200, jsonType, "{}"))...)
+				ctx, cancel := context.WithCancel(t.Context())
+				time.AfterFunc(time.Second, cancel)
+				_, err := limitedDoer(t, s, l, DoerOptions{}).Do(newRequest(t, "GET", apiURL, "").WithContext(ctx))
+				require.ErrorIs(t, err, context.Canceled)
+				require.NotErrorIs(t, err, Status(429))
+				assert.EqualError(t, err, "GET https://api.example.com: "+want)
+				assert.Zero(t, s.leaks())
+				assert.Zero(t, l.Stats().Waiting)
+			}
+		})
+	})
+	t.Run("not repeated after another failure", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			l := &Limiter{MaxWait: time.Second}
+			s := newScript(reply(503, "", "", "Retry-After", "2"))
+			time.AfterFunc(time.Second, func() { closeFor(t, l, 30*time.Second) })
+			_, err := limitedDoer(t, s, l, DoerOptions{}).Do(newRequest(t, "GET", apiURL, ""))
+			require.ErrorIs(t, err, Status(429))
+			require.ErrorContains(t, err, "not sent again after 503 Service Unavailable")
+			s.only(t)
+		})
+	})
+	t.Run("of NewClient", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			l := &Limiter{MaxWait: 15 * time.Second}
+			s := newScript(reply(429, jsonType, "body of the 429", "Retry-After", "10"))
+			client, err := NewClient(Static("at"), &DoerOptions{BaseURL: apiURL, HTTPClient: s.client(), Limiter: l})
+			require.NoError(t, err)
+			resp, err := client.Get(apiURL)
+			require.NoError(t, err)
+			body, err := io.ReadAll(resp.Body)
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			assert.Equal(t, 429, resp.StatusCode)
+			assert.Equal(t, "body of the 429", string(body))
+			closed := &Limiter{MaxWait: time.Second}
+			closeFor(t, closed, 10*time.Second)
+			client, err = NewClient(Static("at"), &DoerOptions{BaseURL: apiURL, HTTPClient: s.client(), Limiter: closed})
+			require.NoError(t, err)
+			_, err = client.Get(apiURL)
+			require.ErrorIs(t, err, Status(429), "not sent: there is no response")
+			assert.Len(t, s.requests(), 2)
+			assert.Zero(t, s.leaks())
+		})
+	})
+	t.Run("a body that does not end", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			l := &Limiter{MaxWait: 15 * time.Second}
+			endless := func(req *http.Request) (*http.Response, error) {
+				resp, err := streamed(jsonType, func(ctx context.Context) io.Reader {
+					return &dripping{ctx: ctx, every: time.Hour, parts: []string{"late"}}
+				})(req)
+				resp.StatusCode = 429
+				resp.Header.Set("Retry-After", "10")
+				return resp, err
+			}
+			begin := time.Now()
+			_, err := limitedDoer(t, newScript(endless), l, DoerOptions{}).Do(newRequest(t, "GET", apiURL, ""))
+			require.ErrorIs(t, err, Status(429))
+			assert.Less(t, time.Since(begin), 11*time.Second+30*time.Second)
+		})
+	})
+}
+
+type wrapped struct{ Source }
+
+func (w wrapped) Unwrap() Source { return w.Source }
+
+func TestLimiterIsShared(t *testing.T) {
+	e, err := NewSailPoint("acme", testCredentials, nil)
+	require.NoError(t, err)
+	cache := newCache(t, e, nil)
+	require.NotNil(t, e.Limiter())
+	assert.Same(t, e.Limiter(), cache.Limiter())
+
+	given := new(Limiter)
+	other, err := NewEndpoint("https://auth.example.com/token", testCredentials, &EndpointOptions{BaseURL: apiURL, Limiter: given})
+	require.NoError(t, err)
+	assert.Nil(t, other.Limiter(), "the API is elsewhere")
+	same, err := NewEndpoint(apiURL+"/token", testCredentials, &EndpointOptions{BaseURL: apiURL, Limiter: given})
+	require.NoError(t, err)
+	assert.Same(t, given, same.Limiter())
+
+	limiter := func(src Source, opts *DoerOptions) *Limiter {
+		d, err := NewDoer(src, opts)
+		require.NoError(t, err)
+		return d.sender.limiter
+	}
+	assert.Same(t, e.Limiter(), limiter(cache, nil))
+	assert.Same(t, e.Limiter(), limiter(wrapped{wrapped{cache}}, nil))
+	assert.Same(t, given, limiter(cache, &DoerOptions{Limiter: given}))
+	assert.Same(t, given, limiter(newCache(t, same, nil), nil))
+	assert.NotSame(t, given, limiter(newCache(t, other, nil), nil))
+	unknown, err := NewEndpoint(apiURL+"/token", testCredentials, &EndpointOptions{Limiter: given})
+	require.NoError(t, err)
+	assert.NotSame(t, given, limiter(newCache(t, unknown, nil), &DoerOptions{BaseURL: apiURL}), "nobody says where the API is")
+	assert.NotNil(t, limiter(Static("at"), &DoerOptions{BaseURL: apiURL}))
+	assert.Nil(t, (*Endpoint)(nil).Limiter())
+	assert.Nil(t, (*Cache)(nil).Limiter())
+}
+
+func TestLimiterOfOptionsIsChecked(t *testing.T) {
+	negative := &Limiter{MaxWait: -1}
+	_, err := NewDoer(nil, &DoerOptions{BaseURL: apiURL, Limiter: negative})
+	require.ErrorContains(t, err, "MaxWait is negative")
+	_, err = NewClient(nil, &DoerOptions{BaseURL: apiURL, Limiter: negative})
+	require.ErrorContains(t, err, "MaxWait is negative")
+	for _, v := range vendorCases {
+		_, err = v.make(testCredentials, options{limiter: negative})
+		require.ErrorContains(t, err, "MaxWait is negative", v.name)
+	}
+	_, err = NewEndpoint("https://auth.example.com/token", testCredentials, &EndpointOptions{Limiter: negative})
+	require.ErrorContains(t, err, "MaxWait is negative")
+}
+
+// Requests in flight whose token has ended wait for a new one, and the request for that does not wait for them.
+func TestLimiterWithATokenThatEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		serve := func(req *http.Request) (*http.Response, error) {
+			if strings.HasSuffix(req.URL.Path, "/token") {
+				return reply(200, jsonType, tokenReply)(req)
+			}
+			return reply(200, jsonType, "{}")(req)
+		}
+		s := newScript(serve)
+		e, err := NewMoov(testCredentials, &MoovOptions{HTTPClient: s.client()})
+		require.NoError(t, err)
+		cache := newCache(t, e, &CacheOptions{Grant: Grant{Scopes: []string{"a"}}})
+		d, err := NewDoer(cache, &DoerOptions{HTTPClient: s.client()})
+		require.NoError(t, err)
+		closeFor(t, e.Limiter(), 10*time.Second)
+		e.Limiter().few = 1
+		begin := time.Now()
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() {
+				resp, err := d.Do(newRequest(t, "GET", "https://api.moov.io/things", ""))
+				if assert.NoError(t, err) {
+					_ = resp.Body.Close()
+				}
+			})
+		}
+		wg.Wait()
+		assert.Equal(t, 10*time.Second, time.Since(begin))
+		assert.Len(t, s.requests(), 4)
+	})
+}
+
+func TestLimiterOfACacheThatIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScript(reply(429, "", "", "Retry-After", "20"), reply(200, jsonType, tokenReply))
+		e, err := NewMoov(testCredentials, &MoovOptions{HTTPClient: s.client()})
+		require.NoError(t, err)
+		cache := newCache(t, e, &CacheOptions{Grant: Grant{Scopes: []string{"a"}}})
+		begin := time.Now()
+		_, err = cache.Token(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, 20*time.Second, time.Since(begin))
+	})
+	synctest.Test(t, func(t *testing.T) {
+		s := newScript(reply(429, "", "", "Retry-After", "70"), reply(200, jsonType, tokenReply))
+		e, err := NewMoov(testCredentials, &MoovOptions{HTTPClient: s.client()})
+		require.NoError(t, err)
+		cache := newCache(t, e, &CacheOptions{Grant: Grant{Scopes: []string{"a"}}})
+		begin := time.Now()
+		_, err = cache.Token(t.Context())
+		require.ErrorIs(t, err, ErrNoToken)
+		assert.Zero(t, time.Since(begin), "a fetch does not last so long")
+		e2, ok := errors.AsType[*Error](err)
+		require.True(t, ok)
+		assert.Equal(t, 70*time.Second, e2.RetryAfter)
+	})
+}
+
+func TestHeldTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScript(reply(429, "", "", "Retry-After", "10"), reply(200, jsonType, tokenReply))
+		e, err := NewMoov(testCredentials, &MoovOptions{HTTPClient: s.client()})
+		require.NoError(t, err)
+		exchange := func() error {
+			held, err := e.takeTurn(t.Context(), nil)
+			require.NoError(t, err)
+			defer held.release()
+			_, err = e.exchangeWith(t.Context(), Grant{Scopes: []string{"a"}}, settings{attempt: &oneAttempt{turn: held}}, new(time.Time))
+			return err
+		}
+		require.ErrorIs(t, exchange(), Status(429), "it is not repeated")
+		begin := time.Now()
+		require.NoError(t, exchange())
+		assert.Equal(t, 10*time.Second, time.Since(begin))
+		assert.Zero(t, e.limiter.Stats().InFlight)
+
+		held, err := e.takeTurn(t.Context(), nil)
+		require.NoError(t, err)
+		assert.Equal(t, 1, e.limiter.Stats().InFlight)
+		held.release()
+		held.release()
+		assert.Zero(t, e.limiter.Stats().InFlight)
+	})
+}
