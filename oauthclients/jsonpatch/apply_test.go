@@ -229,6 +229,12 @@ func TestApplyIsBounded(t *testing.T) {
 		_, err = jsonpatch.Patch{jsonpatch.Copy("/0", "/-"), jsonpatch.Copy("/0", "/-")}.Apply([]byte(doc))
 		require.ErrorIs(t, err, jsonpatch.ErrLimit)
 	})
+	t.Run("one copy of the whole document", func(t *testing.T) {
+		doc := `{"a":"` + strings.Repeat("x", jsonpatch.MaxCopied) + `"}`
+		got, err := jsonpatch.Patch{jsonpatch.Copy("", "/b")}.Apply([]byte(doc))
+		require.NoError(t, err)
+		assert.Len(t, got, 2*len(doc)+len(`,"b":`))
+	})
 	t.Run("no padding", func(t *testing.T) {
 		_, err := applyText(`[]`, `[{"op":"add","path":"/1000000000","value":0}]`)
 		require.ErrorIs(t, err, jsonpatch.ErrNotFound)
