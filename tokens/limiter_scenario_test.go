@@ -116,31 +116,22 @@ func newScenario(seed uint64, limit sandbox.Limit) *scenario {
 // A caller makes one call.
 type caller func(context.Context) error
 
-// process returns the caller of a process with a Limiter of its own.
+// process returns the caller of a process: a Doer with a Limiter of its own.
 func (s *scenario) process(l *Limiter) caller {
+	d, err := NewDoer(Static(accessToken), &DoerOptions{BaseURL: apiURL, HTTPClient: &http.Client{Transport: s.net}, Limiter: l})
+	if err != nil {
+		panic(err)
+	}
 	return func(ctx context.Context) error {
-		v := &visit{lane: apiLane, arrival: time.Now()}
-		for {
-			turn, err := l.take(ctx, v)
-			if err != nil {
-				return err
-			}
-			req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "https://api.example.com/v7/tests", nil)
-			req.Header.Set("Authorization", "Bearer "+accessToken)
-			resp, err := s.net.RoundTrip(req)
-			turn.done(resp)
-			if err != nil {
-				return err
-			}
-			_ = resp.Body.Close()
-			switch resp.StatusCode {
-			case http.StatusTooManyRequests:
-			case http.StatusOK:
-				return nil
-			default:
-				return Status(resp.StatusCode)
-			}
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, apiURL+"/v7/tests", nil)
+		if err != nil {
+			return err
 		}
+		resp, err := d.Do(req)
+		if err != nil {
+			return err
+		}
+		return resp.Body.Close()
 	}
 }
 
