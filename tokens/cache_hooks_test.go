@@ -77,6 +77,31 @@ func TestCacheLeavesAHookBehind(t *testing.T) {
 	}
 }
 
+// Who waits behind a fetch that was left behind has what it brings after all.
+func TestCacheWaitsForWhatWasLeftBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		s := &tokenServer{respond: func(n int, _ url.Values) (*http.Response, error) {
+			<-release
+			return grants(n, "3600"), nil
+		}}
+		c := login(t, s, CacheOptions{})
+		_, err := c.Token(t.Context())
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		pass(time.Second)
+		var wg sync.WaitGroup
+		for range 10 {
+			wg.Go(func() { assert.Equal(t, "at-1", access(t, c)) })
+		}
+		synctest.Wait()
+		close(release)
+		wg.Wait()
+		require.NoError(t, c.Close(t.Context()))
+		require.Equal(t, []string{"rt-0"}, s.presented())
+		require.EqualValues(t, 1, c.Stats().Fetches)
+	})
+}
+
 // While OnToken hangs, a token that need not be held back is served.
 func TestCacheServesWhileOnTokenHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

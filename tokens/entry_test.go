@@ -320,6 +320,26 @@ func TestCacheInvalidateDuringARenewal(t *testing.T) {
 	})
 }
 
+// Where a fetch is under way anyway, a rejected token is dropped whatever its history: that costs no request.
+func TestCacheInvalidateCostsNothingDuringAFetch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &tokenServer{respond: func(n int, _ url.Values) (*http.Response, error) { return grants(n, "10"), nil }}
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
+		first, err := c.Token(t.Context())
+		require.NoError(t, err)
+		c.Invalidate(first)
+		second, err := c.Token(t.Context())
+		require.NoError(t, err)
+		pass(8 * time.Second)
+		s.delayBy(time.Second)
+		require.Equal(t, "at-2", access(t, c))
+		synctest.Wait()
+		c.Invalidate(second)
+		require.Equal(t, "at-3", access(t, c))
+		require.Equal(t, 3, s.count())
+	})
+}
+
 // The 401 after which a token was fetched is part of its history; that another one was rejected is not.
 func TestCacheInvalidateByTheTokensOwnHistory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

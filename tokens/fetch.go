@@ -28,10 +28,10 @@ type fetch struct {
 	wanted      bool   // a token is wanted; else there is only one to store
 	before      *entry // the current one when it began
 	entry       *entry // what it brought
-	presented   string // the refresh token
-	again       bool   // the response to which was lost before
-	forRejected bool
-	declined    bool // there was nothing to ask with, or it is not the time to ask
+	presented   string // the refresh token that it asks with
+	again       bool   // a response to that refresh token was lost before
+	forRejected bool   // the API rejected the token before
+	declined    bool   // there was nothing to ask with, or it is not the time to ask
 	concluded   bool
 	failed      bool       // its failure is counted
 	pass        holdPass   // that of the Endpoint
@@ -103,7 +103,7 @@ func (c *Cache) mayFetch(now moment) error {
 	return nil
 }
 
-// insideFetch is the key by which hooks of a Cache are recognised that call it.
+// insideFetch is the key by which a hook that calls its own Cache is recognized.
 type insideFetch struct{ c *Cache }
 
 // startFetch begins a fetch under a context that no caller can end. The lock is held.
