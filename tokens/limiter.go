@@ -176,7 +176,7 @@ func (l *Limiter) await(ctx context.Context, w *waiter) (turn, error) {
 	case <-w.ready:
 		return w.turn, w.err
 	case <-ctx.Done():
-		l.leave(w)
+		_ = l.leave(w)
 		return turn{}, ctx.Err()
 	case <-timer.C:
 		return turn{}, l.leave(w)
@@ -335,7 +335,7 @@ func (l *Limiter) nextTurn(lane lane, now time.Time) time.Time {
 
 // opening is the time before which certainly no request is sent.
 func (l *Limiter) opening(now time.Time) time.Time {
-	at := l.window.opening(l.inFlight, now)
+	at := l.window.opening(now)
 	if l.limited {
 		at = laterOf(at, l.hold)
 	}

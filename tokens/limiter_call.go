@@ -107,7 +107,7 @@ func (c *doerCall) noTurn(err error) error {
 		err = fmt.Errorf("waiting for the rate limit: %w", err)
 	}
 	if c.sent {
-		return fmt.Errorf("not sent again after %v: %w", c.outcome, err)
+		return fmt.Errorf("not sent again after %s: %w", c.outcome.Error(), err)
 	}
 	return fmt.Errorf("not sent: %w", err)
 }

@@ -162,14 +162,14 @@ func (s *scenario) batch(n, workers int, call caller) {
 // ideal is how long n requests that are accepted take at least.
 func (s *scenario) ideal(n int) time.Duration {
 	l := s.limit
-	windows := time.Duration((n - 1) / l.Requests)
+	whole := l.Per * time.Duration((n-1)/l.Requests) //nolint:durationcheck // a number of windows
 	switch l.Window {
 	case sandbox.WindowBucket:
-		return time.Duration(n-l.Requests) * l.Per / time.Duration(l.Requests)
+		return time.Duration(n-l.Requests) * l.Per / time.Duration(l.Requests) //nolint:durationcheck // a number of requests
 	case sandbox.WindowAligned:
-		return s.started.Truncate(l.Per).Add(windows * l.Per).Sub(s.started)
+		return s.started.Truncate(l.Per).Add(whole).Sub(s.started)
 	default:
-		return windows * l.Per
+		return whole
 	}
 }
 

@@ -80,7 +80,7 @@ func (w *window) update(r remains, now time.Time) {
 	w.remains, w.end = r, end
 }
 
-// left is how many more requests may be sent in the window: those in flight are not yet in what the responses said.
+// leftAfter is how many more requests may be sent in the window: those in flight are not yet in what the responses said.
 func (w *window) leftAfter(inFlight [lanes]int) int {
 	return w.left - inFlight[tokenLane] - inFlight[apiLane]
 }
@@ -113,7 +113,7 @@ func (w *window) nextTurn(inFlight [lanes]int, lane lane, now time.Time) time.Ti
 }
 
 // opening is the time before which certainly no request is sent: the end of a window of which nothing is left.
-func (w *window) opening(inFlight [lanes]int, now time.Time) time.Time {
+func (w *window) opening(now time.Time) time.Time {
 	if w.known && now.Before(w.end) && w.left <= 0 {
 		return w.end
 	}
