@@ -62,7 +62,7 @@ var bearerRules = []rule{
 	{id: "B-04", says: "a token that no header can carry is not sent", test: func(t *testing.T, v vendor) {
 		for _, bad := range []string{`a\r\nX-Admin: 1`, `a b`, `a\tb`, `\u0000`, `\u007f`, `é`, `a,b`, `a\"b`, `a;b`, `a\\b`} {
 			r := newRig(v, sandboxOptions{})
-			r.answers(answer(200, `{"access_token":"`+bad+`","token_type":"Bearer"}`))
+			r.responds(respond(200, `{"access_token":"`+bad+`","token_type":"Bearer"}`))
 			err := r.calls(t, r.cache(t))(t.Context())
 			assert.ErrorIs(t, err, tokens.ErrNoToken, bad)
 			assert.Zero(t, r.server.Count(v.probe), "nothing is sent")
@@ -216,7 +216,7 @@ var bearerRules = []rule{
 
 	{id: "B-11", says: "tokens can be asked for with an audience", test: func(t *testing.T, v vendor) {
 		r := newRig(v, sandboxOptions{})
-		r.answers(grants(1), grants(2))
+		r.responds(grants(1), grants(2))
 		got := map[string]string{}
 		for _, audience := range []string{"https://one.example.com", "https://two.example.com"} {
 			grant := v.grant

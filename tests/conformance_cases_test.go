@@ -42,7 +42,7 @@ var serverCases = []rule{
 			for _, style := range []tokens.AuthStyle{tokens.AuthStyleBasic, tokens.AuthStyleBasicUnencoded, tokens.AuthStyleBody} {
 				for _, status := range []int{400, 401, 403} {
 					r := newRig(v, sandboxOptions{})
-					r.answers(sandbox.Fault{Status: status, Body: `{"error":"invalid_client"}`, Times: sandbox.Forever})
+					r.responds(sandbox.Fault{Status: status, Body: `{"error":"invalid_client"}`, Times: sandbox.Forever})
 					_, err := r.asks(t, sandboxCredentials, style, tokens.Retry{}).Exchange(t.Context(), grant)
 					require.ErrorIs(t, err, tokens.InvalidClient)
 					assert.Len(t, r.server.Requests(), 1)
@@ -77,21 +77,21 @@ var serverCases = []rule{
 	{id: "case 12", says: "2xx without a token is an error", test: func(t *testing.T, v vendor) {
 		for _, status := range []int{200, 201, 203} {
 			for _, body := range []string{`{}`, `{"access_token":""}`, `{"access_token":null}`, `{"access_token":7}`, `{"access_token":{"a":"b"}}`, `[]`, `"at"`, `null`} {
-				e := refused(t, v, answer(status, body))
+				e := refused(t, v, respond(status, body))
 				assert.Equal(t, status, e.StatusCode, body)
 				assert.Equal(t, body, string(e.Body))
 			}
 		}
-		assert.Equal(t, "at-1", exchanged(t, v, answer(201, `{"access_token":"at-1"}`)).AccessToken)
+		assert.Equal(t, "at-1", exchanged(t, v, respond(201, `{"access_token":"at-1"}`)).AccessToken)
 	}},
 
 	{id: "case 13", says: "an error that comes with 200 is an error", test: func(t *testing.T, v vendor) {
-		e := refused(t, v, answer(200, `{"error":"invalid_grant","error_description":"no","access_token":"at-1"}`))
+		e := refused(t, v, respond(200, `{"error":"invalid_grant","error_description":"no","access_token":"at-1"}`))
 		assert.ErrorIs(t, e, tokens.InvalidGrant)
 		assert.ErrorIs(t, e, tokens.Status(200))
 		if v.refreshes {
 			r := newRig(v, sandboxOptions{})
-			r.answers(refusal(200, "invalid_grant"))
+			r.responds(refusal(200, "invalid_grant"))
 			cache := cacheOf(t, r.plain(t), &tokens.CacheOptions{Session: "a", Initial: &tokens.Token{RefreshToken: "rt"}})
 			for range 2 {
 				_, err := cache.Token(t.Context())
@@ -111,10 +111,10 @@ var serverCases = []rule{
 	}},
 
 	{id: "case 15", says: "a response's length is bounded", test: func(t *testing.T, v vendor) {
-		e := refused(t, v, answer(200, `{"access_token":"`+strings.Repeat("a", 1<<20)+`"}`))
+		e := refused(t, v, respond(200, `{"access_token":"`+strings.Repeat("a", 1<<20)+`"}`))
 		assert.Equal(t, 200, e.StatusCode)
 		assert.ErrorContains(t, e, "longer than 1048576 bytes")
-		e = refused(t, v, answer(400, `{"error":"invalid_request","pad":"`+strings.Repeat("a", 2<<20)+`"}`))
+		e = refused(t, v, respond(400, `{"error":"invalid_request","pad":"`+strings.Repeat("a", 2<<20)+`"}`))
 		assert.Equal(t, 400, e.StatusCode)
 		assert.Len(t, e.Body, 64<<10)
 	}},
@@ -143,8 +143,8 @@ var serverCases = []rule{
 	{id: "case 17", says: "a 401 needs no challenge", test: func(t *testing.T, v vendor) {
 		const body = `{"error":"invalid_client","error_description":"no"}`
 		for _, f := range []sandbox.Fault{
-			answer(401, body),
-			answer(401, body, "WWW-Authenticate", `Basic realm="x", error="invalid_request", error_description="other"`),
+			respond(401, body),
+			respond(401, body, "WWW-Authenticate", `Basic realm="x", error="invalid_request", error_description="other"`),
 		} {
 			e := refused(t, v, f)
 			assert.ErrorIs(t, e, tokens.InvalidClient)
@@ -160,7 +160,7 @@ var serverCases = []rule{
 	{id: "case 22", says: "a token is good until shortly before its end, without an end for good, and never if it is empty", test: func(t *testing.T, v vendor) {
 		bubble(t, func(t *testing.T) {
 			r := newRig(v, sandboxOptions{})
-			r.answers(grants(1, `"expires_in":3600`), sandbox.Fault{Status: 503, Times: sandbox.Forever})
+			r.responds(grants(1, `"expires_in":3600`), sandbox.Fault{Status: 503, Times: sandbox.Forever})
 			cache := r.cache(t)
 			_, err := cache.Token(t.Context())
 			require.NoError(t, err)
@@ -233,7 +233,7 @@ var serverCases = []rule{
 			before := r.server.Count(createAccessToken)
 			cache := cacheOf(t, r.plain(t), &tokens.CacheOptions{Session: "a", Initial: first})
 			call := r.calls(t, cache)
-			r.answers(sandbox.Fault{Delay: time.Second, Times: sandbox.Forever})
+			r.responds(sandbox.Fault{Delay: time.Second, Times: sandbox.Forever})
 			for range 10 {
 				var wg sync.WaitGroup
 				for range 100 {
@@ -258,7 +258,7 @@ var serverCases = []rule{
 				},
 			})
 			before := r.server.Count(createAccessToken)
-			r.answers(sandbox.Fault{Drop: true, After: true})
+			r.responds(sandbox.Fault{Drop: true, After: true})
 			for range 600 { // ten hours
 				token, err := cache.Token(t.Context())
 				require.NoError(t, err)
@@ -323,13 +323,13 @@ var serverCases = []rule{
 				want  int
 			}{
 				"invalid_grant": {refusal(400, "invalid_grant"), 1}, "invalid_client": {refusal(401, "invalid_client"), 1},
-				"invalid_scope": {refusal(400, "invalid_scope"), 1}, "404": {answer(404, ""), 1}, "500": {answer(500, ""), 1},
-				"502": {answer(502, ""), 3}, "503": {answer(503, ""), 3}, "504": {answer(504, ""), 3},
-				"429": {answer(429, ""), 7}, "reset": {sandbox.Fault{Drop: true}, 3},
+				"invalid_scope": {refusal(400, "invalid_scope"), 1}, "404": {respond(404, ""), 1}, "500": {respond(500, ""), 1},
+				"502": {respond(502, ""), 3}, "503": {respond(503, ""), 3}, "504": {respond(504, ""), 3},
+				"429": {respond(429, ""), 7}, "reset": {sandbox.Fault{Drop: true}, 3},
 			} {
 				r := newRig(v, sandboxOptions{})
 				tt.fault.Times = sandbox.Forever
-				r.answers(tt.fault)
+				r.responds(tt.fault)
 				_, err := r.asks(t, sandboxCredentials, v.style, tokens.Retry{}).Exchange(t.Context(), v.grant)
 				require.Error(t, err)
 				if name == "reset" {
@@ -354,7 +354,7 @@ var serverCases = []rule{
 	{id: "case 38", says: "a patch that fails with 500 is not repeated, and one that fails changes nothing", on: withClients, test: func(t *testing.T, v vendor) {
 		r := newRig(v, sandboxOptions{})
 		clients := r.oauthClients(t)
-		r.server.Fault("patchOAuthClient", answer(500, `{"error":"error"}`))
+		r.server.Fault("patchOAuthClient", respond(500, `{"error":"error"}`))
 		_, err := clients.Patch(t.Context(), sandbox.SampleClientID, jsonpatch.Replace("/enabled", false))
 		require.ErrorIs(t, err, tokens.Status(500))
 		assert.Equal(t, 1, r.server.Count("patchOAuthClient"))

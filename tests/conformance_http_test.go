@@ -131,9 +131,9 @@ var httpRules = []rule{
 					date(30 * time.Second): 30 * time.Second, date(-time.Hour): 0, date(-20 * 365 * 24 * time.Hour): 0,
 					"-1": 0, "1.5": 1500 * time.Millisecond, "soon": 0, "": 0,
 				} {
-					assert.Equal(t, want, refused(t, v, answer(status, "", "Retry-After", value)).RetryAfter, value)
+					assert.Equal(t, want, refused(t, v, respond(status, "", "Retry-After", value)).RetryAfter, value)
 				}
-				assert.Greater(t, refused(t, v, answer(status, "", "Retry-After", "99999999999999999999")).RetryAfter, 100*365*24*time.Hour)
+				assert.Greater(t, refused(t, v, respond(status, "", "Retry-After", "99999999999999999999")).RetryAfter, 100*365*24*time.Hour)
 
 				// A longer wait than allowed is the caller's, who learns of it at once.
 				for longest, retry := range map[time.Duration]tokens.Retry{30 * time.Second: {}, 10 * time.Second: {Max: 10 * time.Second}} {
@@ -141,7 +141,7 @@ var httpRules = []rule{
 						for _, write := range []func(time.Duration) string{seconds, date} {
 							value := write(wait)
 							r := newRig(v, sandboxOptions{})
-							r.answers(answer(status, "", "Retry-After", value), grants(1))
+							r.responds(respond(status, "", "Retry-After", value), grants(1))
 							start, want := time.Now(), wait
 							if status == 429 {
 								longest = 2 * time.Minute // the Limiter's MaxWait
@@ -183,7 +183,7 @@ var httpRules = []rule{
 		assert.Equal(t, 204, e.StatusCode, "there is no token in it")
 		if v.revokes {
 			r := newRig(v, sandboxOptions{})
-			r.revocationAnswers(empty)
+			r.revocationResponses(empty)
 			require.NoError(t, r.plain(t).Revoke(t.Context(), "at", tokens.HintNone))
 		}
 		if withClients(v) {
@@ -270,8 +270,8 @@ func (c *countedCloser) Close() error {
 func failing(t *testing.T, v vendor, first ...sandbox.Fault) tokens.Source {
 	t.Helper()
 	r := newRig(v, sandboxOptions{})
-	r.answers(first...)
-	r.answers(sandbox.Fault{Status: 400, Times: sandbox.Forever})
+	r.responds(first...)
+	r.responds(sandbox.Fault{Status: 400, Times: sandbox.Forever})
 	return r.cache(t)
 }
 

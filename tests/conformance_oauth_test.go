@@ -58,7 +58,7 @@ var oauthRules = []rule{
 		}
 		// And none is sent where a redirect drops TLS.
 		r := newRig(v, sandboxOptions{})
-		r.answers(sandbox.Fault{Status: http.StatusTemporaryRedirect, Header: http.Header{"Location": {"http://api.example.com" + v.tokenPath}}})
+		r.responds(sandbox.Fault{Status: http.StatusTemporaryRedirect, Header: http.Header{"Location": {"http://api.example.com" + v.tokenPath}}})
 		_, err := r.plain(t).Exchange(t.Context(), v.grant)
 		require.ErrorIs(t, err, tokens.Status(http.StatusTemporaryRedirect))
 		assert.Len(t, r.server.Requests(), 1)
@@ -102,7 +102,7 @@ var oauthRules = []rule{
 
 	{id: "O-04", says: "the body is application/x-www-form-urlencoded in UTF-8", test: func(t *testing.T, v vendor) {
 		r := newRig(v, sandboxOptions{})
-		r.answers(grants(1), grants(2))
+		r.responds(grants(1), grants(2))
 		grant := tokens.Grant{Scopes: []string{"a+b", "c&d=e%"}, Params: url.Values{"näme": {"a b%c&d=e+é"}}}
 		const fields = "grant_type=client_credentials&scope=a%2Bb+c%26d%3De%25&n%C3%A4me=a+b%25c%26d%3De%2B%C3%A9"
 		for style, want := range map[tokens.AuthStyle]string{
@@ -134,7 +134,7 @@ var oauthRules = []rule{
 			assert.Equal(t, []string{"Basic " + tt.want}, last(r).Header["Authorization"])
 		}
 		r := newRig(v, sandboxOptions{})
-		r.answers(grants(1))
+		r.responds(grants(1))
 		_, err := r.asks(t, tokens.Credentials{ClientID: "p%q", ClientSecret: "a b"}, tokens.AuthStyleBasicUnencoded, once).Exchange(t.Context(), v.grant)
 		require.NoError(t, err)
 		assert.Equal(t, []string{"Basic cCVxOmEgYg=="}, last(r).Header["Authorization"], "only the option leaves the encoding out")
@@ -180,7 +180,7 @@ var oauthRules = []rule{
 		require.ErrorContains(t, err, "note")
 		assert.Len(t, r.server.Requests(), before, "nothing is sent")
 
-		twice := exchanged(t, v, answer(200, `{"access_token":"first","token_type":"mac","access_token":"second","token_type":"Bearer"}`))
+		twice := exchanged(t, v, respond(200, `{"access_token":"first","token_type":"mac","access_token":"second","token_type":"Bearer"}`))
 		assert.Equal(t, "second", twice.AccessToken, "of a response's repeated member the last counts")
 		assert.Equal(t, "Bearer", twice.TokenType)
 	}},
@@ -210,7 +210,7 @@ var oauthRules = []rule{
 
 	{id: "O-11", says: "tokens may have any size", test: func(t *testing.T, v vendor) {
 		long := strings.Repeat("t", 64<<10)
-		got := exchanged(t, v, answer(200, `{"access_token":"`+long+`","token_type":"Bearer","refresh_token":"`+long+`"}`))
+		got := exchanged(t, v, respond(200, `{"access_token":"`+long+`","token_type":"Bearer","refresh_token":"`+long+`"}`))
 		assert.Equal(t, long, got.AccessToken)
 		assert.Equal(t, long, got.RefreshToken)
 
@@ -230,7 +230,7 @@ var oauthRules = []rule{
 			`"token_type":"mac"`: "", `"token_type":"Basic"`: "", `"token_type":"N_A"`: "",
 		} {
 			r := newRig(v, sandboxOptions{})
-			r.answers(answer(200, `{"access_token":"at-1",`+body+`}`))
+			r.responds(respond(200, `{"access_token":"at-1",`+body+`}`))
 			cache := r.cache(t)
 			reached := 0
 			err := get(t, roundTripper(func(r *http.Request) (*http.Response, error) {
@@ -260,7 +260,7 @@ var oauthRules = []rule{
 			assert.False(t, got.Expiry.After(start.Add(time.Hour)), "counted from the end of a slow response")
 
 			r := newRig(v, sandboxOptions{})
-			r.answers(grants(1), grants(2))
+			r.responds(grants(1), grants(2))
 			cache := r.cache(t)
 			got, err := cache.Token(t.Context())
 			require.NoError(t, err)
@@ -281,7 +281,7 @@ var oauthRules = []rule{
 			`"scope":"a b"`: {"a", "b"}, `"scope":"a"`: {"a"}, `"scope":""`: {"asked", "for"}, `"x":1`: {"asked", "for"}, `"scope":null`: {"asked", "for"},
 		} {
 			r := newRig(v, sandboxOptions{})
-			r.answers(grants(1, member))
+			r.responds(grants(1, member))
 			got, err := r.plain(t).Exchange(t.Context(), tokens.Grant{Scopes: []string{"asked", "for"}})
 			require.NoError(t, err)
 			assert.Equal(t, want, got.Scopes, member)
@@ -290,7 +290,7 @@ var oauthRules = []rule{
 
 	{id: "O-15", says: "scopes are space-delimited and case-sensitive, of visible ASCII without quote and backslash", test: func(t *testing.T, v vendor) {
 		r := newRig(v, sandboxOptions{})
-		r.answers(grants(1))
+		r.responds(grants(1))
 		visible := ""
 		for c := '!'; c <= '~'; c++ {
 			if c != '"' && c != '\\' {
@@ -314,7 +314,7 @@ var oauthRules = []rule{
 				tokens.InvalidRequest, tokens.InvalidClient, tokens.InvalidGrant, tokens.UnauthorizedClient,
 				tokens.UnsupportedGrantType, tokens.InvalidScope, "slow_down",
 			} {
-				e := refused(t, v, answer(status, fmt.Sprintf(body, code)))
+				e := refused(t, v, respond(status, fmt.Sprintf(body, code)))
 				assert.ErrorIs(t, e, code)
 				assert.ErrorIs(t, e, tokens.Status(status))
 				assert.Equal(t, "what went wrong", e.Message)
@@ -324,18 +324,18 @@ var oauthRules = []rule{
 	}},
 
 	{id: "O-17", says: "an error's text shows no character that RFC 6749 forbids there", test: func(t *testing.T, v vendor) {
-		e := refused(t, v, answer(400, `{"error":"invalid\u001b[31m_request\u0000","error_description":"one\r\ntwo\tthree\u007f\u202e\u2028four"}`))
+		e := refused(t, v, respond(400, `{"error":"invalid\u001b[31m_request\u0000","error_description":"one\r\ntwo\tthree\u007f\u202e\u2028four"}`))
 		for _, r := range e.Error() {
 			assert.True(t, r >= ' ' && r < 0x7f, "%q in %q", r, e.Error())
 		}
 		assert.Contains(t, e.Error(), "one two three four")
-		assert.Less(t, len(refused(t, v, answer(400, `{"error":"x","error_description":"`+strings.Repeat("long ", 10_000)+`"}`)).Error()), 500)
+		assert.Less(t, len(refused(t, v, respond(400, `{"error":"x","error_description":"`+strings.Repeat("long ", 10_000)+`"}`)).Error()), 500)
 	}},
 
 	{id: "O-18", says: "a new refresh token replaces the old", on: refreshing, test: func(t *testing.T, v vendor) {
 		bubble(t, func(t *testing.T) {
 			r := newRig(v, sandboxOptions{})
-			r.answers(grants(1, `"refresh_token":"rt-1"`, `"expires_in":60`), grants(2, `"expires_in":60`), grants(3, `"refresh_token":"rt-3"`, `"expires_in":60`), grants(4))
+			r.responds(grants(1, `"refresh_token":"rt-1"`, `"expires_in":60`), grants(2, `"expires_in":60`), grants(3, `"refresh_token":"rt-3"`, `"expires_in":60`), grants(4))
 			var stored []string
 			failing := errors.New("the disk is full")
 			cache := cacheOf(t, r.plain(t), &tokens.CacheOptions{
@@ -386,7 +386,7 @@ var oauthRules = []rule{
 	{id: "O-21", says: "client_credentials needs no refresh token, and uses none that comes along", test: func(t *testing.T, v vendor) {
 		bubble(t, func(t *testing.T) {
 			r := newRig(v, sandboxOptions{})
-			r.answers(grants(1, `"expires_in":60`), grants(2, `"expires_in":60`, `"refresh_token":"rt-2"`), grants(3))
+			r.responds(grants(1, `"expires_in":60`), grants(2, `"expires_in":60`, `"refresh_token":"rt-2"`), grants(3))
 			cache := r.cache(t)
 			for range 3 {
 				_, err := cache.Token(t.Context())
@@ -435,7 +435,7 @@ var oauthRules = []rule{
 	{id: "O-25", says: "no HTTP cache keeps a token", test: func(t *testing.T, v vendor) {
 		r := newRig(v, sandboxOptions{})
 		header := http.Header{"Cache-Control": {"public, max-age=3600"}, "Content-Location": {v.tokenPath}, "Etag": {`"1"`}}
-		r.answers(sandbox.Fault{Header: header}, sandbox.Fault{Header: header})
+		r.responds(sandbox.Fault{Header: header}, sandbox.Fault{Header: header})
 		first, err := r.plain(t).Exchange(t.Context(), v.grant)
 		require.NoError(t, err)
 		second, err := r.plain(t).Exchange(t.Context(), v.grant)
@@ -551,7 +551,7 @@ func everythingPrinted(t *testing.T, v vendor) []string {
 	r := newRig(v, sandboxOptions{})
 	grant := v.grant
 	quote := func(secrets string) sandbox.Fault {
-		return answer(401, `{"error":"invalid_request","error_description":"`+secrets+`"}`)
+		return respond(401, `{"error":"invalid_request","error_description":"`+secrets+`"}`)
 	}
 	quotes := []sandbox.Fault{quote("canary-secret"), quote("canary-secret")}
 	opts := &tokens.CacheOptions{Grant: grant, Logger: inText}
@@ -560,9 +560,9 @@ func everythingPrinted(t *testing.T, v vendor) []string {
 		grant.RefreshToken = "canary-presented"
 		quotes = []sandbox.Fault{quote("canary-secret canary-refresh"), quote("canary-secret canary-presented")}
 	}
-	r.answers(answer(200, `{"access_token":"canary-access","token_type":"Bearer","refresh_token":"canary-refresh"}`))
-	r.answers(quotes...)
-	r.answers(answer(200, "canary-access"), answer(200, `{"token_type":"canary-access"}`))
+	r.responds(respond(200, `{"access_token":"canary-access","token_type":"Bearer","refresh_token":"canary-refresh"}`))
+	r.responds(quotes...)
+	r.responds(respond(200, "canary-access"), respond(200, `{"token_type":"canary-access"}`))
 	creds := tokens.Credentials{ClientID: "canary-id", ClientSecret: "canary-secret"}
 	endpoint := r.asks(t, creds, tokens.AuthStyleDefault, once)
 	cache := cacheOf(t, endpoint, opts)

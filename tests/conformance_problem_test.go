@@ -53,7 +53,7 @@ var problemRules = []rule{
 
 	{id: "P-04", says: "nobody looks up a type", test: func(t *testing.T, v vendor) {
 		r := newRig(v, sandboxOptions{})
-		r.answers(sandbox.Fault{Status: 403, ContentType: "application/problem+json", Body: `{"type":"` + r.plain(t).BaseURL() + `/problems/a","instance":"/problems/1"}`})
+		r.responds(sandbox.Fault{Status: 403, ContentType: "application/problem+json", Body: `{"type":"` + r.plain(t).BaseURL() + `/problems/a","instance":"/problems/1"}`})
 		_, err := r.plain(t).Exchange(t.Context(), v.grant)
 		require.Error(t, err)
 		assert.Contains(t, err.Error(), "/problems/a")
@@ -69,7 +69,7 @@ var problemRules = []rule{
 	{id: "P-06", says: "detail is for people, and decides nothing", test: func(t *testing.T, v vendor) {
 		for _, detail := range []string{"invalid_grant", "429 Too Many Requests", "Retry-After: 5", "https://example.com/problems/a"} {
 			r := newRig(v, sandboxOptions{})
-			r.answers(sandbox.Fault{Status: 400, ContentType: "application/problem+json", Body: `{"title":"T","detail":"` + detail + `"}`})
+			r.responds(sandbox.Fault{Status: 400, ContentType: "application/problem+json", Body: `{"title":"T","detail":"` + detail + `"}`})
 			_, err := r.asks(t, sandboxCredentials, v.style, tokens.Retry{}).Exchange(t.Context(), v.grant)
 			var e *tokens.Error
 			require.ErrorAs(t, err, &e)

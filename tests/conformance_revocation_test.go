@@ -20,7 +20,7 @@ var revocationRules = []rule{
 		_, err := v.endpoint(sandboxCredentials, endpointOptions{baseURL: "http://api.example.com"})
 		require.ErrorContains(t, err, "https")
 		r := newRig(v, sandboxOptions{})
-		r.revocationAnswers(answer(307, "", "Location", "http://api.example.com/oauth2/revoke"))
+		r.revocationResponses(respond(307, "", "Location", "http://api.example.com/oauth2/revoke"))
 		require.ErrorIs(t, r.plain(t).Revoke(t.Context(), "at", tokens.HintNone), tokens.Status(307))
 		assert.Len(t, r.server.Requests(), 1)
 	}},
@@ -61,8 +61,8 @@ var revocationRules = []rule{
 	{id: "R-04", says: "the client authenticates as it does at the token endpoint", on: revoking, test: func(t *testing.T, v vendor) {
 		for _, style := range []tokens.AuthStyle{tokens.AuthStyleDefault, tokens.AuthStyleBasic, tokens.AuthStyleBasicUnencoded, tokens.AuthStyleBody} {
 			r := newRig(v, sandboxOptions{})
-			r.answers(grants(1))
-			r.revocationAnswers(answer(200, ""))
+			r.responds(grants(1))
+			r.revocationResponses(respond(200, ""))
 			endpoint := r.asks(t, hard, style, once)
 			_, err := endpoint.Exchange(t.Context(), v.grant)
 			require.NoError(t, err)
@@ -87,7 +87,7 @@ var revocationRules = []rule{
 			{Status: 200, Body: "{", ContentType: "application/json"},
 			{Status: 200, Body: "revoked", Cut: 3},
 		} {
-			r.revocationAnswers(f)
+			r.revocationResponses(f)
 			assert.NoError(t, r.plain(t).Revoke(t.Context(), "at", tokens.HintNone), f)
 		}
 	}},
@@ -108,7 +108,7 @@ var revocationRules = []rule{
 			require.NoError(t, call(t.Context()))
 			revoked := last(r).Header.Get("Authorization")
 			f.Times = sandbox.Forever
-			r.revocationAnswers(f)
+			r.revocationResponses(f)
 			err := cache.Revoke(t.Context())
 			assert.Equal(t, f.Status != 0 || f.Drop, err != nil)
 			require.NoError(t, call(t.Context()))
@@ -125,15 +125,15 @@ var revocationRules = []rule{
 
 	{id: "R-09", says: "unsupported_token_type is a code of its own", on: revoking, test: func(t *testing.T, v vendor) {
 		r := newRig(v, sandboxOptions{})
-		r.revocationAnswers(refusal(400, "unsupported_token_type"))
+		r.revocationResponses(refusal(400, "unsupported_token_type"))
 		require.ErrorIs(t, r.plain(t).Revoke(t.Context(), "at", tokens.HintNone), tokens.UnsupportedTokenType)
 	}},
 
 	{id: "R-10", says: "after 503 the token exists, and its revocation is tried again after a delay", on: revoking, test: func(t *testing.T, v vendor) {
 		bubble(t, func(t *testing.T) {
 			r := newRig(v, sandboxOptions{})
-			busy := answer(503, "", "Retry-After", "7")
-			r.revocationAnswers(busy)
+			busy := respond(503, "", "Retry-After", "7")
+			r.revocationResponses(busy)
 			err := r.plain(t).Revoke(t.Context(), "at", tokens.HintNone)
 			require.ErrorIs(t, err, tokens.Status(503))
 			var e *tokens.Error
@@ -141,7 +141,7 @@ var revocationRules = []rule{
 			assert.Equal(t, 7*time.Second, e.RetryAfter)
 
 			start := time.Now()
-			r.revocationAnswers(busy)
+			r.revocationResponses(busy)
 			require.NoError(t, r.asks(t, sandboxCredentials, v.style, tokens.Retry{}).Revoke(t.Context(), "at", tokens.HintNone))
 			assert.Equal(t, 7*time.Second, time.Since(start))
 
@@ -150,7 +150,7 @@ var revocationRules = []rule{
 			token, err := cache.Token(t.Context())
 			require.NoError(t, err)
 			busy.Times = 2
-			r.revocationAnswers(busy)
+			r.revocationResponses(busy)
 			require.ErrorIs(t, cache.Revoke(t.Context()), tokens.Status(503))
 			require.NoError(t, r.calls(t, tokens.Static(token.AccessToken))(t.Context()), "it lives")
 			require.NoError(t, cache.Revoke(t.Context()))
@@ -177,7 +177,7 @@ var revocationRules = []rule{
 	{id: "R-13", says: "a revocation is never a GET", on: revoking, test: func(t *testing.T, v vendor) {
 		for _, status := range []int{301, 302, 303, 307, 308, 405} {
 			r := newRig(v, sandboxOptions{})
-			r.revocationAnswers(answer(status, "", "Location", "/oauth2/revoke", "Allow", "GET"))
+			r.revocationResponses(respond(status, "", "Location", "/oauth2/revoke", "Allow", "GET"))
 			require.ErrorIs(t, r.asks(t, sandboxCredentials, v.style, tokens.Retry{}).Revoke(t.Context(), "at", tokens.HintNone), tokens.Status(status))
 			require.Len(t, r.server.Requests(), 1)
 			assert.Equal(t, http.MethodPost, last(r).Method)
@@ -185,5 +185,5 @@ var revocationRules = []rule{
 	}},
 }
 
-// revocationAnswers scripts the next responses to revocations.
-func (r *rig) revocationAnswers(f ...sandbox.Fault) { r.server.Fault(revokeAccessToken, f...) }
+// revocationResponses scripts the next responses to revocations.
+func (r *rig) revocationResponses(f ...sandbox.Fault) { r.server.Fault(revokeAccessToken, f...) }

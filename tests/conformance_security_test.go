@@ -63,7 +63,7 @@ var securityRules = []rule{
 
 	{id: "S-04", says: "resource names the resource servers, once for each", test: func(t *testing.T, v vendor) {
 		r := newRig(v, sandboxOptions{})
-		r.answers(grants(1))
+		r.responds(grants(1))
 		_, err := r.plain(t).Exchange(t.Context(), tokens.Grant{
 			Scopes: []string{"a"}, Params: url.Values{"resource": {"https://one.example.com/", "https://two.example.com/"}},
 		})
@@ -77,7 +77,7 @@ var securityRules = []rule{
 			for n := range 5 {
 				slow := grants(n+1, fmt.Sprintf(`"refresh_token":"rt-%d"`, n+1), `"expires_in":60`)
 				slow.Delay = time.Second
-				r.answers(slow)
+				r.responds(slow)
 			}
 			vendorSide := r.client.Transport
 			var mu sync.Mutex
@@ -180,7 +180,7 @@ var securityRules = []rule{
 
 	{id: "S-11", says: "a sender-constrained token is not used as one that is not", test: func(t *testing.T, v vendor) {
 		r := newRig(v, sandboxOptions{})
-		r.answers(answer(200, `{"access_token":"at-1","token_type":"DPoP"}`))
+		r.responds(respond(200, `{"access_token":"at-1","token_type":"DPoP"}`))
 		require.ErrorIs(t, r.calls(t, r.cache(t))(t.Context()), tokens.ErrNoToken)
 		assert.Zero(t, r.server.Count(v.probe))
 	}},
@@ -194,7 +194,7 @@ var securityRules = []rule{
 			for _, status := range []int{300, 301, 302, 303, 304, 305, 307, 308} {
 				for _, location := range []string{"", "https://other.example.com/token", "http://other.example.com/", v.tokenPath, "//other.example.com/"} {
 					r := newRig(v, sandboxOptions{})
-					r.server.Fault(operation, answer(status, "", "Location", location))
+					r.server.Fault(operation, respond(status, "", "Location", location))
 					endpoint := r.asks(t, sandboxCredentials, v.style, tokens.Retry{})
 					var err error
 					if operation == createAccessToken {

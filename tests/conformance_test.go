@@ -160,14 +160,14 @@ func idsOf(rules []rule) []string {
 	return ids
 }
 
-// grants is a token answer of what every server says and the extra members.
+// grants is a token response with what every server says and the extra members.
 func grants(n int, extra ...string) sandbox.Fault {
 	members := append([]string{fmt.Sprintf(`"access_token":"at-%d","token_type":"Bearer"`, n)}, extra...)
-	return answer(http.StatusOK, "{"+strings.Join(members, ",")+"}")
+	return respond(http.StatusOK, "{"+strings.Join(members, ",")+"}")
 }
 
-// answer is an answer with a JSON body, and headers given as name, value, name, value.
-func answer(status int, body string, headers ...string) sandbox.Fault {
+// respond is a response with a JSON body, and headers given as name, value, name, value.
+func respond(status int, body string, headers ...string) sandbox.Fault {
 	f := sandbox.Fault{Status: status, Body: body, Header: http.Header{}}
 	for i := 0; i < len(headers); i += 2 {
 		f.Header.Add(headers[i], headers[i+1])
@@ -175,31 +175,31 @@ func answer(status int, body string, headers ...string) sandbox.Fault {
 	return f
 }
 
-// refusal is an error answer as RFC 6749, section 5.2, has it.
+// refusal is an error response as RFC 6749, section 5.2, has it.
 func refusal(status int, code string, headers ...string) sandbox.Fault {
-	return answer(status, `{"error":"`+code+`"}`, headers...)
+	return respond(status, `{"error":"`+code+`"}`, headers...)
 }
 
-// exchange asks the vendor once, with scripted answers.
-func exchange(t *testing.T, v vendor, answers ...sandbox.Fault) (*tokens.Token, error) {
+// exchange asks the vendor once, with scripted responses.
+func exchange(t *testing.T, v vendor, responses ...sandbox.Fault) (*tokens.Token, error) {
 	t.Helper()
 	r := newRig(v, sandboxOptions{})
-	r.answers(answers...)
+	r.responds(responses...)
 	return r.plain(t).Exchange(t.Context(), r.grant)
 }
 
 // exchanged is exchange where a token comes of it.
-func exchanged(t *testing.T, v vendor, answers ...sandbox.Fault) *tokens.Token {
+func exchanged(t *testing.T, v vendor, responses ...sandbox.Fault) *tokens.Token {
 	t.Helper()
-	got, err := exchange(t, v, answers...)
+	got, err := exchange(t, v, responses...)
 	require.NoError(t, err)
 	return got
 }
 
 // refused is exchange where an Error comes of it.
-func refused(t *testing.T, v vendor, answers ...sandbox.Fault) *tokens.Error {
+func refused(t *testing.T, v vendor, responses ...sandbox.Fault) *tokens.Error {
 	t.Helper()
-	got, err := exchange(t, v, answers...)
+	got, err := exchange(t, v, responses...)
 	require.Nil(t, got)
 	var e *tokens.Error
 	require.ErrorAs(t, err, &e)
@@ -218,13 +218,13 @@ func formOf(t *testing.T, r sandbox.Request) url.Values {
 	return form
 }
 
-// roundTripper lets a function answer requests.
+// roundTripper lets a function respond to requests.
 type roundTripper func(*http.Request) (*http.Response, error)
 
 // RoundTrip implements http.RoundTripper.
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// reply is an answer to a request, whose body it reads and closes as a RoundTripper must.
+// reply is a response to a request, whose body it reads and closes as a RoundTripper must.
 func reply(r *http.Request, status int, body string, headers ...string) *http.Response {
 	if r.Body != nil {
 		_, _ = io.Copy(io.Discard, r.Body)

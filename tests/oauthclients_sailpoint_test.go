@@ -128,11 +128,11 @@ func TestOAuthClientsWithoutAUser(t *testing.T) {
 
 func TestOAuthClientsCreatedOnce(t *testing.T) {
 	for name, fault := range map[string]sandbox.Fault{
-		"503 after it":       {Status: http.StatusServiceUnavailable, After: true},
-		"502 after it":       {Status: http.StatusBadGateway, After: true},
-		"lost answer":        {Drop: true, After: true},
-		"cut body":           {Cut: 20},
-		"answer that is odd": {Status: http.StatusCreated, ContentType: "text/plain", After: true, Body: "hello"},
+		"503 after it":         {Status: http.StatusServiceUnavailable, After: true},
+		"502 after it":         {Status: http.StatusBadGateway, After: true},
+		"lost response":        {Drop: true, After: true},
+		"cut body":             {Cut: 20},
+		"response that is odd": {Status: http.StatusCreated, ContentType: "text/plain", After: true, Body: "hello"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			vendor := sandbox.NewSailPoint(&sandbox.SailPointOptions{Strict: true})

@@ -57,7 +57,7 @@ func TestOutageWhileTheTokenIsValid(t *testing.T) {
 					calls(time.Second, 2*time.Second)
 					pass(tokenLife * 8 / 10) // from here on it is due
 					outage.fault.Times = sandbox.Forever
-					r.answers(outage.fault)
+					r.responds(outage.fault)
 					calls(50*time.Millisecond, 2*time.Second)
 					tried := r.server.Count(createAccessToken) - 1
 					assert.Positive(t, tried)
@@ -86,7 +86,7 @@ func TestOutageFromTheStart(t *testing.T) {
 					r := newRig(v, sandboxOptions{})
 					call := r.calls(t, r.cache(t))
 					outage.fault.Times = sandbox.Forever
-					r.answers(outage.fault)
+					r.responds(outage.fault)
 					start := time.Now()
 					var wg sync.WaitGroup
 					for range 100 {

@@ -96,7 +96,7 @@ func TestSuspendIsNoticedOnceByManyCallers(t *testing.T) {
 		t.Run(v.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				r, cache := suspended(t, v)
-				r.answers(sandbox.Fault{Delay: time.Second})
+				r.responds(sandbox.Fault{Delay: time.Second})
 				call := r.calls(t, cache)
 				start := time.Now()
 				var wg sync.WaitGroup
@@ -124,7 +124,7 @@ func TestSuspendWithARefreshToken(t *testing.T) {
 				first := r.offlineToken(t)
 				cache := cacheOf(t, r.plain(t), &tokens.CacheOptions{Session: "a", Initial: first})
 				call := r.calls(t, cache)
-				r.answers(sandbox.Fault{Delay: time.Second})
+				r.responds(sandbox.Fault{Delay: time.Second})
 				pass(2 * tokenLife)
 				var wg sync.WaitGroup
 				for range 20 {

@@ -184,7 +184,7 @@ func (r *rig) cache(t *testing.T) *tokens.Cache {
 }
 
 // responses scripts the next responses of the token endpoint.
-func (r *rig) answers(f ...sandbox.Fault) { r.server.Fault(createAccessToken, f...) }
+func (r *rig) responds(f ...sandbox.Fault) { r.server.Fault(createAccessToken, f...) }
 
 // calls returns a function that calls the vendor's API with src's tokens, and what failed of it.
 func (r *rig) calls(t *testing.T, src tokens.Source) func(context.Context) error {

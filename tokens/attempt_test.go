@@ -202,7 +202,7 @@ func TestAttemptSent(t *testing.T) {
 
 // A refresh that was refused, and whose repetition had no connection, is not lost: the server did not act.
 func TestAttemptNotSentAfterARefusal(t *testing.T) {
-	s := newScript(reply(503, "", ""), unanswered(errRefused))
+	s := newScript(reply(503, "", ""), withoutResponse(errRefused))
 	e, err := NewMoov(testCredentials, &MoovOptions{HTTPClient: s.client(), Retry: quick})
 	require.NoError(t, err)
 	_, err = e.Exchange(t.Context(), Grant{RefreshToken: "rt"})

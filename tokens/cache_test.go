@@ -586,7 +586,7 @@ func pass(d time.Duration) { <-time.After(d) }
 
 func lose(int, url.Values) (*http.Response, error) { return nil, io.ErrUnexpectedEOF }
 
-func TestCacheLostRefreshAnswer(t *testing.T) {
+func TestCacheLostRefreshResponse(t *testing.T) {
 	for name, lost := range map[string]func(int, url.Values) (*http.Response, error){
 		"connection broken": lose,
 		"unreadable":        func(int, url.Values) (*http.Response, error) { return newResponse(200, `{"access_`), nil },

@@ -36,8 +36,8 @@ func TestCallWithoutATokenForTheRepetition(t *testing.T) {
 		is      error
 		want    string
 	}{
-		{"never sent", unanswered(errRefused), true, InvalidGrant, "no access token: POST https://auth.example.com: 404 Not Found: invalid_grant"},
-		{"lost", unanswered(errReset), false, errConnReset, "read tcp: connection reset by peer; then, to repeat the request: no access token: POST https://auth.example.com: 404 Not Found: invalid_grant (the server may have acted on it)"},
+		{"never sent", withoutResponse(errRefused), true, InvalidGrant, "no access token: POST https://auth.example.com: 404 Not Found: invalid_grant"},
+		{"lost", withoutResponse(errReset), false, errConnReset, "read tcp: connection reset by peer; then, to repeat the request: no access token: POST https://auth.example.com: 404 Not Found: invalid_grant (the server may have acted on it)"},
 		{"refused", reply(503, "", "", "X-Id", "1"), false, Status(503), "503 Service Unavailable; then, to repeat the request: no access token: POST https://auth.example.com: 404 Not Found: invalid_grant"},
 	}
 	for _, tt := range tests {
@@ -69,9 +69,9 @@ func TestCallCapturesTheLastResponse(t *testing.T) {
 		want  int
 		is    error
 	}{
-		{"then the connection breaks", Static("at"), []step{reply(503, "", ""), unanswered(io.EOF)}, nil, 503, io.EOF},
+		{"then the connection breaks", Static("at"), []step{reply(503, "", ""), withoutResponse(io.EOF)}, nil, 503, io.EOF},
 		{"then there is no token", tokensThenNone(1, errors.New("none")), []step{reply(503, "", "")}, nil, 503, Status(503)},
-		{"then the renewal breaks", tokensNamed("one", "two"), []step{reply(401, "", ""), unanswered(io.EOF)}, nil, 401, io.EOF},
+		{"then the renewal breaks", tokensNamed("one", "two"), []step{reply(401, "", ""), withoutResponse(io.EOF)}, nil, 401, io.EOF},
 		{"then CheckRedirect fails", Static("at"), []step{reply(302, "", "", "Location", "/x")}, func(*http.Request, []*http.Request) error { return failure }, 302, failure},
 	}
 	for _, tt := range tests {

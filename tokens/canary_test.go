@@ -248,7 +248,7 @@ func withBubble(values context.Context, t *testing.T) context.Context {
 // A failure without a response is as silent, and so is a response that breaks off.
 func TestCanaryTransportFailures(t *testing.T) {
 	steps := map[string]step{
-		"refused": unanswered(errRefused),
+		"refused": withoutResponse(errRefused),
 		"a client beneath": func(req *http.Request) (*http.Response, error) {
 			return nil, fmt.Errorf("gateway: %w", &url.Error{Op: "Post", URL: req.URL.String(), Err: io.EOF})
 		},

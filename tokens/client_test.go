@@ -92,7 +92,7 @@ func TestClientFollowsRedirectsWithinTheOrigin(t *testing.T) {
 
 // An error of the client is an *Error, in the *url.Error that http.Client makes.
 func TestClientErrors(t *testing.T) {
-	s := newScript(unanswered(errReset))
+	s := newScript(withoutResponse(errReset))
 	_, err := clientOver(t, s, Static("the-token")).Do(newRequest(t, http.MethodPost, apiURL+"/x", "body"))
 	require.ErrorIs(t, err, errConnReset)
 	e, ok := errors.AsType[*Error](err)

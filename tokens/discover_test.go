@@ -203,7 +203,7 @@ func TestDiscoverRefuses(t *testing.T) {
 }
 
 func TestDiscoverAsksOnceWhereNobodyListens(t *testing.T) {
-	s := newScript(unanswered(&netError{}))
+	s := newScript(withoutResponse(&netError{}))
 	_, err := Discover(t.Context(), "https://auth.example.com", testCredentials, &EndpointOptions{HTTPClient: s.client(), Retry: Retry{Attempts: 1}})
 	require.EqualError(t, err, "tokens: Discover: GET https://auth.example.com/.well-known/oauth-authorization-server: dial: broken")
 	s.only(t)

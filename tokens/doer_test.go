@@ -398,7 +398,7 @@ func TestDoerTransportFailures(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newScript(unanswered(tt.err))
+			s := newScript(withoutResponse(tt.err))
 			req := newRequest(t, http.MethodPost, "https://user:s3cret-password@api.example.com/x?filter=s3cret#f", "body")
 			resp, err := doerOver(t, s, nil).Do(req)
 			assert.Nil(t, resp)
@@ -415,7 +415,7 @@ func TestDoerTransportFailures(t *testing.T) {
 // What hides a secret in the text of a cause hides nothing else of it.
 func TestDoerTransportFailureIsMatched(t *testing.T) {
 	cause := &net.OpError{Op: "read", Net: "tcp", Err: timeoutError{}}
-	s := newScript(unanswered(fmt.Errorf("of s3cret-query: %w", cause)))
+	s := newScript(withoutResponse(fmt.Errorf("of s3cret-query: %w", cause)))
 	_, err := doerOver(t, s, nil).Do(newRequest(t, http.MethodGet, apiURL+"?s3cret-query", ""))
 	require.EqualError(t, err, "GET "+apiURL+": of [REDACTED]: read tcp: i/o timeout")
 	require.ErrorIs(t, err, timeoutError{})

@@ -268,7 +268,7 @@ func TestEndpointCopiesItsInput(t *testing.T) {
 }
 
 func TestEndpointRepeatsTheWholeForm(t *testing.T) {
-	s := newScript(unanswered(io.ErrUnexpectedEOF), reply(200, jsonType, tokenReply))
+	s := newScript(withoutResponse(io.ErrUnexpectedEOF), reply(200, jsonType, tokenReply))
 	e, err := NewMoov(testCredentials, &MoovOptions{HTTPClient: s.client(), Retry: Retry{Initial: 1}})
 	require.NoError(t, err)
 	_, err = e.Exchange(t.Context(), Grant{Scopes: []string{"a"}, Params: url.Values{"x": {"y"}}})
@@ -393,7 +393,7 @@ func TestRevokeResponses(t *testing.T) {
 		{"400", reply(400, jsonType, `{"error":"unsupported_token_type"}`), UnsupportedTokenType},
 		{"422", reply(422, jsonType, `{"token":"is unknown"}`), Status(422)},
 		{"503: the token still exists", reply(503, "", "", "Retry-After", "5"), Status(503)},
-		{"no response", unanswered(io.ErrUnexpectedEOF), io.ErrUnexpectedEOF},
+		{"no response", withoutResponse(io.ErrUnexpectedEOF), io.ErrUnexpectedEOF},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -176,7 +176,7 @@ func TestErrorDecode(t *testing.T) {
 		}
 	})
 	t.Run("no response", func(t *testing.T) {
-		err := failed(t, unanswered(errors.New("no route"))).Decode(&moov.GenericError{})
+		err := failed(t, withoutResponse(errors.New("no route"))).Decode(&moov.GenericError{})
 		assert.EqualError(t, err, "tokens: the body of this error does not fit *moov.GenericError")
 	})
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/grantwright/oauth-go/sandbox"
 )
 
-// A network answers requests by a handler in memory, each after 20 to 150 ms, and one in a hundred after up to 2 s.
+// A network serves requests by a handler in memory, each after 20 to 150 ms, and one in a hundred after up to 2 s.
 type network struct {
 	handler http.RoundTripper
 	headers bool // else the rate limit's headers are taken away

@@ -153,7 +153,7 @@ func TestNewEndpointRefuses(t *testing.T) {
 
 // Servers take each assertion once, so each repetition of a request has its own.
 func TestAssertionOfEachRequest(t *testing.T) {
-	s := newScript(unanswered(io.ErrUnexpectedEOF), reply(503, "", ""), reply(200, jsonType, tokenReply))
+	s := newScript(withoutResponse(io.ErrUnexpectedEOF), reply(503, "", ""), reply(200, jsonType, tokenReply))
 	type key struct{}
 	asked := 0
 	e, err := NewEndpoint(tokenURL, &Credentials{ClientID: "client-id"}, &EndpointOptions{

@@ -73,23 +73,23 @@ var outcomes = []struct {
 	kind string
 	step step
 }{
-	{"refused", "not sent", unanswered(errRefused)},
-	{"no such host", "not sent", unanswered(&net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{IsNotFound: true}})},
-	{"dialling took too long", "not sent", unanswered(&net.OpError{Op: "dial", Net: "tcp", Err: timeoutError{}})},
-	{"proxy", "not sent", unanswered(&net.OpError{Op: "proxyconnect", Net: "tcp", Err: errors.New("refused")})},
-	{"dial, wrapped", "not sent", unanswered(fmt.Errorf("by proxy: %w", errRefused))},
+	{"refused", "not sent", withoutResponse(errRefused)},
+	{"no such host", "not sent", withoutResponse(&net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{IsNotFound: true}})},
+	{"dialling took too long", "not sent", withoutResponse(&net.OpError{Op: "dial", Net: "tcp", Err: timeoutError{}})},
+	{"proxy", "not sent", withoutResponse(&net.OpError{Op: "proxyconnect", Net: "tcp", Err: errors.New("refused")})},
+	{"dial, wrapped", "not sent", withoutResponse(fmt.Errorf("by proxy: %w", errRefused))},
 
-	{"reset", "lost", unanswered(errReset)},
-	{"write failed", "lost", unanswered(&net.OpError{Op: "write", Net: "tcp", Err: errors.New("broken pipe")})},
-	{"closed here", "lost", unanswered(net.ErrClosed)},
-	{"EOF", "lost", unanswered(io.EOF)},
-	{"unexpected EOF", "lost", unanswered(fmt.Errorf("transport connection broken: %w", io.ErrUnexpectedEOF))},
-	{"idle connection", "lost", unanswered(errors.New("http: server closed idle connection"))},
-	{"HTTP/2 stream", "lost", unanswered(fmt.Errorf("gateway: %w", errors.New("stream error: stream ID 1; INTERNAL_ERROR; received from peer")))},
+	{"reset", "lost", withoutResponse(errReset)},
+	{"write failed", "lost", withoutResponse(&net.OpError{Op: "write", Net: "tcp", Err: errors.New("broken pipe")})},
+	{"closed here", "lost", withoutResponse(net.ErrClosed)},
+	{"EOF", "lost", withoutResponse(io.EOF)},
+	{"unexpected EOF", "lost", withoutResponse(fmt.Errorf("transport connection broken: %w", io.ErrUnexpectedEOF))},
+	{"idle connection", "lost", withoutResponse(errors.New("http: server closed idle connection"))},
+	{"HTTP/2 stream", "lost", withoutResponse(fmt.Errorf("gateway: %w", errors.New("stream error: stream ID 1; INTERNAL_ERROR; received from peer")))},
 
-	{"certificate", "other", unanswered(&tls.CertificateVerificationError{Err: errors.New("expired")})},
-	{"awaiting headers took too long", "other", unanswered(timeoutError{})},
-	{"anything else", "other", unanswered(errors.New("malformed response"))},
+	{"certificate", "other", withoutResponse(&tls.CertificateVerificationError{Err: errors.New("expired")})},
+	{"awaiting headers took too long", "other", withoutResponse(timeoutError{})},
+	{"anything else", "other", withoutResponse(errors.New("malformed response"))},
 
 	{"400", "400", reply(400, "", "")},
 	{"401", "401", reply(401, "", "")},
@@ -175,7 +175,7 @@ func TestRetryTable(t *testing.T) {
 // Transports other than net/http's may return a bare error number.
 func TestRetryAfterABareErrno(t *testing.T) {
 	for _, errno := range brokenErrnos {
-		s := newScript(unanswered(errno), reply(200, jsonType, "{}"))
+		s := newScript(withoutResponse(errno), reply(200, jsonType, "{}"))
 		require.NoError(t, getting.send(t, s, quick))
 	}
 }
@@ -190,7 +190,7 @@ func TestRetryAttempts(t *testing.T) {
 	}
 	t.Run("success ends it", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			s := newScript(reply(503, "", ""), unanswered(errReset), reply(200, jsonType, tokenReply))
+			s := newScript(reply(503, "", ""), withoutResponse(errReset), reply(200, jsonType, tokenReply))
 			require.NoError(t, credential.send(t, s, Retry{Attempts: 9}))
 			assert.Len(t, s.requests(), 3)
 			assert.Zero(t, s.leaks())
@@ -202,7 +202,7 @@ func TestRetryAttempts(t *testing.T) {
 func TestRetryNeverRepeatsALostRefreshOrCreate(t *testing.T) {
 	for _, class := range []requestClass{refreshing, posting, patching} {
 		synctest.Test(t, func(t *testing.T) {
-			s := newScript(unanswered(errReset), reply(200, jsonType, tokenReply))
+			s := newScript(withoutResponse(errReset), reply(200, jsonType, tokenReply))
 			err := class.send(t, s, Retry{Attempts: 10, Statuses: []int{429, 500, 502, 503, 504}})
 			require.ErrorIs(t, err, errConnReset)
 			s.only(t)
@@ -212,7 +212,7 @@ func TestRetryNeverRepeatsALostRefreshOrCreate(t *testing.T) {
 
 func TestRetryBodies(t *testing.T) {
 	t.Run("that cannot be had again are sent once", func(t *testing.T) {
-		for _, outcome := range []step{reply(429, "", ""), unanswered(errRefused)} {
+		for _, outcome := range []step{reply(429, "", ""), withoutResponse(errRefused)} {
 			s := newScript(outcome, reply(200, jsonType, "{}"))
 			d, err := NewDoer(nil, &DoerOptions{BaseURL: apiURL, HTTPClient: s.client()})
 			require.NoError(t, err)
@@ -509,7 +509,7 @@ func TestRetryCancelledWhileItWaits(t *testing.T) {
 
 // Nothing is repeated, logged or waited for once the caller has gone.
 func TestRetryNotForACallerThatLeft(t *testing.T) {
-	for _, outcome := range []step{unanswered(errRefused), unanswered(errReset), reply(503, "", "")} {
+	for _, outcome := range []step{withoutResponse(errRefused), withoutResponse(errReset), reply(503, "", "")} {
 		ctx, cancel := context.WithCancel(t.Context())
 		var log strings.Builder
 		s := newScript(func(req *http.Request) (*http.Response, error) {
@@ -531,7 +531,7 @@ func TestRetryLogged(t *testing.T) {
 		var log strings.Builder
 		s := newScript(
 			reply(503, jsonType, `{"error":"the body is not logged"}`, "Retry-After", "2"),
-			unanswered(errReset),
+			withoutResponse(errReset),
 			reply(200, jsonType, "{}"),
 		)
 		d, err := NewDoer(nil, &DoerOptions{BaseURL: apiURL, HTTPClient: s.client(), Logger: slog.New(slog.NewTextHandler(&log, nil))})

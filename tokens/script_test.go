@@ -153,8 +153,8 @@ func reply(status int, contentType, body string, headers ...string) step {
 	}
 }
 
-// unanswered fails as a RoundTripper does that gets no response.
-func unanswered(err error) step {
+// withoutResponse fails as a RoundTripper does that gets no response.
+func withoutResponse(err error) step {
 	return func(*http.Request) (*http.Response, error) { return nil, err }
 }
 

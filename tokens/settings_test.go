@@ -53,7 +53,7 @@ func TestWithResponse(t *testing.T) {
 	t.Run("no response", func(t *testing.T) {
 		before := &http.Response{StatusCode: 299}
 		got := before
-		_, err := doerOver(t, newScript(unanswered(io.EOF)), nil).
+		_, err := doerOver(t, newScript(withoutResponse(io.EOF)), nil).
 			Do(newRequest(t, http.MethodGet, apiURL, "").WithContext(WithResponse(t.Context(), &got)))
 		require.Error(t, err)
 		assert.Same(t, before, got)

@@ -1098,7 +1098,7 @@ func (c *Cache) notPublished(ctx context.Context, res *result, err error) (ended
 		if s.refreshWithoutStore {
 			return nil, false
 		}
-		c.answer(nil, failure)
+		c.serveWaiters(nil, failure)
 	}
 	return nil, true
 }

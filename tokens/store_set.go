@@ -98,7 +98,7 @@ func (c *Cache) supersedeLook() {
 	s.changes++
 	s.err, s.lookFrom, s.rejected, s.pausedTo = nil, 0, "", 0
 	c.err = nil
-	c.answer(nil, nil)
+	c.serveWaiters(nil, nil)
 	c.wakeLook()
 }
 

@@ -82,7 +82,7 @@ func (c *Cache) serveOrWait(ctx context.Context, ended error, minLife time.Durat
 	return nil, s.room, nil
 }
 
-// waitIn waits until the look answers, and leaves early with the error of ctx or if the look is stuck.
+// waitIn waits until the look serves it, and leaves early with the error of ctx or if the look is stuck.
 func (c *Cache) waitIn(ctx context.Context, room *waitRoom) error {
 	timer := time.NewTimer(fetchTimeout)
 	defer timer.Stop()
@@ -194,11 +194,11 @@ func (c *Cache) finishLook(d decision) {
 	s.err, s.lookFrom = d.err, now.mono+d.again
 	c.err = d.err
 	if d.token != nil {
-		c.answer(d.token, nil)
+		c.serveWaiters(d.token, nil)
 	}
 	c.release(now)
 	if s.room.waiting > 0 || d.err != nil {
-		c.answer(nil, d.err)
+		c.serveWaiters(nil, d.err)
 	}
 	c.publish(now)
 	c.pinIfUnsaved()
@@ -218,16 +218,16 @@ func (c *Cache) pinIfUnsaved() {
 // held.
 func (c *Cache) release(now moment) {
 	if c.held && c.unsaved != nil && c.saveErr != nil {
-		c.answer(nil, noToken(c.saveErr))
+		c.serveWaiters(nil, noToken(c.saveErr))
 		return
 	}
 	if e := c.entry; e != nil && e.lives(now, 0) && (e.at(now) < e.replaceAt || c.replica.err == nil && !c.replica.looking) {
-		c.answer(e.token, nil)
+		c.serveWaiters(e.token, nil)
 	}
 }
 
-// answer gives those who wait a token or an error, or neither if they have to look again. The lock is held.
-func (c *Cache) answer(token *Token, err error) {
+// serveWaiters gives those who wait a token or an error, or neither if they have to look again. The lock is held.
+func (c *Cache) serveWaiters(token *Token, err error) {
 	s := c.replica
 	if s.room.waiting == 0 {
 		return

@@ -257,7 +257,7 @@ func TestTransportLets401Stand(t *testing.T) {
 
 func TestTransportFails(t *testing.T) {
 	broken := errors.New("connection reset")
-	for _, steps := range [][]step{{unanswered(broken)}, {reply(401, "", ""), unanswered(broken)}} {
+	for _, steps := range [][]step{{withoutResponse(broken)}, {reply(401, "", ""), withoutResponse(broken)}} {
 		s := newScript(steps...)
 		resp, err := checkedRoundTrip(t, transportOver(t, s, tokensNamed("old", "new")), newRequest(t, http.MethodPost, apiURL, ""), true)
 		assert.Nil(t, resp)

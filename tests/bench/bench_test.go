@@ -13,7 +13,7 @@ import (
 	"github.com/grantwright/oauth-go/sandbox"
 )
 
-// bearers answers 204 to requests with a Bearer token.
+// bearers responds with 204 to requests with a Bearer token.
 var bearers = sandbox.Transport(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ") {
 		w.WriteHeader(http.StatusNoContent)

@@ -37,7 +37,7 @@ func (o *outcome) slow() float64 {
 	return float64(n)
 }
 
-// herd has n callers call at once, and returns when all are answered.
+// herd has n callers call at once, and returns when all are served.
 func herd(n int, call func(context.Context) error) *outcome {
 	o := &outcome{latencies: make([]time.Duration, n)}
 	errs := make([]error, n) // each caller has its own place: they must not wait for each other here
@@ -62,7 +62,7 @@ func herd(n int, call func(context.Context) error) *outcome {
 	return o
 }
 
-// steady has callers come at an even rate, whether earlier ones were answered or not, until stop is closed. The
+// steady has callers come at an even rate, whether earlier ones were served or not, until stop is closed. The
 // outcome is complete when wait returns.
 func steady(perSecond int, stop <-chan struct{}, call func(context.Context) error) (o *outcome, wait func()) {
 	o = new(outcome)

@@ -132,7 +132,7 @@ func readByHand(url string, client *http.Client) reader {
 		}
 		defer func() { _ = resp.Body.Close() }()
 		if resp.StatusCode != http.StatusOK {
-			return fmt.Errorf("the server answered %s", resp.Status)
+			return fmt.Errorf("the server responded %s", resp.Status)
 		}
 		return decode(json.NewDecoder(resp.Body))
 	}

@@ -62,7 +62,7 @@ func exchangeXOAuth2(client *http.Client, url string) func() error {
 	}
 }
 
-// serve answers everything with body, over HTTP on loopback.
+// serve responds to everything with body, over HTTP on loopback.
 func serve(body string) (url string, stop func()) {
 	server, err := sandbox.Listen(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)

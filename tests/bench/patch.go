@@ -11,7 +11,7 @@ import (
 	"github.com/grantwright/oauth-go/oauthclients/patch"
 )
 
-// sample is an OAuth client as SailPoint answers it.
+// sample is an OAuth client as SailPoint sends it.
 const sample = `{"id":"2c9180835d2e5168015d32f890ca1581","secret":null,"businessName":"Acme-Solar",` +
 	`"homepageUrl":"http://localhost:12345","name":"Demo API Client",` +
 	`"description":"An API client used for the authorization_code, refresh_token, and client_credentials flows",` +

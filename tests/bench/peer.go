@@ -81,15 +81,15 @@ func (s session) call(ctx context.Context) error {
 	return resp.Body.Close()
 }
 
-// answering is an API in memory that gives the same answer to everything. It is shared by all requests, as only
+// responding is an API in memory that gives the same response to everything. It is shared by all requests, as only
 // what stands before it is measured.
-type answering struct{ resp *http.Response }
+type responding struct{ resp *http.Response }
 
-func newAnswering(status int) answering {
-	return answering{&http.Response{
+func newResponding(status int) responding {
+	return responding{&http.Response{
 		StatusCode: status, Status: http.StatusText(status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: http.Header{}, Body: http.NoBody, Request: &http.Request{},
 	}}
 }
 
-func (a answering) RoundTrip(*http.Request) (*http.Response, error) { return a.resp, nil }
+func (a responding) RoundTrip(*http.Request) (*http.Response, error) { return a.resp, nil }

@@ -33,7 +33,7 @@ func (c azcoreCredential) GetToken(ctx context.Context, _ policy.TokenRequestOpt
 
 type azcoreTransport struct{ http.RoundTripper }
 
-// Do copies the answer, which the pipeline modifies.
+// Do copies the response, which the pipeline modifies.
 func (t azcoreTransport) Do(req *http.Request) (*http.Response, error) {
 	shared, err := t.RoundTrip(req)
 	if err != nil {

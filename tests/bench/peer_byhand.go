@@ -13,15 +13,15 @@ import (
 	"github.com/grantwright/oauth-go/sandbox"
 )
 
-// answer is a token answer as one would declare it by hand.
-type answer struct {
+// tokenResponse is a token response as one would declare it by hand.
+type tokenResponse struct {
 	AccessToken string `json:"access_token"`
 	TokenType   string `json:"token_type"`
 	ExpiresIn   int    `json:"expires_in"`
 }
 
 // fetch gets a token with net/http and encoding/json. It serves the peers that have no client_credentials of their own.
-func fetch(ctx context.Context, client *http.Client, baseURL string) (answer, time.Time, error) {
+func fetch(ctx context.Context, client *http.Client, baseURL string) (tokenResponse, time.Time, error) {
 	form := url.Values{
 		"grant_type":    {"client_credentials"},
 		"client_id":     {sandbox.ClientID},
@@ -30,21 +30,21 @@ func fetch(ctx context.Context, client *http.Client, baseURL string) (answer, ti
 	requested := time.Now()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, baseURL+tokenPath, strings.NewReader(form.Encode()))
 	if err != nil {
-		return answer{}, time.Time{}, err
+		return tokenResponse{}, time.Time{}, err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
 	resp, err := client.Do(req)
 	if err != nil {
-		return answer{}, time.Time{}, err
+		return tokenResponse{}, time.Time{}, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
-		return answer{}, time.Time{}, fmt.Errorf("the token endpoint answered %s", resp.Status)
+		return tokenResponse{}, time.Time{}, fmt.Errorf("the token endpoint responded %s", resp.Status)
 	}
-	var a answer
+	var a tokenResponse
 	if err := json.NewDecoder(resp.Body).Decode(&a); err != nil {
-		return answer{}, time.Time{}, err
+		return tokenResponse{}, time.Time{}, err
 	}
 	return a, requested.Add(seconds(a.ExpiresIn)), nil
 }

@@ -29,7 +29,7 @@ func measureLoad(e effort) []figure {
 		v.always(sandbox.Fault{Delay: slow})
 		note(p.name, load(e, s.get, func() {
 			requests.add(p.name, float64(v.requests()))
-			v.ClearFaults() // so that those who still wait are soon answered
+			v.ClearFaults() // so that those who still wait soon have a response
 		}))
 	}
 	return []figure{
@@ -40,7 +40,7 @@ func measureLoad(e effort) []figure {
 	}
 }
 
-// load has callers come for a while, ends it, and waits for those who were not answered.
+// load has callers come for a while, ends it, and waits for those who were not served.
 func load(e effort, call func(context.Context) error, end func()) *outcome {
 	stop := make(chan struct{})
 	o, wait := steady(2000, stop, call)

@@ -107,14 +107,14 @@ func (all *outages) figures(name string, most float64) []figure {
 	}
 }
 
-// measureFlood is about an API that answers 401 whatever the token.
+// measureFlood is about an API that responds with 401 whatever the token.
 func measureFlood(e effort) []figure {
 	var mu sync.Mutex
 	requests := values{}
 	together(peers, func(p peer) {
 		v := newVendor(hour)
 		v.always(sandbox.Fault{Delay: slow})
-		s := p.open(v.setup(newAnswering(http.StatusUnauthorized), 0))
+		s := p.open(v.setup(newResponding(http.StatusUnauthorized), 0))
 		if s.send == nil || p.borrows {
 			return
 		}

@@ -31,7 +31,7 @@ func measureRefusal(e effort) []figure {
 		})
 		figures = append(figures,
 			figure{"100 callers, " + refusal.name + ": token requests", count, requests, target{most: 1}},
-			figure{"  until the last is answered", duration, last, target{most: float64(2 * slow)}},
+			figure{"  until the last is served", duration, last, target{most: float64(2 * slow)}},
 		)
 	}
 	return figures

@@ -28,13 +28,13 @@ const (
 	exchangeOperation = "createAccessToken"
 	// slow is how long the endpoint of a scenario takes.
 	slow = 50 * time.Millisecond
-	// waited is what a caller did who was not answered from memory: half of slow, far above any noise of scheduling.
+	// waited is what a caller did who was not served from memory: half of slow, far above any noise of scheduling.
 	waited = slow / 2
 )
 
 // open starts a session of p with an API that accepts everything.
 func (v vendor) open(p peer, attempts int) session {
-	return p.open(v.setup(newAnswering(http.StatusOK), attempts))
+	return p.open(v.setup(newResponding(http.StatusOK), attempts))
 }
 
 func (v vendor) setup(api http.RoundTripper, attempts int) setup {
@@ -48,7 +48,7 @@ func (v vendor) next(accessToken string, life int) {
 	})
 }
 
-// always answers every token request so from now on.
+// always responds to every token request so from now on.
 func (v vendor) always(f sandbox.Fault) {
 	v.ClearFaults()
 	f.Times = sandbox.Forever

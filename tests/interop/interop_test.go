@@ -177,7 +177,7 @@ func TestDiscovery(t *testing.T) {
 	})
 }
 
-// A callback that is not the answer to this login is refused before a code is sent anywhere.
+// A callback of another login is refused before a code is sent anywhere.
 func TestLoginRefusesOtherCallbacks(t *testing.T) {
 	eachWitness(t, func(t *testing.T, w *witness, _ []tokens.AuthStyle) {
 		if w.authorizationURL == "" {

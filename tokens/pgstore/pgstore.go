@@ -4,7 +4,7 @@
 //	err = store.CreateTable(ctx)
 //	cache, err := tokens.NewCache(endpoint, &tokens.CacheOptions{Store: store})
 //
-// A record is one row of one table. The pool must lead to the primary (target_session_attrs=read-write): a standby answers
+// A record is one row of one table. The pool must lead to the primary (target_session_attrs=read-write): a standby returns
 // with old rows.
 //
 // A swap that returned is durable across a crash and a restart, unless synchronous_commit is off. A failover to an

@@ -37,7 +37,7 @@ type Options struct {
 const defaultPrefix = "oauth-go:"
 
 // New returns a Store over client, which the caller closes. If opts is nil, the defaults are used. It fails for clients that
-// read from replicas, whose answers may be old, and for a [redis.Ring], which moves keys to another server when one is down.
+// read from replicas, which may be behind, and for a [redis.Ring], which moves keys to another server when one is down.
 func New(client redis.UniversalClient, opts *Options) (*Store, error) {
 	switch c := client.(type) {
 	case nil:
