@@ -317,6 +317,30 @@ func TestCacheRefreshAfterA500(t *testing.T) {
 	}
 }
 
+// A 503 used nothing up: the refresh token is presented again as soon as the back-off allows. After another 5xx it
+// may be used up, and waits for the end of the access token.
+func TestCacheRefreshThatIsRefusedWhileTheTokenLives(t *testing.T) {
+	for status, soon := range map[int]bool{503: true, 500: false, 502: false, 504: false} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &tokenServer{}
+			c := login(t, s, CacheOptions{})
+			access(t, c)
+			pass(57 * time.Minute)
+			s.set(refuses(status, ""))
+			require.Equal(t, "at-1", access(t, c))
+			synctest.Wait()
+			s.set(nil)
+			pass(firstBackOff)
+			require.Equal(t, "at-1", access(t, c))
+			synctest.Wait()
+			require.Equal(t, soon, s.count() == 3, "%d", status)
+			pass(2*time.Minute + 50*time.Second)
+			access(t, c)
+			require.Equal(t, 3, s.count(), "%d", status)
+		})
+	}
+}
+
 // A 2xx with an error code is a refusal, not a lost response.
 func TestCacheRefreshRefusedWith200(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -46,7 +46,7 @@ func newEntry(t *Token, life time.Duration, now moment) *entry {
 		return e
 	}
 	left := t.left(now.time)
-	life = min(max(life, left, 0), maxLife)
+	life = max(life, left, 0)
 	e.endAt = now.mono + left
 	e.replaceAt = e.endAt - min(10*time.Second, life/20)
 	e.renewAt = e.endAt - min(life/5, 5*time.Minute) - rand.N(life/10+1)
