@@ -100,7 +100,54 @@ func (m *merger) settle(d openapi.Difference) error {
 	if component := m.renamed(d); component != "" {
 		return m.sheet.replace(d.Node.Pointer, reference(component))
 	}
+	if m.rename(d) {
+		return nil
+	}
 	return m.edit(d)
+}
+
+// becomes reports, in the order in which they are tried, whether one member of a keyword may be another's new name.
+var becomes = map[string][]func(was, is string) bool{
+	"responses": {func(was, is string) bool { return was != "" && is != "" && was[0] == is[0] }}, // of one class
+	"content": {
+		func(was, is string) bool { return essence(was) == essence(is) },
+		func(string, string) bool { return true },
+	},
+}
+
+// essence returns a media type without its parameters.
+func essence(mediaType string) string {
+	mediaType, _, _ = strings.Cut(mediaType, ";")
+	return strings.ToLower(strings.TrimSpace(mediaType))
+}
+
+// rename gives a status or media type of ours that went the name of the one that came in its place, and reports whether
+// there is one. All that stands below it keeps our words and the names of our components.
+func (m *merger) rename(d openapi.Difference) bool {
+	if d.Is != "" {
+		return false
+	}
+	for _, may := range becomes[d.Keyword] {
+		var gone, came []openapi.Difference
+		for _, o := range m.now.Differences {
+			switch {
+			case o.Operation.String() != d.Operation.String() || o.Node.Pointer != d.Node.Pointer || o.Keyword != d.Keyword || o.Member == "":
+			case o.Is == "" && may(o.Member, d.Member):
+				gone = append(gone, o)
+			case o.Was == "" && may(d.Member, o.Member):
+				came = append(came, o)
+			}
+		}
+		if len(gone) != 1 || len(came) != 1 || !m.agreed(came[0]) {
+			continue
+		}
+		if m.sheet.rename(d.Ours.Pointer, came[0].Member) != nil {
+			return false
+		}
+		m.decidef("%s%s is now %s: look whether our words still hold", d.Operation, d.Place, came[0].Member)
+		return true
+	}
+	return false
 }
 
 // edit changes the keyword or a member of it where it is written.
@@ -320,7 +367,7 @@ var errShared = errors.New("we share one component where upstream now has two; d
 func (m *merger) site(d openapi.Difference) (pointer, path string, kind openapi.Kind, err error) {
 	at := map[string]string{} // from paths to where the nodes are written
 	for r := range d.Operation.Reached() {
-		if r.Path != "" && !strings.HasPrefix(d.Place+"/", r.Path+"/") {
+		if r.Path != "" && !strings.HasPrefix(openapi.PlainPath(d.Place), openapi.PlainPath(r.Path)) {
 			continue
 		}
 		above := r.Path

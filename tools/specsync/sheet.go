@@ -147,6 +147,28 @@ func (s *sheet) set(mapping, key string, value *yaml.Node, after, before []strin
 	return s.become(slices.Insert(lines, at.start, entry...))
 }
 
+// rename gives an entry of a mapping another key, where it stands.
+func (s *sheet) rename(pointer, name string) error {
+	above, _ := parent(pointer)
+	if err := s.open(above); err != nil {
+		return err
+	}
+	at, err := s.span(pointer)
+	if err != nil {
+		return err
+	}
+	lines := s.lines()
+	old := render(bare(at.key), 0)[0]
+	head, rest := lines[at.start][:at.indent], lines[at.start][at.indent:]
+	if !strings.HasPrefix(rest, old) {
+		return fmt.Errorf("%s: its key is written in an unusual way", pointer)
+	}
+	key := bare(at.key)
+	key.Value, key.Tag = name, "!!str"
+	lines[at.start] = head + render(key, 0)[0] + rest[len(old):]
+	return s.become(lines)
+}
+
 // replace gives an entry or an item another value. Of a scalar that stays one, only the value itself changes.
 func (s *sheet) replace(pointer string, value *yaml.Node) error {
 	above, _ := parent(pointer)
@@ -154,6 +176,9 @@ func (s *sheet) replace(pointer string, value *yaml.Node) error {
 		if err := s.open(above); err != nil {
 			return err
 		}
+	}
+	if err := s.release(pointer); err != nil {
+		return err
 	}
 	at, err := s.span(pointer)
 	if err != nil {
@@ -211,6 +236,9 @@ func (s *sheet) remove(pointer string) error {
 		}
 		return s.replace(above, &yaml.Node{Kind: yaml.MappingNode, Style: yaml.FlowStyle})
 	}
+	if err := s.release(pointer); err != nil {
+		return err
+	}
 	at, err := s.span(pointer)
 	if err != nil {
 		return err
@@ -225,6 +253,66 @@ func (s *sheet) remove(pointer string) error {
 		at.start--
 	}
 	return s.become(slices.Delete(lines, at.start, at.end))
+}
+
+// release writes what carries an anchor at or below an entry or item, and has aliases elsewhere, in the place of the
+// first of those, so that the entry or item can go.
+func (s *sheet) release(pointer string) error {
+	for {
+		at, err := s.span(pointer)
+		if err != nil {
+			return err
+		}
+		alias := firstAlias(s.doc.Root().Node(), "", anchored(at.value), at.value)
+		if alias == "" {
+			return nil
+		}
+		above, _ := parent(alias)
+		was := s.text
+		if err := s.open(above); err != nil {
+			return err
+		}
+		if s.text == was {
+			err = s.put(alias, s.doc.At(alias).Node())
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// anchored returns the nodes at and below one that carry an anchor.
+func anchored(n *yaml.Node) []*yaml.Node {
+	var all []*yaml.Node
+	if n.Anchor != "" {
+		all = append(all, n)
+	}
+	for _, c := range n.Content {
+		all = append(all, anchored(c)...)
+	}
+	return all
+}
+
+// firstAlias returns the JSON Pointer of the first alias of one of the nodes that does not stand in without, or "".
+func firstAlias(n *yaml.Node, pointer string, nodes []*yaml.Node, without *yaml.Node) string {
+	step := 1
+	if n.Kind == yaml.MappingNode {
+		step = 2
+	}
+	for i := step - 1; i < len(n.Content) && n != without; i += step {
+		token := strconv.Itoa(i)
+		if step == 2 {
+			token = n.Content[i-1].Value
+		}
+		at, child := below(pointer, token), n.Content[i]
+		if child.Kind == yaml.AliasNode && slices.Contains(nodes, child.Alias) {
+			return at
+		}
+		if found := firstAlias(child, at, nodes, without); found != "" {
+			return found
+		}
+	}
+	return ""
 }
 
 // emptiable are the keywords that go with their last member.
@@ -258,6 +346,15 @@ func (s *sheet) write(pointer string, value *yaml.Node) error {
 	}
 	if at.value.Kind == yaml.AliasNode {
 		return fmt.Errorf("%s is an alias", pointer)
+	}
+	return s.put(pointer, value)
+}
+
+// put is write in the place of an alias too.
+func (s *sheet) put(pointer string, value *yaml.Node) error {
+	at, err := s.span(pointer)
+	if err != nil {
+		return err
 	}
 	entry := &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{value}}
 	if at.key != nil {

@@ -71,7 +71,8 @@ func (m *merger) counterpart(target openapi.Place, kind openapi.Kind) string {
 		if _, _, ok := component(pointer); !ok {
 			continue
 		}
-		if len(m.theirsOf(pointer)) <= 1 || openapi.Equal(kind, m.sheet.doc.At(pointer), target) {
+		theirs := slices.DeleteFunc(m.theirsOf(pointer), func(their string) bool { return m.theirs.At(their).Around().Exists() })
+		if len(theirs) <= 1 || openapi.Equal(kind, m.sheet.doc.At(pointer), target) {
 			return pointer
 		}
 	}
@@ -94,6 +95,9 @@ func (m *merger) theirsOf(pointer string) []string {
 func (m *merger) agreed(d openapi.Difference) bool {
 	for _, pointer := range m.theirsOf(d.Node.Pointer) {
 		their := m.theirs.At(pointer)
+		if _, _, shared := component(d.Node.Pointer); !shared && d.TheirNode.Around().Pointer == pointer {
+			continue // what is beside the allOf is ours to have here
+		}
 		if their.Exists() && state(their, d) != state(d.TheirNode, d) {
 			return false
 		}
@@ -103,6 +107,9 @@ func (m *merger) agreed(d openapi.Difference) bool {
 
 // state is what a vendor's node has in the place of a difference.
 func state(their openapi.Place, d openapi.Difference) string {
+	for inner := their.Around(); inner.Exists() && !their.Child(d.Keyword).Exists(); inner = their.Around() {
+		their = inner
+	}
 	at := their.Child(d.Keyword)
 	switch {
 	case d.Member == "":
@@ -124,7 +131,7 @@ func (m *merger) split(d openapi.Difference) error {
 		return err
 	}
 	for their := range d.Their.Reached() {
-		if their.Path == path {
+		if openapi.PlainPath(their.Path) == openapi.PlainPath(path) {
 			value := m.refer(their.Place, kind)
 			if value == nil {
 				value = their.Place.Copy(kind, m.refer)

@@ -121,11 +121,11 @@ type said struct {
 func meanings(op [2]openapi.Operation, m meaning) []said {
 	theirs := map[string]string{}
 	for r := range op[1].Reached() {
-		theirs[r.Path] = m.of(r.Place.Child("description").Text())
+		theirs[openapi.PlainPath(r.Path)] = m.of(r.Place.Child("description").Text())
 	}
 	var all []said
 	for r := range op[0].Reached() {
-		if !strings.HasSuffix(r.Path, "/properties/"+m.Property) || theirs[r.Path] == "" {
+		if !strings.HasSuffix(r.Path, "/properties/"+m.Property) || theirs[openapi.PlainPath(r.Path)] == "" {
 			continue
 		}
 		was := r.Place.Child(meaningKey).Text()
@@ -133,7 +133,7 @@ func meanings(op [2]openapi.Operation, m meaning) []said {
 			was = m.of(r.Place.Child("description").Text())
 		}
 		if was != "" {
-			all = append(all, said{r, was, theirs[r.Path]})
+			all = append(all, said{r, was, theirs[openapi.PlainPath(r.Path)]})
 		}
 	}
 	return all

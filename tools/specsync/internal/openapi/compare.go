@@ -202,6 +202,11 @@ func (c *comparer) in(f func(), tokens ...string) {
 
 // node compares two nodes of one kind, keyword by keyword: ours in our order, then those that only the vendor has.
 func (c *comparer) node(kind Kind, ours, theirs Place) {
+	c.nodeBut(kind, ours, theirs, nil)
+}
+
+// nodeBut is node without the keywords in skip.
+func (c *comparer) nodeBut(kind Kind, ours, theirs Place, skip []string) {
 	ours, theirs = ours.Resolve(), theirs.Resolve()
 	pair := [2]*yaml.Node{ours.node, theirs.node}
 	if c.same[pair] || slices.Contains(c.above, pair) {
@@ -221,6 +226,9 @@ func (c *comparer) node(kind Kind, ours, theirs Place) {
 		c.report(Difference{Kind: kind, Keyword: "$ref", Is: ref.JSON(""), Node: ours, Theirs: ref})
 		return
 	}
+	if kind == KindSchema && c.around(ours, theirs, skip) {
+		return
+	}
 	keywords := ours.Keys()
 	for _, keyword := range theirs.Keys() {
 		if !slices.Contains(keywords, keyword) {
@@ -228,10 +236,40 @@ func (c *comparer) node(kind Kind, ours, theirs Place) {
 		}
 	}
 	for _, keyword := range keywords {
-		if structural(kind, keyword) {
+		if structural(kind, keyword) && !slices.Contains(skip, keyword) {
 			c.keyword(kind, keyword, ours, theirs)
 		}
 	}
+}
+
+// around compares two schemas of which one is no more than an allOf around what the other is, and reports whether that
+// is so. The keywords beside the allOf are compared with the other schema's.
+func (c *comparer) around(ours, theirs Place, skip []string) bool {
+	deviates := func(keyword string) bool { return ours.Child(deviationKey).Child(keyword).Exists() }
+	our, their, wrapper := ours, theirs, ours
+	switch inOurs, inTheirs := ours.Around(), theirs.Around(); {
+	case inOurs.Exists() == inTheirs.Exists() || deviates("allOf"):
+		return false
+	case inOurs.Exists() && !theirs.Child("allOf").Exists():
+		our = inOurs
+	case inTheirs.Exists() && !ours.Child("allOf").Exists():
+		their, wrapper = inTheirs, theirs
+	default:
+		return false
+	}
+	var beside []string
+	for _, keyword := range wrapper.Keys() {
+		if keyword != "allOf" && structural(KindSchema, keyword) {
+			beside = append(beside, keyword)
+		}
+	}
+	c.nodeBut(KindSchema, our, their, slices.Concat(skip, beside))
+	for _, keyword := range beside {
+		if !slices.Contains(skip, keyword) {
+			c.keyword(KindSchema, keyword, ours, theirs)
+		}
+	}
+	return true
 }
 
 func (c *comparer) keyword(kind Kind, keyword string, ours, theirs Place) {

@@ -4,6 +4,7 @@ import (
 	"iter"
 	"slices"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -62,6 +63,32 @@ func (r *reacher) reach(path string, p Place, kind Kind) bool {
 	}
 	return true
 }
+
+// besideAllOf are the structural keywords that may stand beside an allOf that is only around one schema.
+var besideAllOf = []string{"type", "nullable", "deprecated", "readOnly", "writeOnly", "default", "example", "examples"}
+
+// Around returns the schema, references followed, that this one is no more than an allOf around: the allOf has one
+// branch, and nothing beside it says more of the structure. It does not exist if there is none.
+func (p Place) Around() Place {
+	branches := p.Child("allOf")
+	if !p.isMapping() || branches.node == nil || branches.node.Kind != yaml.SequenceNode || len(branches.node.Content) != 1 {
+		return Place{}
+	}
+	for _, keyword := range p.Keys() {
+		if keyword != "allOf" && structural(KindSchema, keyword) && !slices.Contains(besideAllOf, keyword) {
+			return Place{}
+		}
+	}
+	branch := branches.Child("0").Resolve()
+	if !branch.isMapping() || branch.node == p.node || branch.Child("$ref").Exists() {
+		return Place{}
+	}
+	return branch
+}
+
+// PlainPath returns the path of a node that Reached has without the steps through the first branch of an allOf, so that
+// what an allOf is only around has the path that it has without.
+func PlainPath(path string) string { return strings.ReplaceAll(path+"/", "/allOf/0/", "/") }
 
 // Copy returns the structure of a node as new YAML in block style, without prose, extensions and comments. For a
 // reference it takes what ref returns for the target, or a copy of the target where that is nil.

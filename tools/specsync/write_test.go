@@ -1,0 +1,180 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/grantwright/oauth-go/tools/specsync/internal/openapi"
+)
+
+// vendorNames gives the components of Acme's description other names, as a vendor's own have.
+var vendorNames = []string{
+	"schemas/AccessTokenRequest", "schemas/Auth.AccessTokenRequest", "    AccessTokenRequest:", "    Auth.AccessTokenRequest:",
+	"schemas/AccessToken'", "schemas/Auth.AccessToken'", "    AccessToken:", "    Auth.AccessToken:",
+	"schemas/Thing", "schemas/Main.Thing", "    Thing:", "    Main.Thing:",
+}
+
+// written returns what -write makes of ours when the vendor publishes theirs, and what is left to a person. It checks
+// that nothing differs then, and that a second -write changes nothing.
+func written(t *testing.T, ours, theirs string) (string, []string) {
+	t.Helper()
+	c, err := readConfig("../..")
+	require.NoError(t, err)
+	doc, err := openapi.Parse([]byte(theirs))
+	require.NoError(t, err)
+	s := session{name: "acme", config: c, theirs: doc, ours: ours}
+	decide, err := s.merge()
+	require.NoError(t, err)
+	first := s.merged
+	s.ours = first
+	assert.Empty(t, described(s.reportOnly(t)), "after -write")
+	_, err = s.merge()
+	require.NoError(t, err)
+	assert.Equal(t, first, s.merged, "a second -write changes nothing")
+	return first, decide
+}
+
+// edited replaces texts of a description, each wherever it stands, given in pairs.
+func edited(t *testing.T, in string, pairs ...string) string {
+	t.Helper()
+	for i := 0; i < len(pairs); i += 2 {
+		require.Contains(t, in, pairs[i])
+		in = strings.ReplaceAll(in, pairs[i], pairs[i+1])
+	}
+	return in
+}
+
+// TestRenamedStatusAndMediaTypeKeepOurs has renames that must change the renamed key alone: our words and the names of
+// our components stay.
+func TestRenamedStatusAndMediaTypeKeepOurs(t *testing.T) {
+	t.Parallel()
+	const form = "application/x-www-form-urlencoded:"
+	tests := []struct {
+		name    string
+		changes []string
+	}{
+		{"status", []string{"'200':\n          description: The token.", "'201':\n          description: The token."}},
+		{"statuses of every operation", []string{"'200':", "'201':"}},
+		{"error status", []string{"'400':", "'422':"}},
+		{"statuses of two classes", []string{"'200':", "'201':", "'500':", "'503':"}},
+		{"range of statuses", []string{"'500':", "'5XX':"}},
+		{"charset of responses", []string{"application/json:", "application/json; charset=utf-8:"}},
+		{"charset of a request", []string{form, "application/x-www-form-urlencoded; charset=utf-8:"}},
+		{"another media type of a request", []string{form, "application/vnd.acme+json:"}},
+		{"status and media type at once", []string{"'200':", "'202':", "application/json:", "application/vnd.acme+json:"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			got, decide := written(t, acme, edited(t, acme, append(slices.Clone(vendorNames), test.changes...)...))
+			want, _ := written(t, edited(t, acme, test.changes...), edited(t, acme, test.changes...))
+			assert.Equal(t, withoutHashes(want), withoutHashes(got))
+			assert.Contains(t, strings.Join(decide, "\n"), "is now")
+		})
+	}
+}
+
+// TestStatusesThatAreNoRenames has members that come and go without one having become the other.
+func TestStatusesThatAreNoRenames(t *testing.T) {
+	t.Parallel()
+	got, decide := written(t, acme, edited(t, acme, "        '400':\n          description: Refused.", "        '503':\n          description: Later."))
+	assert.NotContains(t, got, "Refused.")
+	assert.NotContains(t, strings.Join(decide, "\n"), "is now")
+}
+
+func TestAllOfAroundOneSchemaIsThatSchema(t *testing.T) {
+	t.Parallel()
+	const (
+		ref     = "              schema:\n                $ref: '#/components/schemas/AccessToken'\n"
+		wrapped = "              schema:\n                allOf:\n                  - $ref: '#/components/schemas/AccessToken'\n"
+		self    = "        self:\n          $ref: '#/components/schemas/Thing'\n"
+		around  = "        self:\n          description: Around it.\n          allOf:\n            - $ref: '#/components/schemas/Thing'\n"
+	)
+	both := edited(t, acme, ref, wrapped, self, around)
+	for name, test := range map[string]struct{ ours, theirs string }{
+		"theirs":              {acme, both},
+		"theirs, other names": {acme, edited(t, both, vendorNames...)},
+		"theirs, twice":       {acme, edited(t, acme, ref, strings.ReplaceAll(wrapped, "- $ref: '#/components/schemas/AccessToken'", "- allOf: [{$ref: '#/components/schemas/AccessToken'}]"))},
+		"theirs, and a type":  {acme, edited(t, acme, ref, wrapped+"                type: object\n")},
+		"ours":                {both, acme},
+		"both":                {both, both},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, _ := written(t, test.ours, test.theirs)
+			want, _ := written(t, test.ours, test.ours)
+			assert.Equal(t, withoutHashes(want), withoutHashes(got))
+		})
+	}
+
+	t.Run("what is beside it is taken over there alone", func(t *testing.T) {
+		t.Parallel()
+		theirs := edited(t, acme, ref, wrapped+"                nullable: true\n")
+		got, _ := written(t, acme, edited(t, theirs, vendorNames...))
+		want := edited(t, acme, ref, "              schema:\n                allOf:\n                  - $ref: '#/components/schemas/AccessToken'\n                nullable: true\n")
+		want, _ = written(t, want, want)
+		assert.Equal(t, withoutHashes(want), withoutHashes(got))
+	})
+	t.Run("what is beside it in a recursive schema is left to a person", func(t *testing.T) {
+		t.Parallel()
+		c, err := readConfig("../..")
+		require.NoError(t, err)
+		theirs, err := openapi.Parse([]byte(edited(t, edited(t, acme, self, around+"          nullable: true\n"), vendorNames...)))
+		require.NoError(t, err)
+		s := session{name: "acme", config: c, theirs: theirs, ours: acme}
+		decide, err := s.merge()
+		require.NoError(t, err)
+		want, _ := written(t, acme, acme)
+		assert.Equal(t, withoutHashes(want), withoutHashes(s.merged))
+		assert.Contains(t, strings.Join(decide, "\n"), "GET /things /responses/200/content/application~1json/schema/items/properties/self/nullable: ")
+	})
+	t.Run("a change behind it is one", func(t *testing.T) {
+		t.Parallel()
+		got, _ := written(t, acme, edited(t, both, "maxLength: 100", "maxLength: 200"))
+		want, _ := written(t, acme, edited(t, acme, "maxLength: 100", "maxLength: 200"))
+		assert.Equal(t, withoutHashes(want), withoutHashes(got))
+	})
+	t.Run("a meaning behind it is watched", func(t *testing.T) {
+		t.Parallel()
+		got, _ := written(t, acme, edited(t, both, "Life in seconds.", "Unix timestamp of its end."))
+		assert.Contains(t, got, "x-upstream-meaning: unix time")
+	})
+}
+
+// TestAnchoredCanBeRemoved removes what carries an anchor that others name: the first of them gets the value.
+func TestAnchoredCanBeRemoved(t *testing.T) {
+	t.Parallel()
+	const refused = "        '400':\n          description: Refused.\n"
+	body := "          content:\n            application/json:\n              schema:\n                $ref: '#/components/schemas/OAuthError'\n"
+	failed := "        '500':\n          description: The vendor failed.\n" + body
+	gone := edited(t, acme, refused+body, "")
+
+	t.Run("a response", func(t *testing.T) {
+		t.Parallel()
+		ours := edited(t, acme, "'400':\n", "'400': &refused\n", failed, "        '500': *refused\n")
+		got, _ := written(t, ours, gone)
+		assert.Contains(t, got, "        '500': &refused\n          description: Refused.\n"+body)
+		assert.NotContains(t, got, "'400'")
+	})
+	t.Run("what holds it", func(t *testing.T) {
+		t.Parallel()
+		ours := edited(t, acme, refused, refused+"          x-deviation: &why {headers: Not read.}\n",
+			"          description: The vendor failed.\n", "          description: The vendor failed.\n          x-deviation: *why\n",
+			"          description: No token.\n", "          description: No token.\n          x-deviation: *why\n")
+		got, _ := written(t, ours, gone)
+		assert.Contains(t, got, "          description: The vendor failed.\n          x-deviation: &why {headers: Not read.}\n")
+		assert.Contains(t, got, "          description: No token.\n          x-deviation: *why\n")
+	})
+	t.Run("a value that changes", func(t *testing.T) {
+		t.Parallel()
+		ours := edited(t, acme, "maxLength: 100", "maxLength: &most 100", "          type: string\n        count:", "          type: string\n          maxLength: *most\n        count:")
+		theirs := edited(t, acme, "maxLength: 100", "maxLength: 200", "          type: string\n        count:", "          type: string\n          maxLength: 100\n        count:")
+		got, _ := written(t, ours, theirs)
+		assert.Contains(t, got, "          maxLength: 200\n")
+		assert.Contains(t, got, "          maxLength: &most 100\n")
+	})
+}
