@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -177,4 +179,116 @@ func TestAnchoredCanBeRemoved(t *testing.T) {
 		assert.Contains(t, got, "          maxLength: 200\n")
 		assert.Contains(t, got, "          maxLength: &most 100\n")
 	})
+}
+
+// TestMembersComeWhereTheVendorHasThem adds members at the front, in the middle and at the end of lists and maps.
+func TestMembersComeWhereTheVendorHasThem(t *testing.T) {
+	t.Parallel()
+	const (
+		enum   = "        - bearer\n        - mac\n"
+		anyOf  = "            - type: string\n            - type: integer\n"
+		things = "        id:\n          type: string\n        count:\n          type: string\n"
+		added  = "        size:\n          type: integer\n"
+	)
+	for name, test := range map[string]struct{ old, new string }{
+		"first enum value":    {enum, "        - DPoP\n" + enum},
+		"enum value between":  {enum, "        - bearer\n        - DPoP\n        - mac\n"},
+		"last enum value":     {enum, enum + "        - DPoP\n"},
+		"two enum values":     {enum, "        - bearer\n        - DPoP\n        - N_A\n        - mac\n"},
+		"first branch":        {anyOf, "            - type: boolean\n" + anyOf},
+		"branch between":      {anyOf, "            - type: string\n            - type: boolean\n            - type: integer\n"},
+		"last branch":         {anyOf, anyOf + "            - type: boolean\n"},
+		"first property":      {things, added + things},
+		"property between":    {things, "        id:\n          type: string\n" + added + "        count:\n          type: string\n"},
+		"first required":      {"        - grant_type\n", "        - client_id\n        - grant_type\n"},
+		"last required":       {"        - grant_type\n", "        - grant_type\n        - client_id\n"},
+		"required in between": {"        - access_token\n", "        - access_token\n        - expires_in\n        - scope\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			theirs := edited(t, acme, test.old, test.new)
+			got, _ := written(t, acme, theirs)
+			want, _ := written(t, theirs, theirs)
+			assert.Equal(t, withoutHashes(want), withoutHashes(got))
+		})
+	}
+}
+
+// TestSweepTakesWhatOnlyTheSweptReferredTo drops a property whose schema refers to one that refers to another. What
+// nothing referred to before stays.
+func TestSweepTakesWhatOnlyTheSweptReferredTo(t *testing.T) {
+	t.Parallel()
+	const (
+		property = "        owner:\n          $ref: '#/components/schemas/Owner'\n"
+		chain    = "    Address:\n      type: object\n      properties:\n        country:\n          $ref: '#/components/schemas/Country'\n" +
+			"    Country:\n      type: string\n" +
+			"    Owner:\n      type: object\n      properties:\n        address:\n          $ref: '#/components/schemas/Address'\n"
+		spare = "    Spare:\n      type: string\n"
+	)
+	ours := edited(t, acme, "        count:\n", property+"        count:\n", "    Thing:\n", chain+spare+"    Thing:\n")
+	got, _ := written(t, ours, acme)
+	kept := edited(t, acme, "    Thing:\n", spare+"    Thing:\n")
+	want, _ := written(t, kept, acme)
+	assert.Equal(t, withoutHashes(want), withoutHashes(got))
+}
+
+// TestMeaningIsNotedWhileOurWordsDiffer follows a meaning that changes and comes back.
+func TestMeaningIsNotedWhileOurWordsDiffer(t *testing.T) {
+	t.Parallel()
+	moved := edited(t, acme, "Life in seconds.", "Unix timestamp of its end.")
+	noted, decide := written(t, acme, moved)
+	assert.Equal(t, 1, strings.Count(noted, "          description: Life in seconds.\n          x-upstream-meaning: unix time\n"))
+	assert.Contains(t, strings.Join(decide, "\n"), "upstream now means unix time; say so in our words")
+
+	back, decide := written(t, noted, acme)
+	want, _ := written(t, acme, acme)
+	assert.Equal(t, want, back, "upstream came back to what we say")
+	assert.NotContains(t, strings.Join(decide, "\n"), "upstream now means")
+
+	said, _ := written(t, edited(t, noted, "Life in seconds.", "Unix time of its end."), moved)
+	assert.NotContains(t, said, "x-upstream-meaning", "our words say it now")
+}
+
+// TestRefusedWriteLeavesTheTree runs -write with descriptions that cannot be read, generated or compiled: every file of the
+// module is as it was, and the next report says the same.
+func TestRefusedWriteLeavesTheTree(t *testing.T) {
+	t.Parallel()
+	root := withAcme(t)
+	before := files(t, root)
+	const things = "      operationId: listThings\n"
+	for _, test := range []struct {
+		name, old, new string
+		code           int
+		want           string
+	}{
+		{"cannot be read", "        count:\n          type: string\n", "        count:\n          type: [string, 'null']\n", exitUnread, "a list of types, which is OpenAPI 3.1"},
+		{"does not generate", things, things + "      parameters: [{name: id, in: path, required: true, schema: {type: string}}]\n", exitBreaking, "the generator refuses the merged description"},
+		{"does not compile", "        count:\n", "        id-token:\n          type: string\n        idToken:\n          type: string\n        count:\n", exitBreaking, "does not compile"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			theirs := edited(t, acme, test.old, test.new)
+			for range 2 {
+				code, out, errors := runTool(t, theirs, "-root", root, "-vendor", "acme", "-from", "-", "-write")
+				assert.Equal(t, test.code, code, errors)
+				assert.Contains(t, out+errors, test.want)
+				assert.NotContains(t, out, "nothing changed")
+				assert.Equal(t, before, files(t, root))
+			}
+		})
+	}
+}
+
+// files returns the content of every file below a directory.
+func files(t *testing.T, root string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	require.NoError(t, filepath.WalkDir(root, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		all[path] = string(data)
+		return err
+	}))
+	return all
 }
