@@ -109,7 +109,7 @@ func newScenario(seed uint64, limit sandbox.Limit) *scenario {
 	server := sandbox.NewThousandEyes(&sandbox.ThousandEyesOptions{RateLimit: limit, NoRequests: true})
 	server.Issue(sandbox.Token{AccessToken: accessToken, Expires: time.Now().Add(24 * time.Hour)})
 	net := &network{handler: sandbox.Transport(server), random: rand.New(rand.NewPCG(seed, 1))}
-	time.Sleep(time.Duration(net.random.Int64N(int64(limit.Per / 2)))) // windows that are aligned do not begin with the first request
+	pass(time.Duration(net.random.Int64N(int64(limit.Per / 2)))) // windows that are aligned do not begin with the first request
 	return &scenario{net: net, server: server, limit: limit, started: time.Now()}
 }
 
@@ -162,10 +162,10 @@ func (s *scenario) batch(n, workers int, call caller) {
 // ideal is how long n requests that are accepted take at least.
 func (s *scenario) ideal(n int) time.Duration {
 	l := s.limit
-	whole := l.Per * time.Duration((n-1)/l.Requests) //nolint:durationcheck // a number of windows
+	whole := l.Per * time.Duration((n-1)/l.Requests)
 	switch l.Window {
 	case sandbox.WindowBucket:
-		return time.Duration(n-l.Requests) * l.Per / time.Duration(l.Requests) //nolint:durationcheck // a number of requests
+		return time.Duration(n-l.Requests) * l.Per / time.Duration(l.Requests)
 	case sandbox.WindowAligned:
 		return s.started.Truncate(l.Per).Add(whole).Sub(s.started)
 	default:
@@ -299,7 +299,7 @@ func TestLimiterTwoProcesses(t *testing.T) {
 					for range 25 {
 						wg.Go(func() {
 							if p == 1 {
-								time.Sleep(later)
+								pass(later)
 							}
 							for time.Now().Before(end) {
 								if s.call(context.Background(), call); time.Now().After(begin) {
@@ -410,7 +410,7 @@ func TestLimiterAfterADisturbance(t *testing.T) {
 			var wg sync.WaitGroup
 			for range 80 * service.perSecond {
 				wg.Go(func() { s.call(context.Background(), call) })
-				time.Sleep(time.Second / time.Duration(service.perSecond))
+				pass(time.Second / time.Duration(service.perSecond))
 			}
 			wg.Wait()
 			f := s.figures(0)
@@ -449,7 +449,7 @@ func TestLimiterWithManyWaiters(t *testing.T) {
 					s.mu.Unlock()
 				}
 			})
-			time.Sleep(500 * time.Microsecond)
+			pass(500 * time.Microsecond)
 		}
 		wg.Wait()
 		accepted = s.net.requests - s.net.refused - accepted

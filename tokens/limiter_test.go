@@ -77,7 +77,7 @@ func closedLimiter(t *testing.T) (l *Limiter, other entrant) {
 }
 
 func elapse(d time.Duration) {
-	time.Sleep(d)
+	pass(d)
 	synctest.Wait()
 }
 
@@ -240,7 +240,7 @@ func TestLimiterIsFirstComeFirstServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(Limiter)
 		early := newVisit()
-		time.Sleep(time.Second)
+		pass(time.Second)
 		enter(t, l, newVisit()).done(t, 429, "Retry-After", "10")
 		l.few = 1
 		b, a := enter(t, l, newVisit()), enter(t, l, early) // a call that came earlier, and was refused
@@ -324,7 +324,7 @@ func TestLimiterMaxWait(t *testing.T) {
 			first, second := enter(t, l, newVisit()), enter(t, l, newVisit())
 			first.done(t, 429, "Retry-After", "10")
 			early := enter(t, l, newVisit())
-			time.Sleep(5 * time.Second)
+			pass(5 * time.Second)
 			late := enter(t, l, newVisit())
 			second.done(t, 429, "Retry-After", "18") // 23 s after the first
 			limitErr(t, early, 18*time.Second)
@@ -350,7 +350,7 @@ func TestLimiterMaxWait(t *testing.T) {
 			p := enter(t, l, newVisit())
 			p.done(t, 429, "Retry-After", "10")
 			p = enter(t, l, p.visit)
-			time.Sleep(21 * time.Second)
+			pass(21 * time.Second)
 			p.done(t, 429)
 			elapse(2 * time.Second)
 			p = enter(t, l, p.visit)
@@ -361,7 +361,7 @@ func TestLimiterMaxWait(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			l := &Limiter{MaxWait: 11 * time.Second}
 			v := newVisit()
-			time.Sleep(time.Hour)
+			pass(time.Hour)
 			enter(t, l, newVisit()).done(t, 429, "Retry-After", "10")
 			p := enter(t, l, v)
 			elapse(10 * time.Second)
@@ -533,7 +533,7 @@ func TestLimiterUnderLoad(t *testing.T) {
 				}
 				turns.Add(1)
 				inFlight.Add(1)
-				time.Sleep(rand.N(time.Millisecond))
+				pass(rand.N(time.Millisecond))
 				inFlight.Add(-1)
 				switch rand.IntN(40) {
 				case 0:

@@ -39,7 +39,7 @@ func (f *fleetServer) RoundTrip(req *http.Request) (*http.Response, error) {
 	body, _ := io.ReadAll(req.Body)
 	_ = req.Body.Close()
 	form, _ := url.ParseQuery(string(body))
-	time.Sleep(50 * time.Millisecond)
+	pass(50 * time.Millisecond)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.requests = append(f.requests, form)
@@ -188,7 +188,7 @@ func TestOneRequestForAFleet(t *testing.T) {
 				assert.Equal(t, want, f.sent())
 				assert.Less(t, time.Since(begin), 800*time.Millisecond)
 				for range 3 {
-					time.Sleep(time.Hour) // all tokens have ended
+					pass(time.Hour) // all tokens have ended
 					want++
 					begin := time.Now()
 					seen := make(map[string]bool)
@@ -221,7 +221,7 @@ func TestQuietFleetLooksOnceAMinute(t *testing.T) {
 		for range 3600 * 10 {
 			mustToken(t, a)
 			mustToken(t, b)
-			time.Sleep(time.Second)
+			pass(time.Second)
 		}
 		renewals := f.sent()
 		assert.InDelta(t, 12, renewals, 1, "ten hours of tokens that live for one, renewed 5 minutes before their end")
@@ -253,7 +253,7 @@ func TestSetAndRevokeAreObeyedElsewhere(t *testing.T) {
 		require.ErrorIs(t, err, tokens.ErrLoginRequired)
 		served := 0
 		for range 62 {
-			time.Sleep(time.Second)
+			pass(time.Second)
 			if _, err := busy.Token(t.Context()); err == nil {
 				served++
 			}
@@ -262,14 +262,14 @@ func TestSetAndRevokeAreObeyedElsewhere(t *testing.T) {
 		_, err = busy.Token(t.Context())
 		require.ErrorIs(t, err, tokens.ErrLoginRequired, "within a minute of use")
 		assert.Equal(t, "access-0", mustToken(t, idle), "an idle one obeys with its second call")
-		time.Sleep(time.Second)
+		pass(time.Second)
 		_, err = idle.Token(t.Context())
 		require.ErrorIs(t, err, tokens.ErrLoginRequired)
 
 		next := login()
 		next.AccessToken, next.RefreshToken = "access-next", "refresh-next"
 		require.NoError(t, busy.Set(t.Context(), next))
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		assert.Equal(t, "access-next", mustToken(t, a), "a process without a login looks every 5 s")
 		late := f.cache(t, user(login()))
 		assert.Equal(t, "access-next", mustToken(t, late), "Initial is ignored where a login stands")
@@ -298,20 +298,20 @@ func TestStoreDown(t *testing.T) {
 			a := f.cache(t, tokens.CacheOptions{})
 			assert.Equal(t, "access-1", mustToken(t, a))
 			f.fail(down)
-			time.Sleep(59 * time.Minute)
+			pass(59 * time.Minute)
 			assert.Equal(t, "access-1", mustToken(t, a), "due, but it lives")
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			assert.Equal(t, 1, f.sent())
 			assert.Equal(t, "access-2", mustToken(t, a))
 			for range 60 {
-				time.Sleep(time.Second)
+				pass(time.Second)
 				assert.Equal(t, "access-2", mustToken(t, a))
 			}
 			assert.Equal(t, 2, f.sent())
 			f.fail(nil)
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			mustToken(t, a)
-			time.Sleep(10 * time.Second)
+			pass(10 * time.Second)
 			b := f.cache(t, tokens.CacheOptions{})
 			assert.Equal(t, "access-2", mustToken(t, b), "it was published when the Store was back")
 			closeAll(t, a, b)
@@ -324,11 +324,11 @@ func TestStoreDown(t *testing.T) {
 			a := f.cache(t, tokens.CacheOptions{})
 			assert.Equal(t, "access-1", mustToken(t, a))
 			f.respond = func(url.Values) (int, string, http.Header) { return 503, ``, http.Header{"Retry-After": {"100"}} }
-			time.Sleep(time.Hour)
+			pass(time.Hour)
 			for range 50 {
 				_, err := a.Token(t.Context())
 				require.ErrorIs(t, err, tokens.ErrNoToken)
-				time.Sleep(time.Second)
+				pass(time.Second)
 			}
 			assert.Equal(t, 2, f.sent(), "Retry-After is obeyed without the Store too")
 			closeAll(t, a)
@@ -340,9 +340,9 @@ func TestStoreDown(t *testing.T) {
 			a := f.cache(t, user(login()))
 			mustToken(t, a)
 			f.fail(down)
-			time.Sleep(59 * time.Minute)
+			pass(59 * time.Minute)
 			assert.Equal(t, "access-0", mustToken(t, a), "the access token serves to its end")
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			_, err := a.Token(t.Context())
 			require.ErrorIs(t, err, tokens.ErrStore)
 			require.ErrorIs(t, err, tokens.ErrNoToken)
@@ -350,7 +350,7 @@ func TestStoreDown(t *testing.T) {
 			require.NotErrorIs(t, err, tokens.ErrLoginRequired)
 			assert.Zero(t, f.sent(), "the refresh token is not presented")
 			f.fail(nil)
-			time.Sleep(6 * time.Second)
+			pass(6 * time.Second)
 			assert.Equal(t, "access-1", mustToken(t, a))
 			closeAll(t, a)
 		})
@@ -363,15 +363,15 @@ func TestStoreDown(t *testing.T) {
 			a := f.cache(t, opts)
 			mustToken(t, a)
 			f.fail(down)
-			time.Sleep(time.Hour)
+			pass(time.Hour)
 			assert.Equal(t, "access-1", mustToken(t, a))
-			time.Sleep(time.Hour)
+			pass(time.Hour)
 			assert.Equal(t, "access-2", mustToken(t, a))
 			assert.Equal(t, "refresh-1", f.requests[1].Get("refresh_token"), "the successor is presented, though it is not in the Store")
 			f.fail(nil)
-			time.Sleep(10 * time.Second)
+			pass(10 * time.Second)
 			mustToken(t, a)
-			time.Sleep(10 * time.Second)
+			pass(10 * time.Second)
 			b := f.cache(t, user(nil))
 			assert.Equal(t, "access-2", mustToken(t, b))
 			closeAll(t, a, b)
@@ -398,13 +398,13 @@ func TestFailureIsSharedThroughTheStore(t *testing.T) {
 			require.NotErrorIs(t, err, tokens.Status(429), "that is the token endpoint's, not the API's")
 			_, err = a.Token(t.Context())
 			require.Error(t, err)
-			time.Sleep(time.Second)
+			pass(time.Second)
 		}
 		assert.Equal(t, 1, f.sent())
 		f.respond = nil
-		time.Sleep(6 * time.Second)
+		pass(6 * time.Second)
 		assert.Equal(t, "access-1", mustToken(t, b))
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		assert.Equal(t, "access-1", mustToken(t, a))
 		closeAll(t, a, b)
 	})
@@ -421,7 +421,7 @@ func TestInvalidGrantIsFinalForAll(t *testing.T) {
 				require.ErrorIs(t, err, tokens.ErrLoginRequired)
 				require.ErrorIs(t, err, tokens.InvalidGrant)
 			}
-			time.Sleep(10 * time.Second)
+			pass(10 * time.Second)
 		}
 		assert.Equal(t, 1, f.sent())
 		f.respond = nil
@@ -431,7 +431,7 @@ func TestInvalidGrantIsFinalForAll(t *testing.T) {
 		require.ErrorIs(t, err, tokens.ErrLoginRequired)
 		d := f.cache(t, user(&tokens.Token{RefreshToken: "refresh-new"}))
 		assert.Equal(t, "access-1", mustToken(t, d))
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		assert.Equal(t, "access-1", mustToken(t, a))
 		assert.Equal(t, "refresh-new", f.requests[1].Get("refresh_token"))
 		closeAll(t, a, b, c, d)
@@ -471,7 +471,7 @@ func TestRejectedTokenIsRenewedOnceByAFleet(t *testing.T) {
 		for _, c := range caches {
 			assert.Equal(t, "access-1", mustToken(t, c))
 		}
-		time.Sleep(31 * time.Second)
+		pass(31 * time.Second)
 		for _, c := range caches {
 			token, err := c.Token(t.Context())
 			require.NoError(t, err)
@@ -525,7 +525,7 @@ func TestHeldBackWithAStore(t *testing.T) {
 			_, err := a.Token(t.Context())
 			require.ErrorContains(t, err, "disk full")
 			require.ErrorIs(t, err, tokens.ErrNoToken)
-			time.Sleep(time.Second)
+			pass(time.Second)
 		}
 		require.ErrorContains(t, a.Close(t.Context()), "disk full")
 		b := f.cache(t, opts)
@@ -550,10 +550,10 @@ func TestCloseWaitsForTheStore(t *testing.T) {
 		err := a.Close(ctx)
 		require.ErrorIs(t, err, tokens.ErrStore)
 		require.ErrorContains(t, err, "down since")
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		synctest.Wait()
 		calls := f.calls()
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		assert.Equal(t, calls, f.calls(), "nothing runs on")
 		f.fail(nil)
 		require.NoError(t, a.Close(t.Context()))
@@ -576,9 +576,9 @@ func TestSetReportsWhatTheStoreDidNotTake(t *testing.T) {
 		require.ErrorIs(t, a.Set(t.Context(), next), tokens.ErrStore)
 		assert.Equal(t, "access-lost", mustToken(t, a), "it serves here meanwhile")
 		f.fail(nil)
-		time.Sleep(2 * time.Minute)
+		pass(2 * time.Minute)
 		mustToken(t, a)
-		time.Sleep(time.Second)
+		pass(time.Second)
 		assert.Equal(t, "access-0", mustToken(t, a), "and is dropped at the next look")
 		closeAll(t, a, b)
 	})
@@ -591,7 +591,7 @@ func TestSetWithoutRefreshTokenKeepsTheOneInTheStore(t *testing.T) {
 		mustToken(t, a)
 		require.NoError(t, b.Set(t.Context(), &tokens.Token{AccessToken: "access-only", Expiry: time.Now().Add(time.Minute)}))
 		assert.Equal(t, "access-only", mustToken(t, b))
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		assert.Equal(t, "access-1", mustToken(t, b))
 		assert.Equal(t, "refresh-0", f.requests[0].Get("refresh_token"))
 		require.NoError(t, b.Set(t.Context(), nil))
@@ -672,9 +672,9 @@ func TestUnknownMembersSurvive(t *testing.T) {
 		value, err := json.Marshal(members)
 		require.NoError(t, err)
 		require.NoError(t, f.Store.CompareAndSwap(t.Context(), spy.key, r.Version, tokens.Record{Version: "abc", Value: value}, 0))
-		time.Sleep(58 * time.Minute)
+		pass(58 * time.Minute)
 		mustToken(t, a)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		require.Equal(t, 1, f.sent())
 		r, err = f.Store.Load(t.Context(), spy.key)
 		require.NoError(t, err)
@@ -765,7 +765,7 @@ func TestTimeToLiveOfRecords(t *testing.T) {
 		f.ttls = nil
 		b := f.cache(t, user(login()))
 		mustToken(t, b)
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		mustToken(t, b)
 		assert.Equal(t, []time.Duration{0, 0, 0}, f.ttls, "nor is a login")
 		closeAll(t, a, b)
@@ -794,7 +794,7 @@ func TestStoreThatPanicsOrHangs(t *testing.T) {
 			cancel()
 		}
 		close(hang)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 	})
 }
 
@@ -818,9 +818,9 @@ func TestCallersLeaveALookByTheirOwnContext(t *testing.T) {
 		defer cancel()
 		_, err := a.Token(ctx)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		time.Sleep(time.Second)
+		pass(time.Second)
 		calls := f.calls()
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		assert.Equal(t, calls, f.calls(), "a look ends when nobody waits for it")
 		closeAll(t, a)
 	})
@@ -831,7 +831,7 @@ func TestTokenForWithAStore(t *testing.T) {
 		f := newFleet()
 		a, b := f.cache(t, user(login())), f.cache(t, user(nil))
 		mustToken(t, a)
-		time.Sleep(30 * time.Minute)
+		pass(30 * time.Minute)
 		token, err := a.TokenFor(t.Context(), 50*time.Minute)
 		require.NoError(t, err)
 		assert.Equal(t, "access-1", token.AccessToken)
@@ -943,3 +943,6 @@ func BenchmarkColdStartFromAStore(b *testing.B) {
 		}
 	}
 }
+
+// pass lets d pass, in the fake time of a bubble.
+func pass(d time.Duration) { <-time.After(d) }

@@ -630,7 +630,7 @@ func (c *Cache) startAttempt(ctx context.Context, r *record) (*decision, error) 
 		return nil, err
 	}
 	c.presentAttempt(ctx, next, turn)
-	return nil, nil
+	return nil, nil //nolint:nilnil // no decision: the look goes on
 }
 
 // newAttempt returns an attempt of this process to be put into r. The lock is held.
@@ -1150,7 +1150,7 @@ func (c *Cache) serveResult(ctx context.Context, res *result) {
 		c.saveNow(ctx)
 		c.mu.Lock()
 	}
-	if !e.served && !(c.held && c.unsaved == e) && res.generation == c.generation {
+	if !e.served && (!c.held || c.unsaved != e) && res.generation == c.generation {
 		c.setCurrent(e, c.now())
 	}
 	c.mu.Unlock()

@@ -78,17 +78,17 @@ type fault struct {
 	d    time.Duration
 }
 
-func (w *world) note(format string, args ...any) {
+func (w *world) notef(format string, args ...any) {
 	if w.tracing {
 		w.trace = append(w.trace, fmt.Sprintf("%9.3f ", time.Since(w.begin).Seconds())+fmt.Sprintf(format, args...))
 	}
 }
 
-func (w *world) violation(format string, args ...any) {
+func (w *world) violationf(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	name, _, _ := strings.Cut(text, ":")
 	w.found[name]++
-	w.note("!!! %s", text)
+	w.notef("!!! %s", text)
 }
 
 // A proc is one process.
@@ -119,7 +119,7 @@ func (p *proc) at(where string) (fault, error) {
 	w.step++
 	f := w.faults[w.step]
 	if f.kind != "" {
-		w.note("--- step %d: %s %v at %s of process %d", w.step, f.kind, f.d, where, p.n)
+		w.notef("--- step %d: %s %v at %s of process %d", w.step, f.kind, f.d, where, p.n)
 		w.apply(p, f)
 	}
 	w.mu.Unlock()
@@ -139,7 +139,7 @@ func (p *proc) hold() error {
 		case wait <= 0:
 			return nil
 		}
-		time.Sleep(wait)
+		pass(wait)
 	}
 }
 
@@ -177,7 +177,7 @@ func (w *world) apply(p *proc, f fault) {
 		q := w.procs[(p.n+1)%len(w.procs)]
 		w.wg.Go(func() {
 			q.logout()
-			time.Sleep(30 * time.Second)
+			pass(30 * time.Second)
 			q.login()
 		})
 		w.last = latest(w.last, time.Now().Add(30*time.Second))
@@ -287,14 +287,14 @@ func (p *proc) use(patience time.Duration) bool {
 			return false
 		}
 		if err != nil {
-			p.w.note("process %d: %v", p.n, err)
+			p.w.notef("process %d: %v", p.n, err)
 			p.w.mu.Unlock()
 			return true
 		}
 		p.slowest = max(p.slowest, time.Since(begin))
 		epoch, stored := p.w.server.epochs[p.w.server.loginOf(token.AccessToken)]
 		if p.w.setup.rotates && stored && epoch < p.seen && time.Now().After(p.seenAt.Add(time.Millisecond)) && !time.Now().Before(p.pausedUntil) {
-			p.w.violation("I5 stale: process %d serves %s of epoch %d after it saw %d", p.n, token.AccessToken, epoch, p.seen)
+			p.w.violationf("I5 stale: process %d serves %s of epoch %d after it saw %d", p.n, token.AccessToken, epoch, p.seen)
 		}
 		ok := p.w.server.accepts(token.AccessToken)
 		if ok {
@@ -316,14 +316,14 @@ func (p *proc) login() {
 	p.w.mu.Lock()
 	t := p.w.server.newLogin()
 	p.w.homeless = true
-	p.w.note("process %d logs in: %d", p.n, p.w.server.logins)
+	p.w.notef("process %d logs in: %d", p.n, p.w.server.logins)
 	p.w.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	err := p.cache.Set(ctx, t)
 	p.w.mu.Lock()
 	defer p.w.mu.Unlock()
-	p.w.note("process %d logged in: %v", p.n, err)
+	p.w.notef("process %d logged in: %v", p.n, err)
 	if err != nil || p.dead {
 		p.w.excused = true // nobody else has it
 	} else {
@@ -340,7 +340,7 @@ func (p *proc) logout() {
 	err := p.cache.Revoke(ctx)
 	p.w.mu.Lock()
 	defer p.w.mu.Unlock()
-	p.w.note("process %d logged out: %v", p.n, err)
+	p.w.notef("process %d logged out: %v", p.n, err)
 }
 
 // A simStore is the database.
@@ -375,7 +375,7 @@ func (s *simStore) swap(p *proc, key, old string, next tokens.Record) error {
 	}
 	before, after := header(current), header(next)
 	if before.Epoch > after.Epoch || before.Epoch == after.Epoch && before.Gen > after.Gen {
-		s.w.violation("I5 older: process %d puts %+v over %+v", p.n, after, before)
+		s.w.violationf("I5 older: process %d puts %+v over %+v", p.n, after, before)
 	}
 	if after.Token != nil {
 		login := s.w.server.loginOf(after.Token.Access)
@@ -383,7 +383,7 @@ func (s *simStore) swap(p *proc, key, old string, next tokens.Record) error {
 	}
 	s.history = append(s.history, change{time.Now(), key, current})
 	s.records[key] = next
-	s.w.note("process %d stores %s", p.n, brief(next))
+	s.w.notef("process %d stores %s", p.n, brief(next))
 	return nil
 }
 
@@ -440,7 +440,7 @@ func (s *procStore) Load(ctx context.Context, key string) (tokens.Record, error)
 	w.mu.Lock()
 	r := w.store.records[key]
 	p.loads++
-	w.note("process %d loads %s", p.n, brief(r))
+	w.notef("process %d loads %s", p.n, brief(r))
 	w.mu.Unlock()
 	f, err = p.at("loaded")
 	if err != nil {
@@ -472,7 +472,7 @@ func (s *procStore) CompareAndSwap(ctx context.Context, key, old string, next to
 		return errors.New("ambiguous, and not done")
 	case "late effect":
 		w.wg.Go(func() {
-			time.Sleep(4 * time.Second)
+			pass(4 * time.Second)
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			_ = w.store.swap(p, key, old, next)
@@ -518,7 +518,7 @@ func (s *procStore) network(ctx context.Context, _ fault) error {
 			return errGone
 		}
 	}
-	time.Sleep(d)
+	pass(d)
 	if err := p.hold(); err != nil {
 		return err
 	}
@@ -686,7 +686,7 @@ func (s *simServer) respond(p *proc, form url.Values, begun time.Time) (int, str
 			if s.lost(rt) || s.w.lossy && time.Since(s.w.lostAt) < time.Minute || time.Since(begun) > 80*time.Second {
 				s.w.excused = true
 			}
-			s.w.note("*** reuse of %s by process %d: %s", name, p.n, s.dead[rt.login])
+			s.w.notef("*** reuse of %s by process %d: %s", name, p.n, s.dead[rt.login])
 		}
 		return 400, `{"error":"invalid_grant"}`
 	}
@@ -695,7 +695,7 @@ func (s *simServer) respond(p *proc, form url.Values, begun time.Time) (int, str
 	}
 	rt.holder, rt.delivered = p, time.Time{}
 	at, next := s.issue(rt.login, rt)
-	s.w.note("server: %s by process %d gives %s/%s", name, p.n, at, next)
+	s.w.notef("server: %s by process %d gives %s/%s", name, p.n, at, next)
 	return 200, fmt.Sprintf(`{"access_token":%q,"refresh_token":%q,"token_type":"Bearer","expires_in":%d}`, at, next, int(s.w.setup.life.Seconds()))
 }
 
@@ -718,7 +718,7 @@ func (t *simTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, &net.OpError{Op: "dial", Err: errors.New("connection refused")}
 	case "request lost":
 		w.mu.Lock()
-		w.note("request of process %d lost", p.n)
+		w.notef("request of process %d lost", p.n)
 		w.mu.Unlock()
 		return t.timeout(req)
 	case "500":
@@ -739,9 +739,9 @@ func (t *simTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	arrived := make(chan *http.Response, 1)
 	w.inFlight(p, rt, +1)
 	w.wg.Go(func() {
-		time.Sleep(5 * time.Millisecond)
+		pass(5 * time.Millisecond)
 		if f.kind == "request late" {
-			time.Sleep(f.d)
+			pass(f.d)
 		}
 		w.mu.Lock()
 		status, text := w.server.respond(p, form, begun)
@@ -750,19 +750,19 @@ func (t *simTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 			slow = w.server.slow
 		}
 		w.mu.Unlock()
-		time.Sleep(slow + 5*time.Millisecond)
+		pass(slow + 5*time.Millisecond)
 		w.inFlight(p, rt, -1)
 		w.mu.Lock()
 		w.step++
 		g := w.faults[w.step]
 		if g.kind != "" {
-			w.note("--- step %d: %s %v at the response to process %d", w.step, g.kind, g.d, p.n)
+			w.notef("--- step %d: %s %v at the response to process %d", w.step, g.kind, g.d, p.n)
 			w.apply(p, g)
 		}
 		w.mu.Unlock()
 		switch g.kind {
 		case "response late", "request late":
-			time.Sleep(g.d)
+			pass(g.d)
 		case "response lost", "request lost":
 			w.lose(rt)
 			return
@@ -810,7 +810,7 @@ func (w *world) lose(rt string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if r := w.server.refresh[rt]; r != nil {
-		w.note("the response to %s is lost", rt)
+		w.notef("the response to %s is lost", rt)
 	}
 }
 
@@ -852,7 +852,7 @@ func (w *world) inFlight(p *proc, name string, by int) {
 		}
 	}
 	if by > 0 && live > 1 && !w.paused && !w.lossy {
-		w.violation("I4: %s is presented by %d processes at once", name, live)
+		w.violationf("I4: %s is presented by %d processes at once", name, live)
 	}
 }
 
@@ -895,7 +895,7 @@ func simulate(t *testing.T, seed uint64, s setup, faults map[int]fault, tracing 
 		for n := range s.procs {
 			w.start(n)
 		}
-		time.Sleep(s.length)
+		pass(s.length)
 		w.mu.Lock()
 		w.faults = nil
 		rest := time.Until(w.last)
@@ -903,7 +903,7 @@ func simulate(t *testing.T, seed uint64, s setup, faults map[int]fault, tracing 
 		w.mu.Unlock()
 		// Everybody must get a token again, at the latest after two holds.
 		const most = 200 * time.Second
-		time.Sleep(max(rest, 0))
+		pass(max(rest, 0))
 		healthy := func() (all bool) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -915,7 +915,7 @@ func simulate(t *testing.T, seed uint64, s setup, faults map[int]fault, tracing 
 			return true
 		}
 		for time.Since(last) < most && !healthy() {
-			time.Sleep(time.Second)
+			pass(time.Second)
 		}
 		w.mu.Lock()
 		w.over = true
@@ -943,7 +943,7 @@ func simulate(t *testing.T, seed uint64, s setup, faults map[int]fault, tracing 
 		if !out.died && !w.server.loggedOut && !w.homeless {
 			for _, p := range w.procs {
 				if w.recovered[p.n].Before(last) {
-					w.violation("I6: process %d has had no token for %v", p.n, time.Since(w.recovered[p.n]))
+					w.violationf("I6: process %d has had no token for %v", p.n, time.Since(w.recovered[p.n]))
 				}
 			}
 		}
@@ -971,7 +971,7 @@ func simulate(t *testing.T, seed uint64, s setup, faults map[int]fault, tracing 
 			_ = p.cache.Close(gone)
 		}
 		w.wg.Wait()
-		time.Sleep(time.Minute) // looks end
+		pass(time.Minute) // looks end
 		out.trace = w.trace
 	})
 	return out
@@ -1087,8 +1087,8 @@ func TestSimulationOfManyFaults(t *testing.T) {
 		s := setup{
 			name: "random", rotates: random.IntN(4) > 0, warm: random.IntN(2) == 0, kills: random.IntN(4) > 0, endsOld: random.IntN(4) == 0,
 			clocks: random.IntN(4) == 0, brief: random.IntN(8) == 0, procs: 2 + random.IntN(7),
-			life:  []time.Duration{60, 90, 200, 600}[random.IntN(4)] * time.Second,
-			grace: []time.Duration{0, 0, 0, 30}[random.IntN(4)] * time.Second,
+			life:  []time.Duration{time.Minute, 90 * time.Second, 200 * time.Second, 10 * time.Minute}[random.IntN(4)],
+			grace: []time.Duration{0, 0, 0, 30 * time.Second}[random.IntN(4)],
 		}
 		s.length = min(s.life*5/2, 600*time.Second)
 		faults := map[int]fault{}

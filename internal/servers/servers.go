@@ -3,13 +3,13 @@
 package servers
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -54,7 +54,7 @@ func (s *Server) Clear() { s.clear() }
 func (s *Server) Start() {
 	s.tb.Helper()
 	cmd := s.command()
-	log, err := os.OpenFile(s.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
+	log, err := os.OpenFile(s.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		s.tb.Fatal(err)
 	}
@@ -84,14 +84,14 @@ func Redis(tb testing.TB) *Server {
 	s := &Server{Addr: "127.0.0.1:" + port, tb: tb, log: filepath.Join(dir, "log")}
 	data := filepath.Join(dir, "data")
 	s.ready = func() error {
-		conn, err := net.DialTimeout("tcp", s.Addr, time.Second)
+		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(context.Background(), "tcp", s.Addr)
 		if err != nil {
 			return err
 		}
 		return conn.Close()
 	}
 	s.command = func() *exec.Cmd {
-		return exec.Command(path, "--bind", "127.0.0.1", "--port", port, "--dir", data, "--save", "",
+		return exec.CommandContext(context.Background(), path, "--bind", "127.0.0.1", "--port", port, "--dir", data, "--save", "",
 			"--appendonly", "yes", "--appendfsync", "always", "--daemonize", "no")
 	}
 	s.clear = func() {
@@ -121,7 +121,7 @@ func Postgres(tb testing.TB) *Server {
 	}
 	// PostgreSQL does not run as root.
 	attr := unprivileged(tb)
-	dir, err := os.MkdirTemp("", "postgres") // a TempDir lies in a folder that only root may enter
+	dir, err := os.MkdirTemp("", "postgres") //nolint:usetesting // tb.TempDir lies in a folder that only root may enter
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func Postgres(tb testing.TB) *Server {
 	port, data := freePort(tb), filepath.Join(dir, "data")
 	s := &Server{Addr: "127.0.0.1:" + port, tb: tb, log: filepath.Join(dir, "log")}
 	s.command = func() *exec.Cmd {
-		cmd := exec.Command(path, "-D", data, "-h", "127.0.0.1", "-p", port, "-k", "")
+		cmd := exec.CommandContext(context.Background(), path, "-D", data, "-h", "127.0.0.1", "-p", port, "-k", "")
 		cmd.SysProcAttr, cmd.Dir = attr, dir
 		return cmd
 	}
@@ -142,14 +142,14 @@ func Postgres(tb testing.TB) *Server {
 		if err := os.RemoveAll(data); err != nil {
 			tb.Fatal(err)
 		}
-		cmd := exec.Command(initdb, "-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C")
+		cmd := exec.CommandContext(context.Background(), initdb, "-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C")
 		cmd.SysProcAttr, cmd.Dir = attr, dir
 		if out, err := cmd.CombinedOutput(); err != nil {
 			tb.Fatalf("initdb: %v\n%s", err, out)
 		}
 	}
 	s.ready = func() error { // a server that recovers accepts connections before it serves
-		return exec.Command(filepath.Join(filepath.Dir(path), "pg_isready"), "-h", "127.0.0.1", "-p", port).Run()
+		return exec.CommandContext(context.Background(), filepath.Join(filepath.Dir(path), "pg_isready"), "-h", "127.0.0.1", "-p", port).Run()
 	}
 	s.clear()
 	s.Start()
@@ -179,12 +179,16 @@ func find(tb testing.TB, names ...string) string {
 
 func freePort(tb testing.TB) string {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return port
 }
 
 // unprivileged returns how to start a process as another user than root.

@@ -72,7 +72,7 @@ func TestSourceLeavesByItsContextAndAsksOnceAtATime(t *testing.T) {
 			calls.Add(1)
 			most.Store(max(most.Load(), running.Add(1)))
 			defer running.Add(-1)
-			time.Sleep(time.Minute) // fake time
+			pass(time.Minute)
 			return &oauth2.Token{AccessToken: "at"}, nil
 		}))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -135,3 +135,6 @@ func TestNothingOfASourceIsPrinted(t *testing.T) {
 		oauth2adapt.TokenSource(t.Context(), tokens.Static("canary")))
 	assert.NotContains(t, printed, "canary")
 }
+
+// pass lets d pass, in the fake time of a bubble.
+func pass(d time.Duration) { <-time.After(d) }

@@ -69,6 +69,7 @@ func newRecord(value string) tokens.Record {
 }
 
 func (s suite) loadOfNothing(t *testing.T) {
+	t.Helper()
 	for _, store := range []tokens.Store{s.a, s.b} {
 		r, err := store.Load(t.Context(), hexID())
 		require.NoError(t, err, "a key without a record is no error")
@@ -78,6 +79,7 @@ func (s suite) loadOfNothing(t *testing.T) {
 }
 
 func (s suite) swapAndLoad(t *testing.T) {
+	t.Helper()
 	key, first, second := hexID(), newRecord("first"), newRecord("second")
 	require.NoError(t, s.a.CompareAndSwap(t.Context(), key, "", first, 0))
 	s.requireRecord(t, key, first)
@@ -100,6 +102,7 @@ func (s suite) requireRecord(t *testing.T, key string, want tokens.Record) {
 }
 
 func (s suite) conflictChangesNothing(t *testing.T) {
+	t.Helper()
 	key, first, second := hexID(), newRecord("first"), newRecord("second")
 	require.ErrorIs(t, s.a.CompareAndSwap(t.Context(), key, first.Version, second, 0), tokens.ErrConflict, "there is no record")
 	r, err := s.b.Load(t.Context(), key)
@@ -118,6 +121,7 @@ func (s suite) conflictChangesNothing(t *testing.T) {
 }
 
 func (s suite) anyValue(t *testing.T) {
+	t.Helper()
 	var all [256]byte
 	for i := range all {
 		all[i] = byte(i)
@@ -136,6 +140,7 @@ func (s suite) anyValue(t *testing.T) {
 }
 
 func (s suite) anyKeyAndVersion(t *testing.T) {
+	t.Helper()
 	long := hexID() + hexID()
 	for _, key := range []string{long, hexID()[:15]} {
 		version := ""
@@ -149,6 +154,7 @@ func (s suite) anyKeyAndVersion(t *testing.T) {
 }
 
 func (s suite) keysAreSeparate(t *testing.T) {
+	t.Helper()
 	base := hexID()
 	keys := []string{base, base + "0", base + "00", base[:30], "0" + base, hexID()}
 	records := make(map[string]tokens.Record)
@@ -166,6 +172,7 @@ func (s suite) keysAreSeparate(t *testing.T) {
 }
 
 func (s suite) valuesAreCopied(t *testing.T) {
+	t.Helper()
 	key, r := hexID(), newRecord("as written")
 	require.NoError(t, s.a.CompareAndSwap(t.Context(), key, "", r, 0))
 	copy(r.Value, "overwrites")
@@ -179,6 +186,7 @@ func (s suite) valuesAreCopied(t *testing.T) {
 // sequences lets two processes load and swap in many orders, each swap with the version that its process saw last, and
 // compares with what must come out.
 func (s suite) sequences(t *testing.T) {
+	t.Helper()
 	random := mathrand.New(mathrand.NewPCG(1, 2))
 	for n := range 60 {
 		key := hexID()
@@ -212,6 +220,7 @@ func (s suite) sequences(t *testing.T) {
 // race lets many workers of two processes count in one record: a swap that was carried out on an old version would lose a
 // count, and so would two that both succeed.
 func (s suite) race(t *testing.T) {
+	t.Helper()
 	const workers, each = 8, 10
 	key := hexID()
 	var wg sync.WaitGroup
@@ -260,6 +269,7 @@ func increment(t *testing.T, store tokens.Store, key string) bool {
 // readersSeeNoOlderRecord loads in one process what the other one has swapped in meanwhile: never less than what stood there
 // when the Load began.
 func (s suite) readersSeeNoOlderRecord(t *testing.T) {
+	t.Helper()
 	key, done := hexID(), make(chan struct{})
 	var mu sync.Mutex
 	written := 0
@@ -301,6 +311,7 @@ func (s suite) readersSeeNoOlderRecord(t *testing.T) {
 }
 
 func (s suite) endedContext(t *testing.T) {
+	t.Helper()
 	key, first, second := hexID(), newRecord("first"), newRecord("second")
 	require.NoError(t, s.a.CompareAndSwap(t.Context(), key, "", first, 0))
 	ended, cancel := context.WithCancel(t.Context())
@@ -322,6 +333,7 @@ func (s suite) endedContext(t *testing.T) {
 // contextsThatEndMeanwhile cuts swaps off at any moment. Whatever they report must fit what stands there afterwards, and the
 // Store must go on.
 func (s suite) contextsThatEndMeanwhile(t *testing.T) {
+	t.Helper()
 	key, version := hexID(), ""
 	var pending []string // versions of swaps with an unknown outcome since the last one that was seen
 	for i := range 40 {
@@ -353,6 +365,7 @@ func (s suite) contextsThatEndMeanwhile(t *testing.T) {
 
 // expiry checks that a record stays for its ttl and, if it has none, for good. A Store need not forget anything.
 func (s suite) expiry(t *testing.T) {
+	t.Helper()
 	const ttl = 1200 * time.Millisecond
 	brief, kept, extended, long := hexID(), hexID(), hexID(), hexID()
 	begin := time.Now()
