@@ -26,10 +26,10 @@ func TestChanges(t *testing.T) {
 		{"type that our decoder takes as well", []string{"expires_in:\n          type: integer", "expires_in:\n          type: string"}, []string{"tolerated: expires_in: type changed"}},
 		{"type that our decoder does not take", []string{"expires_in:\n          type: integer", "expires_in:\n          type: object"}, []string{"breaking: expires_in: type changed"}},
 		// 3: nullability and required.
-		{"nullable in an answer", []string{"count:\n          type: string", "count:\n          type: string\n          nullable: true"}, []string{"tolerated: count: nullable added"}},
+		{"nullable in a response", []string{"count:\n          type: string", "count:\n          type: string\n          nullable: true"}, []string{"tolerated: count: nullable added"}},
 		{"nullable in a request", []string{"client_id:\n          type: string", "client_id:\n          type: string\n          nullable: true"}, []string{"additive: client_id: nullable added"}},
 		{
-			"new required property in an answer",
+			"new required property in a response",
 			[]string{"        - access_token\n", "        - access_token\n        - user\n", "        access_token:\n", "        user:\n          type: string\n        access_token:\n"},
 			[]string{"additive: 200: property user added (required)"},
 		},
@@ -39,7 +39,7 @@ func TestChanges(t *testing.T) {
 			[]string{"breaking: property audience added (required)"},
 		},
 		{"property of a request becomes required", []string{"        - grant_type\n", "        - grant_type\n        - client_id\n"}, []string{"breaking: required entry client_id added"}},
-		{"property of an answer is no longer required", []string{"      required:\n        - access_token\n", ""}, []string{"breaking: 200: required entry access_token removed"}},
+		{"property of a response is no longer required", []string{"      required:\n        - access_token\n", ""}, []string{"breaking: 200: required entry access_token removed"}},
 		// 4: parameters.
 		{"new parameter", []string{"      operationId: listThings\n", "      operationId: listThings\n      parameters:\n        - {name: filters, in: query, schema: {type: string}}\n"}, []string{"additive: parameter filters added"}},
 		{"new required parameter", []string{"      operationId: listThings\n", "      operationId: listThings\n      parameters:\n        - {name: filters, in: query, required: true, schema: {type: string}}\n"}, []string{"breaking: parameter filters added"}},
@@ -50,7 +50,7 @@ func TestChanges(t *testing.T) {
 		{"branch in the middle", []string{"            - type: integer", "            - type: boolean\n            - type: integer"}, []string{"breaking: value: anyOf branch 1 added"}},
 		// 6: enums.
 		{"enum gains null", []string{"        - mac\n", "        - mac\n        - null\n"}, []string{"tolerated: token_type: enum value null added"}},
-		{"enum of an answer replaced", []string{"        - bearer\n        - mac\n", "        - DPoP\n"}, []string{
+		{"enum of a response replaced", []string{"        - bearer\n        - mac\n", "        - DPoP\n"}, []string{
 			"breaking: token_type: enum value bearer removed", "breaking: token_type: enum value mac removed", "tolerated: token_type: enum value DPoP added",
 		}},
 		{"enum of a request widened", []string{"            - refresh_token\n", "            - refresh_token\n            - authorization_code\n"}, []string{"additive: grant_type: enum value authorization_code added"}},
@@ -97,7 +97,7 @@ func TestChanges(t *testing.T) {
 		// Further ones.
 		{"operation gone", []string{"  /things:\n    get:", "  /others:\n    get:"}, []string{"breaking: operation not found"}},
 		{"operation new", []string{"  /things:\n", "  /things:\n    post: {responses: {'204': {description: D.}}}\n"}, []string{"additive: operation that we do not have"}},
-		{"tighter limit in an answer", []string{"maxLength: 100", "maxLength: 10"}, []string{"tolerated: access_token: maxLength changed"}},
+		{"tighter limit in a response", []string{"maxLength: 100", "maxLength: 10"}, []string{"tolerated: access_token: maxLength changed"}},
 		{"limit in a request", []string{"client_secret:\n          type: string", "client_secret:\n          type: string\n          maxLength: 10"}, []string{"breaking: client_secret: maxLength added"}},
 		{"body becomes optional", []string{"        required: true\n", ""}, []string{"additive: required removed"}},
 		{"component that is shared comes apart", []string{"      operationId: listThings\n      responses:\n        '200':\n          description: The things.\n", "      operationId: listThings\n      responses:\n        '400': {description: D., content: {application/json: {schema: {$ref: '#/components/schemas/Problem'}}}}\n        '200':\n          description: The things.\n", "    OAuthError:\n", "    Problem: {type: object, properties: {title: {type: string}, secret: {type: string}}}\n    OAuthError:\n"}, []string{"additive: status 400 added"}},

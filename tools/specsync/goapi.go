@@ -192,7 +192,7 @@ func holds(rest string, d openapi.Difference) bool {
 // same compares names of Go and of a description, which have other letters and other capitals.
 func same(a, b string) bool { return strings.EqualFold(goName(a), goName(b)) }
 
-// prefixed tells whether a name begins with another in that sense.
+// prefixed reports whether a name begins with another in that sense.
 func prefixed(name, prefix string) bool {
 	name, prefix = strings.ToLower(goName(name)), strings.ToLower(goName(prefix))
 	return prefix != "" && strings.HasPrefix(name, prefix)

@@ -25,6 +25,7 @@ type merger struct {
 	place     string            // of the difference that is being settled
 	decisions []string          // what a person still has to decide
 	making    map[string]string // components that are being made, by the vendor's pointer
+	unpaired  map[string]bool   // statuses and media types that came without a single one of ours having become them
 }
 
 // merge returns our text with the vendor's structure and what a person still has to decide.
@@ -33,7 +34,7 @@ func merge(ours string, theirs *openapi.Document, c *config, opts openapi.Option
 	if err != nil {
 		return "", nil, err
 	}
-	m := &merger{sheet: s, theirs: theirs, config: c, opts: opts, standing: map[string]string{}, making: map[string]string{}}
+	m := &merger{sheet: s, theirs: theirs, config: c, opts: opts, standing: map[string]string{}, making: map[string]string{}, unpaired: map[string]bool{}}
 	before := referenced(s.doc)
 	for range 5000 { // each turn settles one difference
 		m.now = openapi.Compare(m.sheet.doc, theirs, opts)
@@ -127,7 +128,7 @@ func (m *merger) rename(d openapi.Difference) bool {
 	if d.Is != "" {
 		return false
 	}
-	for _, may := range becomes[d.Keyword] {
+	for i, may := range becomes[d.Keyword] {
 		var gone, came []openapi.Difference
 		for _, o := range m.now.Differences {
 			switch {
@@ -138,13 +139,19 @@ func (m *merger) rename(d openapi.Difference) bool {
 				came = append(came, o)
 			}
 		}
-		if len(gone) != 1 || len(came) != 1 || !m.agreed(came[0]) {
+		if len(gone) != 1 || len(came) != 1 {
+			for _, o := range came { // still so when the others that went are settled
+				m.unpaired[strconv.Itoa(i)+" "+id(o)] = true
+			}
+			continue
+		}
+		if m.unpaired[strconv.Itoa(i)+" "+id(came[0])] || !m.agreed(came[0]) {
 			continue
 		}
 		if m.sheet.rename(d.Ours.Pointer, came[0].Member) != nil {
 			return false
 		}
-		m.decidef("%s%s is now %s: look whether our words still hold", d.Operation, d.Place, came[0].Member)
+		m.decidef("%s%s is now %s: check that our words still hold", d.Operation, d.Place, came[0].Member)
 		return true
 	}
 	return false

@@ -71,7 +71,7 @@ func printText(w io.Writer, r *report) error {
 	}
 	section(&b, "Cannot be written", nonEmpty(r.Refused))
 	section(&b, "How it was read", r.Notes)
-	section(&b, "Packages that need a hand", r.Wrappers)
+	section(&b, "Packages that no longer compile", r.Wrappers)
 	section(&b, "Left to a person", r.Decide)
 	section(&b, "Our deviations", deviationLines(r.Deviations))
 	section(&b, "Deviations that nothing needs any more", deviationLines(r.Unused))
@@ -138,7 +138,7 @@ func printMarkdown(w io.Writer, r *report) error {
 	}
 	list(&b, "Cannot be written", nonEmpty(r.Refused))
 	list(&b, "How it was read", r.Notes)
-	list(&b, "Packages that need a hand", r.Wrappers)
+	list(&b, "Packages that no longer compile", r.Wrappers)
 	list(&b, "Left to a person", r.Decide)
 	list(&b, "Deviations that nothing needs any more", deviationLines(r.Unused))
 	if len(r.Deviations) > 0 {

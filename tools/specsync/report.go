@@ -188,7 +188,7 @@ func grouped(all []deviation, d deviation) []deviation {
 	return append(all, d)
 }
 
-// addGo tells each change which exported things it touches. A change that takes one away, or gives it another type, is
+// addGo lists with each change the exported things that it touches. A change that takes one away, or gives it another type, is
 // breaking whatever is sent.
 func (r *report) addGo(vendor string, changes []goChange) {
 	r.Go = changes

@@ -196,7 +196,7 @@ func (m *merger) dress(value *yaml.Node, d openapi.Difference) {
 	if d.Keyword == "responses" && d.Member != "" {
 		describe(value, d.Member)
 	}
-	if d.Keyword == "properties" && d.Member != "" && answers(d.Place) {
+	if d.Keyword == "properties" && d.Member != "" && succeeds(d.Place) {
 		m.dressProperty(d.Member, value)
 	}
 	m.dressAll(value, d.Place)
@@ -214,8 +214,8 @@ func describe(response *yaml.Node, status string) {
 	response.Content = append([]*yaml.Node{text("description"), text(words)}, response.Content...)
 }
 
-// answers reports whether a place is in what an operation answers when it succeeds.
-func answers(place string) bool {
+// succeeds reports whether a place is in a response of success.
+func succeeds(place string) bool {
 	return strings.HasPrefix(place, "/responses/2") || strings.HasPrefix(place, "/responses/default")
 }
 
@@ -232,7 +232,7 @@ func (m *merger) dressAll(n *yaml.Node, place string) {
 				n.Content[i], n.Content[i+1] = text("x-deviation"), reason
 			}
 		}
-		if properties := entry(n, "properties"); properties != nil && answers(place) && properties.Kind == yaml.MappingNode {
+		if properties := entry(n, "properties"); properties != nil && succeeds(place) && properties.Kind == yaml.MappingNode {
 			for i := 0; i+1 < len(properties.Content); i += 2 {
 				m.dressProperty(properties.Content[i].Value, properties.Content[i+1])
 			}

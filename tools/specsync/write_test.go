@@ -83,9 +83,46 @@ func TestRenamedStatusAndMediaTypeKeepOurs(t *testing.T) {
 // TestStatusesThatAreNoRenames has members that come and go without one having become the other.
 func TestStatusesThatAreNoRenames(t *testing.T) {
 	t.Parallel()
-	got, decide := written(t, acme, edited(t, acme, "        '400':\n          description: Refused.", "        '503':\n          description: Later."))
-	assert.NotContains(t, got, "Refused.")
-	assert.NotContains(t, strings.Join(decide, "\n"), "is now")
+	const (
+		refused   = "        '400':\n          description: Refused.\n"
+		forbidden = "        '403':\n          description: Forbidden by us.\n"
+		later     = "        '503':\n          description: Later.\n"
+		gone      = "        '410':\n          description: Gone.\n"
+		conflict  = "        '409':\n          description: Conflict.\n"
+	)
+	body := "          content:\n            application/json:\n              schema:\n                $ref: '#/components/schemas/OAuthError'\n"
+	two := edited(t, acme, refused, forbidden+body+refused)
+	for name, test := range map[string]struct {
+		ours, theirs string
+		lost         []string
+	}{
+		"of two classes":      {acme, edited(t, acme, refused, later), []string{"Refused."}},
+		"two went, one came":  {two, edited(t, acme, refused, gone), []string{"Refused.", "Forbidden by us."}},
+		"one went, two came":  {acme, edited(t, acme, refused, gone+body+conflict), []string{"Refused."}},
+		"two went and came":   {two, edited(t, acme, refused, gone+body+conflict), []string{"Refused.", "Forbidden by us."}},
+		"one went, none came": {two, acme, []string{"Forbidden by us."}},
+		"none went, one came": {acme, edited(t, acme, refused, gone+body+refused), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, decide := written(t, test.ours, test.theirs)
+			for _, words := range test.lost {
+				assert.NotContains(t, got, words)
+			}
+			assert.NotContains(t, strings.Join(decide, "\n"), "is now")
+		})
+	}
+}
+
+// TestCharsetIsNoOtherMediaType adds a parameter to one media type while another one comes.
+func TestCharsetIsNoOtherMediaType(t *testing.T) {
+	t.Parallel()
+	const media = "            application/json:\n              schema:\n                type: array\n"
+	ours := edited(t, acme, media, strings.Replace(media, "schema:\n", "schema:\n                description: Our list.\n", 1))
+	theirs := edited(t, acme, media, "            text/csv:\n              schema:\n                type: string\n"+strings.Replace(media, "json:", "JSON;charset=utf-8:", 1))
+	got, _ := written(t, ours, theirs)
+	assert.Contains(t, got, "            application/JSON;charset=utf-8:\n              schema:\n                description: Our list.\n")
+	assert.Contains(t, got, "            text/csv:\n")
 }
 
 func TestAllOfAroundOneSchemaIsThatSchema(t *testing.T) {
@@ -139,6 +176,29 @@ func TestAllOfAroundOneSchemaIsThatSchema(t *testing.T) {
 		got, _ := written(t, acme, edited(t, both, "maxLength: 100", "maxLength: 200"))
 		want, _ := written(t, acme, edited(t, acme, "maxLength: 100", "maxLength: 200"))
 		assert.Equal(t, withoutHashes(want), withoutHashes(got))
+	})
+	t.Run("a property behind it is new everywhere", func(t *testing.T) {
+		t.Parallel()
+		got, _ := written(t, acme, edited(t, both, "        count:\n", "        size:\n          type: integer\n        count:\n"))
+		want, _ := written(t, acme, edited(t, acme, "        count:\n", "        size:\n          type: integer\n        count:\n"))
+		assert.Equal(t, withoutHashes(want), withoutHashes(got))
+	})
+	t.Run("around what is written out", func(t *testing.T) {
+		t.Parallel()
+		const count, nullable = "        count:\n          type: string\n", "        count:\n          type: string\n          nullable: true\n"
+		theirs := edited(t, acme, count, "        count:\n          nullable: true\n          allOf: [{type: string}]\n")
+		want := edited(t, acme, count, nullable)
+		want, _ = written(t, want, want)
+		for _, ours := range []string{acme, edited(t, acme, count, nullable)} {
+			got, _ := written(t, ours, theirs)
+			assert.ElementsMatch(t, strings.Split(withoutHashes(want), "\n"), strings.Split(withoutHashes(got), "\n"))
+		}
+	})
+	t.Run("not where more stands beside it", func(t *testing.T) {
+		t.Parallel()
+		more := "        self:\n          allOf:\n            - $ref: '#/components/schemas/TokenType'\n          maxLength: 9\n"
+		got, _ := written(t, edited(t, acme, self, "        self:\n          type: string\n"), edited(t, acme, self, more))
+		assert.Contains(t, got, more)
 	})
 	t.Run("a meaning behind it is watched", func(t *testing.T) {
 		t.Parallel()

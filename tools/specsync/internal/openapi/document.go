@@ -1,4 +1,4 @@
-// Package upstream reads published OpenAPI 3 descriptions and compares ours with a vendor's, operation by operation and
+// Package openapi reads published OpenAPI 3 descriptions and compares ours with a vendor's, operation by operation and
 // keyword by keyword, everything but prose.
 //
 // A description may be of any size, YAML or JSON, with local references or without, and may name security schemes that
@@ -28,7 +28,7 @@ type Document struct {
 	root   *yaml.Node
 	uri    string // of a document that another refers to; of the first it is the base of its references
 	first  *Document
-	others map[string]*Document // of the first: what it and they refer to, nil for what could not be had
+	others map[string]*Document // of the first: what it and they refer to, nil for what could not be loaded
 	load   Loader
 
 	operations []Operation // once they have been asked for
@@ -239,7 +239,7 @@ func (p Place) Text() string {
 }
 
 // Resolve follows $ref. Members beside it are ignored, as OpenAPI 3.0 says. A reference to nothing, to itself or to a
-// document that is not to be had is returned as the node that holds it.
+// document that cannot be loaded is returned as the node that holds it.
 func (p Place) Resolve() Place {
 	start, seen := p, []*yaml.Node(nil)
 	for p.isMapping() {

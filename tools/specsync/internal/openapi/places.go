@@ -9,7 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Reached is a node of an operation, as one who reads the operation meets it.
+// Reached is a node of an operation, as a reader of the operation meets it.
 type Reached struct {
 	Path  string // JSON Pointer from the operation; see Difference.Place
 	Place Place  // after references are followed
