@@ -438,7 +438,7 @@ func (c *Cache) nextCheck(now moment) time.Duration {
 	case c.awaitEnd:
 		next = max(next, e.replaceAt)
 	}
-	if until := c.endpoint.holdOff.until(now.time); !until.IsZero() {
+	if until := c.endpoint.holdOff.until(now.time, c); !until.IsZero() {
 		next = max(next, now.mono+until.Sub(now.time))
 	}
 	if c.unsaved != nil {

@@ -68,7 +68,7 @@ func (c *Cache) startForCallers(ctx context.Context, ended error, minLife time.D
 	if ended != nil {
 		return ended
 	}
-	pass, err := c.endpoint.holdOff.begin(now.time)
+	pass, err := c.endpoint.holdOff.begin(now.time, c)
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func (c *Cache) startInBackground(now moment) {
 		return
 	}
 	if e := c.newest(); e.at(now) >= e.renewAt && c.mayFetch(now) == nil {
-		if pass, err := c.endpoint.holdOff.begin(now.time); err == nil {
+		if pass, err := c.endpoint.holdOff.begin(now.time, c); err == nil {
 			c.startFetch(context.Background(), &fetch{wanted: true, background: true, pass: pass})
 			return
 		}
@@ -325,7 +325,7 @@ func (c *Cache) finishFetch(f *fetch, err error, ended bool) (report func()) {
 		return report
 	}
 	now := c.now()
-	c.endpoint.holdOff.end(f.pass, now.time, err, f.fetched && ended)
+	c.endpoint.holdOff.end(f.pass, now.time, c, err, f.fetched && ended)
 	f.pass = holdPass{}
 	if c.fetch == f {
 		c.fetch = nil

@@ -603,15 +603,15 @@ func (c *Cache) startAttempt(ctx context.Context, r *record) (*decision, error) 
 	defer turn.release()
 	c.mu.Lock()
 	s, now := c.replica, c.now()
-	pass, err := c.endpoint.holdOff.begin(now.time)
+	pass, err := c.endpoint.holdOff.begin(now.time, c)
 	if err != nil {
 		defer c.mu.Unlock()
-		wait := max(firstBackOff, c.endpoint.holdOff.until(now.time).Sub(now.time))
+		wait := max(firstBackOff, c.endpoint.holdOff.until(now.time, c).Sub(now.time))
 		d := c.orServe(noToken(err), min(wait, lookSoon))
 		return &d, nil
 	}
 	if s.own != nil {
-		c.endpoint.holdOff.end(s.own.pass, now.time, nil, false)
+		c.endpoint.holdOff.end(s.own.pass, now.time, c, nil, false)
 	} else {
 		s.own = &ownAttempt{id: randomID(), swaps: make(map[string]moment)}
 	}
@@ -621,7 +621,7 @@ func (c *Cache) startAttempt(ctx context.Context, r *record) (*decision, error) 
 	c.mu.Unlock()
 	if err := c.swap(ctx, r, next); err != nil {
 		c.mu.Lock()
-		c.endpoint.holdOff.end(own.pass, c.now().time, nil, false)
+		c.endpoint.holdOff.end(own.pass, c.now().time, c, nil, false)
 		own.pass = holdPass{}
 		if errors.Is(err, ErrConflict) && len(own.swaps) == 1 {
 			s.own = nil // it never was in the Store
@@ -653,7 +653,7 @@ func (c *Cache) presentAttempt(ctx context.Context, r *record, turn *heldTurn) {
 	s := c.replica
 	own, now := s.own, c.now()
 	if !own.pass.ok {
-		pass, err := c.endpoint.holdOff.begin(now.time)
+		pass, err := c.endpoint.holdOff.begin(now.time, c)
 		if err != nil {
 			s.own = nil
 			s.result = c.failedResult(own, r, err)
@@ -681,7 +681,7 @@ func (c *Cache) presentAttempt(ctx context.Context, r *record, turn *heldTurn) {
 	res := c.request(ctx, r.refreshToken(), mayGo, turn)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.endpoint.holdOff.end(own.pass, c.now().time, res.err, res.sent)
+	c.endpoint.holdOff.end(own.pass, c.now().time, c, res.err, res.sent)
 	own.pass = holdPass{}
 	if errors.Is(res.err, errLookAgain) && !res.sent {
 		c.stats.Fetches--
@@ -794,7 +794,7 @@ func (c *Cache) withoutStore(ctx context.Context, err error) decision {
 		defer c.mu.Unlock()
 		return decision{err: noToken(s.pausedErr), again: min(s.pausedTo-now.mono, lookSoon)}
 	}
-	pass, held := c.endpoint.holdOff.begin(now.time)
+	pass, held := c.endpoint.holdOff.begin(now.time, c)
 	if held != nil {
 		c.mu.Unlock()
 		return c.retryLater(noToken(held))
@@ -806,7 +806,7 @@ func (c *Cache) withoutStore(ctx context.Context, err error) decision {
 	c.log(slog.LevelWarn, "fetching a token without the Store", "error", err)
 	res := c.request(ctx, refreshToken, nil, nil)
 	c.mu.Lock()
-	c.endpoint.holdOff.end(pass, c.now().time, res.err, res.sent)
+	c.endpoint.holdOff.end(pass, c.now().time, c, res.err, res.sent)
 	res.base, res.after401, res.generation, res.puts = base, after401, generation, maxPuts
 	if earlier != nil && earlier.kind == resultToken && m.rotates {
 		res.presented = append(slices.Clone(earlier.presented), res.presented...)

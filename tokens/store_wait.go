@@ -169,7 +169,7 @@ func (c *Cache) startLook(ctx context.Context) {
 func (c *Cache) lookExited() {
 	c.mu.Lock()
 	if own := c.replica.own; own != nil {
-		c.endpoint.holdOff.end(own.pass, c.now().time, nil, false)
+		c.endpoint.holdOff.end(own.pass, c.now().time, c, nil, false)
 		own.pass = holdPass{}
 		if own.sent {
 			c.replica.own = nil
