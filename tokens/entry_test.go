@@ -242,23 +242,24 @@ func TestCacheMargins(t *testing.T) {
 // Renewals, and tries after a failure, are spread over time.
 func TestCacheSpreads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var waits, renewals []time.Duration
+		var waits, renewals, longRenewals []time.Duration
 		now := moment{time: time.Now()}
 		for range 200 {
 			waits = append(waits, backOff(1))
 			renewals = append(renewals, newEntry(&Token{AccessToken: "at", Expiry: now.time.Add(750 * time.Second)}, 0, now).renewAt)
+			longRenewals = append(longRenewals, newEntry(&Token{AccessToken: "at", Expiry: now.time.Add(time.Hour)}, 0, now).renewAt)
 		}
 		for _, tt := range []struct {
 			got         []time.Duration
 			least, most time.Duration
-		}{{waits, 50 * time.Millisecond, 100 * time.Millisecond}, {renewals, 525 * time.Second, 600 * time.Second}} {
+		}{{waits, 50 * time.Millisecond, 100 * time.Millisecond}, {renewals, 525 * time.Second, 600 * time.Second}, {longRenewals, 49 * time.Minute, 55 * time.Minute}} {
 			low, high := tt.got[0], tt.got[0]
 			for _, d := range tt.got {
 				low, high = min(low, d), max(high, d)
 			}
 			require.GreaterOrEqual(t, low, tt.least)
 			require.LessOrEqual(t, high, tt.most)
-			require.Greater(t, high-low, (tt.most-tt.least)/2)
+			require.Greater(t, high-low, (tt.most-tt.least)/10*8)
 		}
 	})
 }
@@ -360,5 +361,11 @@ func TestCacheInvalidateByTheTokensOwnHistory(t *testing.T) {
 		invalidate()
 		require.Equal(t, "at-4", access(t, c))
 		require.EqualValues(t, 3, c.Stats().Invalidations)
+		pass(57 * time.Minute)
+		access(t, c)
+		synctest.Wait()
+		require.Equal(t, "at-5", access(t, c), "renewed because it was due")
+		invalidate()
+		require.Equal(t, "at-6", access(t, c))
 	})
 }
