@@ -236,6 +236,7 @@ func TestCacheHoldsUnsavedTokensBack(t *testing.T) {
 			require.Equal(t, "at-1", access(t, c))
 			pass(time.Second)
 		}
+		synctest.Wait()
 		require.Equal(t, 2, s.count())
 		fail = nil
 		pass(maxBackOff)
