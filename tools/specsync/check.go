@@ -50,7 +50,7 @@ func newChecker(ctx context.Context, root string) (*checker, error) {
 	dec := json.NewDecoder(strings.NewReader(string(out)))
 	for {
 		var p listed
-		switch err := dec.Decode(&p); {
+		switch err := dec.Decode(&p); { //nolint:musttag // go list writes the names of the fields
 		case errors.Is(err, io.EOF):
 			return c, nil
 		case err != nil:

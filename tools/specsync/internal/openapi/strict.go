@@ -137,6 +137,7 @@ var booleans = []string{
 	"allowEmptyValue", "allowReserved", "explode",
 }
 
+//nolint:gocognit // one rule a line, each to be read alone
 func checkNode(p Place, kind Kind, found func(at Place, format string, args ...any)) {
 	if !p.isMapping() {
 		found(p, "a %s is not a mapping", kind)
