@@ -31,7 +31,7 @@ const acmeRow = `	{
 		probe:     "listThings",
 		probePath: "/things",
 		endpoint: func(creds tokens.CredentialsProvider, o endpointOptions) (*tokens.Endpoint, error) {
-			return tokens.NewAcme(creds, &tokens.AcmeOptions{BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Retry: o.retry})
+			return tokens.NewAcme(creds, &tokens.AcmeOptions{BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Retry: o.retry, Limiter: o.limiter})
 		},
 		sandbox: func(o sandboxOptions) vendorServer {
 			return sandbox.NewAcme(&sandbox.AcmeOptions{Strict: true, Clients: o.clients, TokenLife: o.life, RateLimit: sandbox.Limit{Requests: -1}})

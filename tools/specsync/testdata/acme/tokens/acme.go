@@ -21,6 +21,8 @@ type AcmeOptions struct {
 	AuthStyle AuthStyle
 	// Retry is used for calls whose context has none from WithRetry.
 	Retry Retry
+	// Limiter is used as in DoerOptions. If nil, the Endpoint has one of its own.
+	Limiter *Limiter
 }
 
 // Format prints the base URL alone, because the client may hold secrets.
@@ -34,7 +36,7 @@ func NewAcme(creds CredentialsProvider, opts *AcmeOptions) (*Endpoint, error) {
 		o = *opts
 	}
 	e, doer, err := newVendorEndpoint(vendor{name: "Acme", style: AuthStyleBody}, "/oauth/token", creds, endpointConfig{
-		baseURL: cmp.Or(o.BaseURL, acmeURL), httpClient: o.HTTPClient, style: o.AuthStyle, retry: o.Retry,
+		baseURL: cmp.Or(o.BaseURL, acmeURL), httpClient: o.HTTPClient, style: o.AuthStyle, retry: o.Retry, limiter: o.Limiter,
 	})
 	if err != nil {
 		return nil, err
