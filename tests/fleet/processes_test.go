@@ -296,6 +296,6 @@ func healthy(outcomes []outcome) bool {
 func long(t *testing.T) {
 	t.Helper()
 	if os.Getenv("FLEET_LONG") == "" {
-		t.Skip("takes more than a minute: set FLEET_LONG=1, as CI does")
+		t.Skip("takes more than a minute: set FLEET_LONG=1")
 	}
 }
