@@ -208,23 +208,23 @@ func (w *world) restart(n int) {
 
 func (w *world) start(n int) *proc {
 	p := &proc{w: w, n: n}
+	opts := &tokens.CacheOptions{Store: &procStore{p}}
 	w.mu.Lock()
 	if w.setup.clocks && n > 0 {
 		p.offset = []time.Duration{-24 * time.Hour, 3 * time.Hour, 24 * time.Hour, -20 * time.Second, 7 * time.Hour}[w.random.IntN(5)]
 	}
-	w.mu.Unlock()
-	endpoint, err := tokens.NewEndpoint("https://auth.example.com/token", tokens.Credentials{ClientID: "id", ClientSecret: "secret"},
-		&tokens.EndpointOptions{HTTPClient: &http.Client{Transport: &simTransport{p}}, RevocationURL: "https://auth.example.com/revoke"})
-	if err != nil {
-		panic(err)
-	}
-	opts := &tokens.CacheOptions{Store: &procStore{p}}
 	if w.setup.rotates {
 		opts.Session = "user"
 		opts.Initial = w.server.initial
 		if w.lossy || w.setup.clocks && w.setup.warm {
 			opts.SeedDelay = 90 * time.Second
 		}
+	}
+	w.mu.Unlock()
+	endpoint, err := tokens.NewEndpoint("https://auth.example.com/token", tokens.Credentials{ClientID: "id", ClientSecret: "secret"},
+		&tokens.EndpointOptions{HTTPClient: &http.Client{Transport: &simTransport{p}}, RevocationURL: "https://auth.example.com/revoke"})
+	if err != nil {
+		panic(err)
 	}
 	if p.cache, err = tokens.NewCache(endpoint, opts); err != nil {
 		panic(err)
