@@ -13,6 +13,7 @@ import (
 
 	"github.com/grantwright/oauth-go/tokens"
 	"github.com/grantwright/oauth-go/tokens/filestore"
+	"github.com/grantwright/oauth-go/tokens/storetest"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -27,6 +28,15 @@ func newStore(t *testing.T) (*filestore.Store, string) {
 	s, err := filestore.New(dir)
 	require.NoError(t, err)
 	return s, dir
+}
+
+func TestStore(t *testing.T) {
+	dir := t.TempDir()
+	storetest.Run(t, func(t *testing.T) tokens.Store {
+		s, err := filestore.New(dir)
+		require.NoError(t, err)
+		return s
+	})
 }
 
 func TestFilesAreTheOwnersAlone(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"github.com/grantwright/oauth-go/internal/servers"
 	"github.com/grantwright/oauth-go/tokens"
 	"github.com/grantwright/oauth-go/tokens/pgstore"
+	"github.com/grantwright/oauth-go/tokens/storetest"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -37,6 +38,10 @@ func newStore(t *testing.T, server *servers.Server, settings, table string) *pgs
 
 func TestPostgres(t *testing.T) {
 	server := servers.Postgres(t)
+
+	t.Run("conformance", func(t *testing.T) {
+		storetest.Run(t, func(t *testing.T) tokens.Store { return newStore(t, server, "", "") })
+	})
 
 	t.Run("a table with an odd name in a schema", func(t *testing.T) {
 		s := newStore(t, server, "", `public.Odd "name"; DROP`)

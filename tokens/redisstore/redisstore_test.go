@@ -10,6 +10,7 @@ import (
 	"github.com/grantwright/oauth-go/internal/servers"
 	"github.com/grantwright/oauth-go/tokens"
 	"github.com/grantwright/oauth-go/tokens/redisstore"
+	"github.com/grantwright/oauth-go/tokens/storetest"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -26,6 +27,11 @@ func newStore(t *testing.T, server *servers.Server) *redisstore.Store {
 	s, err := redisstore.New(client, nil)
 	require.NoError(t, err)
 	return s
+}
+
+func TestStore(t *testing.T) {
+	server := servers.Redis(t)
+	storetest.Run(t, func(t *testing.T) tokens.Store { return newStore(t, server) })
 }
 
 // go-redis sends a command again when a connection breaks.

@@ -12,7 +12,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	mathrand "math/rand/v2"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,8 +24,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Run runs the suite. Each call of open returns a Store on the same database, as another process would have it; of a Store
-// in memory it returns the same one. The suite uses keys of its own, so the database need not be empty.
+// Run runs the suite. Each call of open returns a Store on the same database, as another process would have it; for a Store
+// in memory it returns the same one. The suite uses keys of its own, so the database need not be empty. It takes a few
+// seconds, because it waits for a record to expire.
 //
 // What it cannot see is whether a write outlives a crash or a failover of the database: say that in your documentation.
 func Run(t *testing.T, open func(t *testing.T) tokens.Store) {
@@ -41,7 +42,8 @@ func Run(t *testing.T, open func(t *testing.T) tokens.Store) {
 		{"AnyKeyAndVersion", suite.anyKeyAndVersion},
 		{"KeysAreSeparate", suite.keysAreSeparate},
 		{"ValuesAreCopied", suite.valuesAreCopied},
-		{"Sequences", suite.sequences},
+		{"Interleavings", suite.interleavings},
+		{"FirstSwapRace", suite.firstSwapRace},
 		{"Race", suite.race},
 		{"ReadersSeeNoOlderRecord", suite.readersSeeNoOlderRecord},
 		{"EndedContext", suite.endedContext},
@@ -129,7 +131,7 @@ func (s suite) anyValue(t *testing.T) {
 	long := make([]byte, 256<<10)
 	_, _ = rand.Read(long)
 	for name, value := range map[string][]byte{
-		"nil": nil, "empty": {}, "every byte": all[:], "text": []byte("{\"a\":\"\u00e9\u2028 %s 'quoted' \\\"}"), "zeros": make([]byte, 9), "256 KiB": long,
+		"empty": {}, "every byte": all[:], "text": []byte("{\"a\":\"\u00e9\u2028 %s 'quoted' \\\"}"), "zeros": make([]byte, 9), "256 KiB": long,
 	} {
 		t.Run(name, func(t *testing.T) {
 			key, r := hexID(), tokens.Record{Version: hexID(), Value: value}
@@ -183,38 +185,74 @@ func (s suite) valuesAreCopied(t *testing.T) {
 	s.requireRecord(t, key, tokens.Record{Version: r.Version, Value: []byte("as written")})
 }
 
-// sequences lets two processes load and swap in many orders, each swap with the version that its process saw last, and
-// compares with what must come out.
-func (s suite) sequences(t *testing.T) {
+// interleavings lets two processes load and swap in every order of four steps, each swap with the version that its process
+// saw last, and compares with what must come out.
+func (s suite) interleavings(t *testing.T) {
 	t.Helper()
-	random := mathrand.New(mathrand.NewPCG(1, 2))
-	for n := range 60 {
+	const steps, kinds = 4, 4
+	for n := range kinds * kinds * kinds * kinds {
 		key := hexID()
 		var stored tokens.Record
 		var seen [2]string
-		var steps []string
-		for range 6 {
-			process := random.IntN(2)
+		var done []string
+		for step := range steps {
+			kind := n >> (2 * step) % kinds
+			process := kind / 2
 			store := []tokens.Store{s.a, s.b}[process]
-			if random.IntN(3) == 0 {
-				steps = append(steps, fmt.Sprintf("%d loads", process))
+			if kind%2 == 0 {
+				done = append(done, fmt.Sprintf("%d loads", process))
 				r, err := store.Load(t.Context(), key)
 				require.NoError(t, err)
-				require.Equal(t, stored.Version, r.Version, "sequence %d: %s", n, steps)
+				require.Equal(t, stored.Version, r.Version, "%s", done)
+				require.Equal(t, string(stored.Value), string(r.Value), "%s", done)
 				seen[process] = r.Version
 				continue
 			}
-			steps = append(steps, fmt.Sprintf("%d swaps", process))
-			next := newRecord(strings.Join(steps, ", "))
+			done = append(done, fmt.Sprintf("%d swaps", process))
+			next := newRecord(strings.Join(done, ", "))
 			err := store.CompareAndSwap(t.Context(), key, seen[process], next, 0)
 			if seen[process] == stored.Version {
-				require.NoError(t, err, "sequence %d: %s", n, steps)
+				require.NoError(t, err, "%s", done)
 				stored, seen[process] = next, next.Version
 			} else {
-				require.ErrorIs(t, err, tokens.ErrConflict, "sequence %d: %s", n, steps)
+				require.ErrorIs(t, err, tokens.ErrConflict, "%s", done)
 			}
 		}
 	}
+}
+
+// firstSwapRace lets several workers of two processes put in the first record of a key: one succeeds.
+func (s suite) firstSwapRace(t *testing.T) {
+	t.Helper()
+	for range 10 {
+		s.requireOneWinner(t, hexID())
+	}
+}
+
+// requireOneWinner swaps many records into a key that has none, all at once.
+func (s suite) requireOneWinner(t *testing.T, key string) {
+	t.Helper()
+	const workers = 8
+	var errs [workers]error
+	records := make([]tokens.Record, workers)
+	var wg sync.WaitGroup
+	for worker := range workers {
+		store := []tokens.Store{s.a, s.b}[worker%2]
+		records[worker] = newRecord(strconv.Itoa(worker))
+		wg.Go(func() { errs[worker] = store.CompareAndSwap(t.Context(), key, "", records[worker], 0) })
+	}
+	wg.Wait()
+	winner := -1
+	for worker, err := range errs {
+		if err == nil {
+			require.Equal(t, -1, winner, "two swaps of the same version succeeded")
+			winner = worker
+			continue
+		}
+		require.ErrorIs(t, err, tokens.ErrConflict)
+	}
+	require.NotEqual(t, -1, winner, "of many swaps none succeeded")
+	s.requireRecord(t, key, records[winner])
 }
 
 // race lets many workers of two processes count in one record: a swap that was carried out on an old version would lose a
@@ -256,6 +294,7 @@ func increment(t *testing.T, store tokens.Store, key string) bool {
 				return false
 			}
 		}
+		runtime.Gosched() // so that others swap meanwhile, also in a Store that is fast
 		err = store.CompareAndSwap(t.Context(), key, r.Version, newRecord(strconv.Itoa(count+1)), 0)
 		if err == nil {
 			return true
@@ -286,6 +325,7 @@ func (s suite) readersSeeNoOlderRecord(t *testing.T) {
 			mu.Lock()
 			written = i
 			mu.Unlock()
+			runtime.Gosched()
 		}
 	})
 	for running := true; running; {
@@ -363,42 +403,54 @@ func (s suite) contextsThatEndMeanwhile(t *testing.T) {
 	}, 10*time.Second, 100*time.Millisecond)
 }
 
-// expiry checks that a record stays for its ttl and, if it has none, for good. A Store need not forget anything.
+// expiry checks that a record stays for its ttl and, if it has none, for good. A Store need not forget anything. Of the
+// records that had the same ttl, the one put in last shows when the time of all of them is over by the Store's own clock.
 func (s suite) expiry(t *testing.T) {
 	t.Helper()
-	const ttl = 1200 * time.Millisecond
-	brief, kept, extended, long := hexID(), hexID(), hexID(), hexID()
-	begin := time.Now()
+	const ttl, tolerance = 1200 * time.Millisecond, 20 * time.Millisecond
+	kept, extended, long, short, brief := hexID(), hexID(), hexID(), hexID(), hexID()
 	records := make(map[string]tokens.Record)
 	put := func(key string, ttl time.Duration) {
+		t.Helper()
 		r := newRecord(ttl.String())
 		require.NoError(t, s.a.CompareAndSwap(t.Context(), key, records[key].Version, r, ttl))
 		records[key] = r
 	}
-	put(brief, ttl)
 	put(kept, ttl)
 	put(kept, 0) // the ttl of the record before is over with it
 	put(extended, ttl)
 	put(extended, time.Hour)
 	put(long, 100*365*24*time.Hour)
-	if r, err := s.b.Load(t.Context(), brief); time.Since(begin) < ttl {
+	put(short, time.Nanosecond)
+	begin := time.Now()
+	put(brief, ttl)
+
+	// What is left of brief is there whole or not at all.
+	var left tokens.Record
+	for {
+		r, err := s.b.Load(t.Context(), brief)
 		require.NoError(t, err)
-		require.Equal(t, records[brief].Version, r.Version, "forgotten too early")
+		if left = r; r.Version == "" {
+			require.Empty(t, r.Value)
+			require.GreaterOrEqual(t, time.Since(begin), ttl-tolerance, "forgotten too early")
+			break
+		}
+		require.Equal(t, records[brief], r)
+		if time.Since(begin) > 2*ttl {
+			break // this Store is not one that forgets
+		}
+		<-time.After(10 * time.Millisecond)
 	}
-	time.Sleep(ttl + ttl/2)
 	for _, key := range []string{kept, extended, long} {
 		s.requireRecord(t, key, records[key])
 	}
-	// A record whose time is over is there whole or not at all, and for a swap as for a Load.
-	r, err := s.b.Load(t.Context(), brief)
-	require.NoError(t, err)
-	if r.Version == "" {
-		require.Empty(t, r.Value)
+	if left.Version == "" {
+		// There is no record for a swap either, and of many first swaps one succeeds.
 		require.ErrorIs(t, s.a.CompareAndSwap(t.Context(), brief, records[brief].Version, newRecord("next"), 0), tokens.ErrConflict)
-	} else {
-		require.Equal(t, records[brief], r)
+		s.requireOneWinner(t, brief)
+		return
 	}
 	next := newRecord("next")
-	require.NoError(t, s.a.CompareAndSwap(t.Context(), brief, r.Version, next, 0))
+	require.NoError(t, s.a.CompareAndSwap(t.Context(), brief, left.Version, next, 0))
 	s.requireRecord(t, brief, next)
 }
