@@ -1,10 +1,12 @@
 package tokens
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -66,9 +68,23 @@ func (t *assertionTransport) RoundTrip(req *http.Request) (*http.Response, error
 	}
 	signed := new(http.Request)
 	*signed = *req
-	if err := appendForm(signed, url.Values{"client_assertion": {assertion}, "client_assertion_type": {jwtBearer}}); err != nil {
+	form, err := appendForm(signed, url.Values{"client_assertion": {assertion}, "client_assertion_type": {jwtBearer}})
+	if err != nil {
 		closeBody(req)
 		return nil, err
 	}
-	return t.base.RoundTrip(signed)
+	resp, err := t.base.RoundTrip(signed)
+	if err != nil {
+		if safe := withoutSecrets(err.Error(), encodings(assertion)); safe != err.Error() {
+			err = &quietError{safe, err}
+		}
+		return resp, err
+	}
+	if resp != nil {
+		// An Error looks in the request of the response for the secrets that it must not show.
+		withForm := *cmp.Or(resp.Request, signed)
+		withForm.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(form)), nil }
+		resp.Request = &withForm
+	}
+	return resp, nil
 }

@@ -340,12 +340,13 @@ func (e *Endpoint) editor(creds Credentials, accept string, params url.Values) r
 		if e.style.isBasic() {
 			req.Header.Set("Authorization", e.style.basic(creds))
 		}
-		return appendForm(req, params)
+		_, err := appendForm(req, params)
+		return err
 	}
 }
 
-// appendForm adds fields to a form request.
-func appendForm(req *http.Request, params url.Values) error {
+// appendForm adds fields to a form request, and returns its whole form if there were any.
+func appendForm(req *http.Request, params url.Values) (string, error) {
 	added := url.Values{}
 	for name, values := range params {
 		for _, value := range values {
@@ -355,11 +356,11 @@ func appendForm(req *http.Request, params url.Values) error {
 		}
 	}
 	if len(added) == 0 {
-		return nil
+		return "", nil
 	}
 	body, err := io.ReadAll(req.Body)
 	if err != nil {
-		return fmt.Errorf("tokens: reading the form: %w", err)
+		return "", fmt.Errorf("tokens: reading the form: %w", err)
 	}
 	form := string(body) + "&" + added.Encode()
 	req.ContentLength = int64(len(form))
@@ -367,7 +368,7 @@ func appendForm(req *http.Request, params url.Values) error {
 	if req.GetBody != nil {
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(form)), nil }
 	}
-	return nil
+	return form, nil
 }
 
 // checkHeader refuses headers that the SDK or net/http sets itself, and those that cannot be sent.

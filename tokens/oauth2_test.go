@@ -3,6 +3,7 @@ package tokens
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -174,6 +175,32 @@ func TestAssertionOfEachRequest(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, []string{"jwt-" + strconv.Itoa(i+1)}, form["client_assertion"])
 		assert.Equal(t, []string{"y"}, form["x"])
+	}
+}
+
+// No error shows an assertion, whether the server or the transport repeats what was sent, and whether the request could be
+// sent again or not.
+func TestAssertionIsInNoError(t *testing.T) {
+	const assertion = "canary.of-the/assertion"
+	echo := `{"error":"invalid_request","error_description":"` + assertion + ` and ` + url.QueryEscape(assertion) + `"}`
+	for name, step := range map[string]step{
+		"a response":     reply(400, jsonType, echo),
+		"no response":    withoutResponse(errors.New("sending " + assertion)),
+		"no JSON at all": reply(500, "text/plain", assertion),
+	} {
+		for _, grant := range []Grant{{}, {RefreshToken: "refresh-token"}} {
+			e, err := NewEndpoint(tokenURL, Credentials{ClientID: "client-id"}, &EndpointOptions{
+				HTTPClient: newScript(step).client(), Retry: Retry{Attempts: 1},
+				Assertion: func(context.Context, string) (string, error) { return assertion, nil },
+			})
+			require.NoError(t, err)
+			_, err = e.Exchange(t.Context(), grant)
+			require.Error(t, err, name)
+			for _, text := range []string{err.Error(), fmt.Sprintf("%+v", err), fmt.Sprintf("%#v", err)} {
+				assert.NotContains(t, text, "canary", name)
+				assert.Contains(t, text, "[REDACTED]", name)
+			}
+		}
 	}
 }
 
