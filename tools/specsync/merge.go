@@ -159,6 +159,13 @@ func (m *merger) rename(d openapi.Difference) bool {
 
 // edit changes the keyword or a member of it where it is written.
 func (m *merger) edit(d openapi.Difference) error {
+	if d.Keyword == "enum" {
+		return m.editEnum(d)
+	}
+	return m.editKeyword(d)
+}
+
+func (m *merger) editKeyword(d openapi.Difference) error {
 	keyword := below(d.Node.Pointer, d.Keyword)
 	list := d.TheirNode.Child(d.Keyword)
 	switch {

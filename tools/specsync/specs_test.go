@@ -212,3 +212,23 @@ func TestSpecsSayWhereTheyComeFrom(t *testing.T) {
 		})
 	}
 }
+
+// TestEveryEnumValueHasItsName holds the lists beside an enum to its values: where one is too short or has a name twice,
+// the generator drops a value or names it anew.
+func TestEveryEnumValueHasItsName(t *testing.T) {
+	t.Parallel()
+	found := 0
+	for _, s := range specs(t) {
+		for node := range parse(t, s.file).Nodes() {
+			names := values(node.Child("x-enum-varnames"))
+			if len(names) == 0 {
+				continue
+			}
+			found++
+			assert.Len(t, names, len(values(node.Child("enum"))), node.Pointer)
+			slices.Sort(names)
+			assert.Len(t, slices.Compact(slices.Clone(names)), len(names), node.Pointer)
+		}
+	}
+	assert.Positive(t, found)
+}

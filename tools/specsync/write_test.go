@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"slices"
@@ -272,6 +273,62 @@ func TestMembersComeWhereTheVendorHasThem(t *testing.T) {
 			assert.Equal(t, withoutHashes(want), withoutHashes(got))
 		})
 	}
+}
+
+// TestListsBesideAnEnumFollowIt changes the values of an enum that has names and descriptions of ours for each.
+func TestListsBesideAnEnumFollowIt(t *testing.T) {
+	t.Parallel()
+	const (
+		enum  = "      enum:\n        - bearer\n        - mac\n"
+		names = "      x-enum-varnames:\n        - Bearer\n        - MAC\n"
+		words = "      x-enum-descriptions: [Whoever holds it., Signed.]\n"
+		byKey = "      x-enumDescriptions:\n        bearer: Whoever holds it.\n        mac: Signed.\n"
+	)
+	ours := edited(t, acme, enum, enum+names+words+byKey)
+	for name, test := range map[string]struct{ values, varnames, descriptions, byKey string }{
+		"first":       {"[DPoP, bearer, mac]", "DPoP Bearer MAC", "'' Whoever holds it. Signed.", "bearer mac"},
+		"between":     {"[bearer, token_exchange, mac]", "Bearer TokenExchange MAC", "Whoever holds it. '' Signed.", "bearer mac"},
+		"last":        {"[bearer, mac, N_A]", "Bearer MAC NA", "Whoever holds it. Signed. ''", "bearer mac"},
+		"two":         {"[bearer, MY_OWN, mac, 1st]", "Bearer MyOwn MAC Value1st", "Whoever holds it. '' Signed. ''", "bearer mac"},
+		"name taken":  {"[bearer, mac, BEARER]", "Bearer MAC Bearer2", "Whoever holds it. Signed. ''", "bearer mac"},
+		"first gone":  {"[mac]", "MAC", "Signed.", "mac"},
+		"last gone":   {"[bearer]", "Bearer", "Whoever holds it.", "bearer"},
+		"one renamed": {"[bearer, hmac]", "Bearer Hmac", "Whoever holds it. ''", "bearer"},
+		"all gone":    {"", "", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			published := ""
+			if test.values != "" {
+				published = "      enum: " + test.values + "\n"
+			}
+			got, decide := written(t, ours, edited(t, acme, enum, published))
+			doc, err := openapi.Parse([]byte(got))
+			require.NoError(t, err)
+			schema := doc.At("/components/schemas/TokenType")
+			for keyword, want := range map[string]string{"x-enum-varnames": test.varnames, "x-enum-descriptions": test.descriptions} {
+				have := values(schema.Child(keyword))
+				for i := range have {
+					have[i] = cmp.Or(have[i], "''")
+				}
+				assert.Equal(t, want, strings.Join(have, " "), keyword)
+				assert.Len(t, have, len(schema.Child("enum").Keys()), keyword)
+			}
+			assert.Equal(t, test.byKey, strings.Join(schema.Child("x-enumDescriptions").Keys(), " "))
+			if strings.Contains(test.descriptions, "''") {
+				assert.Contains(t, strings.Join(decide, "\n"), "/components/schemas/TokenType/x-enum-varnames: ")
+			}
+			assert.Contains(t, got, "description: In lower case.\n", "our words stay")
+		})
+	}
+
+	t.Run("a list that was too short before is left", func(t *testing.T) {
+		t.Parallel()
+		short := edited(t, acme, enum, enum+"      x-enum-varnames: [Bearer]\n")
+		got, decide := written(t, short, edited(t, acme, enum, "      enum: [bearer, mac, DPoP]\n"))
+		assert.Contains(t, got, "      x-enum-varnames: [Bearer]\n")
+		assert.Contains(t, strings.Join(decide, "\n"), "x-enum-varnames has no entry for each value")
+	})
 }
 
 // TestSweepTakesWhatOnlyTheSweptReferredTo drops a property whose schema refers to one that refers to another. What
