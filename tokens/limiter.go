@@ -27,8 +27,8 @@ const (
 // Until the first 429 it does nothing, and costs one atomic load per request. A 429 closes it for all until the time that
 // Retry-After or the vendor's reset header says, or else for a second, and for twice as long each time that nothing but 429
 // came since, up to 30 s. Then few requests are in flight at a time: four after the first 429, and after each later one half
-// as many as there were, but at least one. Their number doubles every 5 s without a 429. At 64 the Limiter does nothing
-// again.
+// as many as there were, but at least one. Where nothing but 429 came since the last opening, one request goes ahead of the
+// others. Their number doubles every 5 s without a 429. At 64 the Limiter does nothing again.
 //
 // If responses say how many requests remain (X-Organization-Rate-Limit-Remaining and -Reset, as at ThousandEyes), then
 // these are spread evenly over the rest of the window as soon as less than 80 % of the limit remains, before any 429.
@@ -56,9 +56,10 @@ type Limiter struct {
 	opened     time.Time // when the number in flight began to grow
 	few        float64   // requests in flight at the opening
 	inFlight   [lanes]int
-	peak       int // the most in flight in one lane since the opening
-	successes  int // since the opening
-	fruitless  int // rounds in a row without a success; a round is what lies between an opening and the next closing
+	peak       int  // the most in flight in one lane since the opening
+	successes  int  // since the opening
+	fruitless  int  // rounds in a row without a success; a round is what lies between an opening and the next closing
+	served     bool // a round since limited was set had a success
 	window     window
 	queues     [lanes]queue
 	arrivals   uint64
@@ -247,11 +248,13 @@ func (l *Limiter) refuse(t turn, hint time.Duration, now time.Time) {
 		l.until = laterOf(l.until, now.Add(hint))
 		return
 	case !l.limited:
-		l.few, l.fruitless = fewAtFirst, 0
+		l.few, l.fruitless, l.served = fewAtFirst, 0, false
+	case l.successes > 0:
+		l.few, l.fruitless, l.served = max(1, float64(l.peak)/2), 0, true
 	default:
-		l.few = max(1, float64(l.peak)/2)
-		if l.fruitless++; l.successes > 0 {
-			l.fruitless = 0
+		l.fruitless++
+		if l.served { // else nothing is known yet of how many the server takes
+			l.few = max(1, l.few/2)
 		}
 	}
 	wait := hint
@@ -312,11 +315,20 @@ func (l *Limiter) open(now time.Time) {
 	l.opened = laterOf(now, l.hold)
 	l.successes = 0
 	l.peak = max(l.inFlight[tokenLane], l.inFlight[apiLane])
-	l.log("requests are sent again after a rate limit", slog.Int("in_flight", int(l.few)), slog.Int("waiting", l.waiting()))
+	l.log("requests are sent again after a rate limit", slog.Int("in_flight", int(l.atOpening())), slog.Int("waiting", l.waiting()))
 }
 
 // most is how many requests may be in flight in one lane.
-func (l *Limiter) most(now time.Time) int { return grown(l.few, now.Sub(l.opened)) }
+func (l *Limiter) most(now time.Time) int { return grown(l.atOpening(), now.Sub(l.opened)) }
+
+// atOpening is how many requests may be in flight at the opening. After a round without a success one request goes ahead, and
+// others follow when it succeeds, or as time passes.
+func (l *Limiter) atOpening() float64 {
+	if l.fruitless > 0 && l.successes == 0 {
+		return 1
+	}
+	return l.few
+}
 
 // nextTurn is the earliest time at which the next request may be sent, as far as is known.
 func (l *Limiter) nextTurn(lane lane, now time.Time) time.Time {
@@ -327,7 +339,7 @@ func (l *Limiter) nextTurn(lane lane, now time.Time) time.Time {
 	if l.limited {
 		at = laterOf(at, l.hold)
 		if most := l.most(now); l.inFlight[lane] >= most {
-			at = laterOf(at, l.opened.Add(growing(l.few, most+1)))
+			at = laterOf(at, l.opened.Add(growing(l.atOpening(), most+1)))
 		}
 	}
 	return at

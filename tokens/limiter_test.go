@@ -207,14 +207,49 @@ func TestLimiterHalvesWhatWasInFlight(t *testing.T) {
 func TestLimiterClosesOncePerRound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, _ := closedLimiter(t)
-		passes := enterAll(t, l, 4)
+		passes := enterAll(t, l, 5)
 		elapse(10 * time.Second)
-		for i, p := range passes {
+		passes[0].done(t, 200)
+		for i, p := range passes[1:] {
 			p.done(t, 429, "Retry-After", strconv.Itoa(10+i))
 		}
 		assert.Equal(t, 13*time.Second, time.Until(l.Stats().ClosedUntil), "the latest counts")
 		assert.Equal(t, 2, int(l.few), "and only the first halves")
 		assert.EqualValues(t, 5, l.Stats().Refused)
+	})
+}
+
+// A server that refuses everything is asked by one request at a time, and once it accepts that one the others follow.
+func TestLimiterSendsOneAfterARoundWithoutSuccess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, _ := closedLimiter(t)
+		refuseAll := func(passes []entrant) {
+			for _, p := range passes {
+				if p.sent() {
+					p.done(t, 429, "Retry-After", "10")
+				}
+			}
+			elapse(time.Until(l.Stats().ClosedUntil))
+		}
+		passes := enterAll(t, l, 20)
+		elapse(10 * time.Second)
+		for _, want := range []int{4, 1, 1} {
+			assert.Equal(t, want, sentOf(passes))
+			refuseAll(passes)
+		}
+		for i := range passes {
+			if passes[i].sent() {
+				passes[i].done(t, 200)
+				break
+			}
+		}
+		assert.Equal(t, 4, sentOf(passes), "as many as after the first 429: nothing else is known of what the server takes")
+		refuseAll(passes)
+		assert.Equal(t, 2, sentOf(passes), "there was a success before these")
+		refuseAll(passes)
+		assert.Equal(t, 1, sentOf(passes))
+		elapse(5*time.Second + time.Millisecond)
+		assert.Equal(t, 2, sentOf(passes), "one that hangs does not hold up the others for ever")
 	})
 }
 
