@@ -72,7 +72,8 @@ func (b *responseBody) Read(p []byte) (int, error) {
 	b.read += int64(n)
 	switch {
 	case b.max > 0 && b.read > b.max:
-		return 0, NewError(b.resp, nil, fmt.Errorf("the response is longer than %d bytes", b.max))
+		n = max(0, n-int(b.read-b.max))
+		return n, NewError(b.resp, nil, fmt.Errorf("the response is longer than %d bytes", b.max))
 	case err == nil || err == io.EOF:
 		return n, err
 	case context.Cause(b.ctx) == errTimeout: //nolint:errorlint // the very cause that the deadline sets

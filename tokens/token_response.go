@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,25 +13,44 @@ import (
 	"time"
 )
 
+// tokenBody is the body of a token response.
+type tokenBody struct {
+	AccessToken  string   `json:"access_token"`
+	TokenType    string   `json:"token_type"`
+	RefreshToken string   `json:"refresh_token"`
+	ExpiresIn    lifetime `json:"expires_in"`
+	Scope        string   `json:"scope"`
+	Error        string   `json:"error"`
+}
+
+// parseTokenBody parses the body of a token response. A member of the wrong type reads as none.
+func parseTokenBody(data []byte) (tokenBody, error) {
+	var body tokenBody
+	err := json.Unmarshal(data, &body)
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
+		err = nil
+	}
+	return body, err
+}
+
 // readToken reads a token response (RFC 6749, section 5.1) and closes it. Only a missing access token is an error: whatever
 // else is odd must not cost a token, least of all a rotated refresh token. Of a member that is repeated the last counts.
 func readToken(resp *http.Response, requested time.Time, scopes []string) (*Token, error) {
 	defer func() { _ = resp.Body.Close() }()
-	data, err := readAll(resp)
-	if err != nil {
-		return nil, err // an *Error already
-	}
+	data, readErr := readAll(resp)
 	data = withoutBOM(data)
-	var body struct {
-		AccessToken  string   `json:"access_token"`
-		TokenType    string   `json:"token_type"`
-		RefreshToken string   `json:"refresh_token"`
-		ExpiresIn    lifetime `json:"expires_in"`
-		Scope        string   `json:"scope"`
-		Error        string   `json:"error"`
+	body, err := parseTokenBody(data)
+	if err != nil {
+		// The refresh token that was sent may be used up, so that the one that came must not be lost with the rest.
+		start := wholeMembers(data)
+		if saved, startErr := parseTokenBody(start); startErr == nil && saved.AccessToken != "" && saved.RefreshToken != "" {
+			data, body, err = start, saved, nil
+		}
 	}
-	err = json.Unmarshal(data, &body)
-	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); err != nil && (!ok || wrong.Field == "") {
+	if readErr != nil && (err != nil || body.AccessToken == "") {
+		return nil, readErr // an *Error already
+	}
+	if err != nil {
 		cause := notJSON(err)
 		if contentType := resp.Header.Get("Content-Type"); contentType != "" && !isJSON(contentType) {
 			cause = fmt.Errorf("the response is %s where JSON was asked for", clean(contentType))
@@ -58,6 +78,26 @@ func readToken(resp *http.Response, requested time.Time, scopes []string) (*Toke
 		t.Scopes = slices.Clone(scopes)
 	}
 	return t, nil
+}
+
+// wholeMembers returns the object of those members that stand whole at the start of data, or nil if it is not an object.
+func wholeMembers(data []byte) []byte {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	if open, err := dec.Token(); err != nil || open != json.Delim('{') {
+		return nil
+	}
+	end := dec.InputOffset()
+	for dec.More() {
+		var value json.RawMessage
+		if _, err := dec.Token(); err != nil || dec.Decode(&value) != nil {
+			break
+		}
+		if int(dec.InputOffset()) == len(data) && value[len(value)-1] != '"' {
+			break // a number that may go on
+		}
+		end = dec.InputOffset()
+	}
+	return append(slices.Clip(data[:end]), '}')
 }
 
 // extraMembers returns the members of a token response that no field of Token holds, or nil if there are none.

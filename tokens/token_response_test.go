@@ -187,6 +187,60 @@ func TestTokenResponsesRefused(t *testing.T) {
 	}
 }
 
+// A refresh token that came whole is not lost with the rest of a response: it replaces one that the server may have used up.
+func TestTokenResponsesThatBreakOff(t *testing.T) {
+	const whole = `{"access_token":"at","refresh_token":"rt"`
+	tests := []struct {
+		name, body string
+		more       string // that goes on after the body
+		want       *Token // nil if it is an error
+	}{
+		{"after a string", whole, " ", &Token{AccessToken: "at", RefreshToken: "rt"}},
+		{"after a comma", whole + `,`, " ", &Token{AccessToken: "at", RefreshToken: "rt"}},
+		{"in a name", whole + `,"scop`, " ", &Token{AccessToken: "at", RefreshToken: "rt"}},
+		{"in a value", whole + `,"scope":"a b`, " ", &Token{AccessToken: "at", RefreshToken: "rt"}},
+		{"in a number", whole + `,"expires_in":36`, "0", &Token{AccessToken: "at", RefreshToken: "rt"}},
+		{"after a number", whole + `,"expires_in":3600,`, " ", &Token{AccessToken: "at", RefreshToken: "rt", Expiry: start.Add(time.Hour)}},
+		{"after a scope", whole + `,"scope":"a","x":{"y":`, " ", &Token{AccessToken: "at", RefreshToken: "rt", Scopes: []string{"a"}}},
+		{"after the end", whole + `}`, " ", &Token{AccessToken: "at", RefreshToken: "rt"}},
+		{"after the end, in white space", `{"access_token":"at"}` + "\n ", " ", &Token{AccessToken: "at"}},
+		{"after an error", whole + `,"error":"invalid_grant"`, " ", nil},
+		{"in the refresh token", whole[:len(whole)-1], " ", nil},
+		{"before the refresh token", `{"access_token":"at",`, " ", nil},
+		{"in the access token", `{"refresh_token":"rt","access_token":"a`, " ", nil},
+	}
+	for _, tt := range tests {
+		for name, step := range map[string]step{
+			"by the connection": func(req *http.Request) (*http.Response, error) {
+				resp, err := reply(200, jsonType, "")(req)
+				resp.Body = io.NopCloser(io.MultiReader(strings.NewReader(tt.body), brokenReader{io.ErrUnexpectedEOF}))
+				resp.ContentLength = 1000
+				return resp, err
+			},
+			"by the limit":  reply(200, jsonType, tt.body+strings.Repeat(tt.more, maxTokenResponse)),
+			"by the server": reply(200, "text/html", tt.body),
+		} {
+			t.Run(tt.name+"/"+name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					token, err := exchange(t, newScript(step))
+					if tt.want == nil {
+						require.ErrorIs(t, err, Status(200))
+						assert.Nil(t, token)
+						return
+					}
+					require.NoError(t, err)
+					assert.Equal(t, tt.want.AccessToken, token.AccessToken)
+					assert.Equal(t, tt.want.RefreshToken, token.RefreshToken)
+					assert.True(t, tt.want.Expiry.Equal(token.Expiry), token.Expiry)
+					if tt.want.Scopes != nil {
+						assert.Equal(t, tt.want.Scopes, token.Scopes)
+					}
+				})
+			})
+		}
+	}
+}
+
 func TestTokenResponseOfExactlyOneMiB(t *testing.T) {
 	body := `{"access_token":"` + strings.Repeat("x", maxTokenResponse-19) + `"}`
 	require.Len(t, body, maxTokenResponse)
