@@ -272,5 +272,6 @@ func isBroken(err error) bool {
 
 var brokenTexts = []string{
 	"http: server closed idle connection", "http: CloseIdleConnections called", "http: persistConn.readLoop exiting",
+	"net/http: HTTP/1.x transport connection broken: ", // also where the head of a response breaks off
 	"http2: ", "stream error: ", "connection error: ",
 }

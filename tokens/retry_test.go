@@ -85,6 +85,7 @@ var outcomes = []struct {
 	{"EOF", "lost", withoutResponse(io.EOF)},
 	{"unexpected EOF", "lost", withoutResponse(fmt.Errorf("transport connection broken: %w", io.ErrUnexpectedEOF))},
 	{"idle connection", "lost", withoutResponse(errors.New("http: server closed idle connection"))},
+	{"the head breaks off", "lost", withoutResponse(errors.New("net/http: HTTP/1.x transport connection broken: malformed MIME header"))},
 	{"HTTP/2 stream", "lost", withoutResponse(fmt.Errorf("gateway: %w", errors.New("stream error: stream ID 1; INTERNAL_ERROR; received from peer")))},
 
 	{"certificate", "other", withoutResponse(&tls.CertificateVerificationError{Err: errors.New("expired")})},
