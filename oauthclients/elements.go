@@ -135,13 +135,17 @@ func (e *elements) end() error {
 	return err
 }
 
-// peek returns the next byte that is not white space, without using it.
+// peek returns the next byte that is not white space, without using it. White space is bounded as an element is.
 func (e *elements) peek() (byte, error) {
-	for {
+	for spaces := int64(0); ; {
+		before := e.pos
 		for ; e.pos < len(e.buf); e.pos++ {
 			if c := e.buf[e.pos]; !isSpace(c) {
 				return c, nil
 			}
+		}
+		if spaces += int64(e.pos - before); e.most >= 0 && spaces > e.most {
+			return 0, e.wrong(fmt.Sprintf("there are more than %d bytes of white space in a row", e.most))
 		}
 		if err := e.fill(); err != nil {
 			return 0, err

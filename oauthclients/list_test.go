@@ -195,6 +195,34 @@ func TestElementLimit(t *testing.T) {
 	}
 }
 
+// White space between clients is bounded as a client is: All would go on reading it for ever.
+func TestWhiteSpaceLimit(t *testing.T) {
+	const most = 1000
+	spaces := strings.Repeat(" \n\t\r", most/4)
+	opts := &oauthclients.SailPointOptions{MaxElement: most}
+	client := "{}"
+	clients, _ := newClients(t, opts, respond(http.StatusOK, strings.Join([]string{"", "[", client, ",", client, "]", ""}, spaces)))
+	list, err := clients.List(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, list, 2)
+
+	for _, list := range []string{"%[", "[%]", "[{}%,{}]", "[{},%{}]", "[{}%]", "[{}]%"} {
+		clients, _ := newClients(t, opts, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			before, _, _ := strings.Cut(list, "%")
+			_, _ = io.WriteString(w, before)
+			for r.Context().Err() == nil {
+				_, _ = io.WriteString(w, spaces)
+			}
+		})
+		var last error
+		for _, err := range clients.All(t.Context()) {
+			last = err
+		}
+		require.ErrorContains(t, last, "more than 1000 bytes of white space in a row", list)
+	}
+}
+
 func TestAllIsANewRequestEachTime(t *testing.T) {
 	clients, v := newClients(t, nil, respond(http.StatusOK, listOf(2)))
 	all := clients.All(t.Context())

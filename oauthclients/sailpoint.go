@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -201,8 +200,7 @@ func (s *SailPoint) Delete(ctx context.Context, id string, opts ...DeleteOption)
 	if err != nil {
 		return err
 	}
-	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10) // so that the connection can be used again; the body says nothing
-	_ = resp.Body.Close()
+	_ = resp.Body.Close() // it says nothing, and reading it could take until Timeout
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -419,6 +420,19 @@ func TestDeleteTakesAnySuccess(t *testing.T) {
 			assert.Empty(t, v.sent()[0].ContentType)
 		})
 	}
+}
+
+// What a server sends after the status of a deletion is of no interest, and nobody waits for it.
+func TestDeleteWaitsForNoBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clients, _ := newClients(t, nil, func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.WriteString(w, "{")
+			<-r.Context().Done()
+		})
+		start := time.Now()
+		require.NoError(t, clients.Delete(t.Context(), clientID))
+		assert.Zero(t, time.Since(start))
+	})
 }
 
 func TestDeleteAllowMissing(t *testing.T) {
