@@ -1,0 +1,478 @@
+package faults
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/grantwright/oauth-go/tokens"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A fault is something that goes wrong, and what package tokens promises for it.
+type fault struct {
+	name string
+
+	// What goes wrong: of these at most one, beside client and tls.
+	accept  func(s *server, c net.Conn) // with a connection, before anything is read
+	respond func(x *exchange)           // with a request; the connection ends then
+	client  func(c *caller, s *server)  // on the caller's side
+	tls     func() *tls.Config          // of the server
+	timeout time.Duration               // of the call, where the fault lasts longer than that
+
+	// What the call returns.
+	fails  string                                      // the readers whose call fails
+	status int                                         // of the error; 0 if no response came
+	unsent bool                                        // no request left the caller
+	slow   bool                                        // the error is a timeout
+	is     func(err error) bool                        // what else the error is; may be nil
+	check  func(t *testing.T, op operation, err error) // what else holds of the error; may be nil
+	keeps  string                                      // the readers that have the secret that came, whether they fail or not
+
+	// What the server sees. If nil, it is what the status says; see class.requests.
+	requests func(op operation) (least, most int)
+}
+
+// Sets of readers.
+const (
+	all     = "token json list secret none raw"
+	checks  = "token json list secret none" // those that look at the status
+	parsers = "token json list secret"      // those that parse the body
+	whole   = "token json list secret raw"  // those that need the whole body
+	// mangled are the readers of a body that is no JSON, but has its secrets. A refresh token is not lost with the rest.
+	mangled = "client_credentials json list secret"
+)
+
+const hang = 800 * time.Millisecond // the timeout of a call that the server leaves hanging
+
+func has(readers, reader string) bool { return strings.Contains(" "+readers+" ", " "+reader+" ") }
+
+func as[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
+func is(target error) func(error) bool { return func(err error) bool { return errors.Is(err, target) } }
+
+func says(text string) func(error) bool {
+	return func(err error) bool { return strings.Contains(err.Error(), text) }
+}
+
+func once(operation) (least, most int) { return 1, 1 }
+
+func bySafety(ifSafe, otherwise int) func(operation) (least, most int) {
+	return func(op operation) (int, int) {
+		if op.class == safe {
+			return ifSafe, ifSafe
+		}
+		return otherwise, otherwise
+	}
+}
+
+// raw returns a fault that responds with a text and closes the connection.
+func raw(text string) func(*exchange) { return func(x *exchange) { x.send(text) } }
+
+// status returns a fault that responds with a status, headers and a body.
+func status(code int, header, body string) func(*exchange) { return raw(response(code, header, body)) }
+
+// first returns a fault that goes wrong with the first request only.
+func first(respond func(*exchange)) func(*exchange) {
+	return func(x *exchange) {
+		if x.number == 1 {
+			respond(x)
+			return
+		}
+		x.send(response(http.StatusOK, inJSON, x.good))
+	}
+}
+
+// forever sends a text again and again after a beginning, until the caller no longer reads.
+func forever(beginning, text string) func(*exchange) {
+	return func(x *exchange) {
+		x.send(beginning)
+		chunk := []byte(strings.Repeat(text, 1+(64<<10)/len(text)))
+		for {
+			if _, err := x.Write(chunk); err != nil {
+				return
+			}
+		}
+	}
+}
+
+// silent sends the beginning of a response, and then nothing until the caller goes away.
+func silent(beginning func(good string) string) func(*exchange) {
+	return func(x *exchange) {
+		x.send(beginning(x.good))
+		_, _ = io.Copy(io.Discard, x)
+	}
+}
+
+// inHead is the head of a response of 200, with further headers, that has no length.
+func inHead(header string) string { return "HTTP/1.1 200 OK\r\n" + inJSON + header + "\r\n" }
+
+// bomb is 100 MB of spaces, compressed.
+var bomb = sync.OnceValue(func() string {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	for spaces := bytes.Repeat([]byte{' '}, 1<<20); w != nil && b.Len() < 100<<10; {
+		_, _ = w.Write(spaces)
+	}
+	_ = w.Close()
+	return b.String()
+})
+
+// body returns a fault that responds with 200 and a body.
+func body(text string) func(*exchange) { return status(http.StatusOK, inJSON, text) }
+
+// edited returns a fault that responds with an edited good body.
+func edited(edit func(good string) string) func(*exchange) {
+	return func(x *exchange) { x.send(response(http.StatusOK, inJSON, edit(x.good))) }
+}
+
+// echo responds with what the request said, in the places from which messages come.
+func echo(x *exchange) {
+	said, _ := url.QueryUnescape(x.body)
+	message, _ := json.Marshal(fmt.Sprint(x.body, " ", said, " ", x.request.Header))
+	x.send(response(http.StatusBadRequest, inJSON, fmt.Sprintf(`{"error":%[1]s,"error_description":%[1]s,"messages":[{"text":%[1]s}]}`, message)))
+}
+
+var faults = []fault{
+	// Nothing is sent, so that everything may be sent again.
+	{name: "refused", client: func(c *caller, _ *server) {
+		c.transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, "127.0.0.1:1")
+		}
+	}, fails: all, unsent: true, is: is(syscall.ECONNREFUSED)},
+	{name: "no such host", client: func(c *caller, _ *server) {
+		c.transport.DialContext = (&net.Dialer{Resolver: &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+			return nil, errors.New("no resolver")
+		}}}).DialContext
+		c.transport.Proxy = func(req *http.Request) (*url.URL, error) { return url.Parse("http://nowhere.example.com") }
+	}, fails: all, unsent: true, is: as[*net.DNSError]},
+	{name: "certificate of another name", tls: func() *tls.Config { return trusted().server("127.0.0.2", time.Now().Add(time.Hour)) },
+		fails: all, unsent: true, is: as[x509.HostnameError]},
+	{name: "certificate expired", tls: func() *tls.Config { return trusted().server("127.0.0.1", time.Now().Add(-time.Hour)) },
+		fails: all, unsent: true, is: as[x509.CertificateInvalidError]},
+	{name: "certificate of an unknown authority", tls: func() *tls.Config { return unknown().server("127.0.0.1", time.Now().Add(time.Hour)) },
+		fails: all, unsent: true, is: as[x509.UnknownAuthorityError]},
+	{name: "TLS 1.1", tls: func() *tls.Config {
+		config := goodTLS()
+		config.MinVersion, config.MaxVersion = tls.VersionTLS11, tls.VersionTLS11
+		return config
+	}, fails: all, unsent: true, is: says("protocol version")},
+	{name: "a proxy that refuses", tls: goodTLS, client: func(c *caller, s *server) {
+		c.transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
+			near, far := net.Pipe()
+			go func() {
+				defer func() { _ = far.Close() }()
+				_, _ = far.Read(make([]byte, 4<<10))
+				_, _ = io.WriteString(far, "HTTP/1.1 502 Bad Gateway\r\n\r\n")
+			}()
+			return near, nil
+		}
+		c.transport.Proxy = func(*http.Request) (*url.URL, error) { return url.Parse("http://proxy.example.com") }
+	}, fails: all, unsent: true},
+	{name: "dialling for ever", timeout: hang, client: func(c *caller, _ *server) {
+		c.transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+	}, fails: all, unsent: true, slow: true},
+	{name: "TLS that never begins", timeout: hang, tls: goodTLS, accept: func(s *server, _ net.Conn) { <-s.done }, fails: all, unsent: true, slow: true},
+
+	// The request may have been read, so that only what is safe is sent again.
+	{name: "reset at once", accept: func(_ *server, c net.Conn) { reset(c) }, fails: all, requests: func(operation) (int, int) { return 0, 0 }},
+	{name: "closed at once", accept: func(*server, net.Conn) {}, fails: all, requests: func(operation) (int, int) { return 0, 0 }},
+	{name: "reset in the request", accept: func(_ *server, c net.Conn) {
+		_, _ = io.ReadFull(c, make([]byte, 10))
+		reset(c)
+	}, fails: all, requests: func(operation) (int, int) { return 0, 0 }},
+	{name: "reset after the request", respond: func(x *exchange) { reset(x.Conn) }, fails: all},
+	{name: "closed after the request", respond: func(*exchange) {}, fails: all, is: is(io.EOF)},
+	{name: "reset in the head", respond: func(x *exchange) { x.send("HTTP/1.1 200 OK\r\nContent-"); reset(x.Conn) }, fails: all},
+	{name: "closed in the head", respond: raw("HTTP/1.1 200 OK\r\nContent-"), fails: all},
+	{name: "silence", timeout: hang, respond: silent(func(string) string { return "" }), fails: all, slow: true, requests: once},
+	{name: "silence in the head", timeout: hang, respond: silent(func(string) string { return "HTTP/1.1 200 OK\r\nContent-" }), fails: all, slow: true, requests: once},
+	{name: "not HTTP", respond: raw("SSH-2.0-OpenSSH_9.2p1\r\n"), fails: all},
+	{name: "headers without end", respond: forever("HTTP/1.1 200 OK\r\n", "X-More: "+strings.Repeat("x", 1<<10)+"\r\n"), fails: all},
+	{name: "103 without end", respond: forever("", "HTTP/1.1 103 Early Hints\r\nLink: </"+strings.Repeat("x", 4<<10)+">\r\n\r\n"), fails: all},
+	{name: "103 a few times", respond: func(x *exchange) {
+		x.send(strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", 3) + response(200, inJSON, x.good))
+	}, keeps: all},
+	{name: "100 a few times", respond: func(x *exchange) {
+		x.send(strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 3) + response(200, inJSON, x.good))
+	}, keeps: all},
+	{name: "bad length", respond: raw("HTTP/1.1 200 OK\r\nContent-Length: abc\r\n\r\n{}"), fails: all},
+	{name: "two lengths", respond: raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}"), fails: all},
+	{name: "switched protocols", respond: raw("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nabc"), fails: all, status: 101},
+
+	// A response that is good, but comes in a strange way.
+	{name: "slowly", respond: func(x *exchange) {
+		for text := response(200, inJSON, x.good); text != ""; {
+			n := min(8, len(text))
+			x.send(text[:n])
+			text = text[n:]
+			select {
+			case <-time.After(time.Millisecond):
+			case <-x.server.done:
+			}
+		}
+	}, keeps: all},
+	{name: "with a byte order mark", respond: edited(func(good string) string { return "\ufeff" + good }), fails: "json list", status: 200, keeps: all},
+	{name: "as HTML", respond: func(x *exchange) { x.send(response(200, "Content-Type: text/html\r\n", x.good)) }, fails: "json list", status: 200, keeps: all},
+	{name: "of no type", respond: func(x *exchange) { x.send(response(200, "", x.good)) }, keeps: all},
+	{name: "of a type that is none", respond: func(x *exchange) { x.send(response(200, "Content-Type: Application/JSON;;=\r\n", x.good)) }, keeps: all},
+	{name: "with unknown members", respond: edited(func(good string) string { return strings.ReplaceAll(good, "{", `{"x":{"y":[1,null]},`) }), keeps: all},
+	{name: "with members twice", respond: edited(func(good string) string {
+		return strings.ReplaceAll(good, "{", `{"access_token":"old","refresh_token":"old","secret":"old","id":"old",`)
+	}), keeps: all},
+	{name: "with status 201", respond: func(x *exchange) { x.send(response(201, inJSON, x.good)) }, keeps: all},
+
+	// A response of 2xx that cannot be read.
+	{name: "shorter than it says", respond: func(x *exchange) {
+		x.send(strings.Replace(response(200, inJSON, x.good), "Content-Length: ", "Content-Length: 9", 1))
+	}, fails: "json list secret raw", status: 200, is: is(io.ErrUnexpectedEOF), keeps: all},
+	{name: "longer than it says", respond: func(x *exchange) {
+		n := len(x.good) - 2
+		x.send(fmt.Sprintf("HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s", inJSON, n, x.good))
+	}, fails: mangled, status: 200, keeps: all},
+	{name: "silence after half the body", timeout: hang, respond: silent(func(good string) string {
+		return inHead(fmt.Sprintf("Content-Length: %d\r\n", len(good))) + good[:len(good)/2]
+	}), fails: whole, status: 200, slow: true},
+	{name: "silence after the body", timeout: hang, respond: silent(func(good string) string { return inHead("") + good }),
+		fails: "json list secret raw", status: 200, slow: true, keeps: all},
+	{name: "chunks that break off", respond: func(x *exchange) {
+		x.send(inHead("Transfer-Encoding: chunked\r\n") + fmt.Sprintf("%x\r\n%s\r\n", len(x.good), x.good))
+	}, fails: "json list secret raw", status: 200, is: is(io.ErrUnexpectedEOF), keeps: all},
+	{name: "a chunk of a bad length", respond: func(x *exchange) {
+		x.send(inHead("Transfer-Encoding: chunked\r\n") + fmt.Sprintf("%x\r\n%s\r\nzz\r\n", len(x.good), x.good))
+	}, fails: "json list secret raw", status: 200, keeps: all},
+	{name: "a text without end", respond: forever(inHead("")+`[{"access_token":"`, "x"), fails: whole, status: 200},
+	{name: "white space without end", respond: forever(inHead(""), " "), fails: whole, status: 200},
+	{name: "white space without end after the body", respond: func(x *exchange) { forever(inHead("")+x.good, " ")(x) },
+		fails: "json list secret raw", status: 200, keeps: all},
+	{name: "brackets without end", respond: forever(inHead(""), "["), fails: whole, status: 200},
+	{name: "100 MB", respond: forever(inHead("Content-Length: 104857600\r\n")+`[{"access_token":"`, "x"), fails: whole, status: 200},
+	{name: "a gzip bomb", respond: func(x *exchange) { x.send(response(200, inJSON+"Content-Encoding: gzip\r\n", bomb())) }, fails: whole, status: 200},
+	{name: "gzip that is none", respond: func(x *exchange) { x.send(response(200, inJSON+"Content-Encoding: gzip\r\n", x.good)) }, fails: whole, status: 200},
+	{name: "an encoding that nobody asked for", respond: status(200, inJSON+"Content-Encoding: br\r\n", "\x0b\x02\x80"), fails: parsers, status: 200},
+	{name: "empty", respond: body(""), fails: parsers, status: 200},
+	{name: "204", respond: raw("HTTP/1.1 204 No Content\r\n\r\n"), fails: parsers, status: 204},
+	{name: "not JSON", respond: body("<html>hello</html>"), fails: parsers, status: 200},
+	{name: "JSON that breaks off", respond: edited(func(good string) string { return good[:len(good)-2] }), fails: mangled, status: 200, keeps: all},
+	{name: "null", respond: body("null"), fails: parsers, status: 200},
+	{name: "a string", respond: body(`"x"`), fails: parsers, status: 200},
+	{name: "a number", respond: body(`1e999`), fails: parsers, status: 200},
+	{name: "an array of numbers", respond: body(`[1]`), fails: parsers, status: 200},
+	{name: "members of other types", respond: body(`{"access_token":["x"],"id":{"x":1},"secret":true,"enabled":"maybe","name":1}`), fails: parsers, status: 200},
+	{name: "deep nesting", respond: body(`{"access_token":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + "}"), fails: parsers, status: 200},
+	{name: "deep nesting beside what is needed", respond: edited(func(good string) string {
+		return strings.TrimSuffix(good, "}") + `,"x":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + "}"
+	}), fails: mangled, status: 200, keeps: all},
+	{name: "control characters", respond: edited(func(good string) string {
+		return strings.ReplaceAll(good, `"name":"x"`, "\"name\":\"\x00\x1b[31m\"") + "\x00"
+	}),
+		fails: mangled, status: 200, keeps: all},
+	{name: "not UTF-8", respond: edited(func(good string) string { return strings.ReplaceAll(good, `"name":"x"`, "\"name\":\"\xff\xfe\"") }),
+		fails: "secret", status: 200, keeps: all},
+	{name: "a NUL byte in place of a body", respond: body("\x00"), fails: parsers, status: 200},
+
+	// Redirects.
+	{name: "redirect to another host", respond: status(302, "Location: https://other.example.com/?canary\r\n", ""), fails: checks, status: 302},
+	{name: "redirect to another host that keeps the method", respond: status(307, "Location: https://other.example.com/\r\n", ""), fails: checks, status: 307},
+	{name: "redirect to another port", respond: status(308, "Location: http://127.0.0.1:1/\r\n", ""), fails: checks, status: 308},
+	{name: "redirect to http", tls: goodTLS, respond: func(x *exchange) {
+		x.send(response(307, "Location: http://"+x.server.addr+"/\r\n", ""))
+	}, fails: checks, status: 307},
+	{name: "redirect without a place", respond: status(302, "", ""), fails: checks, status: 302},
+	{name: "redirect to no URL", respond: status(302, "Location: http://[::1\r\n", ""), fails: checks, status: 302},
+	{name: "redirects without end", respond: status(302, "Location: /again\r\n", ""), fails: checks, status: 302, requests: func(op operation) (int, int) {
+		if op.method == http.MethodGet {
+			return 10, 10
+		}
+		return 1, 1
+	}},
+	{name: "not modified", respond: raw("HTTP/1.1 304 Not Modified\r\n\r\n"), fails: checks, status: 304},
+
+	// Statuses.
+	{name: "400", respond: status(400, inJSON, `{"error":"invalid_request"}`), fails: checks, status: 400, is: is(tokens.InvalidRequest)},
+	{name: "401", respond: status(401, inJSON+"WWW-Authenticate: Bearer error=\"invalid_token\"\r\n", `{}`), fails: checks, status: 401, is: is(tokens.InvalidToken)},
+	{name: "403", respond: status(403, inJSON, `{"error":"insufficient_scope"}`), fails: checks, status: 403, is: is(tokens.InsufficientScope)},
+	{name: "404", respond: status(404, inJSON, `{}`), fails: checks, status: 404},
+	{name: "407", respond: status(407, "", ""), fails: checks, status: 407},
+	{name: "408", respond: status(408, "", ""), fails: checks, status: 408},
+	{name: "421", respond: status(421, "", ""), fails: checks, status: 421},
+	{name: "425", respond: status(425, "", ""), fails: checks, status: 425},
+	{name: "500", respond: status(500, inJSON, `{"detailCode":"500.0"}`), fails: checks, status: 500},
+	{name: "502", respond: status(502, "Content-Type: text/html\r\n", "<html>"), fails: checks, status: 502},
+	{name: "503", respond: status(503, "", ""), fails: checks, status: 503},
+	{name: "504", respond: status(504, "", ""), fails: checks, status: 504},
+	{name: "599", respond: status(599, "", ""), fails: checks, status: 599},
+	{name: "999", respond: status(999, "", ""), fails: checks, status: 999},
+	{name: "503 with a short hint", respond: status(503, "Retry-After: 0.01\r\n", ""), fails: checks, status: 503},
+	{name: "503 with a long hint", respond: status(503, "Retry-After: 3600\r\n", ""), fails: checks, status: 503, requests: once, check: retriesAfter(time.Hour)},
+	{name: "503 with a hint that is none", respond: status(503, "Retry-After: soon\r\n", ""), fails: checks, status: 503},
+	{name: "503 with a hint without end", respond: status(503, "Retry-After: 99999999999999999999\r\n", ""), fails: checks, status: 503, requests: once},
+	{name: "503 once", respond: first(status(503, "Retry-After: 0.01\r\n", "")), keeps: "token", fails: "create patch", status: 503,
+		requests: func(op operation) (int, int) {
+			if op.class == creating {
+				return 1, 1
+			}
+			return 2, 2
+		}},
+	{name: "503 with a reset hint of another vendor", respond: status(503, "X-Organization-Rate-Limit-Reset: 99999999999\r\n", ""), fails: checks, status: 503},
+	{name: "429", respond: status(429, "", ""), fails: checks, status: 429, requests: once},
+	{name: "429 with a long hint", respond: status(429, "Retry-After: 3600\r\n", ""), fails: checks, status: 429, requests: once, check: retriesAfter(time.Hour)},
+	{name: "429 with short hints", respond: status(429, "Retry-After: 0.01\r\n", ""), fails: checks, status: 429,
+		requests: func(operation) (int, int) { return 2, 20 }},
+	{name: "429 once", respond: first(status(429, "Retry-After: 0.01\r\n", "")), keeps: all, requests: func(operation) (int, int) { return 2, 2 }},
+	{name: "429 with a reset that lies far ahead", respond: status(429, "X-Organization-Rate-Limit-Reset: 99999999999\r\n", ""), fails: checks, status: 429, requests: once},
+
+	// The status always wins over what the body is.
+	{name: "400 that breaks off", respond: raw("HTTP/1.1 400 Bad Request\r\nContent-Length: 500\r\n\r\n{\"error\":"), fails: checks + " raw", status: 400},
+	{name: "400 without end", respond: forever("HTTP/1.1 400 Bad Request\r\n\r\n", "x"), fails: checks + " raw", status: 400},
+	{name: "500 of 100 MB", respond: forever("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 104857600\r\n\r\n", "x"), fails: checks + " raw", status: 500},
+	{name: "400 that is silent", timeout: hang, respond: silent(func(string) string { return "HTTP/1.1 400 Bad Request\r\nContent-Length: 500\r\n\r\n{" }),
+		fails: checks + " raw", status: 400, slow: true},
+	{name: "400 with a gzip bomb", respond: func(x *exchange) { x.send(response(400, "Content-Encoding: gzip\r\n", bomb())) }, fails: checks + " raw", status: 400},
+	{name: "400 that is not JSON", respond: status(400, inJSON, "<html>"), fails: checks, status: 400},
+	{name: "400 of other types", respond: status(400, inJSON, `{"error":["x"],"message":{},"errors":{},"messages":"x","causes":1,"detailCode":[],"trackingId":{}}`), fails: checks, status: 400},
+	{name: "400 with deep nesting", respond: status(400, inJSON, strings.Repeat(`{"error":`, 10_000)), fails: checks, status: 400},
+	{name: "400 with control characters", respond: status(400, inJSON, `{"error":"a\u0000b","error_description":"\u001b[31m\r\nred\u202e\ud800"}`), fails: checks, status: 400, check: isOneLine},
+	{name: "400 that is not UTF-8", respond: status(400, inJSON, "{\"error\":\"\xff\",\"error_description\":\"\xff\xfe\"}"), fails: checks, status: 400, check: isOneLine},
+	{name: "400 with control characters in its headers", respond: status(400, "X-Request-ID: a\x1b[31mb\r\n", ""), fails: all, check: isOneLine},
+	{name: "400 that says what was sent", respond: echo, fails: checks, status: 400, check: isOneLine},
+	{name: "a bad request", respond: raw("HTTP/1.1 400\r\nContent-Length: 0\r\n\r\n"), fails: checks, status: 400},
+}
+
+func retriesAfter(want time.Duration) func(*testing.T, operation, error) {
+	return func(t *testing.T, _ operation, err error) {
+		t.Helper()
+		if e, ok := errors.AsType[*tokens.Error](err); ok {
+			assert.Equal(t, want, e.RetryAfter)
+		}
+	}
+}
+
+func isOneLine(t *testing.T, _ operation, err error) {
+	t.Helper()
+	assert.NotRegexp(t, `[\x00-\x1f\x7f\x80-\x9f]|\x{202e}`, err.Error())
+	assert.Less(t, len(err.Error()), 2000)
+}
+
+func TestFaults(t *testing.T) {
+	for _, f := range faults {
+		for _, op := range operations {
+			t.Run(f.name+"/"+op.name, func(t *testing.T) {
+				t.Parallel()
+				f.run(t, op)
+			})
+		}
+	}
+}
+
+func (f fault) run(t *testing.T, op operation) {
+	t.Helper()
+	connection := f.accept
+	if connection == nil {
+		connection = requestsBy(op.good, func(x *exchange) bool {
+			if f.respond == nil {
+				x.send(response(http.StatusOK, inJSON, x.good))
+			} else {
+				f.respond(x)
+			}
+			return false
+		})
+	}
+	var config *tls.Config
+	if f.tls != nil {
+		config = f.tls()
+	}
+	s := serve(t, config, connection)
+	c := newCaller(t, s.url, f.timeout)
+	if config != nil {
+		c.transport.TLSClientConfig = &tls.Config{RootCAs: roots()} //nolint:gosec // the version is what is tested
+	}
+	if f.client != nil {
+		f.client(c, s)
+	}
+	began := time.Now()
+	result, err := op.do(t.Context(), c)
+	elapsed := time.Since(began)
+	assert.Less(t, elapsed, callerTimeout/2, "the call ends in time")
+	if f.timeout > 0 && f.status == http.StatusOK && op.reads == readsNone {
+		assert.Less(t, elapsed, f.timeout, "nobody waits for a body that says nothing")
+	}
+
+	failed := has(f.fails, op.reads) || has(f.fails, op.name)
+	if failed {
+		f.checkError(t, op, err)
+	} else {
+		assert.NoError(t, err)
+	}
+	c.assertSilent(t, err)
+	if want := map[string]string{"refresh_token": canaryRotated, "authorization_code": canaryRotated, "create": canaryCreated}[op.name]; want != "" &&
+		(!failed || has(f.keeps, op.reads)) {
+		assert.Equal(t, want, kept(result), "the secret that came is not lost: %v", err)
+	}
+
+	least, most := op.class.requests(f.status), op.class.requests(f.status)
+	switch {
+	case f.requests != nil:
+		least, most = f.requests(op)
+	case f.unsent:
+		least, most = 0, 0
+	case f.fails == "":
+		least, most = 1, 1
+	}
+	_, requests := s.counts()
+	assert.GreaterOrEqual(t, requests, least, "requests")
+	assert.LessOrEqual(t, requests, most, "requests")
+}
+
+func (f fault) checkError(t *testing.T, op operation, err error) {
+	t.Helper()
+	require.Error(t, err)
+	e, ok := errors.AsType[*tokens.Error](err)
+	require.True(t, ok, "%T %v", err, err)
+	assert.Equal(t, f.status, e.StatusCode, "%v", err)
+	assert.Equal(t, op.method, e.Method)
+	assert.NotErrorIs(t, err, tokens.ErrNoToken)
+	if f.status != 0 {
+		assert.ErrorIs(t, err, tokens.Status(f.status))
+	}
+	slow := f.slow && (f.status/100 <= 2 || op.reads == readsRaw) // whatever comes of the body of an error is enough
+	assert.Equal(t, slow, e.Timeout(), "Timeout: %v", err)
+	assert.Equal(t, slow, errors.Is(err, context.DeadlineExceeded), "%v", err)
+	if f.is != nil && !(op.reads == readsRaw && f.status != 0 && f.status != 200) {
+		assert.True(t, f.is(err), "%T %v", err, err)
+	}
+	if f.check != nil {
+		f.check(t, op, err)
+	}
+	assert.LessOrEqual(t, len(e.Body), 64<<10)
+	const acted = "the server may have acted on it"
+	if f.accept != nil && !f.unsent {
+		return // it depends on which was faster
+	}
+	if op.method != http.MethodGet && f.status == 0 {
+		assert.Equal(t, !f.unsent, strings.Contains(err.Error(), acted), "%v", err)
+	} else {
+		assert.NotContains(t, err.Error(), acted)
+	}
+}
