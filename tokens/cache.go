@@ -49,11 +49,12 @@ type Cache struct {
 	grantFunc func(context.Context) (Grant, error)
 	onToken   func(context.Context, *Token) error
 	hold      bool
-	logger    *slog.Logger  // never nil
-	start     time.Time     // moments are durations since then
-	turn      chan struct{} // holds an element while a fetch works, left behind or not
-	replica   *replica      // if nil, there is no Store
-	unusable  error         // if not nil, every call fails with it
+	logger    *slog.Logger                      // never nil
+	start     time.Time                         // moments are durations since then
+	warp      func(time.Duration) time.Duration // what tests make of the monotonic clock; else nil
+	turn      chan struct{}                     // holds an element while a fetch works, left behind or not
+	replica   *replica                          // if nil, there is no Store
+	unusable  error                             // if not nil, every call fails with it
 
 	current atomic.Pointer[entry] // a copy of entry with its checkAt, or nil; nil too once the Cache is closed
 

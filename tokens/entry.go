@@ -31,8 +31,16 @@ type moment struct {
 	mono time.Duration // since the Cache was made
 }
 
+// since returns how much time has passed since then, by whichever clock says more.
+func (m moment) since(then moment) time.Duration {
+	return max(m.mono-then.mono, m.time.Round(0).Sub(then.time.Round(0)))
+}
+
 func (c *Cache) now() moment {
 	now := time.Now()
+	if c.warp != nil {
+		return moment{now.Round(0), c.warp(now.Sub(c.start))}
+	}
 	return moment{now, now.Sub(c.start)}
 }
 

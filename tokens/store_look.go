@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,9 +28,13 @@ const (
 	lookSoon      = 5 * time.Second  // after a failure: another process may have mended it
 	markAfter     = time.Second      // an attempt is watched for this long before what is left of its hold is written down
 	fetchHold     = 10 * time.Second // of an attempt that presents no refresh token
+	minTimeout    = 10 * time.Second // of an exchange, as far as the hold goes: swaps and pauses before and after it take time too
 	lossHold      = 90 * time.Second // of a record that was put back: for those who may know a newer one
 	steadyAfter   = 5 * time.Second  // how long a Store must be well before a refresh token is presented
 	freshFor      = 5 * time.Second  // how long after its swap an attempt may present a refresh token
+	turnTimeout   = 55 * time.Second // how long a look waits for the Limiter, so that its callers learn why
+	lateTurn      = time.Second      // a turn that took longer is late: what was decided before may have changed
+	maxSteps      = 10               // how often in a row a look changes the record without an end in sight
 	maxPuts       = 3                // how often a result is published before callers get it all the same
 	maxConfirms   = 3                // how often an attempt that grew old is swapped in again
 	responseGrace = time.Second      // after a pause the response and the end of the timeout are there at once
@@ -47,7 +52,7 @@ type replica struct {
 
 	key       string        // empty until the client id is known
 	known     *record       // the newest that was seen in the Store, or swapped in without an error; never nil
-	lookedAt  time.Duration // when the last good look, or swap, was sent; -never if there was none
+	lookedAt  moment        // when the last good look, or swap, was sent; its mono is -never if there was none
 	watched   string        // the version that was there
 	since     time.Duration // from when on
 	own       *ownAttempt   // not sent yet, or nil
@@ -98,7 +103,7 @@ type waitRoom struct {
 func newReplica(o *CacheOptions) *replica {
 	r := &replica{
 		store: o.Store, seedDelay: o.SeedDelay, refreshWithoutStore: o.RefreshWithoutStore,
-		known: &record{endAt: never}, lookedAt: -never, wellFrom: never, stuckAt: never,
+		known: &record{endAt: never}, lookedAt: moment{mono: -never}, wellFrom: never, stuckAt: never,
 		room: &waitRoom{done: make(chan struct{})}, wake: make(chan struct{}, 1),
 	}
 	if o.Initial != nil {
@@ -271,7 +276,9 @@ func (e *attemptError) Is(target error) bool {
 
 // look looks until there is nothing left to do.
 func (c *Cache) look(ctx context.Context) {
-	pause := firstPoll
+	var turn *heldTurn // of the request to come
+	defer func() { turn.release() }()
+	pause, steps := firstPoll, 0
 	for {
 		c.saveUnsaved(ctx)
 		if ended := c.publishResult(ctx); ended != nil {
@@ -279,6 +286,29 @@ func (c *Cache) look(ctx context.Context) {
 			return
 		}
 		r, d := c.loadAndDecide(ctx)
+		if d.action != doNothing && d.action != doPoll {
+			if steps++; steps > maxSteps {
+				d = c.withoutStore(ctx, errForgetful)
+				d.again = lookSoon
+			}
+		}
+		switch d.action {
+		case doStart, doPresent:
+			if turn != nil {
+				break
+			}
+			held, late, ended := c.takeTurn(ctx, r, d.action)
+			if ended != nil {
+				c.finishLook(*ended)
+				return
+			}
+			if turn = held; turn == nil || late {
+				continue // what was decided may have changed
+			}
+		default:
+			turn.release()
+			turn = nil
+		}
 		var err error
 		switch d.action {
 		case doNothing:
@@ -290,7 +320,7 @@ func (c *Cache) look(ctx context.Context) {
 				return
 			}
 			c.pause(pause/2 + rand.N(pause))
-			pause = min(2*pause, maxPoll)
+			pause, steps = min(2*pause, maxPoll), 0
 		case doMark:
 			a := *r.attempt
 			a.hold = a.left(c.watchedFor(), c.now())
@@ -302,12 +332,15 @@ func (c *Cache) look(ctx context.Context) {
 			err = c.swap(ctx, r, c.initialRecord(r))
 		case doStart:
 			var ended *decision
-			if ended, err = c.startAttempt(ctx, r); ended != nil {
+			if ended, err = c.startAttempt(ctx, r, turn); ended != nil {
 				c.finishLook(*ended)
 				return
 			}
 		case doPresent:
-			c.presentAttempt(ctx, r, nil)
+			c.presentAttempt(ctx, r, turn)
+		}
+		if turn != nil && turn.used {
+			turn = nil
 		}
 		if err != nil && !errors.Is(err, ErrConflict) {
 			c.pause(loadAgain)
@@ -315,10 +348,36 @@ func (c *Cache) look(ctx context.Context) {
 	}
 }
 
+var errForgetful = errors.New("the Store does not show what is swapped into it; package storetest may tell why")
+
+// takeTurn takes the turn of a request at the Limiter, before an attempt begins whose hold would run meanwhile. It reports
+// whether that took so long that what was decided may have changed. If there is no turn to be had, the look ends, or
+// the own attempt that stands in r fails.
+func (c *Cache) takeTurn(ctx context.Context, r *record, next action) (turn *heldTurn, late bool, ended *decision) {
+	c.notStuck()
+	ctx, cancel := context.WithTimeout(ctx, turnTimeout)
+	defer cancel()
+	asked := c.now()
+	turn, err := c.endpoint.takeTurn(ctx, c.logger)
+	if err == nil {
+		return turn, c.now().since(asked) > lateTurn, nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if own := c.replica.own; next == doPresent && own != nil {
+		c.replica.own = nil
+		c.endpoint.holdOff.end(own.pass, c.now().time, c, nil, false)
+		c.accept(c.failedResult(own, r, err))
+		return nil, false, nil
+	}
+	d := c.orServe(noToken(err), lookSoon)
+	return nil, false, &d
+}
+
 // loadAndDecide loads the record, takes over what stands there, and returns what comes next.
 func (c *Cache) loadAndDecide(ctx context.Context) (*record, decision) {
 	generation := c.currentGeneration()
-	if err := c.findKey(ctx); err != nil {
+	if _, err := c.findKey(ctx); err != nil {
 		return nil, c.retryLater(noToken(err))
 	}
 	r, err := c.load(ctx, generation)
@@ -383,10 +442,14 @@ func (c *Cache) loadOnce(ctx context.Context, generation int) (*record, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	c.notStuck()
+	key, err := c.findKey(ctx)
+	if err != nil {
+		return nil, err
+	}
 	sent := c.now()
 	var stored Record
-	err := guard("the Store", func() (err error) {
-		stored, err = c.replica.store.Load(ctx, c.replica.key)
+	err = guard("the Store", func() (err error) {
+		stored, err = c.replica.store.Load(ctx, key)
 		return err
 	})
 	if err != nil {
@@ -408,11 +471,15 @@ func (s *replica) storeFailed(err error) { s.upset, s.wellFrom, s.storeErr = tru
 // observe takes over what a Load that was sent at sent showed. The lock is held.
 func (c *Cache) observe(r *record, age, left time.Duration, sent, now moment, generation int) {
 	s := c.replica
-	r.place(age, left, s.lookedAt, s.known, now)
-	if r.version != s.watched {
+	isNew := r.version != s.watched
+	r.place(age, left, s.known, now)
+	if isNew && s.lookedAt.mono != -never {
+		r.liveAtLeast(left-now.since(s.lookedAt), left, age, now)
+	}
+	if isNew {
 		s.watched, s.since = r.version, now.mono
 	}
-	s.lookedAt, s.failures = sent.mono, 0
+	s.lookedAt, s.failures = sent, 0
 	if s.upset {
 		s.wellFrom = min(s.wellFrom, sent.mono)
 		s.upset = sent.mono-s.wellFrom < steadyAfter
@@ -423,6 +490,9 @@ func (c *Cache) observe(r *record, age, left time.Duration, sent, now moment, ge
 	s.known = r
 	if s.initial != nil && s.initial.RefreshToken != "" && r.refreshToken() == s.initial.RefreshToken {
 		s.initialSeen = true
+	}
+	if res := s.result; res != nil && res.served && res.judge(r, c.session != "") == putIn {
+		return // what is served is newer, and about to be put into the Store
 	}
 	c.takeOver(r, now)
 }
@@ -453,47 +523,6 @@ func (c *Cache) takeOver(r *record, now moment) {
 	}
 }
 
-// entry returns the entry of the token in r, with its Expiry by the clock of this process.
-func (r *record) entry(now moment) *entry {
-	t := r.token.clone()
-	life := time.Duration(0)
-	if r.endAt != never {
-		t.Expiry = now.time.Add(r.endAt - now.mono)
-		life = r.endAt - r.bornAt
-	} else {
-		t.Expiry = time.Time{}
-	}
-	e := newEntry(t, life, now)
-	e.since, e.forRejected = r.bornAt, r.after401
-	return e
-}
-
-// place finds out when the token in r ends on the clock of this process: its Expiry is by the clock of another. It has at most
-// left, as was written; and as this version was not there when this process looked last, at lookedAt, no more than the time
-// since then has gone off that.
-func (r *record) place(age, left, lookedAt time.Duration, known *record, now moment) {
-	r.bornAt, r.endAt = now.mono-age, never
-	if r.token == nil || r.token.Expiry.IsZero() && left == never {
-		return
-	}
-	remains := left
-	if !r.token.Expiry.IsZero() {
-		remains = max(-maxLife, min(r.token.Expiry.Round(0).Sub(now.time.Round(0)), maxLife))
-	}
-	if known.token != nil && known.accessToken() == r.accessToken() && known.endAt != never {
-		remains = known.endAt - now.mono
-	}
-	if left != never {
-		atLeast := -maxLife
-		if lookedAt != -never && known.version != r.version {
-			atLeast = left - (now.mono - lookedAt)
-		}
-		remains = min(left, max(remains, atLeast))
-		r.bornAt = now.mono + remains - left - age
-	}
-	r.endAt = now.mono + remains
-}
-
 // swap puts next in place of over. Without an error this process knows next.
 func (c *Cache) swap(ctx context.Context, over, next *record) error {
 	s := c.replica
@@ -501,6 +530,7 @@ func (c *Cache) swap(ctx context.Context, over, next *record) error {
 	next.version = randomID()
 	sent := c.now()
 	c.mu.Lock()
+	key := s.key
 	if s.own != nil && next.attempt != nil && next.attempt.id == s.own.id {
 		s.own.swaps[next.version] = sent
 	}
@@ -512,13 +542,13 @@ func (c *Cache) swap(ctx context.Context, over, next *record) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	err = guard("the Store", func() error {
-		return s.store.CompareAndSwap(ctx, s.key, over.version, Record{Version: next.version, Value: value}, c.ttl(next, sent))
+		return s.store.CompareAndSwap(ctx, key, over.version, Record{Version: next.version, Value: value}, c.ttl(next, sent))
 	})
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case err == nil && !next.order.before(s.known.order):
-		s.known, s.watched, s.since, s.lookedAt = next, next.version, c.now().mono, sent.mono
+		s.known, s.watched, s.since, s.lookedAt = next, next.version, c.now().mono, sent
 	case err == nil: // a Set or Revoke has been faster
 	case !errors.Is(err, ErrConflict):
 		s.storeFailed(err)
@@ -537,7 +567,7 @@ func (c *Cache) ttl(r *record, now moment) time.Duration {
 	case r.token == nil:
 		return appRecordTTL
 	}
-	return max(0, r.endAt-now.mono) + appRecordTTL
+	return max(0, r.remains(now)) + appRecordTTL
 }
 
 // recordToPutBack returns the newest record that is known, to be put in place of an older one. Whoever knows a newer one gets time to
@@ -574,7 +604,7 @@ func (c *Cache) initialRecord(r *record) *record {
 
 // recordOf returns a record of a token that the caller of Set or NewCache had. The lock is held.
 func (c *Cache) recordOf(t *Token, o order, now moment) *record {
-	r := &record{order: o, bornAt: now.mono, endAt: never}
+	r := &record{order: o, placedAt: now, bornAt: now.mono, endAt: never}
 	if t == nil {
 		return r
 	}
@@ -592,15 +622,7 @@ func (c *Cache) nextEpoch(r *record) order {
 
 // startAttempt puts an attempt into r, and sends its request if that succeeds. It returns how the look ends if this is
 // not the time to ask the Endpoint.
-func (c *Cache) startAttempt(ctx context.Context, r *record) (*decision, error) {
-	turn, err := c.endpoint.takeTurn(ctx, c.logger)
-	if err != nil {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		d := c.orServe(noToken(err), lookSoon)
-		return &d, nil
-	}
-	defer turn.release()
+func (c *Cache) startAttempt(ctx context.Context, r *record, turn *heldTurn) (*decision, error) {
 	c.mu.Lock()
 	s, now := c.replica, c.now()
 	pass, err := c.endpoint.holdOff.begin(now.time, c)
@@ -623,9 +645,6 @@ func (c *Cache) startAttempt(ctx context.Context, r *record) (*decision, error) 
 		c.mu.Lock()
 		c.endpoint.holdOff.end(own.pass, c.now().time, c, nil, false)
 		own.pass = holdPass{}
-		if errors.Is(err, ErrConflict) && len(own.swaps) == 1 {
-			s.own = nil // it never was in the Store
-		}
 		c.mu.Unlock()
 		return nil, err
 	}
@@ -637,7 +656,7 @@ func (c *Cache) startAttempt(ctx context.Context, r *record) (*decision, error) 
 func (c *Cache) newAttempt(id string, r *record, now moment) *storedAttempt {
 	a := &storedAttempt{id: id, state: attemptWorking, hold: fetchHold, at: now.time, presents: c.session != ""}
 	if a.presents {
-		a.hold = 3 * c.endpoint.timeout
+		a.hold = 3 * max(c.endpoint.timeout, minTimeout)
 	}
 	a.after401 = c.replica.rejected != "" && c.replica.rejected == r.accessToken()
 	if r.attempt != nil {
@@ -646,8 +665,8 @@ func (c *Cache) newAttempt(id string, r *record, now moment) *storedAttempt {
 	return a
 }
 
-// presentAttempt uses a turn, if it has one, to send the request of the own attempt, which stands in r, and keeps the result to
-// be published.
+// presentAttempt uses a turn to send the request of the own attempt, which stands in r, and keeps the result to be
+// published.
 func (c *Cache) presentAttempt(ctx context.Context, r *record, turn *heldTurn) {
 	c.mu.Lock()
 	s := c.replica
@@ -704,7 +723,7 @@ func (c *Cache) confirm(ctx context.Context, own *ownAttempt, r *record) (*recor
 		c.mu.Lock()
 		swapped, ok := own.swaps[r.version]
 		now := c.now()
-		if ok && max(now.mono-swapped.mono, now.time.Round(0).Sub(swapped.time.Round(0))) <= freshFor {
+		if ok && now.since(swapped) <= freshFor {
 			c.mu.Unlock()
 			return r, nil
 		}
@@ -740,7 +759,7 @@ func (c *Cache) request(ctx context.Context, refreshToken string, mayGo func() e
 	res.sent = !requested.IsZero()
 	if res.err == nil {
 		res.kind = resultToken
-		res.bornAt, res.endAt = now.mono-now.time.Sub(requested), never
+		res.placedAt, res.bornAt, res.endAt = now, now.mono-now.time.Sub(requested), never
 		if !res.token.Expiry.IsZero() {
 			res.endAt = now.mono + res.token.left(now.time)
 		}
@@ -856,6 +875,7 @@ type result struct {
 	over       *record  // the record to swap it over; if nil, that is to be looked up
 	presented  []string // refresh tokens, the last one for this
 	token      *Token
+	placedAt   moment // as those of a record
 	bornAt     time.Duration
 	endAt      time.Duration
 	after401   bool
@@ -943,7 +963,8 @@ func (res *result) record(r *record) *record {
 			next.order = res.base.order
 		}
 		next.order.gen++
-		next.token, next.bornAt, next.endAt, next.after401, next.final = res.token, res.bornAt, res.endAt, res.after401, false
+		next.token, next.after401, next.final = res.token, res.after401, false
+		next.placedAt, next.bornAt, next.endAt = res.placedAt, res.bornAt, res.endAt
 		if res.err == nil {
 			next.attempt = nil
 			return &next
@@ -1019,7 +1040,7 @@ func (c *Cache) publishResult(ctx context.Context) *decision {
 // putResult tries once to publish a result. It reports whether it is in the Store; without an error and not in, it was
 // dropped.
 func (c *Cache) putResult(ctx context.Context, res *result) (in bool, err error) {
-	for range 5 { // conflicts
+	for range maxSteps { // conflicts
 		c.mu.Lock()
 		generation, doomed := c.generation, res.generation < c.revokedGeneration
 		c.mu.Unlock()
@@ -1088,13 +1109,16 @@ func (c *Cache) notPublished(ctx context.Context, res *result, err error) (ended
 	defer c.mu.Unlock()
 	s, now := c.replica, c.now()
 	c.release(now)
-	if c.session == "" || c.closed && s.closing == 0 {
-		if c.closed {
-			return &decision{err: failure}, false
-		}
+	living := c.remember(now).living
+	switch {
+	case c.closed && (c.session == "" || s.closing == 0):
+		return &decision{err: failure}, false
+	case c.session == "" && living:
+		return &decision{again: lookSoon}, false // nothing is decided before it is in the Store
+	case c.session == "":
 		return nil, false
 	}
-	if m := c.remember(now); !m.living && s.room.waiting > 0 {
+	if !living && s.room.waiting > 0 {
 		if s.refreshWithoutStore {
 			return nil, false
 		}
@@ -1139,7 +1163,7 @@ func (c *Cache) ended(res *result) decision {
 func (c *Cache) serveResult(ctx context.Context, res *result) {
 	c.mu.Lock()
 	s, now := c.replica, c.now()
-	r := record{token: res.token, bornAt: res.bornAt, endAt: res.endAt, after401: res.after401}
+	r := record{token: res.token, placedAt: res.placedAt, bornAt: res.bornAt, endAt: res.endAt, after401: res.after401}
 	e := r.entry(now)
 	res.served = true
 	s.hadToken, s.rejected, s.err = true, "", nil
@@ -1182,7 +1206,7 @@ func (c *Cache) currentGeneration() int {
 
 // watchedFor returns how long the version that is there has been seen unchanged: from the arrival of the first Load that
 // showed it to the sending of the last one.
-func (s *replica) watchedFor() time.Duration { return max(0, s.lookedAt-s.since) }
+func (s *replica) watchedFor() time.Duration { return max(0, s.lookedAt.mono-s.since) }
 
 func (c *Cache) watchedFor() time.Duration {
 	c.mu.Lock()
@@ -1196,20 +1220,22 @@ func (c *Cache) somebodyWaits() bool {
 	return c.replica.room.waiting > 0 && !c.closed
 }
 
-// findKey finds the key of the record, for which it asks for the client id once.
-func (c *Cache) findKey(ctx context.Context) error {
-	if c.replica.key != "" {
-		return nil
+// findKey returns the key of the record. It asks for the client id until it is known.
+func (c *Cache) findKey(ctx context.Context) (key string, err error) {
+	c.mu.Lock()
+	key = c.replica.key
+	c.mu.Unlock()
+	if key != "" {
+		return key, nil
 	}
-	var key string
-	err := guard("the CredentialsProvider", func() (err error) {
+	err = guard("the CredentialsProvider", func() (err error) {
 		key, err = c.storeKey(ctx)
 		return err
 	})
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err == nil {
-		c.replica.key = key
+		c.replica.key = cmp.Or(c.replica.key, key)
 	}
-	return err
+	return c.replica.key, err
 }

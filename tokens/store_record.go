@@ -27,8 +27,9 @@ type record struct {
 	version  string // the Store's; empty if there is no record
 	order    order
 	token    *Token                     // with its Expiry by the clock of whoever fetched it; nil if there is none
-	bornAt   time.Duration              // when the token's life began, as bornAt and endAt of an entry: by the clock of this process
-	endAt    time.Duration              // when it ends
+	placedAt moment                     // when bornAt and endAt were found out
+	bornAt   time.Duration              // when the token's life began, by the monotonic clock of this process
+	endAt    time.Duration              // when it ends, if the machine did not sleep since placedAt; see remains
 	after401 bool                       // it was fetched because the one before it was rejected
 	final    bool                       // the server refused its refresh token as invalid_grant
 	attempt  *storedAttempt             // if nil, nobody is about to fetch
@@ -128,9 +129,9 @@ func (r *record) encode(now moment) ([]byte, error) {
 		if j.Token, err = json.Marshal(r.token); err != nil {
 			return nil, err
 		}
-		j.Age = max(0, (now.mono - r.bornAt).Seconds())
+		j.Age = max(0, r.age(now).Seconds())
 		if r.endAt != never {
-			left := (r.endAt - now.mono).Seconds()
+			left := r.remains(now).Seconds()
 			j.Left = &left
 		}
 	}
@@ -143,6 +144,65 @@ func (r *record) encode(now moment) ([]byte, error) {
 		}
 	}
 	return marshalWith(j, r.rest)
+}
+
+// place finds out when the token in r ends on the clocks of this process, as its Expiry is by the clock of another. It has at
+// most left, as was written.
+func (r *record) place(age, left time.Duration, known *record, now moment) {
+	r.placedAt, r.bornAt, r.endAt = now, now.mono-age, never
+	if r.token == nil || r.token.Expiry.IsZero() && left == never {
+		return
+	}
+	remains := left
+	if !r.token.Expiry.IsZero() {
+		remains = max(-maxLife, min(r.token.Expiry.Round(0).Sub(now.time.Round(0)), maxLife))
+	}
+	if known.token != nil && known.accessToken() == r.accessToken() && known.endAt != never {
+		remains = known.remains(now)
+	}
+	if left != never {
+		remains = min(left, remains)
+		r.bornAt = now.mono + remains - left - age
+	}
+	r.endAt = now.mono + remains
+}
+
+// liveAtLeast corrects the end of a token that was placed right now: its writer saw left of its life, and no more of that than
+// the time since this process looked last can be gone.
+func (r *record) liveAtLeast(atLeast, left, age time.Duration, now moment) {
+	if r.endAt == never || left == never || r.endAt >= now.mono+atLeast {
+		return
+	}
+	r.endAt = now.mono + atLeast
+	r.bornAt = r.endAt - left - age
+}
+
+// remains returns how long the token in r still lives, by whichever clock says less: the monotonic one may stand still while
+// the machine sleeps.
+func (r *record) remains(now moment) time.Duration {
+	if r.endAt == never {
+		return never
+	}
+	return r.endAt - r.placedAt.mono - now.since(r.placedAt)
+}
+
+// age returns how long ago the token in r was asked for.
+func (r *record) age(now moment) time.Duration {
+	return now.since(r.placedAt) + r.placedAt.mono - r.bornAt
+}
+
+// entry returns the entry of the token in r, with its Expiry by the clock of this process.
+func (r *record) entry(now moment) *entry {
+	t := r.token.clone()
+	t.Expiry = time.Time{}
+	life := time.Duration(0)
+	if r.endAt != never {
+		t.Expiry = now.time.Add(r.remains(now))
+		life = r.endAt - r.bornAt
+	}
+	e := newEntry(t, life, now)
+	e.since, e.forRejected = now.mono-r.age(now), r.after401
+	return e
 }
 
 // marshalWith marshals v, which is a struct, with the members of rest.
@@ -173,6 +233,8 @@ func unknownMembers(data []byte, known ...string) map[string]json.RawMessage {
 	return members
 }
 
+const maxOrder = 1 << 53 // of epoch and gen: 285,000 years of milliseconds, and what JSON carries everywhere
+
 var errNotOurs = errors.New("the record is not one of this package; is the database used by something else?")
 
 // decodeRecord reads a record that stands in a Store. The life of its token is not placed yet: age and left are as written.
@@ -186,6 +248,9 @@ func decodeRecord(stored Record) (r *record, age, left time.Duration, err error)
 	}
 	if j.Format > recordFormat {
 		return nil, 0, 0, fmt.Errorf("the record has format %d, and this release reads up to %d; it is left alone", j.Format, recordFormat)
+	}
+	if j.Epoch < 0 || j.Epoch > maxOrder || j.Gen < 0 || j.Gen > maxOrder {
+		return nil, 0, 0, errNotOurs // whoever counts on from there would overflow
 	}
 	r = &record{
 		version: stored.Version, order: order{j.Epoch, j.Gen}, endAt: never, after401: j.After401, final: j.Final,
@@ -212,7 +277,7 @@ func decodeRecord(stored Record) (r *record, age, left time.Duration, err error)
 	if j.Left != nil {
 		left = seconds(*j.Left)
 	}
-	return r, seconds(j.Age), left, nil
+	return r, max(0, seconds(j.Age)), left, nil
 }
 
 func isPresent(data json.RawMessage) bool { return len(data) > 0 && string(data) != "null" }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -83,7 +85,10 @@ func (c *Cache) revokeInStore(ctx context.Context) error {
 	if err != nil {
 		err = fmt.Errorf("tokens: %s: the logout is not in the Store: %w", c.endpoint.vendor.name, err)
 	}
-	err = errors.Join(err, c.revoke(ctx, pending))
+	c.mu.Lock()
+	toRevoke := slices.Clone(pending) // a Store that hangs may bring more
+	c.mu.Unlock()
+	err = errors.Join(err, c.revoke(ctx, toRevoke))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.pinIfUnsaved()
@@ -104,62 +109,99 @@ func (c *Cache) supersedeLook() {
 
 var errSuperseded = errors.New("a later Set or Revoke took its place")
 
-// storeChange puts the record that makeRecord returns, with an order of its own, in place of whatever stands in the Store. It
-// tries again after a conflict, and twice after failures. Meanwhile nothing is taken over from the Store.
+// storeChange puts the record that makeRecord returns, with an order of its own, in place of whatever stands in the Store.
+// Meanwhile nothing is taken over from the Store. It returns soon after ctx ends, whatever the Store does.
 func (c *Cache) storeChange(ctx context.Context, change int, makeRecord func(r *record, now moment) *record) error {
-	s := c.replica
-	defer func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		s.changes--
-		c.wakeLook()
-		c.publish(c.now())
+	done := make(chan error, 1)
+	c.mu.Lock()
+	c.begin()
+	c.mu.Unlock()
+	go func() {
+		defer c.end()
+		err := errExited
+		defer func() { done <- err }()
+		defer c.changeEnded()
+		err = c.tryChange(ctx, change, makeRecord)
 	}()
-	if err := c.findKey(ctx); err != nil {
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	timer := time.NewTimer(time.Second)
+	defer timer.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-timer.C:
+		return fmt.Errorf("%w: it did not return though its time was over: %w", ErrStore, ctx.Err())
+	}
+}
+
+func (c *Cache) changeEnded() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.replica.changes--
+	c.wakeLook()
+	c.publish(c.now())
+}
+
+// tryChange carries storeChange out. It tries again after conflicts, and twice after failures.
+func (c *Cache) tryChange(ctx context.Context, change int, makeRecord func(r *record, now moment) *record) error {
+	s := c.replica
+	if _, err := c.findKey(ctx); err != nil {
 		return err
 	}
+	var last *record   // that was swapped in without success
 	var inDoubt *order // of a swap with an unknown outcome
-	for failures := 0; ; {
+	for failures, conflicts := 0, 0; ; {
 		r, err := c.loadOnce(ctx, c.currentGeneration())
 		if err == nil {
-			if inDoubt != nil && r.order.epoch >= inDoubt.epoch {
-				return c.stored(r)
+			if inDoubt != nil && r.order.epoch >= inDoubt.epoch || last != nil && r.version == last.version {
+				c.stored(r)
+				return nil
 			}
 			c.mu.Lock()
 			if s.change != change {
 				c.mu.Unlock()
 				return errSuperseded
 			}
-			next := makeRecord(r, c.now())
-			next.order, next.rest = c.nextEpoch(r), r.rest
+			last = makeRecord(r, c.now())
+			last.order, last.rest = c.nextEpoch(r), r.rest
 			c.mu.Unlock()
-			if err = c.swap(ctx, r, next); err == nil {
+			if err = c.swap(ctx, r, last); err == nil {
 				return nil
 			}
 			if !errors.Is(err, ErrConflict) {
-				inDoubt = &next.order
+				inDoubt = &last.order
 			}
 		}
 		if ctx.Err() != nil {
 			return fmt.Errorf("%w: %w", ErrStore, ctx.Err())
 		}
-		if !errors.Is(err, ErrConflict) {
-			if failures++; failures == maxPuts {
-				return fmt.Errorf("%w: %w", ErrStore, err)
-			}
+		if errors.Is(err, ErrConflict) {
+			conflicts++
+		} else {
+			failures++
 		}
-		if err := sleep(ctx, time.Duration(1<<failures)*loadAgain/2); err != nil {
+		if failures == maxPuts || conflicts == maxConflicts {
+			return fmt.Errorf("%w: %w", ErrStore, err)
+		}
+		pause := loadAgain << min(failures+conflicts/4, 4)
+		if err := sleep(ctx, pause/4+rand.N(pause/2)); err != nil {
 			return fmt.Errorf("%w: %w", ErrStore, err)
 		}
 	}
 }
 
+// maxConflicts is far more than even a hundred processes cause that log the same user in at once.
+const maxConflicts = 100
+
 // stored notes that a change was found in the Store though its swap seemed to have failed.
-func (c *Cache) stored(r *record) error {
+func (c *Cache) stored(r *record) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !r.order.before(c.replica.known.order) {
 		c.replica.known = r
 	}
-	return nil
 }

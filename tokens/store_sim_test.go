@@ -70,6 +70,7 @@ type setup struct {
 	procs   int
 	length  time.Duration
 	clocks  bool // wall clocks are apart
+	drift   bool // monotonic clocks run 1 % fast or slow
 	brief   bool // processes live for 1.5 s each
 }
 
@@ -97,6 +98,9 @@ type proc struct {
 	n      int
 	cache  *tokens.Cache
 	offset time.Duration // of its wall clock
+	rate   float64       // of its monotonic clock
+	clock  sync.Mutex    // guards asleep
+	asleep []span        // when its monotonic clock stood still
 
 	dead        bool
 	blocked     []span
@@ -152,6 +156,13 @@ func (w *world) apply(p *proc, f fault) {
 		p.pausedUntil = until
 		w.paused = true
 		p.blocked = append(p.blocked, span{time.Now(), until})
+	case "sleep":
+		p.pausedUntil = until
+		w.paused = true
+		p.blocked = append(p.blocked, span{time.Now(), until})
+		p.clock.Lock()
+		p.asleep = append(p.asleep, span{time.Now(), until})
+		p.clock.Unlock()
 	case "crash":
 		p.dead = true
 		w.wg.Go(func() { w.restart(p.n) })
@@ -189,6 +200,13 @@ func (w *world) apply(p *proc, f fault) {
 	}
 }
 
+func earliest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
 func latest(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a
@@ -207,11 +225,14 @@ func (w *world) restart(n int) {
 }
 
 func (w *world) start(n int) *proc {
-	p := &proc{w: w, n: n}
+	p := &proc{w: w, n: n, rate: 1}
 	opts := &tokens.CacheOptions{Store: &procStore{p}}
 	w.mu.Lock()
 	if w.setup.clocks && n > 0 {
 		p.offset = []time.Duration{-24 * time.Hour, 3 * time.Hour, 24 * time.Hour, -20 * time.Second, 7 * time.Hour}[w.random.IntN(5)]
+	}
+	if w.setup.drift {
+		p.rate = []float64{0.99, 1.01, 1}[(n+int(w.seed%3))%3]
 	}
 	if w.setup.rotates {
 		opts.Session = "user"
@@ -229,6 +250,8 @@ func (w *world) start(n int) *proc {
 	if p.cache, err = tokens.NewCache(endpoint, opts); err != nil {
 		panic(err)
 	}
+	born := time.Now()
+	tokens.WarpClock(p.cache, func(d time.Duration) time.Duration { return p.monotonic(born, d) })
 	w.mu.Lock()
 	for len(w.procs) <= n {
 		w.procs = append(w.procs, nil)
@@ -239,6 +262,19 @@ func (w *world) start(n int) *proc {
 	w.mu.Unlock()
 	w.wg.Go(func() { p.run(interval) })
 	return p
+}
+
+// monotonic is what the monotonic clock of p shows after d.
+func (p *proc) monotonic(born time.Time, d time.Duration) time.Duration {
+	now := born.Add(d)
+	p.clock.Lock()
+	defer p.clock.Unlock()
+	for _, s := range p.asleep {
+		if end := earliest(s.to, now); end.After(s.from) {
+			d -= end.Sub(latest(s.from, born))
+		}
+	}
+	return time.Duration(float64(d) * p.rate)
 }
 
 // run is a caller.
@@ -993,6 +1029,7 @@ func simFaults() []fault {
 	const s = time.Second
 	return []fault{
 		{"pause", 2 * s}, {"pause", 20 * s}, {"pause", 60 * s}, {"pause", 120 * s}, {"crash", 0},
+		{"sleep", 20 * s}, {"sleep", 120 * s}, {"sleep", 1000 * s},
 		{"request lost", 0}, {"request late", 20 * s}, {"request late", 60 * s}, {"response lost", 0}, {"response late", 20 * s},
 		{"response late", 28 * s}, {"refused", 0}, {"500", 0}, {"503", 0}, {"429", 0}, {"outage", 10 * s}, {"outage", 60 * s},
 		{"outage", 300 * s}, {"cut", 10 * s}, {"cut", 60 * s}, {"cut", 300 * s}, {"effect", 0}, {"no effect", 0},
@@ -1058,7 +1095,7 @@ func TestSimulationOfSingleFaults(t *testing.T) {
 	var runs []run
 	for _, s := range simSetups() {
 		for seed := range uint64(4) {
-			s.clocks = seed == 3
+			s.clocks, s.drift = seed == 3, seed >= 2
 			for step := range simulate(t, seed, s, nil, false).steps {
 				for _, f := range simFaults() {
 					runs = append(runs, run{seed, s, step + 1, f})
@@ -1086,7 +1123,7 @@ func TestSimulationOfManyFaults(t *testing.T) {
 	for time.Now().Before(deadline) {
 		s := setup{
 			name: "random", rotates: random.IntN(4) > 0, warm: random.IntN(2) == 0, kills: random.IntN(4) > 0, endsOld: random.IntN(4) == 0,
-			clocks: random.IntN(4) == 0, brief: random.IntN(8) == 0, procs: 2 + random.IntN(7),
+			clocks: random.IntN(4) == 0, drift: random.IntN(2) == 0, brief: random.IntN(8) == 0, procs: 2 + random.IntN(7),
 			life:  []time.Duration{time.Minute, 90 * time.Second, 200 * time.Second, 10 * time.Minute}[random.IntN(4)],
 			grace: []time.Duration{0, 0, 0, 30 * time.Second}[random.IntN(4)],
 		}
@@ -1115,7 +1152,7 @@ func TestSimulationOne(t *testing.T) {
 			continue
 		}
 		seed, _ := strconv.ParseUint(parts[1], 10, 64)
-		s.clocks = seed == 3
+		s.clocks, s.drift = seed == 3, seed >= 2
 		step, _ := strconv.Atoi(parts[2])
 		d, _ := time.ParseDuration(parts[4])
 		out := simulate(t, seed, s, map[int]fault{step: {parts[3], d}}, true)
@@ -1127,16 +1164,31 @@ func TestSimulationOne(t *testing.T) {
 	}
 }
 
+// Without a fault there is one request per renewal, no refresh token is presented twice, nobody waits longer than a request, a
+// poll and two swaps take, and the Store is left alone: I1, I2 and I7.
 func TestSimulationQuiet(t *testing.T) {
 	for _, s := range simSetups() {
-		t.Run(s.name, func(t *testing.T) {
-			out := simulate(t, 1, s, nil, true)
-			if t.Failed() || os.Getenv("SIM_TRACE") != "" {
-				for _, line := range out.trace {
-					t.Log(line)
+		for _, s.drift = range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, drift %t", s.name, s.drift), func(t *testing.T) {
+				s.procs = 8
+				s.length = 10 * s.life
+				out := simulate(t, 1, s, nil, true)
+				renewals := int(s.length/(s.life*7/10)) + 1
+				t.Logf("%d processes, %v: I1 %d requests for at most %d renewals; I2 %d presented twice, the longest wait was %v; I7 %d loads and %d swaps",
+					s.procs, s.length, out.requests, renewals, out.twice, out.slowest, out.loads, out.swaps)
+				assert.LessOrEqual(t, out.requests, renewals)
+				assert.GreaterOrEqual(t, out.requests, int(s.length/s.life)-1)
+				assert.Zero(t, out.twice)
+				assert.LessOrEqual(t, out.slowest, 60*time.Millisecond+250*time.Millisecond+4*2*4*time.Millisecond)
+				// Ten looks in a life, and at a renewal a look, and one more a second for those who see the attempt of another.
+				assert.LessOrEqual(t, out.loads, s.procs*int(s.length/s.life)*(10+2+2*4))
+				assert.LessOrEqual(t, out.swaps, 2*out.requests+2*s.procs) // at the start each may try to begin
+				assert.Empty(t, out.found)
+				assert.False(t, out.died)
+				if t.Failed() {
+					t.Log(strings.Join(out.trace, "\n"))
 				}
-			}
-			t.Logf("%d steps, %d requests, %d loads, %d swaps, slowest %v, twice %d, recovery %v, died %q, %v", out.steps, out.requests, out.loads, out.swaps, out.slowest, out.twice, out.recovery, out.why, out.found)
-		})
+			})
+		}
 	}
 }

@@ -14,10 +14,6 @@ func (c *Cache) sharedToken(ctx context.Context, ended error, minLife time.Durat
 		if room == nil {
 			return token, err
 		}
-		if ctx.Value(insideFetch{c}) != nil {
-			c.leave(room)
-			return nil, noToken(fmt.Errorf("tokens: %s: a hook of this Cache asked it for the token that it is part of", c.endpoint.vendor.name))
-		}
 		if err := c.waitIn(ctx, room); err != nil {
 			return c.serveToTheEnd(minLife, noToken(err))
 		}
@@ -84,6 +80,10 @@ func (c *Cache) serveOrWait(ctx context.Context, ended error, minLife time.Durat
 
 // waitIn waits until the look serves it, and leaves early with the error of ctx or if the look is stuck.
 func (c *Cache) waitIn(ctx context.Context, room *waitRoom) error {
+	defer c.leave(room) // also if a method of ctx panics
+	if ctx.Value(insideFetch{c}) != nil {
+		return fmt.Errorf("tokens: %s: a hook of this Cache asked it for the token that it is part of", c.endpoint.vendor.name)
+	}
 	timer := time.NewTimer(fetchTimeout)
 	defer timer.Stop()
 	for {
@@ -91,7 +91,6 @@ func (c *Cache) waitIn(ctx context.Context, room *waitRoom) error {
 		case <-room.done:
 			return nil
 		case <-ctx.Done():
-			c.leave(room)
 			return ctx.Err()
 		case <-timer.C:
 		}
@@ -99,7 +98,6 @@ func (c *Cache) waitIn(ctx context.Context, room *waitRoom) error {
 		left := c.replica.stuckAt - c.now().mono
 		c.mu.Unlock()
 		if left <= 0 {
-			c.leave(room)
 			return c.stuck()
 		}
 		timer.Reset(min(left, fetchTimeout))
@@ -124,8 +122,8 @@ func (c *Cache) nextLook(e *entry) time.Duration {
 		every = min(every, max(e.endAt-e.since, 0)/10)
 	}
 	next := e.renewAt
-	if s.lookedAt != -never {
-		next = min(next, s.lookedAt+every)
+	if s.lookedAt.mono != -never {
+		next = min(next, s.lookedAt.mono+every)
 	} else {
 		next = 0
 	}

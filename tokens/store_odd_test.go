@@ -1,0 +1,465 @@
+package tokens_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/grantwright/oauth-go/tokens"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// Stores that do wrong, and Stores at their worst. Whatever a Store does, a Cache neither hangs nor calls it without end.
+
+// An oddStore is a Store with its methods replaced.
+type oddStore struct {
+	tokens.Store
+
+	load func(ctx context.Context, key string) (tokens.Record, error)
+	swap func(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error
+
+	mu    sync.Mutex
+	calls int
+}
+
+// count fails every call after the thousandth: a Cache that calls without a pause would never let time pass.
+func (s *oddStore) count() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.calls++; s.calls > 1000 {
+		return errors.New("called too often")
+	}
+	return nil
+}
+
+func (s *oddStore) total() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls
+}
+
+func (s *oddStore) Load(ctx context.Context, key string) (tokens.Record, error) {
+	if err := s.count(); err != nil {
+		return tokens.Record{}, err
+	}
+	if s.load != nil {
+		return s.load(ctx, key)
+	}
+	return s.Store.Load(ctx, key)
+}
+
+func (s *oddStore) CompareAndSwap(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error {
+	if err := s.count(); err != nil {
+		return err
+	}
+	if s.swap != nil {
+		return s.swap(ctx, key, old, next, ttl)
+	}
+	return s.Store.CompareAndSwap(ctx, key, old, next, ttl)
+}
+
+func (f *fleetServer) oddCache(t *testing.T, s *oddStore, opts tokens.CacheOptions) *tokens.Cache {
+	t.Helper()
+	if s.Store == nil {
+		s.Store = tokens.NewMemoryStore()
+	}
+	return newCache(t, f.endpoint(t), s, opts)
+}
+
+func newCache(t *testing.T, e *tokens.Endpoint, s tokens.Store, opts tokens.CacheOptions) *tokens.Cache {
+	t.Helper()
+	opts.Store = s
+	c, err := tokens.NewCache(e, &opts)
+	require.NoError(t, err)
+	return c
+}
+
+func TestStoresThatNeverAgree(t *testing.T) {
+	for name, broken := range map[string]func(*oddStore){
+		"it keeps nothing": func(s *oddStore) {
+			s.load = func(context.Context, string) (tokens.Record, error) { return tokens.Record{}, nil }
+			s.swap = func(context.Context, string, string, tokens.Record, time.Duration) error { return nil }
+		},
+		"each swap is a conflict": func(s *oddStore) {
+			s.swap = func(context.Context, string, string, tokens.Record, time.Duration) error {
+				return fmt.Errorf("odd: %w", tokens.ErrConflict)
+			}
+		},
+		"loads show nothing": func(s *oddStore) {
+			s.load = func(context.Context, string) (tokens.Record, error) { return tokens.Record{}, nil }
+		},
+		"loads show a version of their own": func(s *oddStore) {
+			s.load = func(ctx context.Context, key string) (tokens.Record, error) {
+				r, err := s.Store.Load(ctx, key)
+				if r.Version != "" {
+					r.Version = "1" + r.Version[1:] + "1"
+				}
+				return r, err
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, s := newFleet(), &oddStore{}
+				broken(s)
+				app := f.oddCache(t, s, tokens.CacheOptions{})
+				for range 120 {
+					assert.Equal(t, "access-1", mustToken(t, app), "an app goes on alone")
+					pass(time.Second)
+				}
+				assert.LessOrEqual(t, s.total(), 1000)
+				require.NoError(t, app.Close(t.Context()))
+
+				f, s = newFleet(), &oddStore{}
+				broken(s)
+				user := f.oddCache(t, s, user(&tokens.Token{RefreshToken: "refresh-0"}))
+				for range 20 {
+					ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+					if _, err := user.Token(ctx); err != nil {
+						assert.ErrorIs(t, err, tokens.ErrStore, "and nothing else, nor nothing at all")
+					}
+					cancel()
+					pass(time.Second)
+				}
+				assert.LessOrEqual(t, s.total(), 1000)
+				for _, form := range f.requests {
+					assert.NotEqual(t, "client_credentials", form.Get("grant_type"))
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+				defer cancel()
+				if err := user.Set(ctx, login()); err != nil {
+					assert.ErrorIs(t, err, tokens.ErrStore)
+					assert.NoError(t, ctx.Err(), "Set gives up by itself")
+				}
+				ended, cancelled := context.WithCancel(t.Context())
+				cancelled()
+				_ = user.Close(ended)
+				pass(time.Minute)
+			})
+		})
+	}
+}
+
+// A Store that writes, and reports a conflict all the same, costs no waiting for a hold, and no second presentation.
+func TestConflictThoughItWasWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := newFleet(), &oddStore{}
+		s.swap = func(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error {
+			_ = s.Store.CompareAndSwap(ctx, key, old, next, ttl)
+			return tokens.ErrConflict
+		}
+		begin := time.Now()
+		app := f.oddCache(t, s, tokens.CacheOptions{})
+		assert.Equal(t, "access-1", mustToken(t, app))
+		assert.Less(t, time.Since(begin), 2*time.Second)
+		user := f.oddCache(t, s, user(nil))
+		require.NoError(t, user.Set(t.Context(), &tokens.Token{RefreshToken: "refresh-0"}))
+		assert.Equal(t, "access-2", mustToken(t, user))
+		assert.Less(t, time.Since(begin), 2*time.Second)
+		assert.Equal(t, 2, f.sent())
+		closeAll(t, app, user)
+	})
+}
+
+// A record whose order could not be counted on is not one of ours.
+func TestRecordsOutOfRangeAreLeftAlone(t *testing.T) {
+	for _, order := range []string{
+		`"epoch":9223372036854775807,"gen":1`, `"epoch":1,"gen":9223372036854775807`, `"epoch":-5,"gen":0`, `"epoch":1e300,"gen":0`,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f, s := newFleet(), &oddStore{}
+			value := []byte(`{"format":1,` + order + `,"token":{"access_token":"theirs","refresh_token":"r","expiry":"2100-01-01T00:00:00Z"}}`)
+			s.load = func(context.Context, string) (tokens.Record, error) {
+				return tokens.Record{Version: "1", Value: value}, nil
+			}
+			s.swap = func(context.Context, string, string, tokens.Record, time.Duration) error {
+				t.Error("written over", order)
+				return nil
+			}
+			c := f.oddCache(t, s, user(nil))
+			_, err := c.Token(t.Context())
+			require.ErrorIs(t, err, tokens.ErrStore, order)
+			err = c.Set(t.Context(), login())
+			require.ErrorContains(t, err, "not one of this package", order)
+			closeAll(t, c)
+		})
+	}
+}
+
+// Set and Revoke return soon after their context ends, whatever the Store does, and the Cache goes on once the Store does.
+func TestSetWithAStoreThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := newFleet(), &oddStore{}
+		hang := make(chan struct{})
+		s.load = func(ctx context.Context, key string) (tokens.Record, error) {
+			<-hang
+			return s.Store.Load(ctx, key)
+		}
+		c := f.oddCache(t, s, user(nil))
+		for _, change := range []func(context.Context) error{
+			func(ctx context.Context) error { return c.Set(ctx, login()) },
+			c.Revoke,
+		} {
+			begin := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			err := change(ctx)
+			cancel()
+			require.ErrorIs(t, err, tokens.ErrStore)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			assert.LessOrEqual(t, time.Since(begin), 12*time.Second)
+		}
+		close(hang)
+		pass(time.Minute)
+		_, err := c.Token(t.Context())
+		require.ErrorIs(t, err, tokens.ErrLoginRequired)
+		require.NoError(t, c.Set(t.Context(), login()))
+		assert.Equal(t, "access-0", mustToken(t, c))
+		closeAll(t, c)
+	})
+}
+
+// A Store that panics while it swaps leaves the outcome unknown, as any error does.
+func TestSwapsThatPanic(t *testing.T) {
+	for n := 1; n <= 4; n++ {
+		for _, written := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				f, s := newFleet(), &oddStore{}
+				swaps := 0
+				s.swap = func(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error {
+					if swaps++; swaps == n {
+						if written {
+							_ = s.Store.CompareAndSwap(ctx, key, old, next, ttl)
+						}
+						panic("canary-secret")
+					}
+					return s.Store.CompareAndSwap(ctx, key, old, next, ttl)
+				}
+				c := f.oddCache(t, s, user(&tokens.Token{RefreshToken: "refresh-0"}))
+				assert.Equal(t, "access-1", mustToken(t, c), "swap %d", n)
+				require.NoError(t, c.Set(t.Context(), &tokens.Token{RefreshToken: "refresh-10"}))
+				assert.Equal(t, "access-2", mustToken(t, c), "swap %d", n)
+				assert.Equal(t, 2, f.sent())
+				closeAll(t, c)
+			})
+		}
+	}
+}
+
+type panickingContext struct{ context.Context }
+
+func (panickingContext) Done() <-chan struct{} { panic("not a context") }
+
+// A caller whose context panics leaves the look as any other does.
+func TestContextThatPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		opts := user(&tokens.Token{RefreshToken: "refresh-0"})
+		opts.SeedDelay = time.Hour
+		c := f.cache(t, opts)
+		assert.Panics(t, func() { _, _ = c.Token(panickingContext{t.Context()}) })
+		pass(5 * time.Second)
+		calls := f.calls()
+		pass(time.Minute)
+		assert.Equal(t, calls, f.calls(), "the look ends, as nobody waits for it")
+		closeAll(t, c)
+	})
+}
+
+// The client id is read at first use, which may be a Token, a Set and a Revoke at once.
+func TestFirstUseByManyAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		endpoint, err := tokens.NewEndpoint("https://auth.example.com/token", tokens.CredentialsFunc(func(context.Context) (tokens.Credentials, error) {
+			pass(time.Millisecond)
+			return tokens.Credentials{ClientID: "id", ClientSecret: "client-secret"}, nil
+		}), &tokens.EndpointOptions{HTTPClient: &http.Client{Transport: f}, RevocationURL: "https://auth.example.com/revoke"})
+		require.NoError(t, err)
+		c := newCache(t, endpoint, f, user(nil))
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() { _, _ = c.Token(t.Context()) })
+			wg.Go(func() { _ = c.Set(t.Context(), login()) })
+			wg.Go(func() { _ = c.Revoke(t.Context()) })
+		}
+		wg.Wait()
+		require.NoError(t, c.Set(t.Context(), login()))
+		assert.Equal(t, "access-0", mustToken(t, c))
+		closeAll(t, c)
+	})
+}
+
+// While a process waits for its turn at the Limiter it keeps nobody else from fetching.
+func TestTurnAtTheLimiterComesBeforeTheSwap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		endpoint := f.endpoint(t)
+		a, b := newCache(t, endpoint, f, tokens.CacheOptions{}), f.cache(t, tokens.CacheOptions{})
+		f.closeLimiter(t, endpoint, 30)
+		got := make(chan string, 1)
+		go func() { got <- mustToken(t, a) }()
+		pass(10 * time.Second)
+		assert.Zero(t, f.swaps, "there is no attempt yet")
+		begin := time.Now()
+		assert.Equal(t, "access-1", mustToken(t, b))
+		assert.Less(t, time.Since(begin), time.Second)
+		assert.Equal(t, "access-1", <-got, "what was decided before the wait does not count")
+		assert.Equal(t, 1, f.tokenRequests())
+		closeAll(t, a, b)
+	})
+}
+
+// An attempt that stands in the Store, though its swap seemed to fail, is gone on with only after the turn at the Limiter: it may
+// be another's by then.
+func TestTurnAtTheLimiterComesBeforeAnAttemptIsGoneOnWith(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := newFleet(), &oddStore{Store: tokens.NewMemoryStore()}
+		failing, swaps := false, 0
+		s.load = func(ctx context.Context, key string) (tokens.Record, error) {
+			if failing {
+				return tokens.Record{}, errors.New("down")
+			}
+			return s.Store.Load(ctx, key)
+		}
+		s.swap = func(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error {
+			err := s.Store.CompareAndSwap(ctx, key, old, next, ttl)
+			if swaps++; swaps == 2 {
+				failing = true
+				return errors.New("down")
+			}
+			return err
+		}
+		endpoint := f.endpoint(t)
+		a := newCache(t, endpoint, s, user(&tokens.Token{RefreshToken: "refresh-0"}))
+		_, err := a.Token(t.Context())
+		require.ErrorIs(t, err, tokens.ErrStore)
+		require.Zero(t, f.tokenRequests(), "the attempt was swapped in, but this process does not know")
+
+		f.closeLimiter(t, endpoint, 50)
+		failing = false
+		b := newCache(t, f.endpoint(t), s.Store, user(nil))
+		pass(6 * time.Second)
+		got := make(chan string, 1)
+		go func() { got <- mustToken(t, a) }()
+		pass(5 * time.Second)
+		require.NoError(t, b.Set(t.Context(), login()), "somebody logs in meanwhile")
+		assert.Equal(t, "access-0", <-got)
+		assert.Zero(t, f.tokenRequests(), "the old refresh token is not presented")
+		closeAll(t, a, b)
+	})
+}
+
+// The turn at the Limiter is kept where the swap's outcome was unknown: waiting for another would use up the attempt's hold.
+func TestTurnAtTheLimiterIsKeptAfterAnUnknownSwap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := newFleet(), &oddStore{}
+		endpoint := f.endpoint(t)
+		first := true
+		s.swap = func(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error {
+			err := s.Store.CompareAndSwap(ctx, key, old, next, ttl)
+			if first {
+				first = false
+				f.closeLimiter(t, endpoint, 30)
+				return errors.New("the connection broke")
+			}
+			return err
+		}
+		s.Store = tokens.NewMemoryStore()
+		a, b := newCache(t, endpoint, s, tokens.CacheOptions{}), newCache(t, f.endpoint(t), s.Store, tokens.CacheOptions{})
+		got := make(chan string, 1)
+		go func() { got <- mustToken(t, a) }()
+		synctest.Wait()
+		pass(100 * time.Millisecond)
+		begin := time.Now()
+		assert.Equal(t, "access-1", mustToken(t, b))
+		assert.Less(t, time.Since(begin), time.Second)
+		assert.Equal(t, "access-1", <-got)
+		assert.Equal(t, 1, f.tokenRequests())
+		closeAll(t, a, b)
+	})
+}
+
+// closeLimiter closes the Limiter of an Endpoint for some seconds, by a revocation that is refused.
+func (f *fleetServer) closeLimiter(t *testing.T, e *tokens.Endpoint, seconds int) {
+	t.Helper()
+	f.mu.Lock()
+	f.respond = func(url.Values) (int, string, http.Header) {
+		return http.StatusTooManyRequests, `{}`, http.Header{"Retry-After": {strconv.Itoa(seconds)}}
+	}
+	f.mu.Unlock()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	require.Error(t, e.Revoke(ctx, "some token", tokens.HintNone))
+	f.mu.Lock()
+	f.respond = nil
+	f.mu.Unlock()
+}
+
+// tokenRequests returns how many requests for a token were sent.
+func (f *fleetServer) tokenRequests() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := 0
+	for _, form := range f.requests {
+		if form.Has("grant_type") {
+			n++
+		}
+	}
+	return n
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// An attempt of a client with a short timeout takes longer than that: its swap, a pause before it is sent, its publication. Nobody
+// presents the same refresh token meanwhile.
+func TestHoldOfAShortTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		atOnce, most := 0, 0
+		var mu sync.Mutex
+		transport := roundTripper(func(req *http.Request) (*http.Response, error) {
+			mu.Lock()
+			atOnce++
+			most = max(most, atOnce)
+			mu.Unlock()
+			pass(700 * time.Millisecond)
+			mu.Lock()
+			atOnce--
+			mu.Unlock()
+			return f.RoundTrip(req)
+		})
+		start := func(slow bool) *tokens.Cache {
+			endpoint, err := tokens.NewEndpoint("https://auth.example.com/token", tokens.Credentials{ClientID: "id", ClientSecret: "client-secret"},
+				&tokens.EndpointOptions{HTTPClient: &http.Client{Transport: transport}, Timeout: time.Second})
+			require.NoError(t, err)
+			s := &oddStore{Store: f}
+			if slow {
+				s.swap = func(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error {
+					err := f.CompareAndSwap(ctx, key, old, next, ttl)
+					pass(2900 * time.Millisecond) // the response of the Store
+					return err
+				}
+			}
+			return newCache(t, endpoint, s, user(nil))
+		}
+		a, b := start(true), start(false)
+		require.NoError(t, b.Set(t.Context(), &tokens.Token{RefreshToken: "refresh-0"}))
+		var wg sync.WaitGroup
+		wg.Go(func() { assert.Equal(t, "access-1", mustToken(t, a)) })
+		pass(time.Millisecond)
+		wg.Go(func() { assert.Equal(t, "access-1", mustToken(t, b)) })
+		wg.Wait()
+		assert.Equal(t, 1, most)
+		assert.Equal(t, 1, f.sent())
+		closeAll(t, a, b)
+	})
+}

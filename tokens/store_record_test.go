@@ -1,0 +1,90 @@
+package tokens
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// slept is now on a machine that slept for d: its monotonic clock stood still.
+func (m moment) slept(d time.Duration) moment { return moment{m.time.Add(d), m.mono} }
+
+// after is now after d, in which both clocks ran.
+func (m moment) after(d time.Duration) moment { return moment{m.time.Add(d), m.mono + d} }
+
+// The life of a token in a record counts on while the machine sleeps, though the monotonic clock stands still.
+func TestRecordsAgeWhileTheMachineSleeps(t *testing.T) {
+	begin := moment{time.Now().Round(0), time.Hour}
+	written := &record{
+		version: "1", order: order{5, 2}, placedAt: begin, bornAt: begin.mono - time.Minute, endAt: begin.mono + time.Hour,
+		token: &Token{AccessToken: "a", RefreshToken: "r", Expiry: begin.time.Add(time.Hour)},
+	}
+	read := func(r *record, now moment) (age, left float64) {
+		t.Helper()
+		value, err := r.encode(now)
+		require.NoError(t, err)
+		var j recordJSON
+		require.NoError(t, json.Unmarshal(value, &j))
+		return j.Age, *j.Left
+	}
+	for what, now := range map[string]moment{"awake": begin.after(10 * time.Minute), "asleep": begin.slept(10 * time.Minute)} {
+		assert.Equal(t, 50*time.Minute, written.remains(now), what)
+		age, left := read(written, now)
+		assert.InDelta(t, 50*60, left, 0.001, what)
+		assert.InDelta(t, 11*60, age, 0.001, what)
+		e := written.entry(now)
+		assert.Equal(t, begin.time.Add(time.Hour), e.token.Expiry.Round(0), what)
+		assert.True(t, e.lives(now, 50*time.Minute), what)
+		assert.False(t, e.lives(now, 50*time.Minute+time.Second), what)
+
+		// The same token under another version, as when somebody else has put an attempt in.
+		again := &record{version: "2", order: order{5, 2}, token: written.token}
+		again.place(11*time.Minute, 55*time.Minute, written, now)
+		assert.Equal(t, 50*time.Minute, again.remains(now), what)
+	}
+}
+
+// What another process wrote is placed by its own clock, with what was left as the bound of it, from both sides.
+func TestRecordsArePlaced(t *testing.T) {
+	begin := moment{time.Now().Round(0), time.Hour}
+	for name, tt := range map[string]struct {
+		ahead  time.Duration // of the writer's wall clock
+		looked time.Duration // how long ago this process looked before; if zero, never
+		asleep bool          // the machine has slept since then
+		known  bool          // the version was there then
+		want   time.Duration
+	}{
+		"clocks agree":                       {0, 20 * time.Minute, false, false, 50 * time.Minute},
+		"the writer is ahead":                {24 * time.Hour, time.Minute, false, false, time.Hour},
+		"the writer is behind":               {-24 * time.Hour, time.Minute, false, false, 59 * time.Minute},
+		"behind, after a sleep":              {-24 * time.Hour, 30 * time.Minute, true, false, 30 * time.Minute},
+		"behind, and never looked":           {-time.Hour, 0, false, false, -10 * time.Minute},
+		"behind, and it was there":           {-time.Hour, time.Minute, false, true, -10 * time.Minute},
+		"clocks agree, looked long ago":      {0, 40 * time.Minute, false, false, 50 * time.Minute},
+		"the writer is ahead, looked never":  {time.Hour, 0, false, false, time.Hour},
+		"a sleep as long as the life itself": {-24 * time.Hour, 2 * time.Hour, true, false, -time.Hour},
+	} {
+		// The token was written with an hour to live, ten minutes ago by the true time.
+		r := &record{
+			version: "2", order: order{5, 2},
+			token: &Token{AccessToken: "a", RefreshToken: "r", Expiry: begin.time.Add(50*time.Minute + tt.ahead)},
+		}
+		c := &Cache{session: "s", secrets: &cacheSecrets{}, endpoint: &Endpoint{}}
+		c.replica = newReplica(&CacheOptions{})
+		if tt.looked > 0 {
+			c.replica.lookedAt = moment{begin.time.Add(-tt.looked), begin.mono - tt.looked}
+			if tt.asleep {
+				c.replica.lookedAt.mono = begin.mono
+			}
+			if c.replica.watched = "1"; tt.known {
+				c.replica.watched = "2"
+			}
+		}
+		c.observe(r, 0, time.Hour, begin, begin, c.generation)
+		assert.Equal(t, tt.want, r.remains(begin), name)
+		assert.Equal(t, tt.want, r.entry(begin).endAt-begin.mono, name)
+	}
+}
