@@ -10,6 +10,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -240,6 +241,10 @@ func (s *session) compareGo(ctx context.Context, r *report) error {
 		r.Refused = err.Error()
 		return nil //nolint:nilerr // the report says so
 	}
+	if bytes.Equal(after, s.before) {
+		s.after = after
+		return nil
+	}
 	was, err := symbols(s.before)
 	if err != nil {
 		return fmt.Errorf("specsync: %s: %w", file, err)
@@ -254,10 +259,6 @@ func (s *session) compareGo(ctx context.Context, r *report) error {
 			return err
 		}
 	}
-	_, already, err := s.check.compileErrors(file, s.before)
-	if err != nil {
-		return err
-	}
 	broken, others, err := s.check.compileErrors(file, after)
 	if err != nil {
 		return err
@@ -268,8 +269,12 @@ func (s *session) compareGo(ctx context.Context, r *report) error {
 	}
 	s.after = after
 	r.addGo(s.name, goChanges(was, is))
+	if len(others) == 0 {
+		return nil
+	}
+	_, already, err := s.check.compileErrors(file, s.before)
 	r.Wrappers = slices.DeleteFunc(others, func(line string) bool { return slices.Contains(already, line) })
-	return nil
+	return err
 }
 
 // write puts the merged description and its code in place, both or neither. What the generator or the compiler refused
