@@ -171,22 +171,23 @@ func (p Place) Child(token string) Place {
 	if p.node == nil {
 		return Place{}
 	}
-	child := Place{Pointer: p.Pointer + "/" + escape(token), doc: p.doc}
 	switch p.node.Kind {
 	case yaml.MappingNode:
 		for i := 0; i+1 < len(p.node.Content); i += 2 {
 			if p.node.Content[i].Value == token {
-				child.node = unalias(p.node.Content[i+1])
-				return child
+				return p.child(token, p.node.Content[i+1])
 			}
 		}
 	case yaml.SequenceNode:
 		if i, err := strconv.Atoi(token); err == nil && i >= 0 && i < len(p.node.Content) {
-			child.node = unalias(p.node.Content[i])
-			return child
+			return p.child(token, p.node.Content[i])
 		}
 	}
 	return Place{}
+}
+
+func (p Place) child(token string, n *yaml.Node) Place {
+	return Place{Pointer: p.Pointer + "/" + escape(token), doc: p.doc, node: unalias(n)}
 }
 
 // Keys returns the keys of a mapping, or the indices of a sequence, in their order.
@@ -223,7 +224,7 @@ func (p Place) Members() iter.Seq2[string, Place] {
 			if isMapping {
 				token = p.node.Content[i].Value
 			}
-			if !yield(token, Place{Pointer: p.Pointer + "/" + escape(token), doc: p.doc, node: unalias(p.node.Content[i+step-1])}) {
+			if !yield(token, p.child(token, p.node.Content[i+step-1])) {
 				return
 			}
 		}
