@@ -10,10 +10,12 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/mod/module"
+	"golang.org/x/mod/zip"
 )
 
-// The module that the rows change, in files of one text each.
-var module = map[string]string{
+// sdk is the module that the rows change, in files of one text each.
+var sdk = map[string]string{
 	"go.mod":       "module example.com/sdk\n\ngo 1.26.0\n",
 	"CHANGELOG.md": "# Changelog\n\n## Unreleased\n\n## 1.2.3\n\n- `tokens.Old.Name` is gone.\n",
 	"tokens/tokens.go": `// Package tokens is one of the two.
@@ -71,8 +73,8 @@ func TestApidiff(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			root := repository(t)
-			require.Contains(t, module[test.file], test.old)
-			write(t, root, test.file, strings.Replace(module[test.file], test.old, test.new, 1))
+			require.Contains(t, sdk[test.file], test.old)
+			write(t, root, test.file, strings.Replace(sdk[test.file], test.old, test.new, 1))
 			code, out := runTool(t, "-root", root)
 			assert.Equal(t, test.code, code, out)
 			for _, want := range test.want {
@@ -86,7 +88,7 @@ func TestApidiff(t *testing.T) {
 
 	t.Run("breaking and named", func(t *testing.T) {
 		root := repository(t)
-		write(t, root, "tokens/tokens.go", string(bytes.Replace([]byte(module["tokens/tokens.go"]), []byte("Fetch(id string)"), []byte("Fetch(id int)"), 1)))
+		write(t, root, "tokens/tokens.go", string(bytes.Replace([]byte(sdk["tokens/tokens.go"]), []byte("Fetch(id string)"), []byte("Fetch(id int)"), 1)))
 		write(t, root, "CHANGELOG.md", "## Unreleased\n\n### Breaking\n\n- `tokens.Fetch` takes a number.\n\n## 1.2.3\n")
 		code, out := runTool(t, "-root", root)
 		assert.Equal(t, exitCompatible, code, out)
@@ -99,7 +101,7 @@ func TestApidiff(t *testing.T) {
 			"## Unreleased\n\n## 1.2.3\n\n### Breaking\n\n- `tokens.Fetch` takes a string.\n",
 		} {
 			root := repository(t)
-			write(t, root, "tokens/tokens.go", strings.Replace(module["tokens/tokens.go"], "Fetch(id string)", "Fetch(id int)", 1))
+			write(t, root, "tokens/tokens.go", strings.Replace(sdk["tokens/tokens.go"], "Fetch(id string)", "Fetch(id int)", 1))
 			write(t, root, "CHANGELOG.md", changelog)
 			code, out := runTool(t, "-root", root)
 			assert.Equal(t, exitBreaking, code, changelog+out)
@@ -137,7 +139,7 @@ func runTool(t *testing.T, args ...string) (int, string) {
 func repository(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
-	for name, text := range module {
+	for name, text := range sdk {
 		write(t, root, name, text)
 	}
 	for _, args := range [][]string{{"init", "-q"}, {"add", "-A"}, {"commit", "-qm", "first"}, {"tag", "v1.2.3"}} {
@@ -161,4 +163,54 @@ func TestNewest(t *testing.T) {
 	assert.Equal(t, "v0.10.0", newest([]string{"v0.9.0", "v0.10.0"}))
 	assert.Equal(t, "v0.1.0-rc.2", newest([]string{"v0.1.0-rc.1", "v0.1.0-rc.2"}))
 	assert.Empty(t, newest([]string{"vendor"}))
+}
+
+// TestDependencyBumpOnAFreshModuleCache compares two versions of the module that need two versions of another one, and
+// neither has been downloaded.
+func TestDependencyBumpOnAFreshModuleCache(t *testing.T) {
+	proxy := t.TempDir()
+	for _, version := range []string{"v1.0.0", "v1.1.0"} {
+		publish(t, proxy, module.Version{Path: "example.com/dep", Version: version})
+	}
+	freshCache := func() { t.Setenv("GOMODCACHE", filepath.Join(t.TempDir(), "mod")) }
+	t.Setenv("GOPROXY", "file://"+filepath.ToSlash(proxy))
+	t.Setenv("GOFLAGS", "-modcacherw") // so that the cache can be removed
+	t.Setenv("GOSUMDB", "off")
+	t.Setenv("GOPRIVATE", "")
+	freshCache()
+
+	root := repository(t)
+	write(t, root, "sandbox/sandbox.go", "// Package sandbox needs the other module.\npackage sandbox\n\nimport \"example.com/dep\"\n\n// Dep is its type.\ntype Dep = dep.Dep\n")
+	run := func(command ...string) {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
+		cmd.Dir = root
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(out))
+	}
+	run("go", "get", "example.com/dep@v1.0.0")
+	run("git", "add", "-A")
+	run("git", "-c", "user.name=test", "-c", "user.email=test@example.com", "commit", "-qm", "second")
+	run("git", "tag", "v1.2.4")
+	run("go", "get", "example.com/dep@v1.1.0")
+
+	freshCache()
+	code, out := runTool(t, "-root", root)
+	assert.Equal(t, exitCompatible, code, out)
+	assert.Contains(t, out, "Since v1.2.4")
+}
+
+// publish puts a version of a module into the directory of a file proxy.
+func publish(t *testing.T, proxy string, version module.Version) {
+	t.Helper()
+	source := t.TempDir()
+	write(t, source, "go.mod", "module "+version.Path+"\n\ngo 1.26.0\n")
+	write(t, source, "dep.go", "// Package dep is needed.\npackage dep\n\n// Dep is a type.\ntype Dep struct{}\n")
+	name := filepath.Join(version.Path, "@v", version.Version)
+	write(t, proxy, name+".info", `{"Version": "`+version.Version+`"}`)
+	write(t, proxy, name+".mod", "module "+version.Path+"\n\ngo 1.26.0\n")
+	f, err := os.Create(filepath.Join(proxy, filepath.FromSlash(name)+".zip"))
+	require.NoError(t, err)
+	require.NoError(t, zip.CreateFromDir(f, version, source))
+	require.NoError(t, f.Close())
 }
