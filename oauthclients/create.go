@@ -35,10 +35,9 @@ func (s *SailPoint) Create(ctx context.Context, req sailpoint.CreateOAuthClientR
 	if err := cmp.Or(s.check(ctx), checkCreate(req)); err != nil {
 		return nil, fmt.Errorf("oauthclients: create: %w", err)
 	}
-	var d delivery
-	resp, err := s.api.CreateOAuthClient(d.observe(ctx), req, anyMediaType)
+	resp, err := s.api.CreateOAuthClient(ctx, req, anyMediaType)
 	switch {
-	case err != nil && d.unknown(err):
+	case err != nil && mayBeDone(err):
 		return nil, fmt.Errorf("oauthclients: create: the client may exist; look for the name %q: %w", *req.Name, err)
 	case err != nil:
 		return nil, err

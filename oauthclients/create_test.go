@@ -223,6 +223,18 @@ func TestLostRequests(t *testing.T) {
 			assert.NotContains(t, err.Error(), "may exist")
 		}
 	})
+	t.Run("a context that has ended", func(t *testing.T) {
+		clients, err := oauthclients.NewSailPoint(tokens.Static("access-token"), &oauthclients.SailPointOptions{BaseURL: origin})
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err = clients.Create(ctx, createRequest())
+		require.ErrorIs(t, err, context.Canceled)
+		assert.NotContains(t, err.Error(), "may exist")
+		_, err = clients.Patch(ctx, clientID, jsonpatch.Replace("/enabled", true))
+		require.ErrorIs(t, err, context.Canceled)
+		assert.NotContains(t, err.Error(), "may have been applied")
+	})
 	t.Run("no token", func(t *testing.T) {
 		clients, err := oauthclients.NewSailPoint(failing{errors.New("no")}, &oauthclients.SailPointOptions{BaseURL: origin})
 		require.NoError(t, err)

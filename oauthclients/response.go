@@ -7,8 +7,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/http/httptrace"
-	"sync/atomic"
 
 	"github.com/grantwright/oauth-go/gen/sailpoint"
 	"github.com/grantwright/oauth-go/tokens"
@@ -49,26 +47,9 @@ func anyMediaType(_ context.Context, req *http.Request) error {
 	return nil
 }
 
-// delivery observes whether the last attempt of a request can have reached the server.
-type delivery struct{ unsent atomic.Bool }
-
-// observe returns a context for the request.
-func (d *delivery) observe(ctx context.Context) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GetConn: func(string) { d.unsent.Store(true) },
-		GotConn: func(httptrace.GotConnInfo) { d.unsent.Store(false) },
-	})
-}
-
-// unknown reports whether the server may have done what was asked although the call failed with err: the response was
+// mayBeDone reports whether the vendor may have done what was asked although the call failed with err: the response was
 // lost, or the server failed.
-func (d *delivery) unknown(err error) bool {
+func mayBeDone(err error) bool {
 	e, ok := errors.AsType[*tokens.Error](err)
-	switch {
-	case !ok || errors.Is(err, tokens.ErrNoToken):
-		return false
-	case e.StatusCode == 0:
-		return !d.unsent.Load()
-	}
-	return e.StatusCode >= http.StatusInternalServerError
+	return ok && !errors.Is(err, tokens.ErrNoToken) && (e.MayHaveActed() || e.StatusCode >= http.StatusInternalServerError)
 }

@@ -158,10 +158,9 @@ func (s *SailPoint) Patch(ctx context.Context, id string, ops ...jsonpatch.Opera
 	if err != nil {
 		return nil, fmt.Errorf("oauthclients: patch: %w", err)
 	}
-	var d delivery
-	resp, err := s.api.PatchOAuthClientWithBody(d.observe(ctx), id, "application/json-patch+json", bytes.NewReader(body)) //nolint:bodyclose // readClient closes it
+	resp, err := s.api.PatchOAuthClientWithBody(ctx, id, "application/json-patch+json", bytes.NewReader(body)) //nolint:bodyclose // readClient closes it
 	switch {
-	case err != nil && d.unknown(err):
+	case err != nil && mayBeDone(err):
 		return nil, fmt.Errorf("oauthclients: patch: the patch may have been applied: %w", err)
 	case err != nil:
 		return nil, err

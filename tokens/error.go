@@ -115,7 +115,7 @@ func (e Error) Error() string {
 	}
 	b.WriteString(strings.Join(parts, ": "))
 	var notes []string
-	if e.mayHaveActed() {
+	if e.MayHaveActed() {
 		notes = append(notes, "the server may have acted on it")
 	}
 	if id := clean(e.RequestID); id != "" {
@@ -164,8 +164,9 @@ func (e Error) causeText() string {
 	return shorten(e.cause.Error(), maxCause)
 }
 
-// mayHaveActed reports whether the request may have had its effect although there is no response to tell.
-func (e Error) mayHaveActed() bool {
+// MayHaveActed reports whether the request may have had its effect although there is no response to tell: it was sent, and is
+// not one that only reads.
+func (e Error) MayHaveActed() bool {
 	switch e.Method {
 	case http.MethodPost, http.MethodPatch, http.MethodPut, http.MethodDelete:
 		return e.StatusCode == 0 && !e.unsent && !errors.Is(e.cause, ErrNoToken)
