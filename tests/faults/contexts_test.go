@@ -1,0 +1,197 @@
+package faults
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/grantwright/oauth-go/tokens"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A stage is how far a call has come when its context ends.
+type stage struct {
+	name string
+	// reach makes the call stop at the stage; reached is called once it has come there.
+	reach  func(c *caller, reached func()) (respond func(x *exchange))
+	unsent bool // whatever the server sees, it is nothing
+	status int  // of the response that has begun to come
+}
+
+// A blocking connection takes what is written to it only when it is closed.
+type blocking struct {
+	net.Conn
+
+	reached func()
+	closed  chan struct{}
+	once    sync.Once
+}
+
+func (b *blocking) Write([]byte) (int, error) {
+	b.reached()
+	<-b.closed
+	return 0, net.ErrClosed
+}
+
+func (b *blocking) Close() error {
+	b.once.Do(func() { close(b.closed) })
+	return b.Conn.Close()
+}
+
+var stages = []stage{
+	{name: "before", unsent: true, reach: func(_ *caller, reached func()) func(*exchange) {
+		reached()
+		return nil
+	}},
+	{name: "while it dials", unsent: true, reach: func(c *caller, reached func()) func(*exchange) {
+		c.transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			reached()
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		return nil
+	}},
+	{name: "while it dials, by a dialler that does not notice", unsent: true, reach: func(c *caller, reached func()) func(*exchange) {
+		c.transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			reached()
+			<-ctx.Done()
+			return new(net.Dialer).DialContext(context.WithoutCancel(ctx), network, address)
+		}
+		return nil
+	}},
+	{name: "while it sends", reach: func(c *caller, reached func()) func(*exchange) {
+		c.transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, address)
+			return &blocking{Conn: conn, reached: reached, closed: make(chan struct{})}, err
+		}
+		return nil
+	}},
+	{name: "while it waits", reach: func(_ *caller, reached func()) func(*exchange) {
+		return func(x *exchange) {
+			reached()
+			_, _ = io.Copy(io.Discard, x)
+		}
+	}},
+	{name: "while the head comes", reach: func(_ *caller, reached func()) func(*exchange) {
+		return func(x *exchange) {
+			x.send("HTTP/1.1 200 OK\r\nContent-Len")
+			reached()
+			_, _ = io.Copy(io.Discard, x)
+		}
+	}},
+	{name: "while it reads", status: http.StatusOK, reach: func(_ *caller, reached func()) func(*exchange) {
+		return func(x *exchange) {
+			x.send(inHead("Content-Length: 1000\r\n") + x.good[:len(x.good)/3])
+			// The call has noticed the head when it has read some of the body, or has left already.
+			time.AfterFunc(100*time.Millisecond, reached)
+			_, _ = io.Copy(io.Discard, x)
+		}
+	}},
+	{name: "while it waits to send again", status: http.StatusServiceUnavailable, reach: func(_ *caller, reached func()) func(*exchange) {
+		return func(x *exchange) {
+			x.send(response(http.StatusServiceUnavailable, "Retry-After: 5\r\n", ""))
+			time.AfterFunc(100*time.Millisecond, reached)
+		}
+	}},
+}
+
+// A call ends with its context, whatever it is doing, and its error is that of the context.
+func TestContexts(t *testing.T) {
+	for _, stage := range stages {
+		for _, op := range operations {
+			for _, end := range []error{context.Canceled, context.DeadlineExceeded} {
+				t.Run(stage.name+"/"+op.name+"/"+end.Error(), func(t *testing.T) {
+					t.Parallel()
+					stage.run(t, op, end)
+				})
+			}
+		}
+	}
+}
+
+// An ended context is one whose end the test decides.
+type ending struct {
+	context.Context
+
+	done chan struct{}
+	mu   sync.Mutex
+	err  error
+}
+
+func (e *ending) Done() <-chan struct{} { return e.done }
+
+func (e *ending) Err() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.err
+}
+
+func (e *ending) end(err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.err == nil {
+		e.err = err
+		close(e.done)
+	}
+}
+
+func (f stage) run(t *testing.T, op operation, end error) {
+	t.Helper()
+	ctx := &ending{Context: t.Context(), done: make(chan struct{})}
+	var respond func(*exchange)
+	s := serve(t, nil, requestsBy(op.good, func(x *exchange) bool {
+		respond(x)
+		return false
+	}))
+	c := newCaller(t, s.url, 0)
+	var ended time.Time
+	respond = f.reach(c, func() {
+		if ctx.Err() == nil {
+			ended = time.Now()
+			ctx.end(end)
+		}
+	})
+	_, err := op.do(ctx, c)
+	_, requests := s.counts()
+
+	if f.status == http.StatusOK && op.reads == readsNone {
+		require.NoError(t, err, "the response has come")
+		return
+	}
+	if f.status == http.StatusServiceUnavailable && (op.class == creating || op.reads == readsRaw && err == nil) {
+		return // it is not sent again
+	}
+	require.ErrorIs(t, err, end)
+	assert.Less(t, time.Since(ended), 2*time.Second, "the call ends at once")
+	other := map[error]error{context.Canceled: context.DeadlineExceeded, context.DeadlineExceeded: context.Canceled}[end]
+	require.NotErrorIs(t, err, other)
+	e, ok := errors.AsType[*tokens.Error](err)
+	require.True(t, ok, "%T %v", err, err)
+	assert.Equal(t, end == context.DeadlineExceeded, e.Timeout()) //nolint:errorlint // the very error
+	if f.status == http.StatusOK {
+		assert.Equal(t, f.status, e.StatusCode)
+	} else {
+		assert.Zero(t, e.StatusCode)
+	}
+	assert.NotErrorIs(t, err, tokens.ErrNoToken)
+	if f.unsent {
+		assert.Zero(t, requests)
+		assert.NotContains(t, err.Error(), "may have acted")
+		assert.NotContains(t, err.Error(), "may exist")
+		assert.NotContains(t, err.Error(), "may have been applied")
+	} else {
+		assert.LessOrEqual(t, requests, 1)
+		if op.method != http.MethodGet && f.status == 0 {
+			assert.Contains(t, err.Error(), "may have acted")
+		}
+	}
+	c.assertSilent(t, err)
+	assert.False(t, strings.Contains(err.Error(), "\n"))
+}
