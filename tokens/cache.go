@@ -49,7 +49,7 @@ type Cache struct {
 	grantFunc func(context.Context) (Grant, error)
 	onToken   func(context.Context, *Token) error
 	hold      bool
-	logger    *slog.Logger                      // never nil
+	logger    *slog.Logger                      // if nil, nothing is logged
 	start     time.Time                         // moments are durations since then
 	warp      func(time.Duration) time.Duration // what tests make of the monotonic clock; else nil
 	turn      chan struct{}                     // holds an element while a fetch works, left behind or not
@@ -124,8 +124,9 @@ type CacheOptions struct {
 	// server that takes reuse for theft then ends the login if another process does the same. If false, Token fails with
 	// [ErrStore] until the Store is back.
 	RefreshWithoutStore bool
-	// Logger shows background work: that a token came and when it ends, what failed, requests that are repeated. It never
-	// shows a token. If nil, nothing is logged.
+	// Logger is told of background work: that a token came, what failed, requests that are repeated, and each time whose token
+	// it is, when it ends and what comes next (see the package comment). If nil, only the Endpoint's Logger is told of requests
+	// that are repeated.
 	Logger *slog.Logger
 }
 
@@ -149,7 +150,7 @@ func NewCache(endpoint *Endpoint, opts *CacheOptions) (*Cache, error) {
 		grantFunc: o.GrantFunc,
 		onToken:   o.OnToken,
 		hold:      o.HoldUnsaved,
-		logger:    guardLogger(o.Logger),
+		logger:    owner{endpoint, o.Session}.logger(o.Logger),
 		start:     time.Now(),
 		turn:      make(chan struct{}, 1),
 		stats:     new(Stats),
@@ -478,7 +479,7 @@ func (c *Cache) Invalidate(rejected *Token) {
 		return
 	}
 	if c.drop(rejected) {
-		c.log(slog.LevelInfo, "dropped a token that was rejected before its end")
+		c.logAbout(rejected, slog.LevelInfo, "dropped a token that was rejected before its end", next{what: "fetch"})
 	}
 }
 
@@ -586,11 +587,6 @@ func (c *Cache) end() {
 	if c.running == 0 {
 		close(c.quiet)
 	}
-}
-
-// log logs with what tells one Cache from another.
-func (c *Cache) log(level slog.Level, message string, args ...any) {
-	c.logger.Log(context.Background(), level, message, append(args, "vendor", c.endpoint.vendor.name, "url", c.endpoint.baseURL)...)
 }
 
 // Stats counts what a Cache did. Hits are not counted: that would double what they cost.

@@ -442,7 +442,7 @@ func TestCacheLogsNoTokens(t *testing.T) {
 	access(t, c)
 	require.NoError(t, c.Close(t.Context()))
 	require.Contains(t, log.String(), "got a token")
-	require.Contains(t, log.String(), "url=https://api.moov.io")
+	require.Contains(t, log.String(), "vendor=Moov client=efa1f375")
 	require.NotContains(t, log.String(), "at-1")
 	require.NotContains(t, log.String(), "rt-1")
 }

@@ -168,7 +168,7 @@ func newSender(src Source, opts *DoerOptions) (*sender, error) {
 		return nil, err
 	}
 	s := &sender{
-		origin: base, retry: o.Retry, timeout: o.Timeout, idle: o.IdleTimeout, maxBody: o.MaxBody, logger: o.Logger,
+		origin: base, retry: o.Retry, timeout: o.Timeout, idle: o.IdleTimeout, maxBody: o.MaxBody, logger: ownerOf(src).logger(o.Logger),
 		limiter: cmp.Or(o.Limiter, limiterOf(src), new(Limiter)), lane: apiLane,
 		header: http.Header{"User-Agent": {userAgent()}},
 	}

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -37,12 +38,14 @@ type Endpoint struct {
 
 	holdOff holdOff // of all Caches of the Endpoint
 	limiter *Limiter
+	logger  *slog.Logger // if nil, nothing is logged
 }
 
 // endpointSecrets are the parts of an Endpoint that hold secrets, behind a pointer for the reason that cacheSecrets are.
 type endpointSecrets struct {
-	creds  CredentialsProvider
-	header http.Header
+	creds    CredentialsProvider
+	header   http.Header
+	clientID atomic.Pointer[string] // for logs; nil until it is known
 }
 
 // vendor is what makes one vendor's endpoint different from another's.
@@ -126,10 +129,15 @@ func newEndpoint(v vendor, tokenURL string, creds CredentialsProvider, c endpoin
 	if timeout == 0 && c.httpClient != nil {
 		timeout = c.httpClient.Timeout
 	}
-	return &Endpoint{
+	e := &Endpoint{
 		vendor: v, baseURL: c.baseURL, tokenURL: tokenURL, style: style, timeout: cmp.Or(timeout, defaultTimeout),
-		limiter: c.limiter, secrets: &endpointSecrets{creds, header},
-	}, nil
+		limiter: c.limiter, secrets: &endpointSecrets{creds: creds, header: header},
+	}
+	e.logger = owner{endpoint: e}.logger(c.logger)
+	if fixed, ok := creds.(Credentials); ok {
+		e.secrets.noteClient(fixed)
+	}
+	return e, nil
 }
 
 // newVendorEndpoint returns an Endpoint whose token endpoint is part of the API at c.baseURL, and the Doer that its
@@ -232,7 +240,7 @@ func (e *Endpoint) exchangeWith(ctx context.Context, g Grant, set settings, requ
 	} else {
 		f.scope = strings.Join(g.Scopes, " ")
 	}
-	set.repeat, set.sent = rotating, requested
+	set.repeat, set.sent, set.logger = rotating, requested, cmp.Or(set.logger, e.logger)
 	if f.grantType == clientCredentials {
 		set.repeat = safe
 	}
@@ -281,7 +289,7 @@ func (e *Endpoint) Revoke(ctx context.Context, token string, hint Hint) error {
 		return fmt.Errorf("tokens: %s: %w", e.vendor.name, err)
 	}
 	set := settingsOf(ctx)
-	set.repeat = safe
+	set.repeat, set.logger = safe, cmp.Or(set.logger, e.logger)
 	ctx = set.in(ctx)
 	f := revocationForm{token: token, hint: string(hint)}
 	resp, err := e.authenticated(ctx, func(creds Credentials) (*http.Response, error) { //nolint:bodyclose // discard closes it
@@ -329,7 +337,16 @@ func (e *Endpoint) credentials(ctx context.Context) (Credentials, error) {
 	if err != nil {
 		return Credentials{}, &credentialsError{e.vendor.name, fmt.Errorf("credentials: %w", err)}
 	}
+	e.secrets.noteClient(creds)
 	return creds, nil
+}
+
+// noteClient keeps the client id for logs.
+func (s *endpointSecrets) noteClient(creds Credentials) {
+	if known := s.clientID.Load(); known == nil || *known != creds.ClientID {
+		id := creds.ClientID
+		s.clientID.Store(&id)
+	}
 }
 
 // editor adds to a request the headers, and the params that no generated field holds.

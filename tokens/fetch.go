@@ -133,14 +133,15 @@ func (c *Cache) runFetch(ctx context.Context, f *fetch) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("tokens: panic while fetching a token: %T", r) // its value may hold a secret
-			c.log(slog.LevelError, "panic while fetching a token", "type", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
+			c.log(slog.LevelError, "panic while fetching a token", next{what: "retry"},
+				slog.String("type", fmt.Sprintf("%T", r)), slog.String("stack", string(debug.Stack())))
 		}
 		report := c.finishFetch(f, err, true)
 		<-c.turn
 		report()
 		if f.doomed != nil {
 			if err := c.revoke(ctx, withTokens(nil, f.doomed)); err != nil {
-				c.log(slog.LevelWarn, "could not revoke what a fetch brought after Revoke", "error", err)
+				c.log(slog.LevelWarn, "could not revoke what a fetch brought after Revoke", next{what: "Revoke"}, slog.Any("error", err))
 			}
 		}
 	}()
@@ -212,7 +213,7 @@ func (c *Cache) grantToAsk(ctx context.Context, f *fetch) (Grant, error) {
 	switch {
 	case c.session != "":
 		if f.again {
-			c.log(slog.LevelWarn, "presenting a refresh token again, the response to which was lost")
+			c.log(slog.LevelWarn, "presenting a refresh token again, the response to which was lost", next{what: "refresh"})
 		}
 		grant := c.secrets.grant
 		grant.RefreshToken = f.presented
@@ -333,9 +334,7 @@ func (c *Cache) finishFetch(f *fetch, err error, ended bool) (report func()) {
 	switch {
 	case f.entry != nil && f.generation == c.generation:
 		c.arrived(f, ended, now)
-		report = func() {
-			c.log(slog.LevelDebug, "got a token", "expiry", f.entry.token.Expiry, "scopes", f.entry.token.Scopes)
-		}
+		report = func() { c.logToken(f.entry) }
 	case f.declined:
 		f.conclude(nil, noToken(err))
 	case !f.wanted:
@@ -351,8 +350,8 @@ func (c *Cache) finishFetch(f *fetch, err error, ended bool) (report func()) {
 	default:
 		c.fetchFailed(f, err, ended, now)
 		f.conclude(nil, cmp.Or(c.loginRequired(), noToken(err)))
-		wait := c.nextTry - now.mono
-		report = func() { c.log(slog.LevelWarn, "could not get a token", "error", err, "next_try", wait) }
+		then := afterFailure(c.loginRequired() != nil, c.nextTry-now.mono)
+		report = func() { c.log(slog.LevelWarn, "could not get a token", then, slog.Any("error", err)) }
 	}
 	c.publish(now)
 	return report

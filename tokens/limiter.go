@@ -262,7 +262,7 @@ func (l *Limiter) refuse(t turn, hint time.Duration, now time.Time) {
 		wait = max(wait, closing(l.fruitless))
 	}
 	l.limited, l.closed, l.until, l.logger = true, true, now.Add(wait), t.visit.logger
-	l.log("rate limit reached, requests wait", slog.Duration("wait", wait.Round(time.Millisecond)), slog.Int("waiting", l.waiting()))
+	l.log("rate limit reached, requests wait", next{"opening", wait.Round(time.Millisecond)}, slog.Int("waiting", l.waiting()))
 }
 
 // closing is how long a Limiter stays closed if the server does not say, after so many rounds without a success. Part of it is
@@ -315,7 +315,8 @@ func (l *Limiter) open(now time.Time) {
 	l.opened = laterOf(now, l.hold)
 	l.successes = 0
 	l.peak = max(l.inFlight[tokenLane], l.inFlight[apiLane])
-	l.log("requests are sent again after a rate limit", slog.Int("in_flight", int(l.atOpening())), slog.Int("waiting", l.waiting()))
+	l.log("requests are sent again after a rate limit", next{"more in flight", growEvery},
+		slog.Int("in_flight", int(l.atOpening())), slog.Int("waiting", l.waiting()))
 }
 
 // most is how many requests may be in flight in one lane.
@@ -400,9 +401,11 @@ func (l *Limiter) setTimer(at, now time.Time) {
 
 func (l *Limiter) waiting() int { return l.queues[tokenLane].Len() + l.queues[apiLane].Len() }
 
-func (l *Limiter) log(message string, attrs ...slog.Attr) {
+func (l *Limiter) log(message string, n next, attrs ...slog.Attr) {
 	if logger := l.logger; logger != nil {
-		l.lines = append(l.lines, func() { logger.LogAttrs(context.Background(), slog.LevelInfo, message, attrs...) })
+		l.lines = append(l.lines, func() {
+			logger.LogAttrs(context.Background(), slog.LevelInfo, message, append(attrs, n.attrs()...)...)
+		})
 	}
 }
 

@@ -2,6 +2,7 @@ package tokens
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,7 +22,7 @@ type heldTurn struct {
 // takeTurn waits for the turn of a single request to the endpoint, for oneAttempt. Whoever takes it must release it. If the
 // rate limit does not allow it in time, the error is an *Error.
 func (e *Endpoint) takeTurn(ctx context.Context, logger *slog.Logger) (*heldTurn, error) {
-	turn, err := e.limiter.take(ctx, &visit{lane: tokenLane, arrival: time.Now(), logger: logger})
+	turn, err := e.limiter.take(ctx, &visit{lane: tokenLane, arrival: time.Now(), logger: cmp.Or(logger, e.logger)})
 	if limited, ok := errors.AsType[*limitError](err); ok {
 		failed := &Error{Method: http.MethodPost, StatusCode: http.StatusTooManyRequests, RetryAfter: limited.retryAfter, unsent: true}
 		failed.cause = fmt.Errorf("not sent: %w", err)

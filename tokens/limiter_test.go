@@ -527,8 +527,8 @@ func TestLimiterLogsClosingAndOpening(t *testing.T) {
 		enter(t, l, v).done(t, 429, "Retry-After", "10")
 		enterAll(t, l, 5)
 		elapse(10 * time.Second)
-		assert.Equal(t, `level=INFO msg="rate limit reached, requests wait" wait=10s waiting=0
-level=INFO msg="requests are sent again after a rate limit" in_flight=4 waiting=5
+		assert.Equal(t, `level=INFO msg="rate limit reached, requests wait" waiting=0 next=opening next_in=10s
+level=INFO msg="requests are sent again after a rate limit" in_flight=4 waiting=5 next="more in flight" next_in=5s
 `, log.String())
 	})
 }

@@ -226,14 +226,14 @@ func (c *doerCall) log(req *http.Request, resp *http.Response, err error, wait t
 	}
 	attrs := []slog.Attr{
 		slog.String("method", req.Method), slog.String("url", redactURL(req.URL)),
-		slog.Int("attempt", c.attempts), slog.Duration("wait", wait),
+		slog.Int("attempt", c.attempts),
 	}
 	if err != nil {
 		attrs = append(attrs, slog.String("cause", failure(req, err).causeText()))
 	} else {
 		attrs = append(attrs, slog.Int("status", resp.StatusCode))
 	}
-	c.logger.LogAttrs(req.Context(), slog.LevelInfo, "repeating a request", attrs...)
+	c.logger.LogAttrs(req.Context(), slog.LevelInfo, "repeating a request", append(attrs, next{"retry", wait}.attrs()...)...)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

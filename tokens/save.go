@@ -27,10 +27,11 @@ func (c *Cache) save(ctx context.Context) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("panic: %T", r) // its value may hold a secret
-			c.log(slog.LevelError, "panic in OnToken", "type", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
+			c.logAbout(e.token, slog.LevelError, "panic in OnToken", next{what: "retry"},
+				slog.String("type", fmt.Sprintf("%T", r)), slog.String("stack", string(debug.Stack())))
 		}
 		if wait, failed := c.saveEnded(e, err); failed {
-			c.log(slog.LevelWarn, "could not store a token, which is kept", "error", err, "next_try", wait)
+			c.logAbout(e.token, slog.LevelWarn, "could not store a token, which is kept", next{"retry", wait}, slog.Any("error", err))
 		}
 	}()
 	err = c.onToken(ctx, e.token.clone())

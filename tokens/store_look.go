@@ -326,7 +326,7 @@ func (c *Cache) look(ctx context.Context) {
 			a.hold = a.left(c.watchedFor(), c.now())
 			err = c.swap(ctx, r, r.with(&a))
 		case doPutBack:
-			c.log(slog.LevelWarn, "the Store lost a record, which is put back")
+			c.log(slog.LevelWarn, "the Store lost a record, which is put back", next{what: "swap"})
 			err = c.swap(ctx, r, c.recordToPutBack())
 		case doSeed:
 			err = c.swap(ctx, r, c.initialRecord(r))
@@ -822,7 +822,7 @@ func (c *Cache) withoutStore(ctx context.Context, err error) decision {
 	base, after401, generation := s.known, s.rejected != "" && s.rejected == s.known.accessToken(), c.generation
 	c.mu.Unlock()
 
-	c.log(slog.LevelWarn, "fetching a token without the Store", "error", err)
+	c.log(slog.LevelWarn, "fetching a token without the Store", next{what: "fetch"}, slog.Any("error", err))
 	res := c.request(ctx, refreshToken, nil, nil)
 	c.mu.Lock()
 	c.endpoint.holdOff.end(pass, c.now().time, c, res.err, res.sent)
@@ -1081,7 +1081,7 @@ func (c *Cache) revokeResult(ctx context.Context, res *result) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout/2)
 	defer cancel()
 	if err := c.revoke(ctx, withTokens(nil, res.token)); err != nil {
-		c.log(slog.LevelWarn, "could not revoke a token that came after a logout", "error", err)
+		c.log(slog.LevelWarn, "could not revoke a token that came after a logout", next{what: "Revoke"}, slog.Any("error", err))
 	}
 }
 
@@ -1102,7 +1102,7 @@ func (c *Cache) notPublished(ctx context.Context, res *result, err error) (ended
 		return nil, true
 	}
 	if !res.served {
-		c.log(slog.LevelWarn, "could not put a token into the Store, which is served meanwhile", "error", err)
+		c.logAbout(res.token, slog.LevelWarn, "could not put a token into the Store, which is served meanwhile", next{"retry", lookSoon}, slog.Any("error", err))
 		c.serveResult(ctx, res)
 	}
 	c.mu.Lock()
@@ -1148,11 +1148,11 @@ func (c *Cache) ended(res *result) decision {
 		}
 		return decision{}
 	case resultFinal:
-		c.log(slog.LevelWarn, "the server refused the refresh token; a login is required", "error", res.err)
+		c.log(slog.LevelWarn, "the server refused the refresh token", next{what: "login"}, slog.Any("error", res.err))
 		res.err = &noTokenError{kind: ErrLoginRequired, cause: res.err}
 		res.wait = lookSoon
 	case resultFailed, resultLost:
-		c.log(slog.LevelWarn, "could not get a token", "error", res.err, "next_try", res.wait)
+		c.log(slog.LevelWarn, "could not get a token", next{"retry", res.wait}, slog.Any("error", res.err))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -1178,7 +1178,7 @@ func (c *Cache) serveResult(ctx context.Context, res *result) {
 		c.setCurrent(e, c.now())
 	}
 	c.mu.Unlock()
-	c.log(slog.LevelDebug, "got a token", "expiry", e.token.Expiry, "scopes", e.token.Scopes)
+	c.logToken(e)
 }
 
 // saveUnsaved has OnToken store what it has not taken yet, if it is time.

@@ -1,0 +1,290 @@
+package tokens_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/grantwright/oauth-go/tokens"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A logged is the log of a client whose every secret has the word canary in it, over a fleetServer.
+type logged struct {
+	*fleetServer
+
+	mu    sync.Mutex
+	out   bytes.Buffer
+	login bool // the Caches are users' logins
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.out.Write(p)
+}
+
+// cache returns a Cache that logs. Its Endpoint sends each request once.
+func (l *logged) cache(t *testing.T, opts tokens.CacheOptions) *tokens.Cache {
+	t.Helper()
+	return l.cacheOf(t, tokens.Retry{Attempts: 1}, opts)
+}
+
+func (l *logged) cacheOf(t *testing.T, retry tokens.Retry, opts tokens.CacheOptions) *tokens.Cache {
+	t.Helper()
+	e, err := tokens.NewEndpoint("https://auth.example.com/token", tokens.Credentials{ClientID: "canary-client", ClientSecret: "canary-secret"},
+		&tokens.EndpointOptions{HTTPClient: &http.Client{Transport: l}, RevocationURL: "https://auth.example.com/revoke", Retry: retry})
+	require.NoError(t, err)
+	opts.Logger = slog.New(slog.NewJSONHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	c, err := tokens.NewCache(e, &opts)
+	require.NoError(t, err)
+	return c
+}
+
+// user returns the options of a login that is over, so that its refresh token is presented at once.
+func (l *logged) user() tokens.CacheOptions {
+	l.login = true
+	return tokens.CacheOptions{Session: "canary-user", Initial: &tokens.Token{RefreshToken: "canary-refresh"}}
+}
+
+func (l *logged) respondWith(status int, body string, header http.Header) {
+	l.fleetServer.mu.Lock()
+	defer l.fleetServer.mu.Unlock()
+	l.respond = func(url.Values) (int, string, http.Header) { return status, body, header.Clone() }
+}
+
+const canaryToken = `{"access_token":"canary-access","refresh_token":"canary-next","token_type":"Bearer","expires_in":3600}`
+
+// The log lines of a scenario have these messages among others.
+var logScenarios = []struct {
+	name     string
+	messages []string
+	run      func(*testing.T, *logged)
+}{
+	{"an app", []string{"got a token", "dropped a token that was rejected before its end"}, func(t *testing.T, l *logged) {
+		c := l.cache(t, tokens.CacheOptions{})
+		got, err := c.Token(t.Context())
+		require.NoError(t, err)
+		c.Invalidate(got)
+	}},
+	{"an endpoint that fails", []string{"could not get a token"}, func(t *testing.T, l *logged) {
+		l.respondWith(503, "", http.Header{"Retry-After": {"60"}})
+		_, err := l.cache(t, tokens.CacheOptions{}).Token(t.Context())
+		require.Error(t, err)
+	}},
+	{"a login that ended", []string{"could not get a token"}, func(t *testing.T, l *logged) {
+		l.respondWith(400, `{"error":"invalid_grant","error_description":"canary-refresh of canary-client"}`, nil)
+		_, err := l.cache(t, l.user()).Token(t.Context())
+		require.ErrorIs(t, err, tokens.ErrLoginRequired)
+	}},
+	{"a lost response", []string{"presenting a refresh token again, the response to which was lost"}, func(t *testing.T, l *logged) {
+		c := l.cache(t, l.user())
+		l.respondWith(200, `{"access_token":"canary`, nil)
+		_, err := c.Token(t.Context())
+		require.Error(t, err)
+		pass(2 * time.Minute)
+		_, err = c.Token(t.Context())
+		require.Error(t, err)
+	}},
+	{"a GrantFunc that panics", []string{"panic while fetching a token"}, func(t *testing.T, l *logged) {
+		c := l.cache(t, tokens.CacheOptions{GrantFunc: func(context.Context) (tokens.Grant, error) { panic("canary") }})
+		_, err := c.Token(t.Context())
+		require.Error(t, err)
+	}},
+	{"an OnToken that fails", []string{"could not store a token, which is kept", "panic in OnToken"}, func(t *testing.T, l *logged) {
+		calls := 0
+		opts := l.user()
+		opts.OnToken = func(context.Context, *tokens.Token) error {
+			if calls++; calls == 1 {
+				panic("canary")
+			}
+			return nil
+		}
+		mustToken(t, l.cache(t, opts))
+	}},
+	{"a Revoke during a fetch", []string{"could not revoke what a fetch brought after Revoke"}, func(t *testing.T, l *logged) {
+		c := l.cache(t, tokens.CacheOptions{})
+		l.respondWith(200, canaryToken, nil)
+		var wg sync.WaitGroup
+		wg.Go(func() { _, _ = c.Token(t.Context()) })
+		synctest.Wait()
+		require.NoError(t, c.Revoke(t.Context()))
+		pass(60 * time.Millisecond) // the token has come
+		l.respondWith(503, "canary-access", nil)
+		wg.Wait()
+		pass(time.Second)
+	}},
+	{"a repeated request", []string{"repeating a request"}, func(t *testing.T, l *logged) {
+		c := l.cacheOf(t, tokens.Retry{}, tokens.CacheOptions{})
+		l.respondWith(503, "canary-access", nil)
+		_, err := c.Token(t.Context())
+		require.Error(t, err)
+	}},
+	{"a rate limit", []string{"rate limit reached, requests wait", "requests are sent again after a rate limit"}, func(t *testing.T, l *logged) {
+		c := l.cacheOf(t, tokens.Retry{}, l.user())
+		l.respondWith(429, "canary-access", http.Header{"Retry-After": {"10"}})
+		var wg sync.WaitGroup
+		wg.Go(func() { mustToken(t, c) })
+		pass(5 * time.Second)
+		l.respondWith(200, canaryToken, nil)
+		wg.Wait()
+	}},
+	{"a Store that loses a record", []string{"the Store lost a record, which is put back"}, func(t *testing.T, l *logged) {
+		opts := l.user()
+		opts.Store = l
+		c := l.cache(t, opts)
+		mustToken(t, c)
+		l.Store = tokens.NewMemoryStore()
+		pass(2 * time.Minute)
+		mustToken(t, c)
+		pass(time.Second)
+	}},
+	{"a Store that is down", []string{"fetching a token without the Store"}, func(t *testing.T, l *logged) {
+		l.fail(errors.New("down"))
+		mustToken(t, l.cache(t, tokens.CacheOptions{Store: l}))
+	}},
+	{
+		"a Store that goes down during a fetch",
+		[]string{"could not put a token into the Store, which is served meanwhile"},
+		func(t *testing.T, l *logged) {
+			opts := l.user()
+			opts.Store = l
+			c := l.cache(t, opts)
+			var wg sync.WaitGroup
+			wg.Go(func() { mustToken(t, c) })
+			pass(20 * time.Millisecond)
+			l.fail(errors.New("down"))
+			wg.Wait()
+			pass(time.Minute)
+			l.fail(nil)
+			require.NoError(t, c.Close(t.Context()))
+		},
+	},
+	{"a login that ended, with a Store", []string{"the server refused the refresh token"}, func(t *testing.T, l *logged) {
+		opts := l.user()
+		opts.Store = l
+		l.respondWith(400, `{"error":"invalid_grant","error_description":"canary-refresh"}`, nil)
+		_, err := l.cache(t, opts).Token(t.Context())
+		require.ErrorIs(t, err, tokens.ErrLoginRequired)
+	}},
+	{"an endpoint that fails, with a Store", []string{"could not get a token"}, func(t *testing.T, l *logged) {
+		l.respondWith(503, "", nil)
+		_, err := l.cache(t, tokens.CacheOptions{Store: l}).Token(t.Context())
+		require.Error(t, err)
+	}},
+	{"a logout during a fetch, with a Store", []string{"could not revoke a token that came after a logout"}, func(t *testing.T, l *logged) {
+		opts := l.user()
+		opts.Store = l
+		c, other := l.cache(t, opts), l.cache(t, opts)
+		l.respondWith(200, canaryToken, nil)
+		var wg sync.WaitGroup
+		wg.Go(func() { _, _ = c.Token(t.Context()) })
+		pass(20 * time.Millisecond)
+		wg.Go(func() { _ = other.Revoke(t.Context()) }) // what it revokes itself fails too
+		pass(40 * time.Millisecond)                     // the token has come
+		l.respondWith(503, "canary-access", nil)
+		wg.Wait()
+		pass(time.Minute)
+	}},
+}
+
+// Each log line of the background says whose token it is and what comes next, and shows no secret, no client id and no
+// name of a Session. The scenarios together produce every line that there is.
+func TestLogLinesSayWhoseTokenAndWhatComesNext(t *testing.T) {
+	seen := map[string]bool{}
+	for _, s := range logScenarios {
+		t.Run(s.name, func(t *testing.T) {
+			l := &logged{fleetServer: newFleet()}
+			synctest.Test(t, func(t *testing.T) { s.run(t, l) })
+			var messages []string
+			for line := range strings.Lines(l.out.String()) {
+				var attrs map[string]any
+				require.NoError(t, json.Unmarshal([]byte(line), &attrs))
+				message, _ := attrs["msg"].(string)
+				messages = append(messages, message)
+				seen[message] = true
+				assert.NotContains(t, line, "canary")
+				assert.Equal(t, "auth.example.com", attrs["vendor"], line)
+				assert.Equal(t, "a83de5d6", attrs["client"], line)
+				if l.login {
+					assert.Equal(t, "df62bfee", attrs["session"], line)
+				} else {
+					assert.NotContains(t, attrs, "session", line)
+				}
+				assert.NotEmpty(t, attrs["next"], line)
+				if next, ok := attrs["next_in"]; ok {
+					assert.Positive(t, next, line)
+				}
+				if slices.Contains(endsKnown, message) {
+					assert.NotEmpty(t, attrs["expiry"], line)
+				}
+			}
+			assert.Subset(t, messages, s.messages, l.out.String())
+		})
+	}
+	assert.ElementsMatch(t, logMessages(t), keys(seen), "a new log line needs a scenario")
+}
+
+// endsKnown are the lines about a token that is there, which say when it ends.
+var endsKnown = []string{
+	"got a token", "dropped a token that was rejected before its end", "could not store a token, which is kept", "panic in OnToken",
+	"could not put a token into the Store, which is served meanwhile",
+}
+
+func keys(m map[string]bool) (all []string) {
+	for k := range m {
+		all = append(all, k)
+	}
+	return all
+}
+
+// logMessages returns the messages of all log lines in the source.
+func logMessages(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	found := map[string]bool{}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		source, err := os.ReadFile(name)
+		require.NoError(t, err)
+		file, err := parser.ParseFile(token.NewFileSet(), name, source, parser.SkipObjectResolution)
+		require.NoError(t, err)
+		ast.Inspect(file, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			method, ok := call.Fun.(*ast.SelectorExpr)
+			if !ok || !slices.Contains([]string{"log", "logAbout", "LogAttrs", "Log", "Debug", "Info", "Warn", "Error"}, method.Sel.Name) {
+				return true
+			}
+			for _, arg := range call.Args {
+				if literal, ok := arg.(*ast.BasicLit); ok && literal.Kind == token.STRING {
+					found[strings.Trim(literal.Value, `"`)] = true
+					break
+				}
+			}
+			return true
+		})
+	}
+	return keys(found)
+}
