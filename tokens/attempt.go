@@ -56,6 +56,7 @@ var errReplay = errors.New("the HTTP/2 stream was reset after the request was se
 
 // An attempt watches one request on its way. net/http calls its hooks from goroutines of its own.
 type attempt struct {
+	trace     httptrace.ClientTrace
 	unsafe    bool // the request must not reach the server twice
 	cancel    context.CancelCauseFunc
 	looked    atomic.Bool // for a connection
@@ -67,26 +68,24 @@ type attempt struct {
 // where GetBody or an Idempotency-Key allows it, and over HTTP/2 after some resets. An unsafe request gives it no way to.
 func (a *attempt) request(req *http.Request) *http.Request {
 	ctx := req.Context()
-	trace := &httptrace.ClientTrace{
-		GetConn: func(string) { a.looked.Store(true) },
-		GotConn: func(httptrace.GotConnInfo) { a.connected.Store(true) },
-	}
+	a.trace.GetConn = func(string) { a.looked.Store(true) }
+	a.trace.GotConn = func(httptrace.GotConnInfo) { a.connected.Store(true) }
 	if !a.unsafe {
-		return req.WithContext(httptrace.WithClientTrace(ctx, trace))
+		return req.WithContext(httptrace.WithClientTrace(ctx, &a.trace))
 	}
-	trace.WroteHeaderField = func(string, []string) { a.wrote.Store(true) }
+	a.trace.WroteHeaderField = func(string, []string) { a.wrote.Store(true) }
 	if hasBody(req) {
-		sent := req.WithContext(httptrace.WithClientTrace(ctx, trace))
+		sent := req.WithContext(httptrace.WithClientTrace(ctx, &a.trace))
 		sent.GetBody = nil
 		return sent
 	}
 	ctx, a.cancel = context.WithCancelCause(ctx)
-	trace.GotConn = func(info httptrace.GotConnInfo) {
+	a.trace.GotConn = func(info httptrace.GotConnInfo) {
 		if a.connected.Swap(true) && a.wrote.Load() && isHTTP2Conn(info.Conn) {
 			a.cancel(errReplay)
 		}
 	}
-	sent := req.WithContext(httptrace.WithClientTrace(ctx, trace))
+	sent := req.WithContext(httptrace.WithClientTrace(ctx, &a.trace))
 	sent.Header = hideIdempotencyKey(req.Header)
 	return sent
 }

@@ -54,19 +54,18 @@ var errTimeout = errors.New("timeout")
 type responseBody struct {
 	io.ReadCloser
 
-	resp  *http.Response
-	ctx   context.Context //nolint:containedctx // asked only why a read failed
-	end   func()
-	idle  time.Duration // if zero, each read may take as long as the call has
-	timer *time.Timer   // ends the call when a read has taken idle
-	max   int64         // if not positive, there is no bound
-	read  int64
+	resp *http.Response
+	ctx  context.Context //nolint:containedctx // asked only why a read failed
+	call *doerCall
+	idle time.Duration // how long each read may take; if zero, as long as the call has
+	max  int64         // if not positive, there is no bound
+	read int64
 }
 
 func (b *responseBody) Read(p []byte) (int, error) {
 	if b.idle > 0 {
-		b.timer.Reset(b.idle)
-		defer b.timer.Stop()
+		b.call.timer.Reset(b.idle)
+		defer b.call.timer.Stop()
 	}
 	n, err := b.ReadCloser.Read(p)
 	b.read += int64(n)
@@ -84,7 +83,7 @@ func (b *responseBody) Read(p []byte) (int, error) {
 
 func (b *responseBody) Close() error {
 	err := b.ReadCloser.Close()
-	b.end()
+	b.call.end()
 	return err
 }
 

@@ -16,7 +16,9 @@ type doerCall struct {
 	policy   policy
 	logger   *slog.Logger // if nil, nothing is logged
 	began    time.Time
-	deadline *callDeadline
+	deadline time.Time   // what a rate limit costs the call does not count
+	timer    *time.Timer // ends the call at its deadline
+	cancel   context.CancelCauseFunc
 	limiter  *Limiter
 	visit    visit       // at the limiter
 	limited  *limitError // why the call got no turn; if nil, it got all it needed
@@ -29,29 +31,54 @@ type doerCall struct {
 	outcome      error // of the last attempt that was sent: its error, or the Status of its response
 }
 
-// callKey is the context key of a *doerCall.
-type callKey struct{}
-
+// callOf returns the call that ctx belongs to, or nil.
 func callOf(ctx context.Context) *doerCall {
 	c, _ := ctx.Value(callKey{}).(*doerCall)
 	return c
 }
 
-func (s *sender) newCall(set settings, deadline *callDeadline) *doerCall {
-	retry := s.retry
+// startCall begins a call with the settings in ctx. The context that it returns has the call in their place, and must be
+// released by the call's end.
+func (s *sender) startCall(ctx context.Context) (context.Context, *doerCall) {
+	set, retry := settingsOf(ctx), s.retry
 	if set.retry != nil {
 		retry = *set.retry
 	}
 	now, logger := time.Now(), cmp.Or(set.logger, s.logger)
-	return &doerCall{
+	ctx, cancel := context.WithCancelCause(ctx)
+	c := &doerCall{
 		settings: set,
 		policy:   policy{retry.withDefaults(), set.repeat},
 		logger:   logger,
 		began:    now,
-		deadline: deadline,
+		deadline: now.Add(s.timeout),
+		cancel:   cancel,
 		limiter:  s.limiter,
 		visit:    visit{lane: s.lane, arrival: now, logger: logger},
 	}
+	c.timer = time.AfterFunc(s.timeout, c.expire)
+	return context.WithValue(ctx, callKey{}, c), c
+}
+
+// expire ends the call because its time is over.
+func (c *doerCall) expire() {
+	if one := c.settings.attempt; one != nil {
+		time.AfterFunc(one.grace, func() { c.cancel(errTimeout) })
+		return
+	}
+	c.cancel(errTimeout)
+}
+
+// postpone lets a call whose timer was stopped go on, and expire later.
+func (c *doerCall) postpone(by time.Duration) {
+	c.deadline = c.deadline.Add(by)
+	c.timer.Reset(time.Until(c.deadline))
+}
+
+// end releases what the call holds.
+func (c *doerCall) end() {
+	c.timer.Stop()
+	c.cancel(nil)
 }
 
 // failed returns the error of a call of req that ended with err in place of a response.
@@ -69,22 +96,4 @@ func (c *doerCall) failed(ctx context.Context, req *http.Request, err error) *Er
 		e.StatusCode, e.RetryAfter = http.StatusTooManyRequests, c.limited.retryAfter
 	}
 	return e
-}
-
-// A callDeadline ends a call when its time is over. What a rate limit costs the call does not count.
-type callDeadline struct {
-	end   time.Time
-	timer *time.Timer
-}
-
-func newCallDeadline(d time.Duration, end func()) *callDeadline {
-	return &callDeadline{end: time.Now().Add(d), timer: time.AfterFunc(d, end)}
-}
-
-func (d *callDeadline) stop() { d.timer.Stop() }
-
-// postpone lets a call that was stopped go on, and end later.
-func (d *callDeadline) postpone(by time.Duration) {
-	d.end = d.end.Add(by)
-	d.timer.Reset(time.Until(d.end))
 }

@@ -242,7 +242,7 @@ func TestCanaryResponses(t *testing.T) {
 
 // withBubble gives a bubble's context the values of another.
 func withBubble(values context.Context, t *testing.T) context.Context {
-	return context.WithValue(t.Context(), settingsKey{}, values.Value(settingsKey{}))
+	return context.WithValue(t.Context(), callKey{}, values.Value(callKey{}))
 }
 
 // A failure without a response is as silent, and so is a response that breaks off.

@@ -35,7 +35,7 @@ type clientTransport struct {
 
 // RoundTrip implements http.RoundTripper.
 func (t clientTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	return t.sender.send(req, nil)
+	return t.sender.send(req, false)
 }
 
 // Format prints which origin the client is for, and nothing of its headers and its Source.

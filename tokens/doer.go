@@ -2,7 +2,6 @@ package tokens
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -107,11 +106,7 @@ func (d Doer) Do(req *http.Request) (*http.Response, error) {
 		return nil, errors.New("tokens: the zero Doer cannot send; make one with NewDoer")
 	}
 	wantsJSON := req.Header.Get("Accept") == ""
-	header := http.Header{}
-	if wantsJSON {
-		header.Set("Accept", accept)
-	}
-	resp, err := d.sender.send(req, header)
+	resp, err := d.sender.send(req, wantsJSON)
 	if err != nil {
 		return nil, err
 	}
@@ -207,36 +202,23 @@ func layers(src Source, base origin, caller http.RoundTripper) http.RoundTripper
 	return &retryTransport{layer}
 }
 
-// send sends a request with the headers of the sender, and with added ones in place of those. Any status is a response.
-func (s *sender) send(req *http.Request, added http.Header) (*http.Response, error) {
+// send sends a request with the headers of the sender and, if it wants JSON, with Accept. Any status is a response.
+func (s *sender) send(req *http.Request, wantsJSON bool) (*http.Response, error) {
 	if err := s.origin.check(req); err != nil {
 		closeBody(req)
 		e := failure(req, err)
 		e.unsent = true
 		return nil, e
 	}
-	ctx, cancel := context.WithCancelCause(withoutSettings(req.Context()))
-	set := settingsOf(req.Context())
-	deadline := newCallDeadline(s.timeout, func() {
-		if set.attempt != nil {
-			time.AfterFunc(set.attempt.grace, func() { cancel(errTimeout) })
-			return
-		}
-		cancel(errTimeout)
-	})
-	end := func() {
-		deadline.stop()
-		cancel(nil)
-	}
+	ctx, c := s.startCall(req.Context())
 	returned := false
 	defer func() {
 		if !returned {
-			end()
+			c.end()
 		}
 	}()
 
-	c := s.newCall(set, deadline)
-	resp, err := s.client.Do(s.withHeader(req.WithContext(context.WithValue(ctx, callKey{}, c)), added))
+	resp, err := s.client.Do(s.withHeader(req.WithContext(ctx), wantsJSON))
 	if err != nil {
 		failed := c.failed(ctx, req, err)
 		if resp != nil { // of a redirect that CheckRedirect refused; its body is closed
@@ -249,30 +231,31 @@ func (s *sender) send(req *http.Request, added http.Header) (*http.Response, err
 	}
 	returned = true
 	if resp.StatusCode == http.StatusSwitchingProtocols {
-		deadline.stop()
+		c.timer.Stop()
 		return resp, nil // its body is a connection, which the request's context does not end
 	}
-	body := &responseBody{ReadCloser: resp.Body, resp: resp, ctx: ctx, end: end, max: s.maxBody}
+	body := &responseBody{ReadCloser: resp.Body, resp: resp, ctx: ctx, call: c, max: s.maxBody}
 	if s.idle > 0 && resp.StatusCode/100 == 2 {
-		deadline.stop()
-		body.idle, body.timer = s.idle, deadline.timer
+		c.timer.Stop()
+		body.idle = s.idle
 	}
 	resp.Body = body
 	return resp, nil
 }
 
-// withHeader returns req, which is its own to change, with the headers of the sender and the added ones where it has none
-// of that name.
-func (s *sender) withHeader(req *http.Request, added http.Header) *http.Request {
+// withHeader returns req, which is its own to change, with the headers of the sender where it has none of that name, and
+// with Accept if it wants JSON.
+func (s *sender) withHeader(req *http.Request, wantsJSON bool) *http.Request {
 	req.Header = maps.Clone(req.Header)
 	if req.Header == nil {
 		req.Header = http.Header{}
 	}
-	for _, header := range []http.Header{added, s.header} {
-		for name, values := range header {
-			if len(req.Header[name]) == 0 || name == "Accept" && req.Header.Get(name) == "" {
-				req.Header[name] = slices.Clone(values)
-			}
+	if wantsJSON {
+		req.Header.Set("Accept", accept)
+	}
+	for name, values := range s.header {
+		if len(req.Header[name]) == 0 {
+			req.Header[name] = slices.Clone(values)
 		}
 	}
 	return req

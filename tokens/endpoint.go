@@ -76,7 +76,7 @@ func optional(s string) *string {
 	if s == "" {
 		return nil
 	}
-	return &s
+	return new(s)
 }
 
 // requestEditor adds to a request what no field of the generated client holds.

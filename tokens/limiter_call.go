@@ -60,7 +60,7 @@ func (c *doerCall) takeTurn(ctx context.Context) (turn, error) {
 		return turn, nil
 	}
 	since := time.Now()
-	c.deadline.stop()
+	c.timer.Stop()
 	turn, err := c.limiter.take(ctx, &c.visit)
 	c.wasLimited(since)
 	if err != nil {
@@ -72,7 +72,7 @@ func (c *doerCall) takeTurn(ctx context.Context) (turn, error) {
 // takeTurnAgain waits for the turn of a request that was sent at a time, and refused by resp. If there is none before
 // MaxWait is over, it returns resp.
 func (c *doerCall) takeTurnAgain(ctx context.Context, resp *http.Response, sent time.Time) (turn, *http.Response, error) {
-	c.deadline.stop()
+	c.timer.Stop()
 	defer c.wasLimited(sent)
 	w, err := c.limiter.enter(ctx, &c.visit)
 	if err != nil {
@@ -99,7 +99,7 @@ func (c *doerCall) takeTurnAgain(ctx context.Context, resp *http.Response, sent 
 func (c *doerCall) wasLimited(since time.Time) {
 	d := time.Since(since)
 	c.began = c.began.Add(d)
-	c.deadline.postpone(d)
+	c.postpone(d)
 }
 
 // noTurn returns the error of a call that ends because it got no turn.

@@ -217,7 +217,7 @@ func (c *doerCall) fits(ctx context.Context, wait time.Duration) bool {
 	if deadline, ok := ctx.Deadline(); ok && !end.Before(deadline) {
 		return false
 	}
-	return end.Before(c.deadline.end) && (c.policy.MaxElapsed == 0 || end.Sub(c.began) <= c.policy.MaxElapsed)
+	return end.Before(c.deadline) && (c.policy.MaxElapsed == 0 || end.Sub(c.began) <= c.policy.MaxElapsed)
 }
 
 func (c *doerCall) log(req *http.Request, resp *http.Response, err error, wait time.Duration) {

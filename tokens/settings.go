@@ -26,8 +26,8 @@ type oneAttempt struct {
 	turn  *heldTurn     // at the Limiter, which was taken before; if nil, the call takes its own
 }
 
-// settingsKey is the context key of settings.
-type settingsKey struct{}
+// callKey is the context key of settings, and within a call of its *doerCall.
+type callKey struct{}
 
 // WithRetry returns a context in which calls use r in place of the Doer's or the Endpoint's own Retry. The calls that a
 // [Cache] makes for its callers do not.
@@ -48,13 +48,13 @@ func WithResponse(ctx context.Context, into **http.Response) context.Context {
 }
 
 func settingsOf(ctx context.Context) settings {
-	s, _ := ctx.Value(settingsKey{}).(settings)
+	s, _ := ctx.Value(callKey{}).(settings)
 	return s
 }
 
 // in returns a context with these settings in place of those of ctx.
 func (s settings) in(ctx context.Context) context.Context {
-	return context.WithValue(ctx, settingsKey{}, s)
+	return context.WithValue(ctx, callKey{}, s)
 }
 
 // withoutSettings returns a context for what a call needs on the way, such as its token.
