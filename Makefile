@@ -74,6 +74,7 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 .PHONY: bench
 bench: ## measure the hot paths beside x/oauth2 and the other peers, in one run of some minutes
 	cd tests/bench && go run .
+	@go test -count=1 -v -run='^TestStoreCallsOfAQuietFleet$$' ./tokens | grep 'calls of' # in virtual time
 
 ##@ What vendors publish
 

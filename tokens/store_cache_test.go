@@ -233,6 +233,37 @@ func TestQuietFleetLooksOnceAMinute(t *testing.T) {
 	})
 }
 
+// What a Store has to bear: per process one look a minute, and at most three calls more in the life of a token.
+func TestStoreCallsOfAQuietFleet(t *testing.T) {
+	for name, options := range map[string]func() tokens.CacheOptions{
+		"app":   func() tokens.CacheOptions { return tokens.CacheOptions{} },
+		"login": func() tokens.CacheOptions { return user(login()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const processes, minutes = 20, 600
+				f, opts := newFleet(), options()
+				caches := make([]*tokens.Cache, processes)
+				for i := range caches {
+					caches[i] = f.cache(t, opts)
+				}
+				for range 60 * minutes {
+					for _, c := range caches {
+						mustToken(t, c)
+					}
+					pass(time.Second)
+				}
+				lives := float64(f.sent())
+				more := (float64(f.calls())/processes - minutes) / lives
+				t.Logf("%d calls of %d processes in %d minutes with %v tokens: one look a minute, and %.2f calls more per process and token",
+					f.calls(), processes, minutes, lives, more)
+				assert.LessOrEqual(t, more, 3.0)
+				closeAll(t, caches...)
+			})
+		})
+	}
+}
+
 func TestSetAndRevokeAreObeyedElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet()

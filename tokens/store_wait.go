@@ -47,8 +47,6 @@ func (c *Cache) serveOrWait(ctx context.Context, ended error, minLife time.Durat
 	}
 	var err error
 	switch {
-	case s.looking && now.mono >= s.stuckAt:
-		err = c.stuck()
 	case s.looking:
 	case c.held && now.mono < c.nextSave:
 		err = c.saveErr
@@ -78,15 +76,16 @@ func (c *Cache) serveOrWait(ctx context.Context, ended error, minLife time.Durat
 	return nil, s.room, nil
 }
 
-// waitIn waits until the look serves it, and leaves early with the error of ctx or if the look is stuck.
+// waitIn waits until the look serves it, and leaves early with the error of ctx or if the look is stuck. A process that was
+// stopped for longer than that finds both at once, what it waits for and the end of its patience: the look gets another moment.
 func (c *Cache) waitIn(ctx context.Context, room *waitRoom) error {
 	defer c.leave(room) // also if a method of ctx panics
 	if ctx.Value(insideFetch{c}) != nil {
 		return fmt.Errorf("tokens: %s: a hook of this Cache asked it for the token that it is part of", c.endpoint.vendor.name)
 	}
-	timer := time.NewTimer(fetchTimeout)
+	timer := time.NewTimer(c.patience())
 	defer timer.Stop()
-	for {
+	for lastMoment := false; ; {
 		select {
 		case <-room.done:
 			return nil
@@ -94,14 +93,24 @@ func (c *Cache) waitIn(ctx context.Context, room *waitRoom) error {
 			return ctx.Err()
 		case <-timer.C:
 		}
-		c.mu.Lock()
-		left := c.replica.stuckAt - c.now().mono
-		c.mu.Unlock()
-		if left <= 0 {
+		switch left := c.patience(); {
+		case left > 0:
+			lastMoment = false
+			timer.Reset(left)
+		case lastMoment:
 			return c.stuck()
+		default:
+			lastMoment = true
+			timer.Reset(responseGrace)
 		}
-		timer.Reset(min(left, fetchTimeout))
 	}
+}
+
+// patience returns how long the look may still take.
+func (c *Cache) patience() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return max(0, min(c.replica.stuckAt-c.now().mono, fetchTimeout)-responseGrace)
 }
 
 func (c *Cache) stuck() error {

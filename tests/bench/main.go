@@ -3,7 +3,7 @@
 //
 //	go run . [-short] [group ...]
 //
-// The groups are cache, transport, exchange, herd, refusal, deadline, load, minute, patch and clients; without any, all
+// The groups are cache, transport, exchange, herd, refusal, deadline, load, minute, stores, patch and clients; without any, all
 // run, for about four minutes. Absolute times depend on the machine and on what else it does. Ratios are taken
 // within rounds in which everybody had a turn, so that such drift cancels.
 package main
@@ -34,6 +34,7 @@ var groups = []group{
 	{"deadline", measureDeadline},
 	{"load", measureLoad},
 	{"minute", measureMinute},
+	{"stores", measureStores},
 	{"patch", measurePatch},
 	{"clients", measureClients},
 }

@@ -48,7 +48,7 @@ var peers = []peer{
 
 // contenders are the columns of the tables, in their order.
 var contenders = []string{
-	ours, bare, byHand, generated, "x/oauth2", "google auth", "smithy-go", "azcore", "retryablehttp",
+	ours, noStore, bare, byHand, generated, "x/oauth2", "google auth", "smithy-go", "azcore", "retryablehttp",
 	union, "jsondiff", "evanphx", "gomodules",
 }
 
