@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
-	"syscall"
 )
 
 // Transport returns a RoundTripper that serves requests to any scheme and host with h, in memory. It needs no sockets, and
@@ -21,7 +20,7 @@ func Transport(h http.Handler) http.RoundTripper { return memory{h} }
 type memory struct{ handler http.Handler }
 
 // errReset is the error of a connection that was broken before there was a response.
-var errReset = &net.OpError{Op: "read", Net: "memory", Err: syscall.ECONNRESET}
+var errReset = &net.OpError{Op: "read", Net: "memory", Err: connectionReset}
 
 // RoundTrip implements http.RoundTripper.
 func (m memory) RoundTrip(r *http.Request) (*http.Response, error) {

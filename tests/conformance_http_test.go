@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -108,7 +106,7 @@ var httpRules = []rule{
 			e, err := v.endpoint(v.grantee(), endpointOptions{client: &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 				dials++
 				reply(r, 200, "")
-				return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+				return nil, errRefused
 			})}})
 			require.NoError(t, err)
 			grant := v.grant
@@ -116,7 +114,7 @@ var httpRules = []rule{
 				grant.RefreshToken = "rt"
 			}
 			_, err = e.Exchange(t.Context(), grant)
-			require.ErrorIs(t, err, syscall.ECONNREFUSED)
+			require.ErrorIs(t, err, errRefused)
 			assert.Equal(t, 3, dials)
 		})
 	}},

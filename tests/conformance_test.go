@@ -2,9 +2,11 @@ package tests
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -223,6 +225,17 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 // RoundTrip implements http.RoundTripper.
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// errRefused is the error of a dial to a port where nobody listens.
+var errRefused = &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
+
+// requireOpError requires an error of the network, whose error numbers are not those of every platform.
+func requireOpError(t *testing.T, op string, err error) {
+	t.Helper()
+	network, ok := errors.AsType[*net.OpError](err)
+	require.True(t, ok, "%v", err)
+	require.Equal(t, op, network.Op)
+}
 
 // reply is a response to a request, whose body it reads and closes as a RoundTripper must.
 func reply(r *http.Request, status int, body string, headers ...string) *http.Response {

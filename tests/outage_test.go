@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -126,7 +125,7 @@ func TestOutageOfThePort(t *testing.T) {
 					if down.Load() && req.URL.Path == v.tokenPath {
 						dials.Add(1)
 						reply(req, 0, "")
-						return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+						return nil, errRefused
 					}
 					return vendorSide.RoundTrip(req)
 				})
@@ -312,7 +311,7 @@ func TestOutageOfAServer(t *testing.T) {
 			cache := cacheOf(t, e, &tokens.CacheOptions{Grant: v.grant})
 
 			_, err = cache.Token(t.Context())
-			require.ErrorIs(t, err, syscall.ECONNREFUSED)
+			requireOpError(t, "dial", err)
 			back, err := sandbox.Listen(sandboxed)
 			require.NoError(t, err)
 			address.Store(back.URL[len("http://"):])
