@@ -9,23 +9,46 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 )
 
-// DecodeResponse reads the response of a [Doer] as JSON into v and closes it. The error is an [*Error] that keeps the status
-// and the start of the body; v may then be filled in part.
+// DecodeResponse reads the response of a [Doer] as JSON into v and closes it. A null is an error, unless v points to a pointer,
+// an interface or a json.Unmarshaler. The error is an [*Error] that keeps the status and the start of the body; v may then be
+// filled in part.
 func DecodeResponse(resp *http.Response, v any) error {
 	defer func() { _ = resp.Body.Close() }()
 	data, err := readAll(resp)
 	if err != nil {
 		return err // an *Error already
 	}
-	if err := json.Unmarshal(data, v); err != nil {
+	if err := unmarshal(data, v); err != nil {
 		return NewError(resp, data, notJSON(err))
 	}
 	return nil
 }
+
+// unmarshal is json.Unmarshal, but does not take a null for an object or a list without members.
+func unmarshal(data []byte, v any) error {
+	if err := json.Unmarshal(data, v); err != nil {
+		return err
+	}
+	if string(bytes.TrimSpace(data)) != "null" {
+		return nil
+	}
+	if _, ok := v.(json.Unmarshaler); ok {
+		return nil
+	}
+	switch reflect.TypeOf(v).Elem().Kind() { // a pointer, or json.Unmarshal would have failed
+	case reflect.Pointer, reflect.Interface:
+		return nil
+	default:
+		return errNull
+	}
+}
+
+var errNull = errors.New("the response is null")
 
 // readAll reads the body of a response, into one piece of memory where its length is known.
 func readAll(resp *http.Response) ([]byte, error) {
@@ -43,6 +66,9 @@ func notJSON(err error) error {
 	}
 	if s, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return fmt.Errorf("the response is not JSON at byte %d", s.Offset)
+	}
+	if errors.Is(err, errNull) {
+		return err
 	}
 	return errors.New("the response is not the JSON expected")
 }

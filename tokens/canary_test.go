@@ -3,12 +3,14 @@ package tokens
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/http/cookiejar"
 	"net/url"
 	"strings"
 	"testing"
@@ -143,6 +145,58 @@ func TestCanaryValues(t *testing.T) {
 		slog.New(slog.NewTextHandler(&b, nil)).Info("", "token", token, "pointer", &token, "nested", struct{ Token Token }{token})
 		assertNoCanary(t, b.String())
 	})
+}
+
+// What the caller adds by Params and Header is in no error, whether the server repeats it or the transport does.
+func TestCanaryParamsAndHeaders(t *testing.T) {
+	const canary = "canary+/ é&<x>"
+	params := url.Values{"audience": {"aud-one", "aud-two"}, "requested_token_type": {"urn:type"}}
+	for _, name := range []string{"subject_token", "actor_token", "assertion", "device_code", "api_key", "otherSecret"} {
+		params.Set(name, canary+name)
+	}
+	header := http.Header{"X-Trace": {"trace-1"}}
+	for _, name := range []string{"X-Api-Key", "ocp-apim-subscription-key", "X-Auth-Token"} {
+		header[name] = []string{"canary." + name}
+	}
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	jar.SetCookies(&url.URL{Scheme: "https", Host: "auth.example.com"}, []*http.Cookie{{Name: "session", Value: "canary.cookie"}})
+	said := func(req *http.Request) string {
+		var b strings.Builder
+		for _, values := range params {
+			fmt.Fprint(&b, " ", values[0], " ", url.QueryEscape(values[0]))
+		}
+		for name := range header {
+			fmt.Fprint(&b, " ", req.Header.Get(name))
+		}
+		fmt.Fprint(&b, " ", req.Header.Get("Cookie"))
+		return b.String()
+	}
+	for name, step := range map[string]step{
+		"the server repeats it": func(req *http.Request) (*http.Response, error) {
+			data, err := json.Marshal(map[string]string{"error": "invalid_request", "error_description": said(req)})
+			require.NoError(t, err)
+			return reply(400, jsonType, string(data), "X-Request-Id", said(req))(req)
+		},
+		"the transport repeats it": func(req *http.Request) (*http.Response, error) {
+			return nil, errors.New("cannot send " + said(req))
+		},
+	} {
+		client := newScript(step).client()
+		client.Jar = jar
+		e, err := NewEndpoint(tokenURL, canaryCredentials, &EndpointOptions{HTTPClient: client, Header: header, Retry: Retry{Attempts: 1}})
+		require.NoError(t, err)
+		_, exchangeErr := e.Exchange(t.Context(), Grant{Type: "urn:ietf:params:oauth:grant-type:token-exchange", Params: params})
+		d, err := NewDoer(nil, &DoerOptions{BaseURL: "https://auth.example.com", HTTPClient: client, Header: header, Retry: Retry{Attempts: 1}})
+		require.NoError(t, err)
+		req := newRequest(t, http.MethodPost, tokenURL, params.Encode())
+		_, doerErr := d.Do(req) //nolint:bodyclose // there is none
+		for _, err := range []error{exchangeErr, doerErr} {
+			require.Error(t, err, name)
+			require.Contains(t, err.Error(), "[REDACTED]")
+			assertSilent(t, err)
+		}
+	}
 }
 
 // plainSource is a Source as a user may write it, with no thought of what prints it.

@@ -24,8 +24,8 @@ type CredentialsProvider interface {
 // [AuthStyleNone] or with an assertion. Credentials are a [CredentialsProvider] of themselves.
 //
 // They print redacted under fmt and slog, and as JSON, YAML and text. fmt cannot call methods on the unexported fields of
-// a struct, and would print a Credentials there as it is: let such a field hold a *Credentials, of which %v and %+v print
-// the address, or an [Endpoint].
+// a struct, and prints Credentials there as they are; of a *Credentials %v, %+v and %#v print the address, but %s and %q what
+// it points to. Let such a field hold an [Endpoint] or a [CredentialsFunc], which show nothing anywhere.
 type Credentials struct {
 	ClientID     string
 	ClientSecret string

@@ -61,8 +61,10 @@
 // left alone.
 //
 // Types that hold secrets print redacted under fmt and slog, and as YAML, text and JSON; but a [Token] and a Login marshal to
-// JSON as they are, to be stored. fmt calls no methods on the unexported fields of a struct: let those hold a *Token, a
-// *Credentials or an Endpoint, and not a Token, a Credentials or options.
+// JSON as they are, to be stored. fmt calls no methods on the unexported fields of a struct: a Token, Credentials, a Grant, a
+// Login or options print as they are there, and behind a pointer they do under %s and %q, though not under %v, %+v and %#v. Let
+// such fields hold a [Source], an Endpoint, a [CredentialsFunc] or a client, which show nothing anywhere
+// (TestWhatPrintsRedacted, TestUnexportedFieldsShowNoSecrets).
 //
 // # Many processes
 //

@@ -128,7 +128,7 @@ func (d Doer) Do(req *http.Request) (*http.Response, error) {
 type sender struct {
 	client  http.Client
 	origin  origin
-	header  http.Header // added to requests
+	header  *http.Header // added to requests; a pointer, for the reason that cacheSecrets is one
 	retry   Retry
 	timeout time.Duration
 	idle    time.Duration // if zero, timeout bounds the body too
@@ -162,15 +162,16 @@ func newSender(src Source, opts *DoerOptions) (*sender, error) {
 	if err := o.Limiter.check(); err != nil {
 		return nil, err
 	}
+	header := http.Header{"User-Agent": {userAgent()}}
+	for name, values := range o.Header {
+		header[http.CanonicalHeaderKey(name)] = slices.Clone(values)
+	}
 	s := &sender{
 		origin: base, retry: o.Retry, timeout: o.Timeout, idle: o.IdleTimeout, maxBody: o.MaxBody, logger: ownerOf(src).logger(o.Logger),
 		limiter: cmp.Or(o.Limiter, limiterOf(src), new(Limiter)), lane: apiLane,
-		header: http.Header{"User-Agent": {userAgent()}},
+		header: &header,
 	}
 	s.retry.Statuses = slices.Clone(o.Retry.Statuses)
-	for name, values := range o.Header {
-		s.header[http.CanonicalHeaderKey(name)] = slices.Clone(values)
-	}
 	if o.HTTPClient != nil {
 		s.client = *o.HTTPClient
 	}
@@ -218,7 +219,8 @@ func (s *sender) send(req *http.Request, wantsJSON bool) (*http.Response, error)
 		}
 	}()
 
-	resp, err := s.client.Do(s.withHeader(req.WithContext(ctx), wantsJSON))
+	req = s.withHeader(req.WithContext(ctx), wantsJSON)
+	resp, err := s.client.Do(req)
 	if err != nil {
 		failed := c.failed(ctx, req, err)
 		if resp != nil { // of a redirect that CheckRedirect refused; its body is closed
@@ -253,7 +255,7 @@ func (s *sender) withHeader(req *http.Request, wantsJSON bool) *http.Request {
 	if wantsJSON {
 		req.Header.Set("Accept", accept)
 	}
-	for name, values := range s.header {
+	for name, values := range *s.header {
 		if len(req.Header[name]) == 0 {
 			req.Header[name] = slices.Clone(values)
 		}

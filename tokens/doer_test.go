@@ -2,6 +2,7 @@ package tokens
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -350,6 +351,7 @@ func TestDecodeResponse(t *testing.T) {
 		{"a member that does not fit", reply(200, jsonType, `{"name":"a","size":"s3cret"}`), `: 200 OK: the response does not fit: member "size" is not a int`},
 		{"not an object", reply(201, jsonType, `["s3cret"]`), ": 201 Created: the response is not the JSON expected"},
 		{"not JSON", reply(200, jsonType, `s3cret`), ": 200 OK: the response is not JSON at byte 1"},
+		{"null", reply(200, jsonType, " null\n"), ": 200 OK: the response is null"},
 		{"nothing", reply(204, "", ``), ": 204 No Content: the response is not JSON at byte 0"},
 		{"cut", streamed(jsonType, func(context.Context) io.Reader {
 			return io.MultiReader(strings.NewReader(`{"name":"s3cret`), brokenReader{io.ErrUnexpectedEOF})
@@ -373,6 +375,30 @@ func TestDecodeResponse(t *testing.T) {
 			}
 			assert.Zero(t, s.leaks())
 		})
+	}
+}
+
+// What can hold a null takes one, and what cannot is not left as it was in silence.
+func TestDecodeResponseOfNull(t *testing.T) {
+	for name, tt := range map[string]struct {
+		into any
+		ok   bool
+	}{
+		"an object": {&struct{}{}, false}, "members by name": {&map[string]string{}, false}, "a list": {&[]string{}, false},
+		"a number": {new(int), false}, "a pointer": {new(*int), true}, "anything": {new(any), true}, "raw": {new(json.RawMessage), true},
+	} {
+		resp, err := doerOver(t, newScript(reply(200, jsonType, "null")), nil).Do(newRequest(t, http.MethodGet, apiURL, ""))
+		require.NoError(t, err)
+		err = DecodeResponse(resp, tt.into)
+		decodeErr := NewError(resp, []byte("null"), nil).Decode(tt.into)
+		if tt.ok {
+			require.NoError(t, err, name)
+			require.NoError(t, decodeErr, name)
+			continue
+		}
+		require.EqualError(t, err, "GET "+apiURL+": 200 OK: the response is null", name)
+		require.ErrorIs(t, err, Status(200), name)
+		require.ErrorContains(t, decodeErr, "does not fit", name)
 	}
 }
 

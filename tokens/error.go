@@ -1,7 +1,6 @@
 package tokens
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -225,7 +224,7 @@ func (e Error) Timeout() bool {
 
 // Decode reads Body as JSON into v, such as a pointer to a generated error model.
 func (e Error) Decode(v any) error {
-	if err := json.Unmarshal(e.Body, v); err != nil {
+	if err := unmarshal(e.Body, v); err != nil {
 		return fmt.Errorf("tokens: the body of this error does not fit %T", v) // err would quote it
 	}
 	return nil

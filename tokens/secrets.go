@@ -93,10 +93,17 @@ func (e *quietError) Error() string        { return e.text }
 func (e *quietError) Is(target error) bool { return errors.Is(e.cause, target) }
 func (e *quietError) As(target any) bool   { return errors.As(e.cause, target) }
 
-// secretFields are the form fields that hold secrets. The client id is no secret, but nobody needs to see it either.
-var secretFields = []string{
-	"client_id", "client_secret", "client_assertion", "refresh_token", "code", "code_verifier", "token", "thousandeyes_bearer_token",
-	"assertion", "subject_token", "actor_token", "device_code",
+// isSecret reports whether what has that name, a form field, a member of an object or a header, is a secret. The client id is
+// none, but nobody needs to see it either.
+func isSecret(name string) bool {
+	name = strings.ToLower(name)
+	switch name {
+	case "client_id", "code", "device_code", "user_code", "code_verifier":
+		return true
+	}
+	return slices.ContainsFunc([]string{"token", "secret", "assertion", "key"}, func(end string) bool {
+		return strings.HasSuffix(name, end)
+	})
 }
 
 // secretsOf returns the secrets that a request carried, plain and encoded, longest first so that none is left in part.
@@ -126,9 +133,17 @@ func secretsOf(req *http.Request) []string {
 		password, _ := req.URL.User.Password()
 		add(password)
 	}
-	fields := fieldsOf(req)
-	for _, name := range secretFields {
-		add(fields.Get(name))
+	for _, cookie := range req.Cookies() {
+		add(cookie.Value)
+	}
+	for _, named := range []map[string][]string{req.Header, fieldsOf(req)} {
+		for name, values := range named {
+			if isSecret(name) {
+				for _, value := range values {
+					add(value)
+				}
+			}
+		}
 	}
 	slices.SortFunc(secrets, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
 	return slices.Compact(secrets)

@@ -14,7 +14,8 @@ import (
 // It prints redacted under fmt and slog, and as text, YAML and XML. Its JSON form is for storage: it holds the real values,
 // and equals that of golang.org/x/oauth2 plus "scopes" and "extra". A Token prints as it is in two places, where nothing can
 // be done about it: as JSON within another value, which a logger that writes JSON may do; and under fmt in an unexported
-// field of a struct, whose methods fmt cannot call. Let such a field hold a *Token, of which %v and %+v print the address.
+// field of a struct, whose methods fmt cannot call. Of a *Token there %v, %+v and %#v print the address, but %s and %q what it
+// points to. Let such a field hold a [Source]: a [Cache], or what [Static] returns, shows nothing anywhere.
 type Token struct {
 	AccessToken string `json:"access_token"`
 	// TokenType is "Bearer" however the server spells it, or another type as the server spells it.

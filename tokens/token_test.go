@@ -7,9 +7,13 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,7 +106,10 @@ func TestUnexportedFieldsShowNoSecrets(t *testing.T) {
 	require.NoError(t, app.waitForQuiet(t.Context()))
 	app.Stats() // takes the lock after the last goroutine
 	app.keepToRevoke(revocation{"CANARY-rt", HintRefreshToken})
-	doer, err := NewDoer(c, nil)
+	header := http.Header{"X-Key": {"CANARY"}}
+	doer, err := NewDoer(c, &DoerOptions{Header: header})
+	require.NoError(t, err)
+	client, err := NewClient(c, &DoerOptions{Header: header})
 	require.NoError(t, err)
 	transport, err := NewTransport(Static("CANARY-at"), apiURL, nil)
 	require.NoError(t, err)
@@ -110,11 +117,60 @@ func TestUnexportedFieldsShowNoSecrets(t *testing.T) {
 	type sourceOf struct{ hidden Source }
 	for name, v := range map[string]any{
 		"Static": sourceOf{Static("CANARY-at")}, "Source": sourceOf{c}, "Cache": struct{ hidden *Cache }{c}, "an app's Cache": anyOf{app},
-		"Endpoint": struct{ hidden *Endpoint }{e}, "Doer": struct{ hidden Doer }{doer}, "Transport": struct{ hidden *Transport }{transport},
+		"Endpoint": struct{ hidden *Endpoint }{e}, "Doer": struct{ hidden Doer }{doer}, "Client": struct{ hidden http.Client }{*client},
+		"CredentialsFunc": struct{ hidden CredentialsFunc }{creds.Retrieve}, "Transport": struct{ hidden *Transport }{transport},
 	} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d"} {
 			require.NotContains(t, fmt.Sprintf(verb, v), "CANARY", "%s under %s", name, verb)
 			require.NotContains(t, fmt.Sprintf(verb, &v), "CANARY", "%s under %s", name, verb)
+		}
+	}
+}
+
+// Where the types that hold secrets in exported fields print redacted, and where nothing can be done about it: the package
+// comment says so in its section on secrets.
+func TestWhatPrintsRedacted(t *testing.T) {
+	header := http.Header{"X-Key": {"CANARY"}}
+	storage := []string{"Token", "Login"} // whose JSON is for storage
+	for name, v := range map[string]any{
+		"Credentials": Credentials{"CANARY", "CANARY"}, "Token": Token{AccessToken: "CANARY", RefreshToken: "CANARY"},
+		"Grant": Grant{RefreshToken: "CANARY"}, "AuthorizationCode": AuthorizationCode{Code: "CANARY"},
+		"Login": Login{State: "CANARY", CodeVerifier: "CANARY"}, "DoerOptions": DoerOptions{Header: header},
+		"MoovOptions": MoovOptions{Header: header}, "ThousandEyesOptions": ThousandEyesOptions{Header: header},
+		"SailPointOptions": SailPointOptions{Header: header}, "EndpointOptions": EndpointOptions{Header: header},
+	} {
+		pointer := reflect.New(reflect.TypeOf(v))
+		pointer.Elem().Set(reflect.ValueOf(v))
+		p := pointer.Interface()
+		type hidden struct{ v any }
+		type shown struct{ V any }
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d"} {
+			for _, silent := range []any{
+				v, p, shown{v}, shown{p}, &shown{v}, []any{v, p}, map[string]any{"k": v}, hidden{&p}, hidden{[]any{&p}},
+			} {
+				require.NotContains(t, fmt.Sprintf(verb, silent), "CANARY", "%s as %T under %s", name, silent, verb)
+			}
+			for _, loud := range []any{hidden{v}, &hidden{v}, hidden{[]any{v}}, hidden{shown{v}}} {
+				require.Contains(t, fmt.Sprintf(verb, loud), "CANARY", "%s as %T under %s is redacted; say so in the docs", name, loud, verb)
+			}
+		}
+		for _, pointed := range []any{hidden{p}, &hidden{p}, hidden{[]any{p}}, hidden{map[string]any{"k": p}}, shown{hidden{p}}} {
+			for verb, silent := range map[string]bool{"%v": true, "%+v": true, "%#v": true, "%s": false, "%q": false} {
+				require.Equal(t, !silent, strings.Contains(fmt.Sprintf(verb, pointed), "CANARY"), "%s as %T under %s", name, pointed, verb)
+			}
+		}
+		for _, value := range []any{v, p, shown{v}, shown{p}} {
+			data, err := json.Marshal(value)
+			require.NoError(t, err)
+			require.Equal(t, slices.Contains(storage, name), strings.Contains(string(data), "CANARY"), "%s as %T in JSON", name, value)
+		}
+		for _, handler := range []func(io.Writer, *slog.HandlerOptions) slog.Handler{
+			func(w io.Writer, o *slog.HandlerOptions) slog.Handler { return slog.NewTextHandler(w, o) },
+			func(w io.Writer, o *slog.HandlerOptions) slog.Handler { return slog.NewJSONHandler(w, o) },
+		} {
+			var out strings.Builder
+			slog.New(handler(&out, nil)).Info("", "value", v, "pointer", p, "hidden", hidden{p})
+			require.NotContains(t, out.String(), "CANARY", name)
 		}
 	}
 }
