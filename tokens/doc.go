@@ -1,6 +1,20 @@
 // Package tokens gets, keeps, renews, uses and revokes OAuth 2.0 access tokens (RFC 6749, 6750, 7009) at ThousandEyes,
 // Moov, SailPoint Identity Security Cloud and any other server.
 //
+//	endpoint, err := tokens.NewThousandEyes(tokens.Credentials{ClientID: id, ClientSecret: secret}, nil)
+//	if err != nil {
+//		return err
+//	}
+//	cache, err := tokens.NewCache(endpoint, nil)
+//	if err != nil {
+//		return err
+//	}
+//	client, err := tokens.NewClient(cache, nil)
+//	if err != nil {
+//		return err
+//	}
+//	resp, err := client.Get(endpoint.BaseURL() + "/v7/tests") // client is an http.Client: use it as any other
+//
 // An [Endpoint] asks a server for a token, anew at each call. [NewThousandEyes], [NewMoov] and [NewSailPoint] make one for
 // their vendor, [NewEndpoint] for any server, and [Discover] for a server that describes itself. A [Cache] keeps the token
 // of an Endpoint and renews it. [NewClient] returns an http.Client that sends it, [NewDoer] what the generated clients of

@@ -40,7 +40,7 @@ func show(r sandbox.Request, headers []string, names map[string]string) {
 
 func last(requests []sandbox.Request) sandbox.Request { return requests[len(requests)-1] }
 
-func ExampleThousandEyes() {
+func ExampleNewThousandEyes() {
 	vendors, baseURL, stop := serve()
 	defer stop()
 
@@ -67,7 +67,7 @@ func ExampleThousandEyes() {
 	// client_id=sandbox-client&client_secret=sandbox-secret-6f1c90b2&grant_type=client_credentials&scope=read&thousandeyes_bearer_token=sandbox-user-token-83d4a7e5
 }
 
-func ExampleMoov() {
+func ExampleNewMoov() {
 	vendors, baseURL, stop := serve()
 	defer stop()
 
@@ -151,7 +151,7 @@ func ExampleEndpoint_Revoke() {
 	// refused: true
 }
 
-func ExampleSailPoint() {
+func ExampleNewSailPoint() {
 	vendors, baseURL, stop := serve()
 	defer stop()
 
@@ -174,7 +174,7 @@ func ExampleSailPoint() {
 	// client_id=sandbox-client&client_secret=sandbox-secret-6f1c90b2&grant_type=client_credentials
 }
 
-func ExampleCache() {
+func ExampleNewClient() {
 	vendors, baseURL, stop := serve()
 	defer stop()
 
