@@ -1,4 +1,5 @@
-// An OpenID provider that logs everybody in as the same user. It prints its URL; its clients come as JSON in the first argument.
+// An OpenID provider that logs everybody in as the same user. It prints its URL; its clients come as JSON in the first argument,
+// and the life of its access tokens in seconds in the second.
 import { createServer } from 'node:http';
 import Provider from 'oidc-provider';
 
@@ -14,6 +15,7 @@ server.listen(0, '127.0.0.1', () => {
       devInteractions: { enabled: false },
     },
     scopes: ['openid', 'offline_access', 'read'],
+    ttl: { AccessToken: Number(process.argv[3] ?? 3600) },
     pkce: { required: () => true },
     rotateRefreshToken: true,
     issueRefreshToken: async (ctx, client) => client.grantTypeAllowed('refresh_token'),
