@@ -85,47 +85,40 @@
 // Caches with the same [Store] share one token: one of them fetches it, and the others take it over. What is guaranteed, as
 // long as the Store is linearizable for one key and loses nothing, and the tests that show it:
 //
-//   - One request renews a token, however many processes there are (TestOneRequestForAFleet), and one for a 401
-//     (TestRejectedTokenIsRenewedOnceByAFleet).
-//   - Two live processes never present the same refresh token at the same time, unless one was held up by its machine
-//     (TestSimulationOfSingleFaults, TestSimulationOfManyFaults: invariant I4).
-//   - An older login never replaces a newer one, and who has looked since a login or logout never serves what was before (I5).
-//   - After a crash, an outage of the Store or a lost response every process has a token again, at the latest after two holds
-//     of 90 s, if the server goes on (I6). An app's callers without a token wait 10 s for a process that died.
-//   - A process with a token looks once a minute of use, or ten times in a shorter life; a renewal costs two swaps
-//     (TestQuietFleetLooksOnceAMinute). So a login or a logout elsewhere is obeyed within a minute by a process in use, and
-//     with the second call by an idle one (TestSetAndRevokeAreObeyedElsewhere).
-//   - A refusal, with the time to wait for, holds for all (TestFailureIsSharedThroughTheStore, TestInvalidGrantIsFinalForAll).
+//   - One request renews a token, however many processes there are (TestOneRequestForAFleet, TestSimulationQuiet), and one
+//     replaces a token that the API rejected (TestRejectedTokenIsRenewedOnceByAFleet).
+//   - Two live processes never present the same refresh token at the same time, unless one of them was held up by its machine
+//     (TestSimulationOfSingleFaults, TestSimulationOfManyFaults).
+//   - An older login never replaces a newer one, and a process that has looked since a login or a logout never serves what was
+//     there before (TestSimulationOfSingleFaults, TestSimulationOfManyFaults, TestInitialDoesNotUndoALogout).
+//   - After a crash, an outage of the Store or a lost response every process has a token again, as soon as the server and the
+//     Store go on, and at the latest after two holds of 90 s (TestSimulationOfSingleFaults). Callers without a token wait 10 s for
+//     a process that died while it fetched an app's token (TestHolderIsKilled).
+//   - A process with a token looks at the Store once a minute of use, or ten times in a shorter life, and needs at most three
+//     calls more for each token (TestStoreCallsOfAQuietFleet). So a login or a logout elsewhere is obeyed within a minute by a
+//     process in use, and with the second call by an idle one (TestSetAndRevokeAreObeyedElsewhere).
+//   - A failure, with the time to wait for, holds for all (TestFailureIsSharedThroughTheStore, TestInvalidGrantIsFinalForAll).
+//   - No clock needs to be right. Wall clocks may be a day apart and monotonic clocks run 1 % fast or slow, or stand still while
+//     the machine sleeps (TestSimulationOfSingleFaults, TestRecordsArePlaced, TestRecordsAgeWhileTheMachineSleeps).
 //   - A record of a newer release, or of something else, is left alone (TestForeignRecordsAreLeftAlone), and members that this
 //     release does not know survive (TestUnknownMembersSurvive).
+//   - A Store that hangs, panics or contradicts itself costs neither an endless loop nor a caller that waits without end
+//     (TestStoreThatPanicsOrHangs, TestStoresThatNeverAgree, TestSetWithAStoreThatHangs).
 //
 // While the Store cannot be reached a living token serves to its end. Then an app's is fetched by each process alone (where a
 // new token ends the old ones, such processes end each other's), and a login fails with [ErrStore], unless
 // CacheOptions.RefreshWithoutStore says otherwise (TestStoreDown).
 //
-// No client can save a login, on a server that ends it when a refresh token is used twice, if
+// What is not guaranteed: on a server that ends a login when a refresh token is used twice, no client can save the login if
 //
-//   - the response with the next refresh token never came, or later than the timeout;
+//   - the response with the next refresh token never came, or came later than the timeout;
 //   - the process crashed between that response and the swap, or was paused or cut off from the Store for longer than 90 s there;
 //   - a process was held up for longer than 90 s between its look at the Store and the arrival of its request;
 //   - the Store lost the last swaps, and every process that knew them is gone or has not looked yet, which takes a minute at most:
-//     keep logins in a Store that is durable, and set CacheOptions.SeedDelay where it is not;
-//   - Set returned an error, for a login that nobody else has.
+//     keep logins in a Store that is durable, and set CacheOptions.SeedDelay where it is not (TestSeedDelay);
+//   - Set returned an error, for a login that nobody else has (TestSetReportsWhatTheStoreDidNotTake).
 //
-// The simulation tells these deaths from others, of which it has found none.
-//
-// # Logs
-//
-// A Logger gets a line for what happens in the background: a token came, was dropped or could not be had, a request is
-// repeated, a rate limit closes and opens. It never gets a token. A handler that panics costs its line and nothing else.
-// These attributes are in each line that is about a Cache, an Endpoint or a call with their tokens, where they are known:
-//
-//	vendor   the vendor, or the host of another server's token endpoint
-//	client   the first eight hexadecimal digits of the SHA-256 of the client id
-//	session  the same of CacheOptions.Session
-//	expiry   when the token ends that the line is about or, if it is about none, that is served now
-//	next     what comes next: renewal, retry, fetch, login, and so on
-//	next_in  how long until then
+// The simulation, TestSimulationOfSingleFaults and TestSimulationOfManyFaults, tells these deaths from others and counts them.
 //
 // # One call
 //
