@@ -145,7 +145,7 @@ func (m *merger) rename(d openapi.Difference) bool {
 			}
 			continue
 		}
-		if m.unpaired[strconv.Itoa(i)+" "+id(came[0])] || !m.agreed(came[0]) {
+		if m.unpaired[strconv.Itoa(i)+" "+id(came[0])] {
 			continue
 		}
 		if m.sheet.rename(d.Ours.Pointer, came[0].Member) != nil {

@@ -195,6 +195,20 @@ func TestAllOfAroundOneSchemaIsThatSchema(t *testing.T) {
 			assert.ElementsMatch(t, strings.Split(withoutHashes(want), "\n"), strings.Split(withoutHashes(got), "\n"))
 		}
 	})
+	t.Run("with what may stand beside it", func(t *testing.T) {
+		t.Parallel()
+		const count = "        count:\n          type: string\n"
+		for _, beside := range []string{
+			"type: string", "nullable: true", "deprecated: true", "readOnly: true", "writeOnly: true", "default: a", "example: a", "examples: {a: {value: a}}",
+		} {
+			plain := edited(t, acme, count, "        count: {type: string, "+strings.TrimPrefix(beside, "type: string")+"}\n")
+			want, _ := written(t, plain, plain)
+			for _, around := range []string{"{%s, allOf: [{type: string}]}", "{%s, allOf: [{allOf: [{type: string}]}]}"} {
+				got, _ := written(t, plain, edited(t, acme, count, "        count: "+strings.Replace(around, "%s", beside, 1)+"\n"))
+				assert.Equal(t, withoutHashes(want), withoutHashes(got), "%s in %s", beside, around)
+			}
+		}
+	})
 	t.Run("not where more stands beside it", func(t *testing.T) {
 		t.Parallel()
 		more := "        self:\n          allOf:\n            - $ref: '#/components/schemas/TokenType'\n          maxLength: 9\n"
@@ -261,6 +275,7 @@ func TestMembersComeWhereTheVendorHasThem(t *testing.T) {
 		"last branch":         {anyOf, anyOf + "            - type: boolean\n"},
 		"first property":      {things, added + things},
 		"property between":    {things, "        id:\n          type: string\n" + added + "        count:\n          type: string\n"},
+		"last property":       {things, things + added},
 		"first required":      {"        - grant_type\n", "        - client_id\n        - grant_type\n"},
 		"last required":       {"        - grant_type\n", "        - grant_type\n        - client_id\n"},
 		"required in between": {"        - access_token\n", "        - access_token\n        - expires_in\n        - scope\n"},
@@ -273,6 +288,41 @@ func TestMembersComeWhereTheVendorHasThem(t *testing.T) {
 			assert.Equal(t, withoutHashes(want), withoutHashes(got))
 		})
 	}
+}
+
+// TestNewMemberComesBehindItsNeighbour adds a property where our order is another than the vendor's.
+func TestNewMemberComesBehindItsNeighbour(t *testing.T) {
+	t.Parallel()
+	const (
+		id, count = "        id:\n          type: string\n", "        count:\n          type: string\n"
+		size      = "        size:\n          type: integer\n"
+	)
+	for name, test := range map[string]struct{ theirs, want string }{
+		"between":  {id + size + count, count + id + size},
+		"at front": {size + id + count, count + size + id},
+		"at end":   {id + count + size, count + size + id},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, _ := written(t, edited(t, acme, id+count, count+id), edited(t, acme, id+count, test.theirs))
+			assert.Contains(t, got, test.want)
+		})
+	}
+}
+
+// TestSharedResponseWhoseMediaTypeBecomesTwo renames a media type of a response that two operations share to another one
+// in each.
+func TestSharedResponseWhoseMediaTypeBecomesTwo(t *testing.T) {
+	t.Parallel()
+	const (
+		refused = "        '400':\n          description: Refused.\n          content:\n            application/json:\n              schema:\n                $ref: '#/components/schemas/OAuthError'\n"
+		noToken = "        '401':\n          description: No token.\n          content:\n            application/json:\n              schema:\n                $ref: '#/components/schemas/OAuthError'\n"
+		shared  = "  responses:\n    Refused:\n      description: Refused by us.\n      content:\n        application/json:\n          schema:\n            $ref: '#/components/schemas/OAuthError'\n"
+	)
+	ours := edited(t, acme, refused, "        '400':\n          $ref: '#/components/responses/Refused'\n",
+		noToken, "        '401':\n          $ref: '#/components/responses/Refused'\n", "components:\n", "components:\n"+shared)
+	got, _ := written(t, ours, edited(t, acme, refused, strings.Replace(refused, "/json", "/vnd.acme+json", 1), noToken, strings.Replace(noToken, "/json", "/problem+json", 1)))
+	assert.Contains(t, got, "Refused by us.")
 }
 
 // TestListsBesideAnEnumFollowIt changes the values of an enum that has names and descriptions of ours for each.
