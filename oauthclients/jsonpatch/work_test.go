@@ -73,6 +73,33 @@ func TestWorkIsBounded(t *testing.T) {
 		{"tests of white space", "[[{" + strings.Repeat(" ", 1<<20) + "}]]", 10_000, func(int) string {
 			return `{"op":"test","path":"","value":[[{}]]}`
 		}, jsonpatch.ErrLimit},
+		{"tests of a long exponent", "[1e" + strings.Repeat("9", 1_000_000) + "]", 10_000, func(int) string {
+			return `{"op":"test","path":"/0","value":1e999999999}`
+		}, jsonpatch.ErrTestFailed},
+		{"copies that double", `{"a":["` + strings.Repeat("x", 1000) + `"]}`, 10_000, func(int) string {
+			return `{"op":"copy","from":"/a","path":"/a/-"}`
+		}, jsonpatch.ErrLimit},
+		{"copies of what has changed", `{"a":` + million + `}`, 10_000, func(i int) string {
+			return []string{`{"op":"replace","path":"/a/0","value":3}`, `{"op":"copy","from":"/a","path":"/b"}`}[i%2]
+		}, jsonpatch.ErrLimit},
+		{"copies that are looked into", `{"a":` + fifty + `}`, 10_000, func(i int) string {
+			return []string{`{"op":"copy","from":"/a","path":"/b"}`, `{"op":"remove","path":"/b/0"}`}[i%2]
+		}, jsonpatch.ErrLimit},
+		{"small tests in a large object", `{` + manyMembers(100_000) + `}`, 10_000, func(i int) string {
+			return fmt.Sprintf(`{"op":"test","path":"/m%d","value":%d}`, i, i)
+		}, nil},
+		{"tests of a value of the patch that has changed", `{"a":0}`, 9_999, func(i int) string {
+			if i == 0 {
+				return `{"op":"add","path":"/a","value":` + fifty + `}`
+			}
+			return []string{`{"op":"replace","path":"/a/0","value":3}`, `{"op":"test","path":"/a/49999","value":1}`}[i%2]
+		}, nil},
+		{"removals and inserts in turn", million, 10_000, func(i int) string {
+			return []string{`{"op":"remove","path":"/500000"}`, `{"op":"add","path":"/500000","value":1}`}[i%2]
+		}, nil},
+		{"pointers that lead nowhere", deep(998, "1"), 1, func(int) string {
+			return `{"op":"test","path":"` + strings.Repeat("/0", 1_000_000) + `","value":1}`
+		}, jsonpatch.ErrNotFound},
 		{"depth by wrapping", `{"a":0}`, 9_999, func(i int) string {
 			return []string{`{"op":"add","path":"/b","value":{}}`, `{"op":"move","from":"/a","path":"/b/a"}`, `{"op":"move","from":"/b","path":"/a"}`}[i%3]
 		}, jsonpatch.ErrLimit},
