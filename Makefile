@@ -44,8 +44,12 @@ lint: ## run golangci-lint over every module
 	@for m in $(CODE); do echo "== $$m"; (cd $$m && $(LINT) run --config $(CURDIR)/.golangci.yml ./...); done
 
 .PHONY: test
-test: ## run every test of every module, with the race detector
-	@for m in $(TESTED); do echo "== $$m"; (cd $$m && go test -race -shuffle=on ./...); done
+test: ## run every test of every module, with the race detector, two modules at a time
+	@$(MAKE) --no-print-directory -j2 -k -O test-of/. $(TESTED:%=test-of/%)
+
+.PHONY: $(TESTED:%=test-of/%)
+$(TESTED:%=test-of/%): test-of/%:
+	@echo "== $*"; cd $* && go test -race -shuffle=on ./...
 
 ##@ Before each release
 
@@ -70,6 +74,10 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@grep -rlE '^func Fuzz' --include='*_test.go' . | while read -r f; do \
 		for t in $$(grep -oE '^func Fuzz[A-Za-z0-9_]+' $$f | cut -c6-); do \
 			echo "== $$f $$t"; (cd $$(dirname $$f) && go test -run='^$$' -fuzz="^$$t\$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=10x .); done; done
+
+.PHONY: soak
+soak: ## run the simulation of many processes, and the scenarios of the Limiter, for longer than make test does
+	go test -race -count=1 -timeout=20m -run='^(TestSimulation|TestLimiter)' ./tokens -simulation=60s -seeds=5
 
 .PHONY: bench
 bench: ## measure the hot paths beside x/oauth2 and the other peers, in one run of some minutes

@@ -127,6 +127,7 @@ func (s *rotatingServer) login() string {
 
 // A Cache keeps its promises through any order of calls and faults.
 func TestCacheRandomly(t *testing.T) {
+	t.Parallel()
 	seeds := 60
 	if testing.Short() {
 		seeds = 10

@@ -107,6 +107,7 @@ func access(t *testing.T, c *Cache) string {
 }
 
 func TestCacheFetchesOnceForEveryone(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{delay: 50 * time.Millisecond}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})

@@ -251,6 +251,7 @@ func echoes(status int) map[string]step {
 
 // Every response that fails, of every vendor and grant and by every style, says nothing of what was sent.
 func TestCanaryResponses(t *testing.T) {
+	t.Parallel()
 	exchange := func(g Grant) func(context.Context, *Endpoint) error {
 		return func(ctx context.Context, e *Endpoint) error {
 			_, err := e.Exchange(ctx, g)

@@ -3,6 +3,7 @@ package tokens
 import (
 	"cmp"
 	"context"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -202,16 +203,14 @@ func (s *scenario) figures(n int) figures {
 	return f
 }
 
+var scenarioSeeds = flag.Uint64("seeds", 2, "how many times each scenario of the Limiter runs")
+
 // seeds runs a scenario several times, prints a row of the table with the median and the worst of its figures, and returns
 // the worst.
 func seeds(t *testing.T, name string, run func(t *testing.T, seed uint64) figures) figures {
 	t.Helper()
-	n := uint64(5)
-	if testing.Short() {
-		n = 1
-	}
 	var all []figures
-	for seed := range n {
+	for seed := range *scenarioSeeds {
 		synctest.Test(t, func(t *testing.T) { all = append(all, run(t, seed)) })
 	}
 	var worst figures
@@ -265,6 +264,7 @@ func hundredPer10s(w sandbox.Window) sandbox.Limit {
 }
 
 func TestLimiterBatch(t *testing.T) {
+	t.Parallel()
 	for _, kind := range kinds {
 		worst := seeds(t, kind.name, func(t *testing.T, seed uint64) figures {
 			s := newScenario(seed, hundredPer10s(kind.window))
@@ -278,6 +278,7 @@ func TestLimiterBatch(t *testing.T) {
 }
 
 func TestLimiterWithHeaders(t *testing.T) {
+	t.Parallel()
 	for _, skew := range []time.Duration{0, 30 * time.Second, -30 * time.Second} {
 		worst := seeds(t, fmt.Sprintf("headers, clock %v ahead", skew), func(t *testing.T, seed uint64) figures {
 			s := newScenario(seed, sandbox.Limit{
@@ -294,6 +295,7 @@ func TestLimiterWithHeaders(t *testing.T) {
 }
 
 func TestLimiterTwoProcesses(t *testing.T) {
+	t.Parallel()
 	for _, kind := range kinds {
 		for _, later := range []time.Duration{0, time.Minute} {
 			least := 100.0
@@ -332,6 +334,7 @@ func TestLimiterTwoProcesses(t *testing.T) {
 }
 
 func TestLimiterWhenTheLimitDrops(t *testing.T) {
+	t.Parallel()
 	for _, kind := range kinds {
 		worst := seeds(t, kind.name, func(t *testing.T, seed uint64) figures {
 			s := newScenario(seed, hundredPer10s(kind.window))
@@ -351,6 +354,7 @@ func TestLimiterWhenTheLimitDrops(t *testing.T) {
 }
 
 func TestLimiterWithWrongHints(t *testing.T) {
+	t.Parallel()
 	for _, hint := range []struct {
 		name string
 		of   func(wait time.Duration) string
@@ -375,6 +379,7 @@ func TestLimiterWithWrongHints(t *testing.T) {
 }
 
 func TestLimiterWithEscalatingHints(t *testing.T) {
+	t.Parallel()
 	for _, kind := range kinds {
 		worst := seeds(t, kind.name, func(t *testing.T, seed uint64) figures {
 			limit := hundredPer10s(kind.window)
@@ -389,6 +394,7 @@ func TestLimiterWithEscalatingHints(t *testing.T) {
 }
 
 func TestLimiterWhenAllIsRefused(t *testing.T) {
+	t.Parallel()
 	worst := seeds(t, "all is refused", func(t *testing.T, seed uint64) figures {
 		s := newScenario(seed, hundredPer10s(sandbox.WindowAligned))
 		s.net.refuse.Store(new(func() string { return "1" }))
@@ -403,6 +409,7 @@ func TestLimiterWhenAllIsRefused(t *testing.T) {
 
 // For 5 s somebody else uses the whole limit of a service that makes so many calls a second.
 func TestLimiterAfterADisturbance(t *testing.T) {
+	t.Parallel()
 	for _, hint := range []struct {
 		name string
 		of   func(wait time.Duration) string
@@ -443,6 +450,7 @@ func TestLimiterAfterADisturbance(t *testing.T) {
 
 // A service that keeps to its limit: nobody waits.
 func TestLimiterOfAQuietService(t *testing.T) {
+	t.Parallel()
 	worst := seeds(t, "5 calls a second", func(t *testing.T, seed uint64) figures {
 		s := newScenario(seed, hundredPer10s(sandbox.WindowAligned))
 		l := new(Limiter)
@@ -463,6 +471,7 @@ func TestLimiterOfAQuietService(t *testing.T) {
 
 // Ten thousand callers come within 5 s, and half of them leave without having been served.
 func TestLimiterWithManyWaiters(t *testing.T) {
+	t.Parallel()
 	worst := seeds(t, "10,000 callers, half leave", func(t *testing.T, seed uint64) figures {
 		s := newScenario(seed, sandbox.Limit{Requests: 1000, Per: 10 * time.Second, Window: sandbox.WindowAligned})
 		l := new(Limiter)

@@ -540,6 +540,7 @@ func TestLimiterCheck(t *testing.T) {
 }
 
 func TestVetFindsACopiedLimiter(t *testing.T) {
+	t.Parallel()
 	out, err := exec.CommandContext(t.Context(), "go", "vet", "./testdata/copiedlimiter").CombinedOutput()
 	require.Error(t, err)
 	assert.Contains(t, string(out), "copies lock value")

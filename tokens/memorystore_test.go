@@ -13,6 +13,7 @@ import (
 )
 
 func TestMemoryStore(t *testing.T) {
+	t.Parallel()
 	store := tokens.NewMemoryStore()
 	storetest.Run(t, func(*testing.T) tokens.Store { return store })
 }

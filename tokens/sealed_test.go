@@ -25,6 +25,7 @@ func mustSeal(t *testing.T, store tokens.Store, keys ...tokens.SealKey) tokens.S
 }
 
 func TestSealedStore(t *testing.T) {
+	t.Parallel()
 	store := tokens.NewMemoryStore()
 	storetest.Run(t, func(t *testing.T) tokens.Store { return mustSeal(t, store, sealKey("a")) })
 }

@@ -90,6 +90,7 @@ func TestSessionsAreSeparateLogins(t *testing.T) {
 }
 
 func TestSessionsAreCollectedAndCounted(t *testing.T) {
+	t.Parallel()
 	f := newFleet()
 	s := newSessions(t, f, tokens.CacheOptions{})
 	const n = 20_000
@@ -116,6 +117,7 @@ func inMemory(t testing.TB, s *tokens.Sessions) int {
 
 // One token per login that is not in the Store must survive the garbage collector.
 func TestSessionsKeepWhatIsNotStored(t *testing.T) {
+	t.Parallel()
 	f := newFleet()
 	failing := true
 	var mu sync.Mutex
@@ -167,6 +169,7 @@ func TestSessionsCloseInParallel(t *testing.T) {
 }
 
 func TestSessionsConcurrently(t *testing.T) {
+	t.Parallel()
 	f := newFleet()
 	s := newSessions(t, f, tokens.CacheOptions{})
 	require.NoError(t, s.Session("3").Set(t.Context(), login()))

@@ -1084,6 +1084,7 @@ func (a *tally) report(t *testing.T, what string, savable float64) {
 }
 
 func TestSimulationOfSingleFaults(t *testing.T) {
+	t.Parallel()
 	all := tally{found: map[string]int{}, examples: map[string]string{}}
 	deadline := time.Now().Add(max(*simulationTime, 20*time.Second) / 2)
 	type run struct {
@@ -1116,6 +1117,7 @@ func TestSimulationOfSingleFaults(t *testing.T) {
 }
 
 func TestSimulationOfManyFaults(t *testing.T) {
+	t.Parallel()
 	all := tally{found: map[string]int{}, examples: map[string]string{}}
 	deadline := time.Now().Add(max(*simulationTime, 20*time.Second) / 2)
 	random := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
