@@ -29,6 +29,7 @@ type doerCall struct {
 	sent         bool  // some attempt was sent
 	lost         bool  // some attempt was sent and had no response
 	outcome      error // of the last attempt that was sent: its error, or the Status of its response
+	noRenewal    error // why its Source had no token to repeat a request after a 401; nil if it had one
 }
 
 // callOf returns the call that ctx belongs to, or nil.

@@ -26,7 +26,8 @@ func tokensThenNone(n int, err error) Source {
 	})
 }
 
-// ErrNoToken says that nothing was sent. A request that was sent, and had no token for its repetition, is not such a one.
+// ErrNoToken says that nothing was sent. A request that was sent, and had no token for its repetition, is not such a one, but
+// says what the Source said.
 func TestCallWithoutATokenForTheRepetition(t *testing.T) {
 	endpoint := &Error{Method: "POST", URL: "https://auth.example.com", StatusCode: 404, Code: InvalidGrant}
 	tests := []struct {
@@ -49,11 +50,74 @@ func TestCallWithoutATokenForTheRepetition(t *testing.T) {
 				_, err = d.Do(newRequest(t, http.MethodDelete, apiURL+"/x", ""))
 				require.EqualError(t, err, "DELETE https://api.example.com/x: "+tt.want)
 				assert.Equal(t, tt.noToken, errors.Is(err, ErrNoToken))
-				assert.Equal(t, tt.noToken, errors.Is(err, InvalidGrant))
+				require.ErrorIs(t, err, InvalidGrant)
 				require.ErrorIs(t, err, tt.is)
 				require.NotErrorIs(t, err, Status(404))
 				assert.Zero(t, s.leaks())
 			})
+		})
+	}
+}
+
+// A login that is over shows when the API responds with 401: whoever asks for the reason must find it.
+func TestCallWithoutAnotherTokenAfter401(t *testing.T) {
+	refused := noToken(&noTokenError{kind: ErrLoginRequired, cause: &Error{Method: "POST", URL: "https://auth.example.com", StatusCode: 404, Code: InvalidGrant}})
+	sealed := errors.New("vault sealed, says at-secret")
+	unauthorized := reply(401, jsonType, `{"error":"invalid_token"}`)
+	tests := []struct {
+		name  string
+		src   *renewable
+		steps []step
+		is    []error
+		isNot []error
+		want  string
+	}{
+		{
+			"the login is over", &renewable{err: refused}, []step{unauthorized}, []error{ErrLoginRequired, InvalidGrant, InvalidToken, Status(401)}, []error{ErrNoToken, Status(404), ErrStore},
+			": 401 Unauthorized: invalid_token: then, to renew the token: no access token: a login is required: POST https://auth.example.com: 404 Not Found: invalid_grant",
+		},
+		{
+			"another Source's error", &renewable{err: sealed}, []step{unauthorized}, []error{sealed, Status(401)}, []error{ErrNoToken, ErrLoginRequired},
+			": 401 Unauthorized: invalid_token: then, to renew the token: no access token: vault sealed, says [REDACTED]",
+		},
+		{"a response that is no 401", &renewable{err: refused}, []step{reply(403, "", "")}, []error{Status(403)}, []error{ErrLoginRequired}, ": 403 Forbidden"},
+		{
+			"a 401 that is repeated and comes again with a token", &renewable{tokens: []*Token{{AccessToken: "other"}}, err: refused}, []step{unauthorized},
+			[]error{Status(401)}, []error{ErrLoginRequired}, ": 401 Unauthorized: invalid_token",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.src.tokens = append([]*Token{{AccessToken: "at-secret"}}, tt.src.tokens...)
+			first, s := tt.src.tokens, newScript(tt.steps...)
+			opts := &DoerOptions{BaseURL: apiURL, HTTPClient: s.client()}
+			d, err := NewDoer(tt.src, opts)
+			require.NoError(t, err)
+			_, err = d.Do(newRequest(t, http.MethodPost, apiURL+"/x", "body"))
+			check := func(err error) {
+				require.EqualError(t, err, "POST https://api.example.com/x"+tt.want)
+				for _, is := range tt.is {
+					require.ErrorIs(t, err, is)
+				}
+				for _, isNot := range tt.isNot {
+					require.NotErrorIs(t, err, isNot)
+				}
+				_, ok := errors.AsType[*noTokenError](err)
+				assert.False(t, ok, "whoever wraps it must not take it for an error without a response")
+			}
+			check(err)
+
+			// The response of a client stands, and says as much once it is an Error.
+			tt.src.tokens = first
+			client, err := NewClient(tt.src, opts)
+			require.NoError(t, err)
+			resp, err := client.Do(newRequest(t, http.MethodPost, apiURL+"/x", "body"))
+			require.NoError(t, err)
+			body, err := io.ReadAll(resp.Body)
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			check(NewError(resp, body, nil))
+			assert.Zero(t, s.leaks())
 		})
 	}
 }

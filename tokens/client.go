@@ -13,6 +13,9 @@ import (
 // returns every status as a response; an error means that there was none, and holds an [*Error]. Also like any
 // http.Client it puts the URL of the request, with its query, into its errors.
 //
+// A login may turn out to be over only when the API responds with 401. After a 401 call src.Token, whose error says why there
+// is no other token, such as [ErrLoginRequired]; the error that [NewError] makes of the response matches it too.
+//
 // It sends src's tokens to one origin (scheme, host and port), and refuses requests to any other: that of src, if it has a
 // BaseURL() string method, as a Cache has, else that of opts.BaseURL. If src is nil, no token is sent. If opts is nil, the
 // defaults are used. NewClient fails if there is no base URL, if the two differ, or if it is neither https nor loopback.

@@ -99,6 +99,9 @@ func (d Doer) MarshalText() ([]byte, error) { return fmt.Append(nil, d), nil }
 // not JSON although the request left Accept to the Doer; the response is then closed. Otherwise its body must be closed.
 // Reading past the limits of the Doer fails with an [*Error].
 //
+// After a 401 the Source is asked for another token. If it has none, the error matches Status(401), and also what the
+// Source's error matches, such as [ErrLoginRequired], but not [ErrNoToken]: the request was sent.
+//
 // A request to another origin than that of the Doer is refused.
 func (d Doer) Do(req *http.Request) (*http.Response, error) {
 	if d.sender == nil {

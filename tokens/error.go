@@ -210,7 +210,8 @@ func (e Error) Is(target error) bool {
 	return false
 }
 
-// Unwrap returns the cause of a response that never came or cannot be read, or nil.
+// Unwrap returns the cause of a response that never came or cannot be read, or why there was no other token after a 401, or
+// nil.
 func (e Error) Unwrap() error { return e.cause }
 
 // Timeout reports whether the call ran out of time.

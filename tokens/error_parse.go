@@ -37,7 +37,8 @@ func readError(resp *http.Response, cause error) *Error {
 }
 
 // NewError returns the [*Error] of a response whose body, or the start of it, the caller has read. It wraps cause; if cause
-// is nil, the response itself says what is wrong. The start of body is copied to Body.
+// is nil, the response itself says what is wrong. The start of body is copied to Body. Of a 401 of [NewClient] for which the
+// Source had no other token, the error also matches what the Source said, as that of [Doer.Do] does.
 func NewError(resp *http.Response, body []byte, cause error) *Error {
 	e := &Error{
 		StatusCode: resp.StatusCode,
@@ -46,14 +47,18 @@ func NewError(resp *http.Response, body []byte, cause error) *Error {
 		Body:       bytes.Clone(body[:min(len(body), maxErrorBody)]),
 		cause:      cause,
 	}
+	var c *doerCall
 	if req := resp.Request; req != nil {
-		e.Method, e.URL = req.Method, redactURL(req.URL)
-		if c := callOf(req.Context()); c != nil && c.limited != nil {
-			e.RetryAfter = c.limited.retryAfter // the response may have waited for long
-		}
+		e.Method, e.URL, c = req.Method, redactURL(req.URL), callOf(req.Context())
+	}
+	if c != nil && c.limited != nil {
+		e.RetryAfter = c.limited.retryAfter // the response may have waited for long
 	}
 	if cause == nil {
 		e.read(withoutBOM(body), resp)
+		if c != nil && c.noRenewal != nil && resp.StatusCode == http.StatusUnauthorized {
+			e.cause = &repetitionError{"renew the token", c.noRenewal}
+		}
 	}
 	e.hide(secretsOf(resp.Request))
 	return e

@@ -19,6 +19,21 @@ func noToken(cause error) error {
 	return &noTokenError{cause: cause}
 }
 
+// A repetitionError says why a request that was sent could not be repeated for want of a token. It matches what its cause
+// matches, but for ErrNoToken, which says that nothing was sent, and any Status, which would be that of another request.
+type repetitionError struct {
+	purpose string
+	cause   error
+}
+
+func (e *repetitionError) Error() string {
+	return "then, to " + e.purpose + ": " + noToken(e.cause).Error()
+}
+
+func (e *repetitionError) Is(target error) bool {
+	return target != ErrNoToken && errors.Is(noToken(e.cause), target)
+}
+
 // A noTokenError says why there is no token. It has no Unwrap method, which would lead to the Status of the cause.
 type noTokenError struct {
 	kind  error // ErrLoginRequired, ErrStore, ErrClosed or nil

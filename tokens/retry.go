@@ -147,9 +147,9 @@ func (t *retryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	for {
 		c.attempts++
 		began := time.Now()
-		resp, err := t.attempt(c, req, turn)
+		resp, err := t.attempt(req, turn)
 		if err == nil && resp.StatusCode < 300 || req.Context().Err() != nil || !c.repeats(req, resp, err) {
-			return resp, err
+			return resp, c.sentBefore(err)
 		}
 		refused := err == nil && resp.StatusCode == http.StatusTooManyRequests
 		wait := c.wait(resp)
@@ -187,15 +187,19 @@ func (t *retryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// attempt uses a turn to send a request once. A failure to get a token for the repetition of a request that was sent does
-// not match ErrNoToken, which says that nothing was sent.
-func (t *retryTransport) attempt(c *doerCall, req *http.Request, turn turn) (resp *http.Response, err error) {
+// attempt uses a turn to send a request once.
+func (t *retryTransport) attempt(req *http.Request, turn turn) (resp *http.Response, err error) {
 	defer func() { turn.done(resp) }()
-	resp, err = t.base.RoundTrip(req)
+	return t.base.RoundTrip(req)
+}
+
+// sentBefore returns err, but for a failure to get a token after an attempt that was sent: then it is that attempt's outcome
+// and why there was no other.
+func (c *doerCall) sentBefore(err error) error {
 	if c.sent && errors.Is(err, ErrNoToken) {
-		err = fmt.Errorf("%w; then, to repeat the request: %s", c.outcome, err.Error())
+		return fmt.Errorf("%w; %w", c.outcome, &repetitionError{"repeat the request", err})
 	}
-	return resp, err
+	return err
 }
 
 // wait is how long to wait after the last attempt: as its response asks for, else a back-off.

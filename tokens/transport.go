@@ -16,7 +16,8 @@ import (
 // Authorization header already are passed on unchanged.
 //
 // After a 401 it tells a Source that is an [Invalidator], and repeats the request once if the Source then returns another
-// token and the body can be had again (GetBody). After a 403 a new token would not help (RFC 6750, section 3.1).
+// token and the body can be had again (GetBody). If it returns none, the 401 stands: ask the Source for a token then, and its
+// error says why. After a 403 a new token would not help (RFC 6750, section 3.1).
 //
 // The zero Transport returns an error; make one with [NewTransport].
 type Transport struct {
@@ -144,9 +145,12 @@ func (t *Transport) renew(req *http.Request, token *Token, rejected *authorizati
 		return resp, nil
 	}
 	_, auth, err := t.authorization(req.Context())
+	if c := callOf(req.Context()); c != nil {
+		c.noRenewal = err
+	}
 	if err != nil || auth.accessToken == rejected.accessToken {
 		closeBody(again)
-		return resp, nil //nolint:nilerr // the 401 says more
+		return resp, nil
 	}
 	discard(resp, time.Second)
 	return t.send(again, auth)
