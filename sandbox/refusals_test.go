@@ -154,6 +154,11 @@ func TestGrantRefusals(t *testing.T) {
 			{ID: sandbox.ClientID, Secret: sandbox.ClientSecret, Scopes: []string{"sp:oauth-client:read"}}}}),
 	}
 	origin := header("Origin", "https://example.com")
+	users := sandbox.New(sandbox.NewThousandEyes(&sandbox.ThousandEyesOptions{UserTokens: []string{"one", "two"}}))
+	for user, status := range map[string]int{"one": 200, "two": 200, "three": 400, sandbox.UserToken: 400} {
+		form := inBody("grant_type", "client_credentials", "thousandeyes_bearer_token", user)
+		assertStatus(t, status, sendForm(t, users, "/v7/oauth2/token", form))
+	}
 	for _, tt := range []struct {
 		name, path string
 		fields     []string

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -245,4 +246,27 @@ func TestNewError(t *testing.T) {
 
 	e = NewError(&http.Response{StatusCode: http.StatusOK}, nil, io.EOF)
 	assert.ErrorIs(t, e, io.EOF)
+}
+
+// Each standard code is matched by its constant and by no other, and stands in the text of the error even if the client is
+// named like it.
+func TestStandardCodes(t *testing.T) {
+	all := []Code{
+		InvalidRequest, InvalidClient, InvalidGrant, UnauthorizedClient, UnsupportedGrantType, InvalidScope, UnsupportedTokenType,
+		InvalidToken, InsufficientScope, AuthorizationPending, SlowDown, ExpiredToken, InvalidTarget, AccessDenied,
+		UnsupportedResponseType, ServerError, TemporarilyUnavailable,
+	}
+	assert.ElementsMatch(t, all, standardCodes)
+	for _, code := range all {
+		e, err := NewEndpoint(tokenURL, Credentials{ClientID: string(code), ClientSecret: "secret"}, &EndpointOptions{
+			HTTPClient: newScript(reply(400, jsonType, `{"error":"`+string(code)+`"}`)).client(), Retry: Retry{Attempts: 1},
+			AuthStyle: AuthStyleBody,
+		})
+		require.NoError(t, err)
+		_, err = e.Exchange(t.Context(), Grant{Type: "urn:ietf:params:oauth:grant-type:device_code", Params: url.Values{"device_code": {"d"}}})
+		for _, other := range all {
+			assert.Equal(t, other == code, errors.Is(err, other), "%s against %s", code, other)
+		}
+		assert.ErrorContains(t, err, string(code))
+	}
 }

@@ -40,6 +40,7 @@ type Error struct {
 	Err   error  // wraps one of the package's errors
 }
 
+// Error returns which operation failed, with its pointers, and why.
 func (e *Error) Error() string {
 	text := "jsonpatch: "
 	if e.Index >= 0 {
@@ -55,6 +56,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s%v", text, e.Err)
 }
 
+// Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
 
 // Is reports whether a test failed because its target is missing, if target is [ErrTestFailed]. So a test that no longer

@@ -68,6 +68,7 @@ func Diff(before, after sailpoint.OAuthClient, opts *DiffOptions) (jsonpatch.Pat
 // A FieldsError has the vendor's names of the fields that differ and cannot be patched.
 type FieldsError struct{ Fields []string }
 
+// Error returns the names.
 func (e *FieldsError) Error() string {
 	return "patch: these fields differ and cannot be patched: " + strings.Join(e.Fields, ", ")
 }
