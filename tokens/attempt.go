@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -110,11 +111,14 @@ func hideIdempotencyKey(h http.Header) http.Header {
 	return h
 }
 
-// notSent reports whether a request that failed with err cannot have reached the server: no connection was had for it, or
-// none of it was written.
+// notSent reports whether a request that failed with err cannot have had its effect: no connection was had for it, none of it
+// was written, or the server said that it would not act on it.
 func (a *attempt) notSent(base http.RoundTripper, ctx context.Context, err error) bool {
 	if _, ok := errors.AsType[*credentialsError](err); ok {
 		return true // the client could not authenticate
+	}
+	if err != nil && isGoAway(err) {
+		return true
 	}
 	if a.connected.Load() {
 		// A request that is cancelled may yet be written.
@@ -122,6 +126,15 @@ func (a *attempt) notSent(base http.RoundTripper, ctx context.Context, err error
 	}
 	_, isNetHTTP := base.(*http.Transport)
 	return a.looked.Load() || isNetHTTP || isDial(err) // else the base does not say: it may have been sent
+}
+
+// isGoAway reports whether err says that an HTTP/2 server went away and would not act on the request, whose stream lies past the
+// last one that its GOAWAY names (RFC 9113, section 6.8). net/http says so in texts alone, and has others where the server may
+// have acted.
+func isGoAway(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "http2: Transport received Server's graceful shutdown GOAWAY") ||
+		strings.Contains(text, "http2: Transport received GOAWAY from server")
 }
 
 // isDial reports whether err is that of a connection that could not be opened.

@@ -250,15 +250,34 @@ func TestAttemptOnAConnectionThatEndsBeforeTheRequest(t *testing.T) {
 	})
 }
 
-// frames is an HTTP/2 server that counts requests, and resets the stream of each once it has all of it.
-func frames(t *testing.T, code uint32, requests *atomic.Int32) (*httptest.Server, string) {
+// A frame of HTTP/2 (RFC 9113, section 6).
+type frame struct {
+	kind    byte
+	stream  uint32
+	payload []byte
+}
+
+// resets the stream of a request, and goesAway after the last stream on which it may act.
+func resets(code uint32) func(stream uint32) frame {
+	return func(stream uint32) frame { return frame{3, stream, binary.BigEndian.AppendUint32(nil, code)} }
+}
+
+func goesAway(last, code uint32) func(stream uint32) frame {
+	return func(uint32) frame {
+		return frame{7, 0, binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, last), code)}
+	}
+}
+
+// frames is an HTTP/2 server that counts requests, and sends a frame once it has all of one. After a GOAWAY it closes the
+// connection.
+func frames(t *testing.T, requests *atomic.Int32, response func(stream uint32) frame) (*httptest.Server, string) {
 	t.Helper()
 	certificates := tlsServer(t, nil)
 	addr := listen(t, func(raw net.Conn) {
 		conn := tls.Server(raw, &tls.Config{Certificates: certificates.TLS.Certificates, NextProtos: []string{"h2"}})
 		const (
-			headers, data, reset, settings, ping = 1, 0, 3, 4, 6
-			endStream, ack                       = 1, 1
+			headers, data, settings, ping, goAway = 1, 0, 4, 6, 7
+			endStream, ack                        = 1, 1
 		)
 		write := func(kind, flags byte, stream uint32, payload []byte) {
 			frame := binary.BigEndian.AppendUint32(nil, uint32(len(payload))<<8|uint32(kind))
@@ -287,7 +306,11 @@ func frames(t *testing.T, code uint32, requests *atomic.Int32) (*httptest.Server
 				write(ping, ack, 0, payload)
 			case (kind == headers || kind == data) && flags&endStream != 0:
 				requests.Add(1)
-				write(reset, 0, stream, binary.BigEndian.AppendUint32(nil, code))
+				last := response(stream)
+				write(last.kind, 0, last.stream, last.payload)
+				if last.kind == goAway {
+					return
+				}
 			}
 		}
 	})
@@ -299,7 +322,7 @@ func frames(t *testing.T, code uint32, requests *atomic.Int32) (*httptest.Server
 func TestAttemptOverHTTP2IsNotRepeated(t *testing.T) {
 	for name, code := range map[string]uint32{"PROTOCOL_ERROR": 1, "REFUSED_STREAM": 7, "INTERNAL_ERROR": 2} {
 		var requests atomic.Int32
-		certificates, address := frames(t, code, &requests)
+		certificates, address := frames(t, &requests, resets(code))
 		client := certificates.Client()
 		client.Transport.(*http.Transport).ForceAttemptHTTP2 = true
 		defer client.CloseIdleConnections()
@@ -330,6 +353,41 @@ func TestAttemptOverHTTP2IsNotRepeated(t *testing.T) {
 			_, err = e.Exchange(t.Context(), Grant{Scopes: []string{"a"}})
 			require.Error(t, err)
 			assert.Greater(t, requests.Load()-before, int32(1), "what is safe is repeated")
+		})
+	}
+}
+
+// A server that goes away says up to which stream it may have acted: what came later was not sent.
+func TestAttemptOverHTTP2ThatGoesAway(t *testing.T) {
+	for name, tt := range map[string]struct {
+		last, code uint32
+		sent       bool
+	}{
+		"before it": {0, 0, false}, "before it, for an error": {0, 2, false}, "after it": {1, 0, true}, "after it, for an error": {1, 2, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var requests atomic.Int32
+			certificates, address := frames(t, &requests, goesAway(tt.last, tt.code))
+			client := certificates.Client()
+			client.Transport.(*http.Transport).ForceAttemptHTTP2 = true
+			defer client.CloseIdleConnections()
+			d, err := NewDoer(nil, &DoerOptions{BaseURL: address, HTTPClient: client, Retry: quick, Timeout: 2 * time.Second})
+			require.NoError(t, err)
+			_, err = d.Do(newRequest(t, http.MethodPost, address, "body")) //nolint:bodyclose // there is none
+			require.Error(t, err)
+			attempts := int32(3)
+			if tt.sent {
+				attempts = 1
+			}
+			assert.Equal(t, attempts, requests.Load())
+			assert.Equal(t, tt.sent, strings.Contains(err.Error(), "the server may have acted on it"), "%v", err)
+
+			requests.Store(0)
+			e, ok := errors.AsType[*Error](refreshAt(t, address, client.Transport, 2*time.Second))
+			require.True(t, ok)
+			assert.Equal(t, !tt.sent, e.unsent)
+			requested := time.Now()
+			assert.Equal(t, map[bool]fate{true: lost, false: untouched}[tt.sent], fateOf(e, &requested))
 		})
 	}
 }

@@ -21,7 +21,11 @@ import (
 //	refresh_token, authorization_code                   not sent, 429, 503
 //	any other POST, PATCH                               not sent, 429; 503 if Statuses has it
 //
-// A request was not sent if no connection was had for it. The wait is that of Retry-After (RFC 9110, section 10.2.3), else
+// A request was not sent if no connection was had for it, or if the server went away and said that it would not act on it (the
+// GOAWAY of HTTP/2). What has the same effect as once net/http sends again by itself after a REFUSED_STREAM or GOAWAY of HTTP/2,
+// up to six times within one attempt; anything else it is kept from repeating.
+//
+// The wait is that of Retry-After (RFC 9110, section 10.2.3), else
 // that of ThousandEyes' X-Organization-Rate-Limit-Reset, else exponential with full jitter. A wait longer than Max, or
 // past the deadline of the call, is not begun: the response is returned at once, with its RetryAfter.
 //
