@@ -12,12 +12,13 @@ import (
 	"time"
 )
 
-// How processes agree through a Store on who fetches the next token. Whoever wants to fetch swaps an attempt into the record,
-// sends one request, and swaps the token in and the attempt out. Whoever finds the attempt of another polls. An attempt whose
-// record nobody has changed for as long as its hold says, belongs to a process that died, and another takes its place.
+// How processes agree through a Store on which of them fetches the next token. A process that wants to fetch swaps an attempt
+// into the record, sends one request, and then swaps the token in and the attempt out. A process that finds another's attempt
+// polls. If nobody changes the record for as long as the attempt's hold lasts, the process that made the attempt is dead, and
+// another takes its place.
 //
-// A look is one goroutine of a Cache that loads the record, takes over what stands there (observe), decides what comes
-// next (decide), and carries it out (look), until there is nothing left to do.
+// A look is one goroutine of a Cache that loads the record, takes over what it finds there (observe), decides what comes
+// next (decide), and does it (look), until there is nothing left to do.
 
 const (
 	storeTimeout  = 3 * time.Second // bounds each call of the Store
@@ -50,39 +51,43 @@ type replica struct {
 	initialSeen         bool // Initial has stood in the Store
 	refreshWithoutStore bool
 
-	key       string        // empty until the client id is known
-	known     *record       // the newest that was seen in the Store, or swapped in without an error; never nil
-	lookedAt  moment        // when the last good look, or swap, was sent; its mono is -never if there was none
-	watched   string        // the version that was there
-	since     time.Duration // from when on
-	own       *ownAttempt   // not sent yet, or nil
-	result    *result       // not in the Store yet, or nil
-	upset     bool          // the Store failed, and
-	wellFrom  time.Duration // it has been well since then; never if it has not
-	hadToken  bool
-	rejected  string        // the access token that Invalidate dropped, if no other came since
-	minLife   time.Duration // what the most demanding of those who wait asks for
-	pausedTo  time.Duration // no request is sent without the Store before
-	pausedErr error         // because of this
+	key      string        // of the record; empty until the client id is known
+	known    *record       // the newest record that was seen in the Store, or swapped in without an error; never nil
+	lookedAt moment        // when the last Load or swap that succeeded was sent; its mono is -never if there was none
+	watched  string        // the version that the last Load or swap showed
+	since    time.Duration // when it was seen first
+	own      *ownAttempt   // the attempt whose request was not sent yet, or nil
+	result   *result       // what the last attempt brought, until it is in the Store; or nil
+	upset    bool          // the Store has failed, and has not been well for steadyAfter since
+	wellFrom time.Duration // when the first Load was sent that succeeded after that; never if there was none
+	hadToken bool          // this process has had a token
+	rejected string        // the access token that Invalidate dropped; empty once another came
+	minLife  time.Duration // the longest life that a waiting caller asks for
 
-	changes  int                         // Set and Revoke calls that are storing their record
-	change   int                         // counts them
-	looking  bool                        // a look is under way
-	lookFrom time.Duration               // no look starts before
-	failures int                         // of looks, in a row
-	err      error                       // of the last look, or nil
-	room     *waitRoom                   // of those who wait for the look; never nil
-	stuckAt  time.Duration               // when the look has been in a hook or a Store for too long
-	wake     chan struct{}               // ends a pause of the look
-	closing  int                         // calls of Close that wait
-	timer    *time.Timer                 // of the looks after a token was published, or nil
-	storeErr error                       // the last one of the Store
-	pin      func(c *Cache, pinned bool) // keeps the Cache in memory while it has something to store; if nil, that is its user's affair
+	// A request without the Store that fails is not repeated before pausedTo. pausedErr is its error.
+	pausedTo  time.Duration
+	pausedErr error
+
+	changes  int           // calls of Set and Revoke that are storing their record
+	change   int           // how many calls of Set and Revoke there were
+	looking  bool          // a look is under way
+	stuckAt  time.Duration // when the look will have been in a hook or in the Store for too long
+	lookFrom time.Duration // no look starts before
+	failures int           // looks in a row that failed
+	err      error         // of the last look, or nil
+	room     *waitRoom     // of the callers who wait for the look; never nil
+	wake     chan struct{} // ends a pause of the look
+	closing  int           // calls of Close that wait
+	timer    *time.Timer   // of the looks after a token was published, or nil
+	storeErr error         // the last error of the Store
+
+	// pin keeps the Cache in memory while it has something to store. It is nil if the Cache is not one of Sessions.
+	pin      func(c *Cache, pinned bool)
 	isPinned bool
 }
 
-// An ownAttempt is an attempt of this process. It has one id until its request is sent, however often it is swapped in,
-// so that a swap is recognised that takes effect late.
+// An ownAttempt is an attempt of this process. It keeps its id until its request is sent, however often it is swapped in, so
+// that a swap that takes effect late is recognized.
 type ownAttempt struct {
 	id       string
 	sent     bool
@@ -134,7 +139,7 @@ type decision struct {
 	keep   bool          // doNothing: the rejected token stays
 }
 
-// A memory is what decide needs to know beside the record.
+// A memory is what decide needs to know apart from the record.
 type memory struct {
 	rotates    bool          // it is a login, renewed by its refresh token
 	known      order         // of the newest record known
@@ -556,8 +561,8 @@ func (c *Cache) swap(ctx context.Context, over, next *record) error {
 	return err
 }
 
-// ttl returns how long the Store must keep a record. Logins are never forgotten, nor that there was a logout: an older login
-// could come back else.
+// ttl returns how long the Store must keep a record. Logins are never forgotten, and neither is a logout: without its record an
+// older login could come back.
 func (c *Cache) ttl(r *record, now moment) time.Duration {
 	switch {
 	case c.session != "" || r.token == nil && r.order.epoch > 0:

@@ -18,7 +18,7 @@ import (
 )
 
 // recordFormat is the newest format of a record that this package reads, and the one that it writes. It is raised only
-// where an older reader would do wrong; other members may come at any time, and survive whoever does not know them.
+// where an older reader would do wrong. Other members may be added at any time; a release that does not know them keeps them.
 const recordFormat = 1
 
 // A record is what stands in a Store under the key of a Cache: the token, and who is about to fetch another. It is not
@@ -26,7 +26,7 @@ const recordFormat = 1
 type record struct {
 	version  string // the Store's; empty if there is no record
 	order    order
-	token    *Token                     // with its Expiry by the clock of whoever fetched it; nil if there is none
+	token    *Token                     // its Expiry is by the clock of the process that fetched it; nil if there is none
 	placedAt moment                     // when bornAt and endAt were found out
 	bornAt   time.Duration              // when the token's life began, by the monotonic clock of this process
 	endAt    time.Duration              // when it ends, if the machine did not sleep since placedAt; see remains
@@ -250,7 +250,7 @@ func decodeRecord(stored Record) (r *record, age, left time.Duration, err error)
 		return nil, 0, 0, fmt.Errorf("the record has format %d, and this release reads up to %d; it is left alone", j.Format, recordFormat)
 	}
 	if j.Epoch < 0 || j.Epoch > maxOrder || j.Gen < 0 || j.Gen > maxOrder {
-		return nil, 0, 0, errNotOurs // whoever counts on from there would overflow
+		return nil, 0, 0, errNotOurs // the next one would overflow
 	}
 	r = &record{
 		version: stored.Version, order: order{j.Epoch, j.Gen}, endAt: never, after401: j.After401, final: j.Final,

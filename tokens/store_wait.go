@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// sharedToken serves a caller of a Cache with a Store whom the current token could not serve without the lock.
+// sharedToken is what tokenSlow does in a Cache with a Store.
 func (c *Cache) sharedToken(ctx context.Context, ended error, minLife time.Duration) (*Token, error) {
 	for first := true; ; first = false {
 		token, room, err := c.serveOrWait(ctx, ended, minLife, first)

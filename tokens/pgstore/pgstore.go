@@ -124,7 +124,7 @@ func (s *Store) CompareAndSwap(ctx context.Context, key, old string, next tokens
 	if value == nil {
 		value = []byte{} // nil would be NULL
 	}
-	var life *time.Duration // by the server's clock; nil: for ever
+	var life *time.Duration // by the server's clock; nil if it does not end
 	if ttl > 0 {
 		life = &ttl
 	}
