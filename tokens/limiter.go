@@ -138,8 +138,8 @@ func (l *Limiter) enter(ctx context.Context, v *visit) (*waiter, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	now := time.Now()
 	l.mu.Lock()
+	now := time.Now()
 	l.startMaxWait(v, now)
 	w := newWaiter(ctx, v)
 	if !now.Before(w.deadline) || l.opening(now).After(w.deadline) {
@@ -180,14 +180,19 @@ func (l *Limiter) await(ctx context.Context, w *waiter) (turn, error) {
 		_ = l.leave(w)
 		return turn{}, ctx.Err()
 	case <-timer.C:
-		return turn{}, l.leave(w)
+		select {
+		case <-w.ready: // in the same instant
+			return w.turn, w.err
+		default:
+			return turn{}, l.leave(w)
+		}
 	}
 }
 
 // leave takes w out of the queue. If it was given its turn in this very instant, the turn goes to the next.
 func (l *Limiter) leave(w *waiter) error {
-	now := time.Now()
 	l.mu.Lock()
+	now := time.Now()
 	if w.queued() {
 		l.queues[w.visit.lane].remove(w)
 	} else if w.err == nil {
@@ -209,8 +214,8 @@ func (t turn) done(resp *http.Response) {
 	if !t.counted && !refused && !remains.scarce() {
 		return
 	}
-	now := time.Now()
 	l.mu.Lock()
+	now := time.Now()
 	if t.counted {
 		l.inFlight[t.visit.lane]--
 	}

@@ -4,19 +4,15 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"os/exec"
 	"strconv"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 )
 
 // An entrant is one request of a test at a Limiter: it waits for its turn in a goroutine of its own.
@@ -544,58 +540,6 @@ func TestVetFindsACopiedLimiter(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "vet", "./testdata/copiedlimiter").CombinedOutput()
 	require.Error(t, err)
 	assert.Contains(t, string(out), "copies lock value")
-}
-
-// Thousands of callers come and leave at random while the Limiter closes and opens: every turn is used or given back.
-func TestLimiterUnderLoad(t *testing.T) {
-	defer goleak.VerifyNone(t)
-	l := &Limiter{MaxWait: time.Minute}
-	var turns, failures, inFlight atomic.Int64
-	var wg sync.WaitGroup
-	for range 10_000 {
-		wg.Go(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), rand.N(2*time.Second))
-			defer cancel()
-			lane := apiLane
-			if rand.IntN(10) == 0 {
-				lane = tokenLane
-			}
-			v := &visit{lane: lane, arrival: time.Now()}
-			for {
-				turn, err := l.take(ctx, v)
-				if err != nil {
-					failures.Add(1)
-					return
-				}
-				turns.Add(1)
-				inFlight.Add(1)
-				pass(rand.N(time.Millisecond))
-				inFlight.Add(-1)
-				switch rand.IntN(40) {
-				case 0:
-					turn.done(statusResponse(429))
-					l.mu.Lock()
-					l.until = time.Now().Add(rand.N(20 * time.Millisecond)) // so that it opens often
-					l.settle(time.Now())
-				case 1:
-					turn.done(nil)
-					return
-				default:
-					turn.done(statusResponse(200))
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
-	stats := l.Stats()
-	assert.Zero(t, stats.Waiting)
-	assert.Zero(t, stats.InFlight)
-	t.Logf("%d turns, %d left without one, %d responses of status 429, %d openings", turns.Load(), failures.Load(), stats.Refused, l.generation)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	assert.Positive(t, l.generation)
-	l.setTimer(time.Time{}, time.Now())
 }
 
 func BenchmarkLimiter(b *testing.B) {
