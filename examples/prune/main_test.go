@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -86,6 +87,30 @@ func TestStopsAtAnError(t *testing.T) {
 	err := run(t.Context(), []string{"-delete", "-yes"}, getenv, strings.NewReader(""), &out)
 	require.ErrorIs(t, err, tokens.Status(http.StatusForbidden))
 	require.ErrorContains(t, err, "1 of 2 clients were deleted, then: ")
+}
+
+// A writerFunc is a function that writes.
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// A rate limit that holds for minutes does not end the program: it waits until somebody stops it.
+func TestWaitsForARateLimit(t *testing.T) {
+	vendor, getenv := serve(t)
+	vendor.Fault("deleteOAuthClient", sandbox.Fault{},
+		sandbox.Fault{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"600"}}})
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	out := writerFunc(func(p []byte) (int, error) {
+		if bytes.Contains(p, []byte("rate limit reached, requests wait")) {
+			time.AfterFunc(500*time.Millisecond, stop)
+		}
+		return len(p), nil
+	})
+	err := run(ctx, []string{"-delete", "-yes"}, getenv, strings.NewReader(""), out)
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorContains(t, err, "1 of 2 clients were deleted, then: ")
+	assert.Len(t, deleted(vendor), 2)
 }
 
 // The program says where it works before it does anything, and deletes only after a yes.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/grantwright/oauth-go/oauthclients"
 	"github.com/grantwright/oauth-go/sandbox"
@@ -58,7 +59,10 @@ func Open(getenv func(string) string, sandboxOptions *sandbox.SailPointOptions, 
 }
 
 func (t *Target) open(baseURL string, creds tokens.Credentials, log io.Writer) error {
-	endpoint, err := tokens.NewSailPoint("", creds, &tokens.SailPointOptions{BaseURL: baseURL})
+	endpoint, err := tokens.NewSailPoint("", creds, &tokens.SailPointOptions{
+		BaseURL: baseURL,
+		Limiter: &tokens.Limiter{MaxWait: time.Hour}, // nobody waits for a single call, and all of them are to succeed
+	})
 	if err != nil {
 		return err
 	}
