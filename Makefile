@@ -8,6 +8,7 @@ CODE := $(filter-out tools tools/lint,$(MODULES))
 # tests/interop starts servers that npm brings: make interop.
 TESTED := $(filter-out tests/interop,$(CODE))
 FUZZTIME ?= 30s
+SOAKTIME ?= 60s
 LINT := go tool -modfile=$(CURDIR)/tools/lint/go.mod golangci-lint
 
 .PHONY: help
@@ -76,7 +77,8 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 			echo "== $$f $$t"; (cd $$(dirname $$f) && go test -run='^$$' -fuzz="^$$t\$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=10x .); done; done
 
 .PHONY: soak
-soak: ## run the simulation of many processes, and the scenarios of the Limiter, for longer than make test does
+soak: ## make mixed calls by 10,000 callers for SOAKTIME (60s) while faults change, and simulate for longer than make test does
+	go run ./tests/soak -for $(SOAKTIME)
 	go test -race -count=1 -timeout=20m -run='^(TestSimulation|TestLimiter)' ./tokens -simulation=60s -seeds=5
 
 .PHONY: bench

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/grantwright/oauth-go/sandbox"
+)
+
+// A vendor is what the faults are of.
+type vendor interface {
+	Fault(operationID string, f ...sandbox.Fault)
+	ClearFaults()
+	SetLimit(l sandbox.Limit)
+	ExpireAll()
+}
+
+var unlimited = sandbox.Limit{Requests: -1}
+
+// everyFault is what can be wrong with an operation for a second.
+var everyFault = []sandbox.Fault{
+	{},
+	{Status: http.StatusServiceUnavailable, Header: http.Header{"Retry-After": {"1"}}},
+	{Status: http.StatusInternalServerError},
+	{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"1"}}},
+	{Status: http.StatusTooManyRequests},
+	{Status: http.StatusUnauthorized},
+	{Status: http.StatusFound, Header: http.Header{"Location": {"https://elsewhere.example.com/"}}},
+	{Drop: true},
+	{Drop: true, After: true},
+	{Cut: 10, After: true},
+	{Delay: 300 * time.Millisecond},
+	{Delay: 300 * time.Millisecond, After: true},
+}
+
+// falseBodies are what a server may say in place of JSON. They are no faults of an API whose bodies only the caller reads.
+var falseBodies = []sandbox.Fault{
+	{Body: "<html>not now</html>", ContentType: "text/html", After: true},
+	{Body: `{"access_token":`, After: true},
+	{Body: "null", After: true},
+	{Body: "[]", After: true},
+}
+
+// changeFaults gives each vendor new faults. A third of the operations has none.
+func (w *world) changeFaults() {
+	for v, operations := range w.operations {
+		v.ClearFaults()
+		v.SetLimit(unlimited)
+		if rand.IntN(4) == 0 {
+			v.SetLimit(sandbox.Limit{Requests: 50, Per: time.Second, Window: sandbox.Window(rand.IntN(4))})
+		}
+		if rand.IntN(4) == 0 {
+			v.ExpireAll()
+		}
+		for _, operation := range operations {
+			faults := everyFault
+			if operation != sandbox.Protected && operation != "listOAuthClients" {
+				faults = append(faults[:len(faults):len(faults)], falseBodies...)
+			}
+			f := faults[rand.IntN(len(faults))]
+			f.Times = sandbox.Forever
+			if rand.IntN(3) > 0 {
+				v.Fault(operation, f)
+				w.faults[fmt.Sprint(f.Status, f.Drop, f.Cut, f.Delay, f.Body)]++
+			}
+		}
+	}
+}
+
+func (w *world) clearFaults() {
+	for v := range w.operations {
+		v.ClearFaults()
+		v.SetLimit(unlimited)
+	}
+}

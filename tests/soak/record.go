@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/grantwright/oauth-go/tokens"
+)
+
+// A record is what came of the calls.
+type record struct {
+	mu       sync.Mutex
+	calls    map[string]*tally // by what was called
+	lines    []string
+	mistakes []error
+}
+
+// A tally counts the calls of one kind.
+type tally struct{ made, failed, ended int }
+
+// end notes how a call ended, and reports whether it succeeded.
+func (r *record) end(what string, err error) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.calls[what]
+	if t == nil {
+		t = &tally{}
+		r.calls[what] = t
+	}
+	t.made++
+	_, documented := errors.AsType[*tokens.Error](err)
+	switch {
+	case err == nil:
+		return true
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		t.ended++
+	case documented, errors.Is(err, tokens.ErrNoToken), errors.Is(err, errors.ErrUnsupported):
+		t.failed++
+	default:
+		t.failed++
+		r.mistake("%s: an error of no documented kind: %w", what, err)
+	}
+	return false
+}
+
+func (r *record) wrong(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mistake(format, args...)
+}
+
+func (r *record) mistake(format string, args ...any) {
+	const enough = 20
+	if len(r.mistakes) < enough {
+		r.mistakes = append(r.mistakes, fmt.Errorf(format, args...))
+	}
+}
+
+func (r *record) note(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lines = append(r.lines, fmt.Sprintf(format, args...))
+}
+
+// total is how many calls were made.
+func (r *record) total() (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range r.calls {
+		n += t.made
+	}
+	return n
+}
+
+func (r *record) print(out io.Writer) {
+	for _, line := range r.lines {
+		fmt.Fprintln(out, line)
+	}
+	fmt.Fprintf(out, "%-26s %9s %9s %9s\n", "calls", "made", "failed", "left")
+	for _, what := range slices.Sorted(maps.Keys(r.calls)) {
+		t := r.calls[what]
+		fmt.Fprintf(out, "%-26s %9d %9d %9d\n", what, t.made, t.failed, t.ended)
+	}
+	fmt.Fprintf(out, "%d mistakes\n", len(r.mistakes))
+}
