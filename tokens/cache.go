@@ -216,7 +216,7 @@ func (c *Cache) BaseURL() string {
 	return c.endpoint.BaseURL()
 }
 
-// Limiter returns that of the Cache's Endpoint.
+// Limiter returns that of the Cache's Endpoint, which is nil where the API is not at the origin of the token endpoint.
 func (c *Cache) Limiter() *Limiter {
 	if c == nil || c.endpoint == nil {
 		return nil

@@ -49,8 +49,9 @@ type DoerOptions struct {
 	IdleTimeout time.Duration
 	// MaxBody bounds the body of a response in bytes. If zero, it is 64 MiB. If negative, there is no bound.
 	MaxBody int64
-	// Limiter holds back requests while a rate limit is known. If nil, it is that of the Source, if it has a
-	// Limiter() *Limiter method, as a Cache has, else one of its own.
+	// Limiter holds back requests while a rate limit is known. If nil, it is that of the Source, if it has one (by a
+	// Limiter() *Limiter method, as a Cache has, which returns nil where the API is not at the origin of the token endpoint),
+	// else one of its own.
 	Limiter *Limiter
 	// Logger is told of each repeated request, and of when the Limiter closes and opens. If nil, nothing is logged.
 	Logger *slog.Logger

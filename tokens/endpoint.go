@@ -179,7 +179,9 @@ func (e *Endpoint) BaseURL() string {
 	return e.baseURL
 }
 
-// Limiter returns the Limiter that requests to BaseURL share with those to the endpoint. It is nil if these are two origins.
+// Limiter returns the Limiter that requests to BaseURL share with those to the endpoint. It is nil if these are two origins, or
+// if there is no BaseURL, even where the options have one: that is the token endpoint's alone, and [DoerOptions].Limiter
+// sets the API's.
 func (e *Endpoint) Limiter() *Limiter {
 	if e == nil {
 		return nil

@@ -422,8 +422,11 @@ type LimiterStats struct {
 	Refused     int64     // responses of status 429 so far
 }
 
-// Stats returns what the Limiter does now.
+// Stats returns what the Limiter does now. That of a nil Limiter, as [Cache.Limiter] may return, is zero.
 func (l *Limiter) Stats() LimiterStats {
+	if l == nil {
+		return LimiterStats{}
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := LimiterStats{Waiting: l.waiting(), InFlight: l.inFlight[tokenLane] + l.inFlight[apiLane], Refused: l.refused}

@@ -214,6 +214,7 @@ func TestLimiterIsShared(t *testing.T) {
 	other, err := NewEndpoint("https://auth.example.com/token", testCredentials, &EndpointOptions{BaseURL: apiURL, Limiter: given})
 	require.NoError(t, err)
 	assert.Nil(t, other.Limiter(), "the API is elsewhere")
+	assert.Zero(t, newCache(t, other, nil).Limiter().Stats(), "programs read it for their metrics, whatever the Endpoint")
 	same, err := NewEndpoint(apiURL+"/token", testCredentials, &EndpointOptions{BaseURL: apiURL, Limiter: given})
 	require.NoError(t, err)
 	assert.Same(t, given, same.Limiter())
