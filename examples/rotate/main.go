@@ -155,7 +155,12 @@ func (r rotator) run(ctx context.Context, id string) error {
 	// From here on nothing may cost the secret: not an error beside it, and not an interruption.
 	ctx = context.WithoutCancel(ctx)
 	if err := r.store.keep(ctx, created.Secret.Reveal()); err != nil {
-		return errors.Join(fmt.Errorf("the secret could not be stored by the %s: %w", r.store.name, err), r.undo(ctx, created.ID))
+		err = fmt.Errorf("the secret could not be stored by the %s: %w", r.store.name, err)
+		if left := r.undo(ctx, created.ID); left != nil {
+			return errors.Join(err, left)
+		}
+		r.store.discard()
+		return err
 	}
 	r.Printf("new client  %s  %q, its secret is stored by the %s", created.ID, old.Name, r.store.name)
 	if err != nil {

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -14,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/grantwright/oauth-go/examples/internal/cli"
 	"github.com/grantwright/oauth-go/gen/sailpoint"
 	"github.com/grantwright/oauth-go/sandbox"
 	"github.com/grantwright/oauth-go/tokens"
@@ -150,6 +153,32 @@ func TestASecretThatCannotBeStored(t *testing.T) {
 	assert.Equal(t, 1, vendor.Count("createOAuthClient"))
 	assert.Equal(t, 1, vendor.Count("deleteOAuthClient"))
 	assert.True(t, works(t, getenv, sandbox.SampleClientID, sandbox.ClientSecret))
+}
+
+// What was written of a secret in vain goes, unless its client could not be deleted: then it is the way to it.
+func TestAFileThatCannotBeWritten(t *testing.T) {
+	for _, deleted := range []bool{true, false} {
+		vendor, getenv := serve(t, nil)
+		if !deleted {
+			vendor.Fault("deleteOAuthClient", sandbox.Fault{Status: http.StatusForbidden})
+		}
+		discarded := false
+		var out bytes.Buffer
+		r := rotator{Console: cli.NewConsole(&out), store: &store{
+			name:    "file on a full disk",
+			prepare: func() error { return nil },
+			keep:    func(context.Context, string) error { return errors.New("no space left") },
+			discard: func() { discarded = true },
+		}}
+		target, err := cli.Open(getenv, nil, r)
+		require.NoError(t, err)
+		defer target.Close()
+		r.clients = target.Clients
+		err = r.run(t.Context(), sandbox.SampleClientID)
+		require.ErrorContains(t, err, "the secret could not be stored by the file on a full disk: no space left")
+		assert.Equal(t, deleted, discarded)
+		assert.Equal(t, !deleted, strings.Contains(err.Error(), "is of no use and could not be deleted"))
+	}
 }
 
 func TestAResponseWithoutASecret(t *testing.T) {

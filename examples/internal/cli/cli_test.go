@@ -67,6 +67,9 @@ func TestReadFile(t *testing.T) {
 		require.NoError(t, err)
 		assert.JSONEq(t, `{"name":"Demo","homepageUrl":null,"enabled":true,"life":600,"uris":["https://example.com"]}`, got)
 	}
+	got, err = read("a.yaml", "created: 2017-07-11T18:45:37.100Z\nday: [2020-01-02]\nagain: &t 2020-01-02\nand: *t\n")
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"created":"2017-07-11T18:45:37.100Z","day":["2020-01-02"],"again":"2020-01-02","and":"2020-01-02"}`, got)
 	for content, want := range map[string]string{"a: 1\na: 2\n": "already defined", "a: [\n": "a.yaml", "a: 1\n---\nb: 1\n": "one YAML document", "1: 2\n": "a.yaml"} {
 		_, err = read("a.yaml", content)
 		require.ErrorContains(t, err, want, content)

@@ -20,8 +20,13 @@ func ReadFile(name string) ([]byte, error) {
 		return data, err
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
+	var doc yaml.Node
+	if err := dec.Decode(&doc); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	keepTimes(&doc)
 	var value any
-	if err := dec.Decode(&value); err != nil {
+	if err := doc.Decode(&value); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if err := dec.Decode(new(any)); !errors.Is(err, io.EOF) {
@@ -32,6 +37,16 @@ func ReadFile(name string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return data, nil
+}
+
+// keepTimes makes texts of timestamps, which would be written in another way than they were read.
+func keepTimes(n *yaml.Node) {
+	if n.ShortTag() == "!!timestamp" {
+		n.Tag = "!!str"
+	}
+	for _, child := range n.Content {
+		keepTimes(child)
+	}
 }
 
 // A Report is a table that is written to a file.
