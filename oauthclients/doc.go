@@ -1,7 +1,7 @@
 // Package oauthclients manages the OAuth clients of a tenant of SailPoint Identity Security Cloud: create, list, get,
 // patch, delete.
 //
-//	endpoint, err := tokens.NewSailPoint("acme", creds, nil)
+//	endpoint, err := tokens.NewSailPoint("my-tenant", creds, nil)
 //	// ...
 //	cache, err := tokens.NewCache(endpoint, nil)
 //	// ...

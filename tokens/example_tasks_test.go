@@ -145,8 +145,7 @@ func ExampleCache_Revoke() {
 	// true
 }
 
-// Rotate a secret without a restart: write the new one to the file. It is read again when the file changes, and after the
-// server refused the old one.
+// Rotate a secret without a restart: write the new one to the file. The next request for a token has it.
 func ExampleCredentialsFile() {
 	ctx := context.Background()
 	dir := must(os.MkdirTemp("", "secrets"))
