@@ -203,7 +203,7 @@ func (s *scenario) figures(n int) figures {
 	return f
 }
 
-var scenarioSeeds = flag.Uint64("seeds", 2, "how many times each scenario of the Limiter runs")
+var scenarioSeeds = flag.Uint64("seeds", 1, "how many times each scenario of the Limiter runs")
 
 // seeds runs a scenario several times, prints a row of the table with the median and the worst of its figures, and returns
 // the worst.
