@@ -24,6 +24,11 @@ type EndpointOptions struct {
 	Issuer string
 	// Assertion, if not nil, authenticates the client in place of a secret (RFC 7523, section 2.2): it returns a JWT that the
 	// client signed for audience. It is called before each request, because servers take each assertion once.
+	//
+	// The audience is the Issuer if it is known, as after Discover: no other server can use such an assertion. Otherwise it is
+	// the token URL. All servers take one of the two, and few take only one: those made with Ory's fosite, Hydra among them,
+	// take the token URL alone, and zitadel takes the issuer alone. For a server that wants another audience than the one that
+	// is passed, sign for that one; its documentation names it.
 	Assertion func(ctx context.Context, audience string) (string, error)
 	// BaseURL is the origin of the API that the tokens are for. If empty, whoever uses the tokens names it.
 	BaseURL string

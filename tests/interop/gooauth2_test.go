@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/go-oauth2/oauth2/v4"
+	"github.com/go-oauth2/oauth2/v4/errors"
 	"github.com/go-oauth2/oauth2/v4/manage"
 	"github.com/go-oauth2/oauth2/v4/models"
 	"github.com/go-oauth2/oauth2/v4/server"
@@ -42,7 +43,12 @@ func goOAuth2(t *testing.T, auth server.ClientInfoHandler) *witness {
 	s := server.NewServer(server.NewConfig(), manager)
 	s.SetAllowedGrantType(oauth2.AuthorizationCode, oauth2.Refreshing, oauth2.ClientCredentials)
 	s.SetClientInfoHandler(auth)
-	s.SetUserAuthorizationHandler(func(http.ResponseWriter, *http.Request) (string, error) { return "user", nil })
+	s.SetUserAuthorizationHandler(func(_ http.ResponseWriter, r *http.Request) (string, error) {
+		if r.FormValue("prompt") == "none" {
+			return "", errors.ErrAccessDenied
+		}
+		return "user", nil
+	})
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("/authorize", func(w http.ResponseWriter, r *http.Request) {
@@ -54,6 +60,6 @@ func goOAuth2(t *testing.T, auth server.ClientInfoHandler) *witness {
 	at := serve(t, func(string) http.Handler { return mux })
 	return &witness{
 		tokenURL: at + "/token", authorizationURL: at + "/authorize",
-		user: redirects, web: web, app: app, scopes: []string{"read"}, odd: oddCredentials,
+		user: redirects, web: web, app: app, scopes: []string{"read"}, odd: oddCredentials, refusal: tokens.AccessDenied,
 	}
 }

@@ -3,6 +3,7 @@ package interop
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -54,8 +55,17 @@ func TestErrorCodes(t *testing.T) {
 			}}, []error{tokens.InvalidGrant}},
 			// fosite calls a grant type that it does not know an invalid request.
 			{"unknown grant type", w.web, tokens.Grant{Type: "urn:example:none"}, []error{tokens.UnsupportedGrantType, tokens.InvalidRequest}},
+			// oidc-provider calls it an invalid request.
+			{"grant that the client may not use", w.narrow, tokens.Grant{}, []error{tokens.UnauthorizedClient, tokens.InvalidRequest}},
+			{"unknown scope", w.app, tokens.Grant{Scopes: []string{"no-such-scope"}}, []error{tokens.InvalidScope}},
 		} {
+			if tt.creds == (tokens.Credentials{}) {
+				continue // no client is bound to grants
+			}
 			_, err := w.endpoint(t, tt.creds, style, nil).Exchange(t.Context(), tt.grant)
+			if err == nil && tt.name == "unknown scope" {
+				continue // the server grants any, or leaves out what it does not know
+			}
 			var e *tokens.Error
 			if assert.ErrorAs(t, err, &e, tt.name) {
 				assert.True(t, slices.ContainsFunc(tt.want, func(code error) bool { return errors.Is(err, code) }), "%s: %v", tt.name, err)
@@ -130,6 +140,9 @@ func TestStaleRefreshToken(t *testing.T) {
 	})
 }
 
+var hints = []tokens.Hint{tokens.HintNone, tokens.HintAccessToken, tokens.HintRefreshToken}
+
+// A token is revoked whatever the hint says, and one that is unknown is no error (RFC 7009, sections 2.1 and 2.2).
 func TestRevocation(t *testing.T) {
 	eachWitness(t, func(t *testing.T, w *witness, styles []tokens.AuthStyle) {
 		if w.revocationURL == "" {
@@ -138,17 +151,21 @@ func TestRevocation(t *testing.T) {
 			return
 		}
 		if w.authorizationURL == "" {
-			t.Skip("nobody can log in here without a browser")
+			for _, hint := range hints {
+				require.NoError(t, w.endpoint(t, w.odd[0], styles[0], nil).Revoke(t.Context(), "unknown", hint), "%q", hint)
+			}
+			return
 		}
 		e := w.endpoint(t, w.web, w.webStyle, nil)
-		for _, hint := range []tokens.Hint{tokens.HintNone, tokens.HintRefreshToken} {
+		for _, hint := range hints {
 			token := w.login(t, e)
+			require.NoError(t, e.Revoke(t.Context(), token.AccessToken, hint), "%q", hint)
 			require.NoError(t, e.Revoke(t.Context(), token.RefreshToken, hint), "%q", hint)
 			_, err := e.Exchange(t.Context(), tokens.Grant{RefreshToken: token.RefreshToken})
 			require.ErrorIs(t, err, tokens.InvalidGrant, "%q", hint)
+			require.NoError(t, e.Revoke(t.Context(), token.RefreshToken, hint), "it is revoked already, %q", hint)
+			require.NoError(t, e.Revoke(t.Context(), "unknown", hint), "%q", hint)
 		}
-		require.NoError(t, e.Revoke(t.Context(), w.login(t, e).AccessToken, tokens.HintAccessToken))
-		require.NoError(t, e.Revoke(t.Context(), "unknown", tokens.HintNone), "an unknown token is not an error (RFC 7009, section 2.2)")
 
 		// Logout by a Cache: the login is over at once, here and at the server.
 		token := w.login(t, e)
@@ -163,6 +180,37 @@ func TestRevocation(t *testing.T) {
 	})
 }
 
+// No client revokes the tokens of another, whether the server says so or not.
+func TestRevocationOfForeignTokens(t *testing.T) {
+	eachWitness(t, func(t *testing.T, w *witness, _ []tokens.AuthStyle) {
+		if w.revocationURL == "" || w.authorizationURL == "" {
+			t.Skip("nobody can log in and revoke here")
+		}
+		owner, other := w.endpoint(t, w.web, w.webStyle, nil), w.endpoint(t, w.other, w.webStyle, nil)
+		token := w.login(t, owner)
+		said := map[string]bool{}
+		for _, hint := range hints {
+			for _, foreign := range []string{token.AccessToken, token.RefreshToken} {
+				err := other.Revoke(t.Context(), foreign, hint)
+				if err == nil {
+					said["success"] = true
+					continue
+				}
+				var refused *tokens.Error
+				require.ErrorAs(t, err, &refused)
+				assert.Contains(t, []tokens.Code{
+					tokens.InvalidRequest, tokens.InvalidClient, tokens.UnauthorizedClient, tokens.UnsupportedTokenType, tokens.InvalidToken,
+				}, refused.Code, "%v", err)
+				assert.NotContains(t, err.Error(), foreign)
+				said[string(refused.Code)] = true
+			}
+		}
+		t.Log(slices.Sorted(maps.Keys(said)))
+		_, err := owner.Exchange(t.Context(), tokens.Grant{RefreshToken: token.RefreshToken})
+		require.NoError(t, err, "the token is its owner's")
+	})
+}
+
 func TestDiscovery(t *testing.T) {
 	eachWitness(t, func(t *testing.T, w *witness, _ []tokens.AuthStyle) {
 		if w.issuer == "" {
@@ -174,6 +222,21 @@ func TestDiscovery(t *testing.T) {
 		require.NoError(t, err)
 		_, err = tokens.Discover(t.Context(), w.issuer+"/", w.app, nil)
 		require.Error(t, err, "another issuer (RFC 8414, section 3.3)")
+	})
+}
+
+// What a server says in a callback in place of a code is the error of the login.
+func TestLoginRefused(t *testing.T) {
+	eachWitness(t, func(t *testing.T, w *witness, _ []tokens.AuthStyle) {
+		if w.authorizationURL == "" {
+			t.Skip("nobody can log in here without a browser")
+		}
+		e := w.endpoint(t, w.web, w.webStyle, nil)
+		login := &tokens.Login{RedirectURI: redirectURI, Scopes: w.scopes, Params: url.Values{"prompt": {"none"}}}
+		at, err := e.AuthorizationURL(t.Context(), login)
+		require.NoError(t, err)
+		_, err = login.Grant(redirects(t, at))
+		require.ErrorIs(t, err, w.refusal)
 	})
 }
 

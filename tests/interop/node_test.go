@@ -2,7 +2,7 @@ package interop
 
 import (
 	"bufio"
-	"io"
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -65,7 +65,8 @@ func node(t *testing.T, script string, args ...string) string {
 	copied := filepath.Join(modules, script) // beside its packages
 	require.NoError(t, os.WriteFile(copied, source, 0o644))
 	cmd := exec.Command(path, append([]string{copied}, args...)...)
-	cmd.Stderr = io.Discard
+	var complaints bytes.Buffer // read once the process has ended
+	cmd.Stderr = &complaints
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
@@ -75,6 +76,7 @@ func node(t *testing.T, script string, args ...string) string {
 	})
 	lines := make(chan string, 1)
 	go func() {
+		defer close(lines)
 		scanner := bufio.NewScanner(out)
 		for scanner.Scan() {
 			select {
@@ -84,7 +86,11 @@ func node(t *testing.T, script string, args ...string) string {
 		}
 	}()
 	select {
-	case line := <-lines:
+	case line, ok := <-lines:
+		if !ok {
+			_ = cmd.Wait()
+			t.Fatalf("%s ends at once: %s", script, complaints.String())
+		}
 		require.True(t, strings.HasPrefix(line, "http://127.0.0.1:"), line)
 		return line
 	case <-time.After(30 * time.Second):

@@ -30,7 +30,15 @@ type witness struct {
 	// web is a client that may do everything the server can, app one that may use client_credentials.
 	web, app tokens.Credentials
 	webStyle tokens.AuthStyle
-	scopes   []string // those that a login needs for a refresh token
+	// other is a second client like web, whose tokens are not web's to revoke.
+	other tokens.Credentials
+	// narrow is a client that may not use client_credentials; zero if there is none.
+	narrow tokens.Credentials
+	// refusal is what a login without a page (prompt=none) ends with.
+	refusal tokens.Code
+	// asserting is a client like web that authenticates by assertions signed with clientKey; "" if there is none.
+	asserting string
+	scopes    []string // those that a login needs for a refresh token
 	// odd are clients with ids and secrets that are hard to send.
 	odd []tokens.Credentials
 	// reuseKills says that the server ends a session whose refresh token is presented twice.
