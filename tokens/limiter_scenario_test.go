@@ -479,10 +479,11 @@ func TestLimiterWithManyWaiters(t *testing.T) {
 		s.batch(1000, 100, call)
 		accepted := s.net.requests - s.net.refused
 		s.calls, s.started = nil, time.Now()
+		random := rand.New(rand.NewPCG(seed, 2))
 		var stay []*progress
 		var wg sync.WaitGroup
 		for i := range 10_000 {
-			leaves := time.Duration(s.net.random.Int64N(int64(10 * time.Second)))
+			leaves := time.Duration(random.Int64N(int64(10 * time.Second)))
 			wg.Go(func() {
 				ctx, cancel := context.WithCancel(context.Background())
 				defer cancel()
