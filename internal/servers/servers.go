@@ -79,6 +79,17 @@ func (s *Server) Start() {
 // Redis starts redis-server or valkey-server, with an append-only file that is written through.
 func Redis(tb testing.TB) *Server {
 	tb.Helper()
+	return startRedis(tb)
+}
+
+// RedisCluster starts redis-server or valkey-server as the one node of a cluster that has no slots yet.
+func RedisCluster(tb testing.TB) *Server {
+	tb.Helper()
+	return startRedis(tb, "--cluster-enabled", "yes", "--cluster-port", freePort(tb))
+}
+
+func startRedis(tb testing.TB, args ...string) *Server {
+	tb.Helper()
 	path := find(tb, "redis-server", "valkey-server")
 	dir, port := tb.TempDir(), freePort(tb)
 	s := &Server{Addr: "127.0.0.1:" + port, tb: tb, log: filepath.Join(dir, "log")}
@@ -91,8 +102,10 @@ func Redis(tb testing.TB) *Server {
 		return conn.Close()
 	}
 	s.command = func() *exec.Cmd {
-		return exec.CommandContext(context.Background(), path, "--bind", "127.0.0.1", "--port", port, "--dir", data, "--save", "",
-			"--appendonly", "yes", "--appendfsync", "always", "--daemonize", "no")
+		return exec.CommandContext(context.Background(), path, append([]string{
+			"--bind", "127.0.0.1", "--port", port, "--dir", data, "--save", "",
+			"--appendonly", "yes", "--appendfsync", "always", "--daemonize", "no",
+		}, args...)...)
 	}
 	s.clear = func() {
 		if err := os.RemoveAll(data); err != nil {

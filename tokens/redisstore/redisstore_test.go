@@ -4,6 +4,7 @@ package redisstore_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,6 +33,23 @@ func newStore(t *testing.T, server *servers.Server) *redisstore.Store {
 func TestStore(t *testing.T) {
 	server := servers.Redis(t)
 	storetest.Run(t, func(t *testing.T) tokens.Store { return newStore(t, server) })
+}
+
+func TestStoreOnACluster(t *testing.T) {
+	server := servers.RedisCluster(t)
+	node := redis.NewClient(&redis.Options{Addr: server.Addr})
+	defer func() { _ = node.Close() }()
+	require.NoError(t, node.ClusterAddSlotsRange(t.Context(), 0, 16383).Err())
+	require.Eventually(t, func() bool {
+		return strings.Contains(node.ClusterInfo(t.Context()).Val(), "cluster_state:ok")
+	}, 10*time.Second, 20*time.Millisecond)
+	storetest.Run(t, func(t *testing.T) tokens.Store {
+		client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{server.Addr}})
+		t.Cleanup(func() { _ = client.Close() })
+		s, err := redisstore.New(client, nil)
+		require.NoError(t, err)
+		return s
+	})
 }
 
 // go-redis sends a command again when a connection breaks.
