@@ -1,0 +1,548 @@
+package tokens_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/grantwright/oauth-go/tokens"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// For each rule by which processes agree, what goes wrong without it. The simulation finds most of this by chance, and these
+// tests always do. A refresh token that is presented twice ends a login, at a server that takes it for theft.
+
+// A scene has a server, a Store, and processes.
+type scene struct {
+	*fleetServer
+
+	t     *testing.T
+	store tokens.Store
+	delay time.Duration // of a request, on its way to the server
+	lose  bool          // responses
+}
+
+func newScene(t *testing.T) *scene {
+	t.Helper()
+	return &scene{fleetServer: newFleet(), t: t, store: tokens.NewMemoryStore()}
+}
+
+func (s *scene) RoundTrip(req *http.Request) (*http.Response, error) {
+	s.mu.Lock()
+	delay, lose := s.delay, s.lose
+	s.mu.Unlock()
+	select {
+	case <-time.After(delay):
+	case <-req.Context().Done():
+		return nil, req.Context().Err()
+	}
+	resp, err := s.fleetServer.RoundTrip(req)
+	if lose {
+		return nil, errors.New("the connection broke")
+	}
+	return resp, err
+}
+
+func (s *scene) set(delay time.Duration, lose bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.delay, s.lose = delay, lose
+}
+
+// presented returns how often a refresh token was presented.
+func (s *scene) presented(refreshToken string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, form := range s.requests {
+		if form.Get("refresh_token") == refreshToken {
+			n++
+		}
+	}
+	return n
+}
+
+// A link is the way of one process to the Store.
+type link struct {
+	scene *scene
+	by    time.Duration // how much later the clock of whoever wrote a record seems
+
+	mu       sync.Mutex
+	down     bool
+	key      string
+	swaps    int
+	swapped  func(n int) error // called after the nth swap; its error is the swap's
+	swapping func(n int)       // called before it
+}
+
+func (l *link) cut(down bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.down = down
+}
+
+func (l *link) check(key string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.key = key
+	if l.down {
+		return errors.New("no route to the Store")
+	}
+	return nil
+}
+
+func (l *link) Load(ctx context.Context, key string) (tokens.Record, error) {
+	if err := l.check(key); err != nil {
+		return tokens.Record{}, err
+	}
+	pass(time.Millisecond)
+	r, err := l.scene.store.Load(ctx, key)
+	r.Value = shift(r.Value, l.by)
+	return r, err
+}
+
+func (l *link) CompareAndSwap(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error {
+	if err := l.check(key); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.swaps++
+	n, before, after := l.swaps, l.swapping, l.swapped
+	l.mu.Unlock()
+	pass(time.Millisecond)
+	if before != nil {
+		before(n)
+	}
+	next.Value = shift(next.Value, -l.by)
+	err := l.scene.store.CompareAndSwap(context.WithoutCancel(ctx), key, old, next, ttl)
+	if after != nil && err == nil {
+		err = after(n)
+	}
+	return err
+}
+
+// record returns what stands in the Store, and put puts that back, as a Store does that loses data.
+func (l *link) record() tokens.Record {
+	r, err := l.scene.store.Load(context.Background(), l.key)
+	require.NoError(l.scene.t, err)
+	return r
+}
+
+func (l *link) put(r tokens.Record) {
+	if r.Version == "" {
+		l.scene.store = tokens.NewMemoryStore()
+		return
+	}
+	require.NoError(l.scene.t, l.scene.store.CompareAndSwap(context.Background(), l.key, l.record().Version, r, 0))
+}
+
+// process starts a process.
+func (s *scene) process(opts tokens.CacheOptions) (*tokens.Cache, *link) {
+	s.t.Helper()
+	e, err := tokens.NewEndpoint("https://auth.example.com/token", tokens.Credentials{ClientID: "id", ClientSecret: "client-secret"},
+		&tokens.EndpointOptions{HTTPClient: &http.Client{Transport: s}, RevocationURL: "https://auth.example.com/revoke"})
+	require.NoError(s.t, err)
+	l := &link{scene: s}
+	return newCache(s.t, e, l, opts), l
+}
+
+// ask asks for a token each second, as a service does whose users come again, and returns it once there is one.
+func ask(t *testing.T, c *tokens.Cache, patience time.Duration) string {
+	t.Helper()
+	for begin := time.Now(); time.Since(begin) < patience; pass(time.Second) {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		token, err := c.Token(ctx)
+		cancel()
+		if err == nil {
+			return token.AccessToken
+		}
+		require.NotErrorIs(t, err, tokens.ErrLoginRequired)
+	}
+	return ""
+}
+
+func (s *scene) end(caches ...*tokens.Cache) {
+	s.t.Helper()
+	for _, c := range caches {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+		_ = c.Close(ctx)
+		cancel()
+	}
+	pass(5 * time.Minute)
+}
+
+// due is a login whose access token has to be fetched first.
+func due() *tokens.Token { return &tokens.Token{RefreshToken: "refresh-0"} }
+
+func testScene(t *testing.T, test func(t *testing.T, s *scene)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { test(t, newScene(t)) })
+}
+
+// An attempt that presents a refresh token is held for 90 s, three times what its request may take.
+func TestRulePresentingAttemptsAreHeldForLong(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, _ := s.process(user(due()))
+		b, _ := s.process(user(nil))
+		s.set(25*time.Second, false)
+		go mustToken(t, a)
+		pass(time.Second)
+		assert.Equal(t, "access-1", mustToken(t, b))
+		assert.Equal(t, 1, s.presented("refresh-0"))
+		s.end(a, b)
+	})
+}
+
+// A process that had died on its attempt is not waited for without end, and neither by processes that live for a moment.
+func TestRuleMarksLetShortProcessesGetAToken(t *testing.T) {
+	for name, opts := range map[string]tokens.CacheOptions{"app": {}, "login": user(due())} {
+		t.Run(name, func(t *testing.T) {
+			testScene(t, func(t *testing.T, s *scene) {
+				dead, l := s.process(opts)
+				gone := make(chan struct{})
+				l.swapped = func(n int) error {
+					if n == map[string]int{"app": 1, "login": 2}[name] {
+						<-gone // it dies before its request
+					}
+					return nil
+				}
+				go func() { _, _ = dead.Token(context.Background()) }()
+				begin := time.Now()
+				got := false
+				for !got && time.Since(begin) < 10*time.Minute {
+					c, _ := s.process(opts)
+					ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+					_, err := c.Token(ctx)
+					cancel()
+					got = err == nil
+				}
+				assert.True(t, got)
+				assert.Less(t, time.Since(begin), 3*time.Minute)
+				close(gone)
+				s.end(dead)
+			})
+		})
+	}
+}
+
+// After an outage a process waits 5 s before it presents a refresh token: another may be about to store what its request brought.
+func TestRuleTheStoreMustBeWellForAWhile(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, la := s.process(user(due()))
+		b, lb := s.process(user(nil))
+		s.set(time.Second, false)
+		go func() { _, _ = a.Token(context.Background()) }()
+		pass(100 * time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		_, err := b.Token(ctx) // it has seen the attempt
+		cancel()
+		require.Error(t, err)
+		la.cut(true)
+		lb.cut(true)
+		for range 100 { // b asks all the time
+			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+			_, _ = b.Token(ctx)
+			cancel()
+			pass(time.Second)
+		}
+		lb.cut(false)
+		go func() { pass(3 * time.Second); la.cut(false) }()
+		assert.Equal(t, "access-1", ask(t, b, time.Minute))
+		assert.Equal(t, 1, s.presented("refresh-0"))
+		s.end(a, b)
+	})
+}
+
+// A process that was held up between the swap of its attempt and its request does not send it: others have waited the hold out.
+func TestRuleRequestsAreSentSoonAfterTheSwap(t *testing.T) {
+	for _, asleep := range []bool{false, true} {
+		testScene(t, func(t *testing.T, s *scene) {
+			a, la := s.process(user(due()))
+			if asleep {
+				tokens.WarpClock(a, func(d time.Duration) time.Duration { return d / 1000 })
+			}
+			b, _ := s.process(user(nil))
+			la.swapped = func(n int) error {
+				if n == 2 { // the first one is Initial
+					pass(100 * time.Second)
+				}
+				return nil
+			}
+			go func() { _, _ = a.Token(context.Background()) }()
+			pass(time.Second)
+			assert.Equal(t, "access-1", mustToken(t, b))
+			assert.Equal(t, "access-1", ask(t, a, 3*time.Minute))
+			assert.Equal(t, 1, s.presented("refresh-0"), "asleep: %t", asleep)
+			s.end(a, b)
+		})
+	}
+}
+
+// An attempt that was held up, and is swapped in again, has its full hold again, though others have marked it down.
+func TestRuleConfirmedAttemptsHaveTheirFullHold(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, la := s.process(user(due()))
+		b, _ := s.process(user(nil))
+		la.swapped = func(n int) error {
+			if n == 2 {
+				pass(85 * time.Second)
+			}
+			return nil
+		}
+		s.set(20*time.Second, false)
+		go func() { _, _ = a.Token(context.Background()) }()
+		pass(time.Second)
+		assert.Equal(t, "access-1", ask(t, b, 5*time.Minute))
+		assert.Equal(t, 1, s.presented("refresh-0"))
+		s.end(a, b)
+	})
+}
+
+// After it published a refresh token a process looks a few times: if the Store loses that in a failover, it alone has it.
+func TestRuleLooksFollowAPublication(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, la := s.process(user(due()))
+		var before tokens.Record
+		la.swapping = func(n int) {
+			if n == 3 { // of the token
+				before = la.record()
+			}
+		}
+		mustToken(t, a)
+		pass(time.Second)
+		la.put(before) // a is not used any more
+		b, _ := s.process(user(nil))
+		assert.Equal(t, "access-1", ask(t, b, 5*time.Minute))
+		assert.Equal(t, 1, s.presented("refresh-0"))
+		s.end(a, b)
+	})
+}
+
+// What was put back into a Store that lost it is held: a process that was not heard of yet may know a newer one.
+func TestRuleWhatIsPutBackIsHeld(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		first := due()
+		first.AccessToken, first.Expiry = "access-0", time.Now().Add(20*time.Second)
+		a, la := s.process(user(first))
+		b, _ := s.process(user(nil))
+		assert.Equal(t, "access-0", mustToken(t, a))
+		pass(25 * time.Second)
+		assert.Equal(t, "access-1", mustToken(t, b))
+		pass(20 * time.Second)
+		la.put(tokens.Record{})
+		go func() {
+			for range 10 {
+				pass(10 * time.Second)
+				_, _ = b.Token(context.Background())
+			}
+		}()
+		assert.Equal(t, "access-1", ask(t, a, 5*time.Minute))
+		assert.Equal(t, 1, s.presented("refresh-0"))
+		s.end(a, b)
+	})
+}
+
+// An attempt is no progress: however many were made on an older record, the newer one is put back.
+func TestRuleAttemptsAreNoProgress(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, la := s.process(user(due()))
+		var before tokens.Record
+		la.swapping = func(n int) {
+			if n == 2 { // of the attempt
+				before = la.record()
+			}
+		}
+		mustToken(t, a)
+		pass(20 * time.Second)
+		la.put(before)
+		s.mu.Lock()
+		s.respond = func(url.Values) (int, string, http.Header) { return http.StatusServiceUnavailable, "", nil }
+		s.mu.Unlock()
+		b, _ := s.process(user(nil))
+		for range 20 { // attempts that bring nothing
+			_, err := b.Token(t.Context())
+			require.Error(t, err)
+			pass(2 * time.Second)
+		}
+		s.mu.Lock()
+		s.respond = nil
+		s.requests = nil
+		s.mu.Unlock()
+		pass(time.Minute)
+		mustToken(t, a) // it looks behind this
+		pass(time.Second)
+		assert.Equal(t, "access-1", mustToken(t, a))
+		assert.Equal(t, "access-1", ask(t, b, 3*time.Minute))
+		assert.Zero(t, s.presented("refresh-0"))
+		s.end(a, b)
+	})
+}
+
+// A version never comes back, also not in a Store that was set back: a swap that was long under way does not hit a later record.
+func TestRuleVersionsNeverComeBack(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, la := s.process(user(nil))
+		require.NoError(t, a.Set(t.Context(), &tokens.Token{AccessToken: "first", RefreshToken: "refresh-a", Expiry: time.Now().Add(time.Hour)}))
+		older := la.record()
+		require.NoError(t, a.Set(t.Context(), &tokens.Token{RefreshToken: "refresh-b"}))
+		c, lc := s.process(user(nil))
+		require.NoError(t, a.Set(t.Context(), &tokens.Token{RefreshToken: "refresh-c"}))
+		under := la.record()
+		lc.swapping = func(n int) {
+			if n == 1 { // of its attempt, over the record that stands there
+				lc.put(older)
+				d, ld := s.process(user(nil))
+				for range 4 {
+					require.NoError(t, d.Set(t.Context(), &tokens.Token{AccessToken: "newest", RefreshToken: "refresh-d", Expiry: time.Now().Add(time.Hour)}))
+					if len(under.Version) < 32 && ld.record().Version == under.Version {
+						break
+					}
+				}
+				closeAll(t, d)
+			}
+		}
+		assert.Equal(t, "newest", ask(t, c, 5*time.Minute))
+		assert.Zero(t, s.presented("refresh-c"))
+		s.end(a, c)
+	})
+}
+
+// Whether a lost request has had its time is not asked of a wall clock: that of another process may be wrong.
+func TestRuleHoldsAreNotReadOffWallClocks(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, _ := s.process(user(due()))
+		s.set(time.Second, true)
+		_, err := a.Token(t.Context())
+		require.Error(t, err)
+		require.Equal(t, 1, s.presented("refresh-0"))
+		s.set(0, false)
+		b, lb := s.process(user(nil))
+		lb.by = -24 * time.Hour // what others have written seems to be a day old
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
+		_, err = b.Token(ctx)
+		cancel()
+		require.Error(t, err)
+		assert.Equal(t, 1, s.presented("refresh-0"))
+		assert.Equal(t, "access-2", ask(t, b, time.Minute))
+		s.end(a, b)
+	})
+}
+
+// A Set that could not be stored is forgotten: it must not replace a login that was made elsewhere later.
+func TestRuleAFailedSetIsForgotten(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, la := s.process(user(nil))
+		la.swapping = func(int) { pass(10 * time.Second) } // longer than a Set waits
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		la.swapped = func(int) error { return errors.New("nobody knows") }
+		before := s.store
+		s.store = tokens.NewMemoryStore() // where nothing arrives
+		err := a.Set(ctx, &tokens.Token{AccessToken: "failed", RefreshToken: "refresh-f", Expiry: time.Now().Add(time.Hour)})
+		cancel()
+		require.ErrorIs(t, err, tokens.ErrStore)
+		pass(time.Minute)
+		s.store, la.swapping, la.swapped = before, nil, nil
+		b, lb := s.process(user(nil))
+		lb.by = time.Hour // its clock is behind, so that its login looks older
+		require.NoError(t, b.Set(t.Context(), login()))
+		_, _ = a.Token(t.Context())
+		pass(2 * time.Minute)
+		mustToken(t, a)
+		pass(time.Second)
+		assert.Equal(t, "access-0", mustToken(t, a))
+		assert.Equal(t, "access-0", mustToken(t, b))
+		s.end(a, b)
+	})
+}
+
+// A Set with an unknown outcome went in if its epoch, or a later one, stands there: another process may have used it already.
+func TestRuleASetInDoubtIsLookedUp(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, la := s.process(user(nil))
+		b, _ := s.process(user(nil))
+		la.swapped = func(n int) error {
+			if n > 1 {
+				return nil
+			}
+			assert.Equal(t, "access-1", mustToken(t, b))
+			return errors.New("the connection broke")
+		}
+		require.NoError(t, a.Set(t.Context(), due()))
+		assert.Equal(t, "access-1", mustToken(t, a))
+		assert.Equal(t, 1, s.presented("refresh-0"))
+		s.end(a, b)
+	})
+}
+
+// What a process brings after its attempt was taken over goes in, if the refresh token that it presented still stands there.
+func TestRuleASuccessorIsNotLostWithItsAttempt(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, la := s.process(user(due()))
+		b, _ := s.process(user(nil))
+		s.set(time.Second, false)
+		go func() { _, _ = a.Token(context.Background()) }()
+		pass(500 * time.Millisecond)
+		la.cut(true)
+		pass(time.Second) // a has the successor now, and cannot store it
+		go func() { pass(92 * time.Second); la.cut(false) }()
+		s.mu.Lock()
+		s.respond = func(url.Values) (int, string, http.Header) { return http.StatusServiceUnavailable, "", nil }
+		s.mu.Unlock()
+		assert.Equal(t, "access-1", ask(t, b, 3*time.Minute), "b has taken over, and failed, when a can store it")
+		s.end(a, b)
+	})
+}
+
+// What the Store lost while an attempt presents a refresh token is put back, and nobody presents that meanwhile.
+func TestRuleNobodyPresentsWhatIsPutBack(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, la := s.process(user(due()))
+		b, _ := s.process(user(nil))
+		s.set(20*time.Second, false)
+		go mustToken(t, a)
+		pass(time.Second)
+		got := make(chan string, 1)
+		go func() { got <- mustToken(t, b) }()
+		pass(time.Second)
+		la.put(tokens.Record{})
+		assert.Equal(t, "access-1", <-got)
+		assert.Equal(t, 1, s.presented("refresh-0"))
+		s.end(a, b)
+	})
+}
+
+// Where an attempt that presented a refresh token was given up, that may be used up: the access token serves to its end before it
+// is presented again.
+func TestRuleTheAccessTokenServesBeforeAnotherPresents(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, la := s.process(user(login()))
+		b, _ := s.process(user(nil))
+		gone := make(chan struct{})
+		la.swapped = func(n int) error {
+			if n == 2 {
+				<-gone
+			}
+			return nil
+		}
+		for range 56 * 60 {
+			mustToken(t, a) // it dies when it renews
+			pass(time.Second)
+		}
+		begin := time.Now()
+		for s.presented("refresh-0") == 0 && time.Since(begin) < time.Hour {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			_, _ = b.Token(ctx)
+			cancel()
+			pass(time.Second)
+		}
+		assert.GreaterOrEqual(t, time.Since(begin), 3*time.Minute, "the access token lived for four minutes")
+		close(gone)
+		s.end(a, b)
+	})
+}
