@@ -120,6 +120,20 @@
 //
 // The simulation, TestSimulationOfSingleFaults and TestSimulationOfManyFaults, tells these deaths from others and counts them.
 //
+// # Logs
+//
+// A Logger gets a line for what happens in the background: a token came, was dropped or could not be had, a request is
+// repeated, a rate limit closes and opens. It never gets a token. A handler that panics costs its line and nothing else.
+// These attributes are in each line that is about a Cache, an Endpoint or a call with their tokens, where they are known
+// (TestLogLinesSayWhoseTokenAndWhatComesNext):
+//
+//	vendor   the vendor, or the host of another server's token endpoint
+//	client   the first eight hexadecimal digits of the SHA-256 of the client id
+//	session  the same of CacheOptions.Session
+//	expiry   when the token ends that the line is about or, if it is about none, that is served now
+//	next     what comes next: renewal, retry, fetch, login, and so on
+//	next_in  how long until then
+//
 // # One call
 //
 // [WithRetry] and [WithResponse] say in a context how often one call is repeated, and where its status and headers go. What

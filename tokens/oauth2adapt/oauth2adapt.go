@@ -1,7 +1,7 @@
 // Package oauth2adapt connects package tokens with golang.org/x/oauth2, both ways.
 //
-//	ts := oauth2adapt.TokenSource(ctx, cache)                // for a library that wants an oauth2.TokenSource
-//	src := oauth2adapt.Source(config.TokenSource(ctx))       // for what wants a tokens.Source
+//	ts := oauth2adapt.TokenSource(ctx, cache)          // for a library that wants an oauth2.TokenSource
+//	src := oauth2adapt.Source(config.TokenSource(ctx)) // for what wants a tokens.Source
 //	client, err := tokens.NewClient(src, &tokens.DoerOptions{BaseURL: "https://api.example.com"})
 //
 // [TokenSource] lets code that was written for x/oauth2 use a [tokens.Cache]; [Source] lets a [tokens.Transport] use an
