@@ -2,6 +2,7 @@ package tokens
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,7 +68,7 @@ func (c Credentials) check(style AuthStyle) error {
 	case style == authStyleAssertion && c.ClientSecret != "":
 		return errors.New("ClientSecret and Assertion are both set; a request authenticates by one of them")
 	}
-	return firstError(checkText("ClientID", c.ClientID), checkText("ClientSecret", c.ClientSecret))
+	return cmp.Or(checkText("ClientID", c.ClientID), checkText("ClientSecret", c.ClientSecret))
 }
 
 // CredentialsFunc is a [CredentialsProvider] for credentials that change, such as those of a vault.
@@ -140,16 +141,6 @@ func checkText(name, value string) error {
 		return fmt.Errorf("%s has a control character", name)
 	case !utf8.ValidString(value):
 		return fmt.Errorf("%s is not UTF-8", name)
-	}
-	return nil
-}
-
-// firstError returns the first error that is not nil.
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
 	}
 	return nil
 }

@@ -112,7 +112,9 @@ func (o EndpointOptions) metadataAt(ctx context.Context, issuer *url.URL, path s
 	if err != nil {
 		return nil, errors.New("the issuer has a path that is not one")
 	}
-	client, err := newOAuth2Client(at, endpointConfig{httpClient: o.HTTPClient, retry: o.Retry, timeout: o.Timeout, limiter: o.Limiter, logger: o.Logger})
+	client, err := newOAuth2Client(at, endpointConfig{DoerOptions: DoerOptions{
+		HTTPClient: o.HTTPClient, Retry: o.Retry, Timeout: o.Timeout, Limiter: o.Limiter, Logger: o.Logger,
+	}})
 	if err != nil {
 		return nil, err
 	}

@@ -82,17 +82,13 @@ func optional(s string) *string {
 // requestEditor adds to a request what no field of the generated client holds.
 type requestEditor = func(context.Context, *http.Request) error
 
-// endpointConfig is what the options of all Endpoints have in common.
+// endpointConfig is what the options of all Endpoints have in common. The BaseURL is that of the API, and the Header that of
+// the Endpoint.
 type endpointConfig struct {
-	baseURL    string
-	httpClient *http.Client
-	style      AuthStyle
-	asserts    bool // by EndpointOptions.Assertion, in place of style
-	header     http.Header
-	retry      Retry
-	timeout    time.Duration
-	limiter    *Limiter
-	logger     *slog.Logger
+	DoerOptions
+
+	style   AuthStyle
+	asserts bool // by EndpointOptions.Assertion, in place of style
 }
 
 // newEndpoint returns an Endpoint that cannot send yet, after the checks that are the same for all.
@@ -118,37 +114,37 @@ func newEndpoint(v vendor, tokenURL string, creds CredentialsProvider, c endpoin
 		}
 		creds = *fixed
 	}
-	if err := checkHeader(c.header); err != nil {
+	if err := checkHeader(c.Header); err != nil {
 		return nil, err
 	}
-	header := make(http.Header, len(c.header))
-	for name, values := range c.header {
+	header := make(http.Header, len(c.Header))
+	for name, values := range c.Header {
 		header[http.CanonicalHeaderKey(name)] = slices.Clone(values)
 	}
-	timeout := c.timeout
-	if timeout == 0 && c.httpClient != nil {
-		timeout = c.httpClient.Timeout
+	timeout := c.Timeout
+	if timeout == 0 && c.HTTPClient != nil {
+		timeout = c.HTTPClient.Timeout
 	}
 	e := &Endpoint{
-		vendor: v, baseURL: c.baseURL, tokenURL: tokenURL, style: style, timeout: cmp.Or(timeout, defaultTimeout),
-		limiter: c.limiter, secrets: &endpointSecrets{creds: creds, header: header},
+		vendor: v, baseURL: c.BaseURL, tokenURL: tokenURL, style: style, timeout: cmp.Or(timeout, defaultTimeout),
+		limiter: c.Limiter, secrets: &endpointSecrets{creds: creds, header: header},
 	}
-	e.logger = owner{endpoint: e}.logger(c.logger)
+	e.logger = owner{endpoint: e}.logger(c.Logger)
 	if fixed, ok := creds.(Credentials); ok {
 		e.secrets.noteClient(fixed)
 	}
 	return e, nil
 }
 
-// newVendorEndpoint returns an Endpoint whose token endpoint is part of the API at c.baseURL, and the Doer that its
+// newVendorEndpoint returns an Endpoint whose token endpoint is part of the API at c.BaseURL, and the Doer that its
 // generated client needs.
 func newVendorEndpoint(v vendor, path string, creds CredentialsProvider, c endpointConfig) (*Endpoint, Doer, error) {
-	c.baseURL = strings.TrimRight(c.baseURL, "/")
-	c.limiter = cmp.Or(c.limiter, new(Limiter))
-	doer, err := newTokenDoer(c.baseURL, c)
+	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
+	c.Limiter = cmp.Or(c.Limiter, new(Limiter))
+	doer, err := newTokenDoer(c.BaseURL, c)
 	if err == nil {
 		var e *Endpoint
-		if e, err = newEndpoint(v, c.baseURL+path, creds, c); err == nil {
+		if e, err = newEndpoint(v, c.BaseURL+path, creds, c); err == nil {
 			return e, doer, nil
 		}
 	}
@@ -160,10 +156,9 @@ func newTokenDoer(baseURL string, c endpointConfig) (Doer, error) {
 	if _, err := parseBaseURL(baseURL); err != nil {
 		return Doer{}, fmt.Errorf("BaseURL: %w", err)
 	}
-	doer, err := NewDoer(nil, &DoerOptions{
-		BaseURL: baseURL, HTTPClient: c.httpClient, Retry: c.retry, Timeout: c.timeout, Limiter: c.limiter, Logger: c.logger,
-		MaxBody: maxTokenResponse,
-	})
+	o := c.DoerOptions
+	o.BaseURL, o.Header, o.MaxBody = baseURL, nil, maxTokenResponse
+	doer, err := NewDoer(nil, &o)
 	if err != nil {
 		return Doer{}, err
 	}

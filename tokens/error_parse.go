@@ -116,7 +116,7 @@ func (e *Error) readMembers(m map[string]json.RawMessage, resp *http.Response) {
 	e.Code = cmp.Or(e.Code, Code(text(m["httpStatus"])))
 	for _, raw := range array(m["errors"]) {
 		item := object(raw)
-		f := Field{cmp.Or(text(item["field"]), number(item["field"])), text(item["code"]), cmp.Or(text(item["message"]), text(raw))}
+		f := Field{cmp.Or(text(item["field"]), as[json.Number](item["field"]).String()), text(item["code"]), cmp.Or(text(item["message"]), text(raw))}
 		if f != (Field{}) {
 			e.Fields = append(e.Fields, f)
 		}
@@ -180,32 +180,19 @@ func joined(separator string, parts ...string) string {
 	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), separator)
 }
 
-// text, number, object and array return a JSON value of that type. Any other type reads as none (RFC 9457, section 3.1).
-func text(raw json.RawMessage) (s string) {
-	if json.Unmarshal(raw, &s) != nil {
-		return ""
+// as returns a JSON value as a T, or none if it is of another type (RFC 9457, section 3.1).
+func as[T any](raw json.RawMessage) T {
+	var value, none T
+	if json.Unmarshal(raw, &value) != nil {
+		return none
 	}
-	return s
+	return value
 }
 
-func number(raw json.RawMessage) string {
-	var n json.Number
-	if json.Unmarshal(raw, &n) != nil {
-		return ""
-	}
-	return n.String()
+func text(raw json.RawMessage) string { return as[string](raw) }
+
+func object(raw json.RawMessage) map[string]json.RawMessage {
+	return as[map[string]json.RawMessage](raw)
 }
 
-func object(raw json.RawMessage) (m map[string]json.RawMessage) {
-	if json.Unmarshal(raw, &m) != nil {
-		return nil
-	}
-	return m
-}
-
-func array(raw json.RawMessage) (a []json.RawMessage) {
-	if json.Unmarshal(raw, &a) != nil {
-		return nil
-	}
-	return a
-}
+func array(raw json.RawMessage) []json.RawMessage { return as[[]json.RawMessage](raw) }

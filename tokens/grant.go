@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -126,7 +127,7 @@ func (g Grant) check(v vendor) error {
 	case v.mustScope && len(set) == 0 && len(g.Scopes) == 0:
 		return errors.New("Grant.Scopes is empty; client_credentials needs at least one, such as /accounts.read")
 	}
-	if err := firstError(
+	if err := cmp.Or(
 		checkText("Grant.RefreshToken", g.RefreshToken), checkText("Grant.UserToken", g.UserToken), checkGrantType(g.Type), g.Code.check(),
 	); err != nil {
 		return err
@@ -166,7 +167,7 @@ func (c *AuthorizationCode) check() error {
 	case c.CodeVerifier != "" && !isVerifier(c.CodeVerifier):
 		return errors.New("Grant.Code.CodeVerifier is not one; pass what GenerateVerifier returned (RFC 7636, section 4.1)")
 	}
-	return firstError(checkText("Grant.Code.Code", c.Code), checkText("Grant.Code.RedirectURI", c.RedirectURI))
+	return cmp.Or(checkText("Grant.Code.Code", c.Code), checkText("Grant.Code.RedirectURI", c.RedirectURI))
 }
 
 // checkParams refuses further fields of a request that are set otherwise, or repeated.

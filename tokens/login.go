@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -139,7 +140,7 @@ func (e *Endpoint) checkLogin(l *Login) error {
 			return fmt.Errorf("Login.Scopes: %q is not one scope (RFC 6749, section 3.3)", scope)
 		}
 	}
-	return firstError(checkText("Login.State", l.State), checkParams("Login.Params", l.Params, authorizationFields))
+	return cmp.Or(checkText("Login.State", l.State), checkParams("Login.Params", l.Params, authorizationFields))
 }
 
 func checkRedirectURI(redirectURI string) error {

@@ -58,7 +58,7 @@ func NewMoov(creds CredentialsProvider, opts *MoovOptions) (*Endpoint, error) {
 	}
 	v := vendor{name: "Moov", style: AuthStyleBasic, refreshes: true, mustScope: true}
 	baseURL := cmp.Or(o.BaseURL, moovURL)
-	err := firstError(checkText("APIVersion", o.APIVersion), refuseTokenURL(baseURL, "/oauth2/token", "/oauth2/revoke"))
+	err := cmp.Or(checkText("APIVersion", o.APIVersion), refuseTokenURL(baseURL, "/oauth2/token", "/oauth2/revoke"))
 	header := o.Header
 	if err == nil && o.Origin != "" {
 		header, err = withOrigin(o.Header, o.Origin)
@@ -67,8 +67,8 @@ func NewMoov(creds CredentialsProvider, opts *MoovOptions) (*Endpoint, error) {
 		return nil, fmt.Errorf("tokens: %s: %w", v.name, err)
 	}
 	e, doer, err := newVendorEndpoint(v, "/oauth2/token", creds, endpointConfig{
-		baseURL: baseURL, httpClient: o.HTTPClient, style: o.AuthStyle, header: header, retry: o.Retry,
-		timeout: o.Timeout, limiter: o.Limiter, logger: o.Logger,
+		DoerOptions: DoerOptions{BaseURL: baseURL, HTTPClient: o.HTTPClient, Header: header, Retry: o.Retry, Timeout: o.Timeout, Limiter: o.Limiter, Logger: o.Logger},
+		style:       o.AuthStyle,
 	})
 	if err != nil {
 		return nil, err

@@ -85,8 +85,11 @@ func (o EndpointOptions) endpoint(tokenURL string, creds CredentialsProvider) (*
 		return nil, err
 	}
 	config := endpointConfig{
-		baseURL: o.BaseURL, httpClient: o.HTTPClient, style: o.AuthStyle, header: o.Header, retry: o.Retry,
-		timeout: o.Timeout, limiter: cmp.Or(o.Limiter, new(Limiter)), logger: o.Logger,
+		DoerOptions: DoerOptions{
+			BaseURL: o.BaseURL, HTTPClient: o.HTTPClient, Header: o.Header, Retry: o.Retry, Timeout: o.Timeout,
+			Limiter: cmp.Or(o.Limiter, new(Limiter)), Logger: o.Logger,
+		},
+		style: o.AuthStyle,
 	}
 	v := vendor{name: at.Host, style: AuthStyleBasic, refreshes: true, logins: true, extensions: true}
 	if o.Assertion != nil {
@@ -94,7 +97,7 @@ func (o EndpointOptions) endpoint(tokenURL string, creds CredentialsProvider) (*
 			return nil, errors.New("AuthStyle and Assertion are both set; a request authenticates by one of them")
 		}
 		config.asserts = true
-		config.httpClient = withAssertion(o.HTTPClient, &assertionTransport{assert: o.Assertion, audience: cmp.Or(o.Issuer, tokenURL), endpoint: v.name})
+		config.HTTPClient = withAssertion(o.HTTPClient, &assertionTransport{assert: o.Assertion, audience: cmp.Or(o.Issuer, tokenURL), endpoint: v.name})
 	}
 	e, err := newEndpoint(v, tokenURL, creds, config)
 	if err != nil {
@@ -131,7 +134,7 @@ func (o EndpointOptions) endpoint(tokenURL string, creds CredentialsProvider) (*
 		return nil, err
 	}
 	if originOf(at) != tokenOrigin {
-		config.limiter = o.Limiter
+		config.Limiter = o.Limiter
 	}
 	revocation, err := newOAuth2Client(at, config)
 	if err != nil {

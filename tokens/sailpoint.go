@@ -87,8 +87,8 @@ func NewSailPoint(tenant string, creds CredentialsProvider, opts *SailPointOptio
 		return nil, fmt.Errorf("tokens: %s: %w", v.name, err)
 	}
 	e, doer, err := newVendorEndpoint(v, "/oauth/token", creds, endpointConfig{
-		baseURL: baseURL, httpClient: o.HTTPClient, style: o.AuthStyle, header: o.Header, retry: o.Retry,
-		timeout: o.Timeout, limiter: o.Limiter, logger: o.Logger,
+		DoerOptions: DoerOptions{BaseURL: baseURL, HTTPClient: o.HTTPClient, Header: o.Header, Retry: o.Retry, Timeout: o.Timeout, Limiter: o.Limiter, Logger: o.Logger},
+		style:       o.AuthStyle,
 	})
 	if err != nil {
 		return nil, err

@@ -57,7 +57,7 @@ func NewThousandEyes(creds CredentialsProvider, opts *ThousandEyesOptions) (*End
 	}
 	v := vendor{name: "ThousandEyes", style: AuthStyleBody, onBehalf: true}
 	baseURL := strings.TrimRight(cmp.Or(o.BaseURL, thousandEyesURL), "/")
-	err := firstError(checkText("TenantID", o.TenantID), refuseTokenURL(baseURL, "/v7/oauth2/token"))
+	err := cmp.Or(checkText("TenantID", o.TenantID), refuseTokenURL(baseURL, "/v7/oauth2/token"))
 	if err == nil && strings.HasSuffix(baseURL, "/v7") {
 		err = errors.New("BaseURL must not end in /v7; the path of the token endpoint has it")
 	}
@@ -65,8 +65,8 @@ func NewThousandEyes(creds CredentialsProvider, opts *ThousandEyesOptions) (*End
 		return nil, fmt.Errorf("tokens: %s: %w", v.name, err)
 	}
 	e, doer, err := newVendorEndpoint(v, "/v7/oauth2/token", creds, endpointConfig{
-		baseURL: baseURL, httpClient: o.HTTPClient, style: o.AuthStyle, header: o.Header, retry: o.Retry,
-		timeout: o.Timeout, limiter: o.Limiter, logger: o.Logger,
+		DoerOptions: DoerOptions{BaseURL: baseURL, HTTPClient: o.HTTPClient, Header: o.Header, Retry: o.Retry, Timeout: o.Timeout, Limiter: o.Limiter, Logger: o.Logger},
+		style:       o.AuthStyle,
 	})
 	if err != nil {
 		return nil, err
