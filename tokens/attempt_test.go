@@ -549,6 +549,58 @@ func TestAttemptByATransportThatFollowsRedirects(t *testing.T) {
 	require.ErrorContains(t, err, left)
 }
 
+// The body of a response that is refused is closed: that of a 101 is the connection.
+func TestAttemptClosesWhatItRefuses(t *testing.T) {
+	elsewhere, err := http.NewRequest(http.MethodGet, "https://elsewhere.example.com", http.NoBody)
+	require.NoError(t, err)
+	for name, tt := range map[string]struct {
+		response http.Response
+		method   string
+		upgrade  string
+		want     string
+	}{
+		"a 101":                {http.Response{StatusCode: 101}, "GET", "", "the server switched protocols, which nobody asked for"},
+		"a 101 for a Doer":     {http.Response{StatusCode: 101}, "GET", "echo", "a Doer cannot switch protocols; use NewClient"},
+		"from another origin":  {http.Response{StatusCode: 200, Request: elsewhere}, "GET", "", "followed a redirect to https://elsewhere.example.com"},
+		"to another request":   {http.Response{StatusCode: 200, Request: newRequest(t, "GET", apiURL, "")}, "DELETE", "", "turned a DELETE into a GET"},
+		"of a wrong type":      {http.Response{StatusCode: 200, ContentLength: -1, Header: http.Header{"Content-Type": {"text/html"}}}, "GET", "", "text/html"},
+		"with an error status": {http.Response{StatusCode: 404}, "GET", "", "404"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := &countedBody{Reader: strings.NewReader("x")}
+			resp := tt.response
+			resp.Body = body
+			base := roundTripFunc(func(*http.Request) (*http.Response, error) { return &resp, nil })
+			d, err := NewDoer(nil, &DoerOptions{BaseURL: apiURL, HTTPClient: &http.Client{Transport: base}, Retry: onlyOnce})
+			require.NoError(t, err)
+			req := newRequest(t, tt.method, apiURL, "")
+			if tt.upgrade != "" {
+				req.Header.Set("Upgrade", tt.upgrade)
+			}
+			_, err = d.Do(req) //nolint:bodyclose // there is none
+			require.ErrorContains(t, err, tt.want)
+			assert.Equal(t, 1, body.closed())
+		})
+	}
+}
+
+// A transport that sends a copy of the request, as one for traces does, gives back the copy. What the request held is in no
+// error all the same.
+func TestAttemptByATransportThatCopiesRequests(t *testing.T) {
+	copying := roundTripFunc(func(req *http.Request) (*http.Response, error) {
+		said, err := io.ReadAll(req.Body)
+		require.NoError(t, err)
+		sent := req.Clone(req.Context())
+		resp, err := reply(400, jsonType, `{"error":"invalid_request","error_description":"`+string(said)+`"}`)(sent)
+		resp.Request = sent
+		return resp, err
+	})
+	err := refreshAt(t, apiURL, copying, 0)
+	require.ErrorIs(t, err, InvalidRequest)
+	require.ErrorContains(t, err, "refresh_token=[REDACTED]")
+	assert.NotContains(t, err.Error(), "the-refresh-token")
+}
+
 // A transport that does not do what a RoundTripper should does not make ours panic.
 func TestAttemptByAWrongTransport(t *testing.T) {
 	nothing := roundTripFunc(func(*http.Request) (*http.Response, error) { return nil, nil }) //nolint:nilnil // it is wrong

@@ -376,6 +376,37 @@ func TestCacheBackOffDoublesTo30s(t *testing.T) {
 	})
 }
 
+// A request is repeated within a fetch only where callers wait for it, and not where it presents a refresh token that may be
+// used up: the next fetch has a back-off of its own.
+func TestCacheRepeatsOnlyForThoseWhoWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &tokenServer{respond: refuses(503, "")}
+		repeating := stubEndpoint(t, s, Retry{Attempts: 3, Initial: 1})
+		c := newCache(t, repeating, &CacheOptions{Grant: ping})
+		_, err := c.Token(t.Context())
+		require.Error(t, err)
+		assert.Equal(t, 3, s.count(), "a caller waits")
+
+		require.NoError(t, c.Set(t.Context(), &Token{AccessToken: "set", Expiry: time.Now().Add(time.Minute)}))
+		pass(50 * time.Second)
+		assert.Equal(t, "set", access(t, c))
+		pass(time.Second)
+		assert.Equal(t, 4, s.count(), "nobody waits")
+	})
+	synctest.Test(t, func(t *testing.T) {
+		s := &tokenServer{respond: lose}
+		c := newCache(t, stubEndpoint(t, s, Retry{Attempts: 3, Initial: 1}), &CacheOptions{Session: "a", Initial: &Token{RefreshToken: "rt-0"}})
+		_, err := c.Token(t.Context())
+		require.Error(t, err)
+		require.Equal(t, 1, s.count(), "the response was lost")
+		s.set(refuses(503, ""))
+		pass(2 * time.Minute)
+		_, err = c.Token(t.Context())
+		require.Error(t, err)
+		assert.Equal(t, 2, s.count(), "it is presented again, once")
+	})
+}
+
 func TestCacheOutageWhileTheTokenLives(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
