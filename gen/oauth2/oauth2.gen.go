@@ -109,7 +109,7 @@ type RevocationRequest struct {
 	// Token The token to revoke.
 	Token string `json:"token"`
 
-	// TokenTypeHint access_token or refresh_token, where the server shall look first.
+	// TokenTypeHint Where the server looks first, access_token or refresh_token.
 	//
 	// Example: refresh_token
 	TokenTypeHint *string `json:"token_type_hint,omitempty"`
