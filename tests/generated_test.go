@@ -212,26 +212,25 @@ func sailPointFailed(status int) documentedResponse {
 }
 
 func TestGeneratedClientsFillTheFieldOfEachStatus(t *testing.T) {
-	vendors := sandbox.NewStrict()
-	server, err := sandbox.Listen(vendors)
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, server.Close()) })
-	fault := map[string]func(string, ...sandbox.Fault){
-		"thousandeyes": vendors.ThousandEyes.Fault, "moov": vendors.Moov.Fault, "sailpoint": vendors.SailPoint.Fault,
-	}
-	count := map[string]func(string) int{
-		"thousandeyes": vendors.ThousandEyes.Count, "moov": vendors.Moov.Count, "sailpoint": vendors.SailPoint.Count,
+	servers, urls := map[string]vendorServer{}, map[string]string{}
+	for _, v := range vendors {
+		servers[v.name] = v.sandbox(sandboxOptions{})
+		listener, err := sandbox.Listen(servers[v.name])
+		require.NoError(t, err)
+		t.Cleanup(func() { assert.NoError(t, listener.Close()) })
+		urls[v.name] = listener.URL
 	}
 
 	for _, op := range generatedOperations {
 		for _, response := range op.responses {
 			for method, call := range op.calls {
 				t.Run(op.vendor+"/"+method+"/"+strconv.Itoa(response.status), func(t *testing.T) {
-					before := count[op.vendor](op.id)
-					fault[op.vendor](op.id, sandbox.Fault{Status: response.status, ContentType: response.contentType, Body: response.body})
-					result, err := call(t.Context(), server.URL)
+					server := servers[op.vendor]
+					before := server.Count(op.id)
+					server.Fault(op.id, sandbox.Fault{Status: response.status, ContentType: response.contentType, Body: response.body})
+					result, err := call(t.Context(), urls[op.vendor])
 					require.NoError(t, err)
-					assert.Equal(t, before+1, count[op.vendor](op.id))
+					assert.Equal(t, before+1, server.Count(op.id))
 					assertFilled(t, response, reflect.ValueOf(result).Elem())
 				})
 			}

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// copyModule copies the module into a new directory, without its nested modules but the one that pins the generator.
+// copyModule copies the module into a new directory, with its nested modules.
 func copyModule(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
@@ -21,18 +21,11 @@ func copyModule(t *testing.T) string {
 		if err != nil {
 			return err
 		}
-		name = filepath.ToSlash(name)
 		if entry.IsDir() {
-			_, nested := os.Stat(filepath.Join(path, "go.mod"))
-			if strings.HasPrefix(name, ".") && name != "." || nested == nil && name != "." && name != "tools" {
-				if name != "tools/specsync" {
-					return filepath.SkipDir
-				}
+			if base := entry.Name(); base != ".." && strings.HasPrefix(base, ".") || base == "node_modules" {
+				return filepath.SkipDir
 			}
 			return os.MkdirAll(filepath.Join(root, name), 0o755)
-		}
-		if strings.HasPrefix(name, "tools/specsync/") && name != "tools/specsync/specsync.yaml" {
-			return nil
 		}
 		data, err := os.ReadFile(path)
 		if err != nil {
