@@ -426,7 +426,7 @@ func (f fault) run(t *testing.T, op operation) {
 		assert.NoError(t, err)
 	}
 	c.assertSilent(t, err)
-	if want := map[string]string{"refresh_token": canaryRotated, "authorization_code": canaryRotated, "create": canaryCreated}[op.name]; want != "" &&
+	if want := secretOf(op); want != "" &&
 		(!failed || has(f.keeps, op.reads)) {
 		assert.Equal(t, want, kept(result), "the secret that came is not lost: %v", err)
 	}

@@ -134,6 +134,17 @@ func (c class) requests(status int) int {
 	return 1
 }
 
+// secretOf returns the secret in a good response to op that no later request would bring again.
+func secretOf(op operation) string {
+	switch op.name {
+	case "refresh_token", "authorization_code":
+		return canaryRotated
+	case "create":
+		return canaryCreated
+	}
+	return ""
+}
+
 // kept returns the secret that a result holds and that no later request would bring again.
 func kept(result any) string {
 	switch r := result.(type) {

@@ -130,7 +130,7 @@ func (f toxic) run(t *testing.T, control *toxiproxy.ApiServer, op operation) {
 		}
 	} else {
 		require.NoError(t, err)
-		if want := map[string]string{"refresh_token": canaryRotated, "authorization_code": canaryRotated, "create": canaryCreated}[op.name]; want != "" {
+		if want := secretOf(op); want != "" {
 			assert.Equal(t, want, kept(result))
 		}
 	}
