@@ -3,8 +3,8 @@
 // In a test, [Start] serves all three on loopback until the test ends:
 //
 //	sb := sandbox.Start(t)
-//	endpoint, err := tokens.NewMoov(tokens.Credentials{ClientID: sandbox.ClientID, ClientSecret: sandbox.ClientSecret},
-//		&tokens.MoovOptions{BaseURL: sb.URL, HTTPClient: sb.HTTPClient()})
+//	creds := tokens.Credentials{ClientID: sandbox.ClientID, ClientSecret: sandbox.ClientSecret}
+//	endpoint, err := tokens.NewMoov(creds, &tokens.MoovOptions{BaseURL: sb.URL, HTTPClient: sb.HTTPClient()})
 //
 // [New] is the same in memory, without sockets: it also works in a testing/synctest bubble, where tokens expire and
 // limits are lifted as the bubble's time passes.

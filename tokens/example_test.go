@@ -40,6 +40,7 @@ func show(r sandbox.Request, headers []string, names map[string]string) {
 
 func last(requests []sandbox.Request) sandbox.Request { return requests[len(requests)-1] }
 
+// A token of ThousandEyes, here on behalf of a user. The request is what the vendor receives.
 func ExampleNewThousandEyes() {
 	vendors, baseURL, stop := serve()
 	defer stop()
@@ -67,6 +68,7 @@ func ExampleNewThousandEyes() {
 	// client_id=sandbox-client&client_secret=sandbox-secret-6f1c90b2&grant_type=client_credentials&scope=read&thousandeyes_bearer_token=sandbox-user-token-83d4a7e5
 }
 
+// A token for an API key of Moov, with the scopes that the program needs.
 func ExampleNewMoov() {
 	vendors, baseURL, stop := serve()
 	defer stop()
@@ -98,6 +100,7 @@ func ExampleNewMoov() {
 	// Basic sandbox-client
 }
 
+// A refresh token may come back rotated: keep the new one. A Cache with a Session does so by itself.
 func ExampleEndpoint_Exchange_refresh() {
 	vendors, baseURL, stop := serve()
 	defer stop()
@@ -124,6 +127,7 @@ func ExampleEndpoint_Exchange_refresh() {
 	// grant_type=refresh_token&refresh_token=REFRESH
 }
 
+// Revoking a refresh token ends that login.
 func ExampleEndpoint_Revoke() {
 	vendors, baseURL, stop := serve()
 	defer stop()
@@ -151,6 +155,7 @@ func ExampleEndpoint_Revoke() {
 	// refused: true
 }
 
+// A token of a tenant of SailPoint Identity Security Cloud.
 func ExampleNewSailPoint() {
 	vendors, baseURL, stop := serve()
 	defer stop()
@@ -174,6 +179,7 @@ func ExampleNewSailPoint() {
 	// client_id=sandbox-client&client_secret=sandbox-secret-6f1c90b2&grant_type=client_credentials
 }
 
+// An http.Client with authentication: it fetches one token for all its requests, and renews it in time.
 func ExampleNewClient() {
 	vendors, baseURL, stop := serve()
 	defer stop()
@@ -248,6 +254,7 @@ func ExampleNewCache_login() {
 	// <nil>
 }
 
+// An error is matched by the server's code or by the status, and has what the server says of each field.
 func ExampleError() {
 	vendors, baseURL, stop := serve()
 	defer stop()
