@@ -79,6 +79,7 @@ type link struct {
 	swaps    int
 	swapped  func(n int) error // called after the nth swap; its error is the swap's
 	swapping func(n int)       // called before it
+	loaded   func()            // called after each Load
 }
 
 func (l *link) cut(down bool) {
@@ -103,6 +104,9 @@ func (l *link) Load(ctx context.Context, key string) (tokens.Record, error) {
 	}
 	pass(time.Millisecond)
 	r, err := l.scene.store.Load(ctx, key)
+	if l.loaded != nil {
+		l.loaded()
+	}
 	r.Value = shift(r.Value, l.by)
 	return r, err
 }
@@ -251,8 +255,11 @@ func TestRuleTheStoreMustBeWellForAWhile(t *testing.T) {
 			cancel()
 			pass(time.Second)
 		}
+		lb.loaded = func() {
+			lb.loaded = nil
+			go func() { pass(3 * time.Second); la.cut(false) }()
+		}
 		lb.cut(false)
-		go func() { pass(3 * time.Second); la.cut(false) }()
 		assert.Equal(t, "access-1", ask(t, b, time.Minute))
 		assert.Equal(t, 1, s.presented("refresh-0"))
 		s.end(a, b)
@@ -544,5 +551,187 @@ func TestRuleTheAccessTokenServesBeforeAnotherPresents(t *testing.T) {
 		assert.GreaterOrEqual(t, time.Since(begin), 3*time.Minute, "the access token lived for four minutes")
 		close(gone)
 		s.end(a, b)
+	})
+}
+
+// The life of a token counts from its request, however long it took to store it.
+func TestRuleLivesCountFromTheRequest(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, la := s.process(tokens.CacheOptions{})
+		la.swapped = func(n int) error {
+			if n == 1 {
+				la.cut(true)
+				go func() { pass(30 * time.Minute); la.cut(false) }()
+			}
+			return nil
+		}
+		assert.Equal(t, "access-1", mustToken(t, a))
+		pass(31 * time.Minute)
+		mustToken(t, a)
+		pass(time.Minute)
+		b, lb := s.process(tokens.CacheOptions{})
+		lb.by = 24 * time.Hour // by its clock the token ends tomorrow
+		token, err := b.Token(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, "access-1", token.AccessToken)
+		assert.Less(t, time.Until(token.Expiry), 30*time.Minute)
+		s.end(a, b)
+	})
+}
+
+// A response that is there when the time of its request ends, as after a pause, is taken.
+func TestRuleALateResponseIsTaken(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		late := roundTripper(func(req *http.Request) (*http.Response, error) {
+			resp, err := s.fleetServer.RoundTrip(req)
+			<-req.Context().Done() // the machine goes on
+			return resp, err
+		})
+		e, err := tokens.NewEndpoint("https://auth.example.com/token", tokens.Credentials{ClientID: "id", ClientSecret: "client-secret"},
+			&tokens.EndpointOptions{HTTPClient: &http.Client{Transport: late}})
+		require.NoError(t, err)
+		for range 10 {
+			s.store = tokens.NewMemoryStore()
+			c := newCache(t, e, s.store, user(due()))
+			_, err := c.Token(t.Context())
+			require.NoError(t, err)
+			closeAll(t, c)
+		}
+	})
+}
+
+// One Load that fails is no outage.
+func TestRuleAFailedLoadIsTriedAgain(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, la := s.process(user(due()))
+		la.cut(true)
+		go func() { pass(20 * time.Millisecond); la.cut(false) }()
+		assert.Equal(t, "access-1", mustToken(t, a))
+		s.end(a)
+	})
+}
+
+// While a Set is under way nobody presents the refresh token of the login before.
+func TestRuleNothingIsDecidedDuringASet(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, la := s.process(user(nil))
+		require.NoError(t, a.Set(t.Context(), due()))
+		la.swapping = func(n int) {
+			if n == 2 {
+				pass(2 * time.Second)
+			}
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() { assert.NoError(t, a.Set(t.Context(), &tokens.Token{RefreshToken: "refresh-10"})) })
+		pass(100 * time.Millisecond)
+		assert.Equal(t, "access-1", mustToken(t, a))
+		wg.Wait()
+		assert.Zero(t, s.presented("refresh-0"))
+		assert.Equal(t, 1, s.presented("refresh-10"))
+		s.end(a)
+	})
+}
+
+// What a refresh brings after a logout is revoked.
+func TestRuleWhatComesAfterALogoutIsRevoked(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, _ := s.process(user(due()))
+		b, _ := s.process(user(nil))
+		s.set(5*time.Second, false)
+		go func() { _, _ = a.Token(context.Background()) }()
+		pass(time.Second)
+		require.NoError(t, b.Revoke(t.Context()))
+		pass(20 * time.Second)
+		revoked := 0
+		s.mu.Lock()
+		for _, form := range s.requests {
+			if form.Get("token") == "refresh-1" {
+				revoked++
+			}
+		}
+		s.mu.Unlock()
+		assert.Equal(t, 1, revoked)
+		_, err := a.Token(t.Context())
+		require.ErrorIs(t, err, tokens.ErrLoginRequired)
+		s.end(a, b)
+	})
+}
+
+// A process that is held up each time before it can send its request gives the attempt up.
+func TestRuleAnAttemptIsConfirmedThreeTimes(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, la := s.process(user(due()))
+		la.swapped = func(n int) error {
+			if n > 1 {
+				pass(6 * time.Second)
+			}
+			return nil
+		}
+		_, err := a.Token(t.Context())
+		require.Error(t, err)
+		assert.Zero(t, s.presented("refresh-0"))
+		la.swapped = nil
+		assert.Equal(t, "access-1", ask(t, a, time.Minute))
+		s.end(a)
+	})
+}
+
+// Initial does not come back after a later refresh token of the same login was refused.
+func TestRuleInitialIsUsedOnce(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, _ := s.process(user(due()))
+		mustToken(t, a)
+		s.mu.Lock()
+		s.respond = func(url.Values) (int, string, http.Header) {
+			return http.StatusBadRequest, `{"error":"invalid_grant"}`, nil
+		}
+		s.mu.Unlock()
+		pass(2 * time.Hour)
+		for range 10 {
+			_, err := a.Token(t.Context())
+			require.ErrorIs(t, err, tokens.ErrLoginRequired)
+			pass(10 * time.Second)
+		}
+		assert.Equal(t, 1, s.presented("refresh-0"))
+		assert.Equal(t, 1, s.presented("refresh-1"))
+		s.end(a)
+	})
+}
+
+// The waits between failures double over all processes, however short each lives.
+func TestRuleTriesAreCountedForAll(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		s.respond = func(url.Values) (int, string, http.Header) { return http.StatusServiceUnavailable, "", nil }
+		for range 300 {
+			c, _ := s.process(user(due()))
+			_, err := c.Token(t.Context())
+			require.Error(t, err)
+			pass(time.Second)
+		}
+		assert.LessOrEqual(t, s.presented("refresh-0"), 30, "in five minutes")
+		assert.GreaterOrEqual(t, s.presented("refresh-0"), 10)
+		s.end()
+	})
+}
+
+// A process that has only an error looks again after 5 s, however long the server asks to wait: somebody may have logged in.
+func TestRuleAnErrorIsLookedUpAgainSoon(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, _ := s.process(user(due()))
+		s.respond = func(url.Values) (int, string, http.Header) {
+			return http.StatusServiceUnavailable, "", http.Header{"Retry-After": {"600"}}
+		}
+		b, _ := s.process(user(nil))
+		for _, c := range []*tokens.Cache{a, b} {
+			_, err := c.Token(t.Context())
+			require.Error(t, err)
+		}
+		c, _ := s.process(user(nil))
+		require.NoError(t, c.Set(t.Context(), login()))
+		pass(6 * time.Second)
+		assert.Equal(t, "access-0", mustToken(t, a))
+		assert.Equal(t, "access-0", mustToken(t, b))
+		assert.Equal(t, 1, s.sent())
+		s.end(a, b, c)
 	})
 }
