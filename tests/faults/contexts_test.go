@@ -174,7 +174,7 @@ func (f stage) run(t *testing.T, op operation, end error) {
 	require.NotErrorIs(t, err, other)
 	e, ok := errors.AsType[*tokens.Error](err)
 	require.True(t, ok, "%T %v", err, err)
-	assert.Equal(t, end == context.DeadlineExceeded, e.Timeout()) //nolint:errorlint // the very error
+	assert.Equal(t, end == context.DeadlineExceeded, e.Timeout())
 	if f.status == http.StatusOK {
 		assert.Equal(t, f.status, e.StatusCode)
 	} else {

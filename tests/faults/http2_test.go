@@ -158,7 +158,7 @@ func TestHTTP2(t *testing.T) {
 				config.NextProtos = []string{"h2"}
 				s := serve(t, config, streamsBy(op.good, tt.respond))
 				c := newCaller(t, s.url, 0)
-				c.transport.TLSClientConfig = &tls.Config{RootCAs: roots()} //nolint:gosec // of a test
+				c.transport.TLSClientConfig = &tls.Config{RootCAs: roots()}
 				c.transport.ForceAttemptHTTP2 = true
 				began := time.Now()
 				result, err := op.do(t.Context(), c)

@@ -249,7 +249,7 @@ func chain(err error) []string {
 		return nil
 	}
 	texts := []string{fmt.Sprintf("%v %+v %#v %q %s", err, err, err, err, err)}
-	switch wrapper := err.(type) { //nolint:errorlint // this walks the chain itself
+	switch wrapper := err.(type) {
 	case interface{ Unwrap() error }:
 		texts = append(texts, chain(wrapper.Unwrap())...)
 	case interface{ Unwrap() []error }:

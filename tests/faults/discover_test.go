@@ -1,0 +1,79 @@
+package faults
+
+import (
+	"crypto/tls"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/grantwright/oauth-go/tokens"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// Discover meets every fault too. It asks at two places, so that it may send twice as much; where the server cannot be reached it
+// asks at one.
+func TestDiscoverFaults(t *testing.T) {
+	for _, f := range faults {
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			var config *tls.Config
+			if f.tls != nil {
+				config = f.tls()
+			}
+			connection := f.accept
+			if connection == nil {
+				connection = requestsBy("", func(x *exchange) bool {
+					x.good = `{"name":"x","issuer":"` + x.server.url + `","token_endpoint":"` + x.server.url + `/token"}`
+					if f.respond == nil {
+						x.send(response(http.StatusOK, inJSON, x.good))
+					} else {
+						f.respond(x)
+					}
+					return false
+				})
+			}
+			s := serve(t, config, connection)
+			c := newCaller(t, s.url, 0)
+			if config != nil {
+				c.transport.TLSClientConfig = &tls.Config{RootCAs: roots()}
+			}
+			if f.client != nil {
+				f.client(c, s)
+			}
+			timeout := callerTimeout
+			if f.timeout > 0 {
+				timeout = f.timeout
+			}
+			began := time.Now()
+			e, err := tokens.Discover(t.Context(), s.url, tokens.Credentials{ClientID: "app", ClientSecret: canarySecret}, &tokens.EndpointOptions{
+				HTTPClient: &http.Client{Transport: c.transport}, Timeout: timeout, Retry: tokens.Retry{Initial: time.Millisecond},
+				Limiter: &tokens.Limiter{MaxWait: maxWait},
+			})
+			assert.Less(t, time.Since(began), callerTimeout/2, "the call ends in time")
+			c.assertSilent(t, err)
+			_, requests := s.counts()
+			assert.LessOrEqual(t, requests, 40)
+			if !has(f.fails, readsJSON) || f.name == "as HTML" {
+				require.NoError(t, err)
+				require.NotNil(t, e)
+				return
+			}
+			require.Error(t, err)
+			assert.Nil(t, e)
+			assert.True(t, strings.HasPrefix(err.Error(), "tokens: Discover: "), "%v", err)
+			failed, ok := errors.AsType[*tokens.Error](err)
+			if ok && f.status != http.StatusOK {
+				assert.Equal(t, f.status, failed.StatusCode, "%v", err)
+			}
+			if f.unsent {
+				assert.Zero(t, requests)
+			}
+			if f.is != nil && f.status == 0 {
+				assert.True(t, f.is(err), "%v", err)
+			}
+		})
+	}
+}
