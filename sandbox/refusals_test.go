@@ -80,7 +80,7 @@ func TestCredentialEndpointsAcceptAndRefuse(t *testing.T) {
 			if endpoint.path == "/v7/oauth2/token" {
 				media = 415
 			}
-			for _, contentType := range []string{"", "text/plain", "multipart/form-data; boundary=x", formType + "; charset=latin1"} {
+			for _, contentType := range []string{"", "text/plain", "multipart/form-data; boundary=x", formType + "; charset=latin1", formType + "; charset"} {
 				assert.Equal(t, media, post(contentType, encoded).status, "content type %q", contentType)
 			}
 			assert.Equal(t, media, post(formType, encoded, header("Content-Type", formType)).status, "two content types")
@@ -99,6 +99,11 @@ func TestMoovJSONBodies(t *testing.T) {
 		{"empty", ``, 400},
 		{"not an object", `[]`, 400},
 		{"cut", `{` + credentials, 400},
+		{"cut in a name", `{` + credentials + `, "gr`, 400},
+		{"cut before a value", `{` + credentials + `, "grant_type":`, 400},
+		{"no value", `{` + credentials + `, "grant_type": client}`, 400},
+		{"another bracket", `{` + credentials + `, "grant_type": "client_credentials", "scope": "/ping.read"]`, 400},
+		{"refresh token of the wrong type", `{` + credentials + `, "grant_type": "refresh_token", "refresh_token": 1}`, 422},
 		{"two values", `{` + credentials + `, "grant_type": "client_credentials", "scope": "/ping.read"} {}`, 400},
 		{"doubled member", `{` + credentials + `, "grant_type": "client_credentials", "grant_type": "client_credentials", "scope": "a"}`, 400},
 		{"unknown member", `{` + credentials + `, "grant_type": "client_credentials", "scope": "a", "audience": "a"}`, 400},
@@ -187,6 +192,8 @@ func TestGrantRefusals(t *testing.T) {
 		{"Moov no token", "/oauth2/revoke", nil, origin, 422, `{"token":"is required"}`},
 		{"Moov hint", "/oauth2/revoke", []string{"token", "x", "token_type_hint", "id_token"}, origin, 422, `{"token_type_hint":"is unknown"}`},
 		{"Moov token doubled", "/oauth2/revoke", []string{"token", "x", "token", "y"}, origin, 422, `{"token":"must not be sent twice"}`},
+		{"Moov hint empty", "/oauth2/revoke", []string{"token", "x", "token_type_hint", ""}, origin, 422, `{"token_type_hint":"must not be empty; leave it out"}`},
+		{"Moov refresh token doubled", "/oauth2/token", []string{"refresh_token", "x", "refresh_token", "y"}, origin, 422, `{"refresh_token":"must not be sent twice"}`},
 		{"SailPoint no grant", "/oauth/token", nil, origin, 400, "invalid_request"},
 		{"SailPoint other grant", "/oauth/token", []string{"grant_type", "password"}, origin, 400, "unsupported_grant_type"},
 		{"SailPoint grant not had", "/oauth/token", []string{"grant_type", "refresh_token", "refresh_token", "x"}, origin, 400, "unauthorized_client"},

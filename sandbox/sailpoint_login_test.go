@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"testing"
 	"testing/synctest"
@@ -312,17 +313,21 @@ func TestClientCredentialsGiveNoRefreshToken(t *testing.T) {
 }
 
 func TestSailPointMetadata(t *testing.T) {
-	server := sandbox.Start(t)
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/.well-known/oauth-authorization-server", nil)
-	require.NoError(t, err)
-	resp, err := server.HTTPClient().Do(r)
-	require.NoError(t, err)
-	defer resp.Body.Close()
-	var metadata map[string]any
-	require.NoError(t, json.NewDecoder(resp.Body).Decode(&metadata))
-	assert.Equal(t, server.URL, metadata["issuer"])
-	assert.Equal(t, server.URL+"/oauth/token", metadata["token_endpoint"])
-	assert.Equal(t, server.URL+"/oauth/authorize", metadata["authorization_endpoint"])
+	started := sandbox.Start(t)
+	overTLS := httptest.NewTLSServer(sandbox.New())
+	t.Cleanup(overTLS.Close)
+	for url, client := range map[string]*http.Client{started.URL: started.HTTPClient(), overTLS.URL: overTLS.Client()} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/.well-known/oauth-authorization-server", nil)
+		require.NoError(t, err)
+		resp, err := client.Do(r)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		var metadata map[string]any
+		require.NoError(t, json.NewDecoder(resp.Body).Decode(&metadata))
+		assert.Equal(t, url, metadata["issuer"])
+		assert.Equal(t, url+"/oauth/token", metadata["token_endpoint"])
+		assert.Equal(t, url+"/oauth/authorize", metadata["authorization_endpoint"])
+	}
 	info := send(t, sandbox.New(), http.MethodGet, "/oauth/info", "", "")
 	assert.Equal(t, issuer+"/oauth/authorize", info.text(t, "authorizeEndpoint"))
 	assert.Equal(t, issuer+"/oauth/token", info.text(t, "tokenEndpoint"))

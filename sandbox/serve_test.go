@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -62,6 +64,34 @@ func TestTransportClosesTheBodyOfWhatIsNotSent(t *testing.T) {
 	require.NoError(t, err)
 	_, err = sandbox.Transport(http.NotFoundHandler()).RoundTrip(r)
 	require.ErrorIs(t, err, left)
+	assert.Equal(t, 1, closed)
+}
+
+// A request made by hand may lack what http.NewRequest sets.
+func TestTransportTakesABareRequest(t *testing.T) {
+	target, err := url.Parse("https://API.example.com/a")
+	require.NoError(t, err)
+	r := &http.Request{Method: http.MethodGet, URL: target}
+	response, err := sandbox.Transport(http.HandlerFunc(func(_ http.ResponseWriter, in *http.Request) {
+		in.Header.Set("X", "y")
+		assert.Equal(t, "API.example.com", in.Host)
+		body, err := io.ReadAll(in.Body)
+		assert.NoError(t, err)
+		assert.Empty(t, body)
+	})).RoundTrip(r)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	assert.Equal(t, http.StatusOK, response.StatusCode)
+	assert.Nil(t, r.Header)
+}
+
+func TestTransportSendsNothingOfABodyThatFails(t *testing.T) {
+	closed := 0
+	failed := errors.New("failed")
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://x", countedBody{iotest.ErrReader(failed), &closed})
+	require.NoError(t, err)
+	_, err = sandbox.Transport(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { assert.Fail(t, "it was sent") })).RoundTrip(r)
+	require.ErrorIs(t, err, failed)
 	assert.Equal(t, 1, closed)
 }
 
