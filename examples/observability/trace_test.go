@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -20,6 +22,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/grantwright/oauth-go/sandbox"
 	"github.com/grantwright/oauth-go/tokens"
 )
 
@@ -230,4 +233,41 @@ func TestTheCheckFindsSecrets(t *testing.T) {
 	got := text(recorder.Ended()[0])
 	assert.Contains(t, got, accessToken)
 	assert.Contains(t, got, url.QueryEscape(clientSecret))
+}
+
+// The request for a token that a call waits for is in the trace of the call; a renewal in the background is in none.
+func TestTracesOfTokenRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sb := sandbox.New(sandbox.NewMoov(&sandbox.MoovOptions{TokenLife: time.Hour}))
+		recorder := tracetest.NewSpanRecorder()
+		provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder))
+		endpoint, err := tokens.NewMoov(tokens.Credentials{ClientID: sandbox.ClientID, ClientSecret: sandbox.ClientSecret},
+			&tokens.MoovOptions{BaseURL: sb.URL, HTTPClient: traced(provider, sb.HTTPClient().Transport)})
+		require.NoError(t, err)
+		cache, err := tokens.NewCache(endpoint, &tokens.CacheOptions{Grant: tokens.Grant{Scopes: []string{"/ping.read"}}})
+		require.NoError(t, err)
+		within := func() trace.SpanContext {
+			ctx, span := provider.Tracer("test").Start(t.Context(), "call")
+			defer span.End()
+			_, err := cache.Token(ctx)
+			require.NoError(t, err)
+			synctest.Wait()
+			return span.SpanContext()
+		}
+		first := within()
+		pass(57 * time.Minute) // the token is due
+		second := within()
+		require.NoError(t, cache.Close(t.Context()))
+
+		var requests []sdktrace.ReadOnlySpan
+		for _, s := range recorder.Ended() {
+			if s.SpanKind() == trace.SpanKindClient {
+				requests = append(requests, s)
+			}
+		}
+		require.Len(t, requests, 2)
+		assert.Equal(t, first.SpanID(), requests[0].Parent().SpanID())
+		assert.False(t, requests[1].Parent().IsValid())
+		assert.NotEqual(t, second.TraceID(), requests[1].SpanContext().TraceID())
+	})
 }
