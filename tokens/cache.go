@@ -22,7 +22,9 @@ import (
 // However many callers there are, at most one fetch is under way, and each caller leaves by its own context: no
 // cancellation, deadline or panic of one reaches another. A fetch that callers wait for sees the values of the first
 // caller's context, without its per-call settings and httptrace; a fetch in the background sees none. Callers wait for a
-// fetch for 60 s at most: a hook that outlasts its context is left behind, and the next fetch waits for it to return.
+// fetch for 60 s at most: a hook that outlasts its context is left behind, and the next fetch waits for it to return. A fetch
+// waits for its turn at the [Limiter] for 55 s at most; where a rate limit lasts longer, it fails at once with an [*Error]
+// of status 429 whose RetryAfter says how long.
 //
 //   - Until 80 % of its life, or 5 minutes before its end if that is later, less up to a tenth of its life at random, a
 //     token is returned without a lock or an allocation.
@@ -270,7 +272,7 @@ func (c *Cache) tokenSlow(ctx context.Context, minLife time.Duration) (*Token, e
 		select {
 		case <-f.done:
 		case <-ctx.Done():
-			return nil, noToken(ctx.Err())
+			return nil, noToken(c.endpoint.waitEnded(ctx))
 		}
 		switch {
 		case f.err != nil:

@@ -55,7 +55,7 @@ func (s *sender) startCall(ctx context.Context) (context.Context, *doerCall) {
 		deadline: now.Add(s.timeout),
 		cancel:   cancel,
 		limiter:  s.limiter,
-		visit:    visit{lane: s.lane, arrival: now, logger: logger},
+		visit:    visit{lane: s.lane, arrival: now, latest: set.latestTurn, logger: logger},
 	}
 	c.timer = time.AfterFunc(s.timeout, c.expire)
 	return context.WithValue(ctx, callKey{}, c), c
@@ -85,11 +85,13 @@ func (c *doerCall) end() {
 // failed returns the error of a call of req that ended with err in place of a response.
 func (c *doerCall) failed(ctx context.Context, req *http.Request, err error) *Error {
 	if context.Cause(ctx) == errTimeout { //nolint:errorlint // the very cause that the deadline sets
-		timeout := context.DeadlineExceeded
-		if errors.Is(err, ErrNoToken) {
-			timeout = noToken(timeout)
+		switch noneYet := errors.Is(err, ErrNoToken); {
+		case noneYet && errors.Is(err, context.DeadlineExceeded): // it says what the token waits for
+		case noneYet:
+			err = noToken(context.DeadlineExceeded)
+		default:
+			err = context.DeadlineExceeded
 		}
-		err = timeout
 	}
 	e := failure(req, err)
 	e.unsent = !c.lost

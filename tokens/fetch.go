@@ -169,6 +169,9 @@ func (c *Cache) work(ctx context.Context, f *fetch) error {
 		return err
 	}
 	set := settings{logger: c.logger}
+	if deadline, ok := ctx.Deadline(); ok {
+		set.latestTurn = deadline.Add(turnTimeout - fetchTimeout)
+	}
 	if f.background || f.again {
 		set.retry = &Retry{Attempts: 1} // the next try has a back-off of its own
 	}

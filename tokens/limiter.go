@@ -37,7 +37,8 @@ const (
 // apart and go first, because the others may wait for the token.
 //
 // A [Doer] waits at the Limiter of its options or of its [Source]. What the rate limit costs a call is bounded by its
-// context and by MaxWait, and not by the Doer's Timeout.
+// context and by MaxWait, and not by the Doer's Timeout; but while the call waits for a token its Timeout runs, whatever
+// holds up the token, and a [Cache] waits with its own request for less than a minute.
 type Limiter struct {
 	// MaxWait is how long the rate limit may hold up a call, counted from when the call first had to wait or was refused. A
 	// call that would have to wait longer fails at once. If zero, it is 2 minutes. It must not be negative, and must not be
@@ -83,10 +84,11 @@ const (
 type visit struct {
 	lane    lane
 	arrival time.Time // when the call began
+	latest  time.Time // when it is too late for a turn, whatever MaxWait is; if zero, it never is
 	logger  *slog.Logger
 
 	number uint64    // orders the calls that arrived at the same instant; 0 until it is given
-	giveUp time.Time // when MaxWait is over; zero until the call has to wait or is refused
+	giveUp time.Time // when MaxWait is over, or latest; zero until the call has to wait or is refused
 }
 
 // A turn is the right to send one request. Its done method must be called once.
@@ -162,6 +164,9 @@ func (l *Limiter) startMaxWait(v *visit, now time.Time) {
 		maxWait = defaultMaxWait
 	}
 	v.giveUp = now.Add(maxWait)
+	if !v.latest.IsZero() && v.latest.Before(v.giveUp) {
+		v.giveUp = v.latest
+	}
 }
 
 // await waits until w has its turn, or its wait is over without one.
@@ -386,6 +391,16 @@ func (l *Limiter) failLate(now time.Time) {
 
 func (l *Limiter) tooLong(now time.Time) *limitError {
 	return &limitError{max(l.opening(now).Sub(now), time.Second)}
+}
+
+// holdsUp returns why requests of a lane wait, or nil if none does.
+func (l *Limiter) holdsUp(lane lane) *limitError {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.queues[lane].Len() == 0 {
+		return nil
+	}
+	return l.tooLong(time.Now())
 }
 
 func (l *Limiter) setTimer(at, now time.Time) {

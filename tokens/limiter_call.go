@@ -19,22 +19,42 @@ type heldTurn struct {
 	used bool
 }
 
-// takeTurn waits for the turn of a single request to the endpoint, for oneAttempt. Whoever takes it must release it. If the
-// rate limit does not allow it in time, the error is an *Error.
-func (e *Endpoint) takeTurn(ctx context.Context, logger *slog.Logger) (*heldTurn, error) {
-	turn, err := e.limiter.take(ctx, &visit{lane: tokenLane, arrival: time.Now(), logger: cmp.Or(logger, e.logger)})
+// takeTurn waits for the turn of a single request to the endpoint, for oneAttempt, until it is too late for it. Whoever takes
+// it must release it. If the rate limit does not allow it in time, the error is an *Error.
+func (e *Endpoint) takeTurn(ctx context.Context, latest time.Time, logger *slog.Logger) (*heldTurn, error) {
+	turn, err := e.limiter.take(ctx, &visit{lane: tokenLane, arrival: time.Now(), latest: latest, logger: cmp.Or(logger, e.logger)})
 	if limited, ok := errors.AsType[*limitError](err); ok {
-		failed := &Error{Method: http.MethodPost, StatusCode: http.StatusTooManyRequests, RetryAfter: limited.retryAfter, unsent: true}
-		failed.cause = fmt.Errorf("not sent: %w", err)
-		if at, err := url.Parse(e.tokenURL); err == nil {
-			failed.URL = redactURL(at)
-		}
-		return nil, failed
+		return nil, e.limited(limited, fmt.Errorf("not sent: %w", err))
 	}
 	if err != nil {
 		return nil, err
 	}
 	return &heldTurn{turn: turn}, nil
+}
+
+// limited returns the Error of a request that the rate limit holds up.
+func (e *Endpoint) limited(err *limitError, cause error) *Error {
+	failed := &Error{Method: http.MethodPost, StatusCode: http.StatusTooManyRequests, RetryAfter: err.retryAfter, cause: cause, unsent: true}
+	if at, err := url.Parse(e.tokenURL); err == nil {
+		failed.URL = redactURL(at)
+	}
+	return failed
+}
+
+// waitEnded returns the error of a caller whose ctx ended while it waited for a token. If time ran out because the request for
+// the token waits for the rate limit, the error says so too.
+func (e *Endpoint) waitEnded(ctx context.Context) error {
+	err := ctx.Err()
+	if context.Cause(ctx) == errTimeout { //nolint:errorlint // the very cause that the deadline of a call sets
+		err = context.DeadlineExceeded
+	}
+	if !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	if limited := e.limiter.holdsUp(tokenLane); limited != nil {
+		return e.limited(limited, fmt.Errorf("the request for a token waits for the rate limit: %w", err))
+	}
+	return err
 }
 
 // release gives the turn back if there is one and no request has used it.

@@ -3,6 +3,7 @@ package tokens
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -284,29 +285,98 @@ func TestLimiterWithATokenThatEnds(t *testing.T) {
 	})
 }
 
-func TestLimiterOfACacheThatIsRefused(t *testing.T) {
+// A fetch of a Cache ends within a minute. A caller who gets no token because of the rate limit must learn that it is the rate
+// limit, and how long it lasts.
+func TestLimiterOfACache(t *testing.T) {
+	tests := []struct {
+		name    string
+		limited time.Duration // before the Cache is asked, by another request
+		steps   []step
+		patient time.Duration // the caller; if zero, for ever
+		held    bool          // another request for a token is in flight, and one is allowed
+		waits   time.Duration
+		left    time.Duration // that the error says; if zero, there is none
+		stored  bool          // true if the Cache may have a Store too, where a response of status 429 ends the attempt
+	}{
+		{name: "refused, in time", steps: []step{reply(429, "", "", "Retry-After", "20"), reply(200, jsonType, tokenReply)}, waits: 20 * time.Second},
+		{name: "refused, opens as the fetch ends", steps: []step{reply(429, "", "", "Retry-After", "60")}, left: time.Minute, stored: true},
+		{name: "refused, opens later", steps: []step{reply(429, "", "", "Retry-After", "70")}, left: 70 * time.Second, stored: true},
+		{name: "closed, in time", limited: 50 * time.Second, steps: []step{reply(200, jsonType, tokenReply)}, waits: 50 * time.Second, stored: true},
+		{name: "closed, with too little time for the request", limited: 59 * time.Second, left: 59 * time.Second, stored: true},
+		{name: "closed, opens later", limited: 90 * time.Second, left: 90 * time.Second, stored: true},
+		{name: "no turn until it is too late", limited: time.Second, held: true, waits: turnTimeout, left: time.Second, stored: true},
+		{name: "the caller's time ends first", limited: 50 * time.Second, steps: []step{reply(200, jsonType, tokenReply)}, patient: 10 * time.Second, waits: 10 * time.Second, left: 40 * time.Second, stored: true},
+	}
+	for _, tt := range tests {
+		for _, store := range []Store{nil, NewMemoryStore()} {
+			if store != nil && !tt.stored {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s, Store %v", tt.name, store != nil), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := newScript(tt.steps...)
+					e, err := NewMoov(testCredentials, &MoovOptions{HTTPClient: s.client()})
+					require.NoError(t, err)
+					cache := newCache(t, e, &CacheOptions{Grant: Grant{Scopes: []string{"a"}}, Store: store})
+					if tt.limited > 0 {
+						closeFor(t, e.limiter, tt.limited)
+					}
+					if tt.held {
+						e.limiter.few = 1e-9 // it does not grow in time
+						pass(tt.limited)
+						e.limiter.inFlight[tokenLane] = 1
+					}
+					ctx := t.Context()
+					if tt.patient > 0 {
+						var cancel context.CancelFunc
+						ctx, cancel = context.WithTimeout(ctx, tt.patient)
+						defer cancel()
+					}
+					begin := time.Now()
+					_, err = cache.Token(ctx)
+					assert.Equal(t, tt.waits, time.Since(begin))
+					if tt.left == 0 {
+						require.NoError(t, err)
+						return
+					}
+					require.ErrorIs(t, err, ErrNoToken)
+					limited, ok := errors.AsType[*Error](err)
+					require.True(t, ok, err)
+					assert.Equal(t, 429, limited.StatusCode)
+					assert.Equal(t, tt.left, limited.RetryAfter.Round(time.Millisecond))
+					assert.Contains(t, err.Error(), "429 Too Many Requests")
+					assert.Equal(t, tt.patient > 0, errors.Is(err, context.DeadlineExceeded))
+					if tt.patient > 0 {
+						require.NoError(t, cache.Close(t.Context())) // when the fetch is over
+						return
+					}
+					require.ErrorContains(t, cache.Stats().LastError, "429 Too Many Requests")
+					if store == nil {
+						assert.EqualValues(t, 1, cache.Stats().Failures)
+					}
+				})
+			})
+		}
+	}
+}
+
+// The same, where a request to the API waits for the token.
+func TestLimiterOfATokenForACall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newScript(reply(429, "", "", "Retry-After", "20"), reply(200, jsonType, tokenReply))
+		s := newScript(reply(429, "", "", "Retry-After", "50"), reply(200, jsonType, tokenReply))
 		e, err := NewMoov(testCredentials, &MoovOptions{HTTPClient: s.client()})
 		require.NoError(t, err)
 		cache := newCache(t, e, &CacheOptions{Grant: Grant{Scopes: []string{"a"}}})
-		begin := time.Now()
-		_, err = cache.Token(t.Context())
+		d, err := NewDoer(cache, &DoerOptions{HTTPClient: s.client()})
 		require.NoError(t, err)
-		assert.Equal(t, 20*time.Second, time.Since(begin))
-	})
-	synctest.Test(t, func(t *testing.T) {
-		s := newScript(reply(429, "", "", "Retry-After", "70"), reply(200, jsonType, tokenReply))
-		e, err := NewMoov(testCredentials, &MoovOptions{HTTPClient: s.client()})
-		require.NoError(t, err)
-		cache := newCache(t, e, &CacheOptions{Grant: Grant{Scopes: []string{"a"}}})
 		begin := time.Now()
-		_, err = cache.Token(t.Context())
+		_, err = d.Do(newRequest(t, "GET", "https://api.moov.io/things", ""))
+		assert.Equal(t, defaultTimeout, time.Since(begin))
 		require.ErrorIs(t, err, ErrNoToken)
-		assert.Zero(t, time.Since(begin), "a fetch does not last so long")
-		e2, ok := errors.AsType[*Error](err)
-		require.True(t, ok)
-		assert.Equal(t, 70*time.Second, e2.RetryAfter)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.EqualError(t, err, "GET https://api.moov.io/things: no access token: POST https://api.moov.io/oauth2/token: 429 Too Many Requests: "+
+			"the request for a token waits for the rate limit: context deadline exceeded (retry after 20s)")
+		require.NoError(t, cache.Close(t.Context()))
 	})
 }
 
@@ -316,7 +386,7 @@ func TestHeldTurn(t *testing.T) {
 		e, err := NewMoov(testCredentials, &MoovOptions{HTTPClient: s.client()})
 		require.NoError(t, err)
 		exchange := func() error {
-			held, err := e.takeTurn(t.Context(), nil)
+			held, err := e.takeTurn(t.Context(), time.Time{}, nil)
 			require.NoError(t, err)
 			defer held.release()
 			_, err = e.exchangeWith(t.Context(), Grant{Scopes: []string{"a"}}, settings{attempt: &oneAttempt{turn: held}}, new(time.Time))
@@ -328,7 +398,7 @@ func TestHeldTurn(t *testing.T) {
 		assert.Equal(t, 10*time.Second, time.Since(begin))
 		assert.Zero(t, e.limiter.Stats().InFlight)
 
-		held, err := e.takeTurn(t.Context(), nil)
+		held, err := e.takeTurn(t.Context(), time.Time{}, nil)
 		require.NoError(t, err)
 		assert.Equal(t, 1, e.limiter.Stats().InFlight)
 		held.release()

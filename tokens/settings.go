@@ -17,6 +17,8 @@ type settings struct {
 	sent     *time.Time   // set to when the last request began; if nil, nobody asks for it
 	logger   *slog.Logger // if nil, the Doer's own
 	attempt  *oneAttempt  // if nil, the call is as any other
+
+	latestTurn time.Time // when it is too late for a turn at the Limiter; if zero, only its MaxWait and the context count
 }
 
 // oneAttempt is what is special about a call that is one request, which a Cache makes after it told other processes.

@@ -33,7 +33,7 @@ const (
 	lossHold      = 90 * time.Second // of a record that was put back: for those who may know a newer one
 	steadyAfter   = 5 * time.Second  // how long a Store must be well before a refresh token is presented
 	freshFor      = 5 * time.Second  // how long after its swap an attempt may present a refresh token
-	turnTimeout   = 55 * time.Second // how long a look waits for the Limiter, so that its callers learn why
+	turnTimeout   = 55 * time.Second // how long a fetch waits for its turn at the Limiter: the request needs time too
 	lateTurn      = time.Second      // a turn that took longer is late: what was decided before may have changed
 	maxSteps      = 10               // how often in a row a look changes the record without an end in sight
 	maxPuts       = 3                // how often a result is published before callers get it all the same
@@ -360,10 +360,8 @@ var errForgetful = errors.New("the Store does not show what is swapped into it; 
 // the own attempt that stands in r fails.
 func (c *Cache) takeTurn(ctx context.Context, r *record, next action) (turn *heldTurn, late bool, ended *decision) {
 	c.notStuck()
-	ctx, cancel := context.WithTimeout(ctx, turnTimeout)
-	defer cancel()
 	asked := c.now()
-	turn, err := c.endpoint.takeTurn(ctx, c.logger)
+	turn, err := c.endpoint.takeTurn(ctx, time.Now().Add(turnTimeout), c.logger)
 	if err == nil {
 		return turn, c.now().since(asked) > lateTurn, nil
 	}

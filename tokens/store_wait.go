@@ -90,7 +90,7 @@ func (c *Cache) waitIn(ctx context.Context, room *waitRoom) error {
 		case <-room.done:
 			return nil
 		case <-ctx.Done():
-			return ctx.Err()
+			return c.endpoint.waitEnded(ctx)
 		case <-timer.C:
 		}
 		switch left := c.patience(); {
