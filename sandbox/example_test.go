@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/grantwright/oauth-go/sandbox"
@@ -62,6 +63,33 @@ func Example() {
 	// GET /ping 401
 	// POST /oauth2/token 200
 	// GET /ping 200
+}
+
+// A test of your own code, on loopback. In a synctest bubble New takes the place of Start, and an hour passes at once.
+func ExampleStart() {
+	testPing := func(t *testing.T) { // in a file of tests: func TestPing(t *testing.T)
+		sb := sandbox.Start(t)
+		client := apiClient(sb) // the code to be tested, given sb.URL and sb.HTTPClient()
+		sb.Moov.Fault("createAccessToken", sandbox.Fault{Status: http.StatusServiceUnavailable})
+		resp, err := client.Get(sb.URL + "/ping")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if got := sb.Moov.Count("createAccessToken"); got != 2 {
+			t.Errorf("%d token requests, want 2: one that failed and one more", got)
+		}
+	}
+	inGoTest("TestPing", testPing)
+	// Output: TestPing: ok
+}
+
+// inGoTest does what go test does with a test function.
+func inGoTest(name string, test func(*testing.T)) {
+	all := func(string, string) (bool, error) { return true, nil }
+	if testing.RunTests(all, []testing.InternalTest{{Name: name, F: test}}) {
+		fmt.Println(name+":", "ok")
+	}
 }
 
 func ExampleNewMoov() {
