@@ -96,7 +96,8 @@
 //     a process that died while it fetched an app's token (TestHolderIsKilled).
 //   - A process with a token looks at the Store once a minute of use, or ten times in a shorter life, and needs at most three
 //     calls more for each token (TestStoreCallsOfAQuietFleet). So a login or a logout elsewhere is obeyed within a minute by a
-//     process in use, and with the second call by an idle one (TestSetAndRevokeAreObeyedElsewhere).
+//     process in use, and with the second call by an idle one (TestSetAndRevokeAreObeyedElsewhere). A process without a login,
+//     whose callers get [ErrLoginRequired], looks with each call, every 250 ms at most (TestLooksOfAProcessWithoutALogin).
 //   - A failure, with the time to wait for, holds for all (TestFailureIsSharedThroughTheStore, TestInvalidGrantIsFinalForAll).
 //   - No clock needs to be right. Wall clocks may be a day apart and monotonic clocks run 1 % fast or slow, or stand still while
 //     the machine sleeps (TestSimulationOfSingleFaults, TestRecordsArePlaced, TestRecordsAgeWhileTheMachineSleeps).

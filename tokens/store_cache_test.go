@@ -300,11 +300,46 @@ func TestSetAndRevokeAreObeyedElsewhere(t *testing.T) {
 		next := login()
 		next.AccessToken, next.RefreshToken = "access-next", "refresh-next"
 		require.NoError(t, busy.Set(t.Context(), next))
-		pass(5 * time.Second)
-		assert.Equal(t, "access-next", mustToken(t, a), "a process without a login looks every 5 s")
+		pass(250 * time.Millisecond)
+		assert.Equal(t, "access-next", mustToken(t, a), "a login made elsewhere is found within 250 ms")
+		assert.Equal(t, "access-next", mustToken(t, idle))
 		late := f.cache(t, user(login()))
 		assert.Equal(t, "access-next", mustToken(t, late), "Initial is ignored where a login stands")
 		closeAll(t, a, busy, idle, late)
+	})
+}
+
+func TestLooksOfAProcessWithoutALogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		a, b := f.cache(t, user(nil)), f.cache(t, user(nil))
+		var wg sync.WaitGroup
+		for range 100 {
+			for range 10 {
+				wg.Go(func() {
+					_, err := a.Token(t.Context())
+					assert.ErrorIs(t, err, tokens.ErrLoginRequired)
+				})
+			}
+			wg.Wait()
+			pass(10 * time.Millisecond)
+		}
+		assert.Equal(t, 4, f.loads, "in a second, however many call")
+		pass(time.Hour)
+		assert.Equal(t, 4, f.loads, "none where nobody calls")
+
+		require.NoError(t, b.Set(t.Context(), login()))
+		assert.Equal(t, "access-0", mustToken(t, a))
+		require.NoError(t, b.Revoke(t.Context()))
+		pass(time.Minute)
+		_, _ = a.Token(t.Context()) // the look is behind it
+		pass(time.Second)
+		_, err := a.Token(t.Context())
+		require.ErrorIs(t, err, tokens.ErrLoginRequired)
+		require.NoError(t, b.Set(t.Context(), login()))
+		pass(250 * time.Millisecond)
+		assert.Equal(t, "access-0", mustToken(t, a), "after a logout too")
+		closeAll(t, a, b)
 	})
 }
 
@@ -462,7 +497,7 @@ func TestInvalidGrantIsFinalForAll(t *testing.T) {
 		require.ErrorIs(t, err, tokens.ErrLoginRequired)
 		d := f.cache(t, user(&tokens.Token{RefreshToken: "refresh-new"}))
 		assert.Equal(t, "access-1", mustToken(t, d))
-		pass(5 * time.Second)
+		pass(250 * time.Millisecond)
 		assert.Equal(t, "access-1", mustToken(t, a))
 		assert.Equal(t, "refresh-new", f.requests[1].Get("refresh_token"))
 		closeAll(t, a, b, c, d)

@@ -27,6 +27,7 @@ const (
 	maxPoll       = 250 * time.Millisecond
 	lookEvery     = time.Minute      // how old what a busy process knows may be
 	lookSoon      = 5 * time.Second  // after a failure: another process may have mended it
+	loginSoon     = maxPoll          // without a login: a person may have logged in by way of another process
 	markAfter     = time.Second      // an attempt is watched for this long before what is left of its hold is written down
 	fetchHold     = 10 * time.Second // of an attempt that presents no refresh token
 	minTimeout    = 10 * time.Second // of an exchange, as far as the hold goes: swaps and pauses before and after it take time too
@@ -166,7 +167,11 @@ func (m memory) decide(r *record, now moment) decision {
 		return decision{action: doSeed}
 	}
 	if m.rotates && (r.final || r.refreshToken() == "") {
-		return m.serveOr(&noTokenError{kind: ErrLoginRequired, cause: whyNoLogin(r)}, lookSoon)
+		again := loginSoon
+		if m.living {
+			again = lookSoon
+		}
+		return m.serveOr(&noTokenError{kind: ErrLoginRequired, cause: whyNoLogin(r)}, again)
 	}
 	if a := r.attempt; a != nil {
 		if m.own != "" && a.id == m.own && a.state == attemptWorking {
@@ -1153,7 +1158,7 @@ func (c *Cache) ended(res *result) decision {
 	case resultFinal:
 		c.log(slog.LevelWarn, "the server refused the refresh token", next{what: "login"}, slog.Any("error", res.err))
 		res.err = &noTokenError{kind: ErrLoginRequired, cause: res.err}
-		res.wait = lookSoon
+		res.wait = loginSoon
 	case resultFailed, resultLost:
 		c.log(slog.LevelWarn, "could not get a token", next{"retry", res.wait}, slog.Any("error", res.err))
 	}
