@@ -507,10 +507,20 @@ func (c *Cache) drop(rejected *Token) bool {
 // Close stops serving, lets a fetch under way end, and has OnToken store what is unsaved, once more if it failed before.
 // Its error is OnToken's or ctx's: a rotated refresh token that is not stored is not a clean shutdown, and Close may be
 // called again. After Close, Token fails with [ErrClosed]; Close after Revoke is logout.
+//
+// A Cache of [Sessions] need not be closed. Once one is, Session returns a new one.
 func (c *Cache) Close(ctx context.Context) error {
 	if err := c.check(ctx); err != nil {
 		return err
 	}
+	err := c.close(ctx)
+	if err == nil && c.replica != nil && c.replica.retire != nil {
+		c.replica.retire(c)
+	}
+	return err
+}
+
+func (c *Cache) close(ctx context.Context) error {
 	if ctx.Value(insideFetch{c}) != nil {
 		return fmt.Errorf("tokens: %s: a hook of this Cache cannot Close it", c.endpoint.vendor.name)
 	}

@@ -65,7 +65,9 @@ func NewSessions(endpoint *Endpoint, opts *CacheOptions) (*Sessions, error) {
 }
 
 // Session returns the Cache of the login with this name. It is there to be used and forgotten: there is nothing to close. As
-// long as it is in use, each call returns the same one. A name that is empty or longer than 1 KB makes a Cache that fails.
+// long as it is in use, which means that the program can reach it or that it has something to store, each call returns the
+// same one. After a Close of it the next call returns another, and whoever has the closed one gets [ErrClosed]. A name that
+// is empty or longer than 1 KB makes a Cache that fails.
 func (s *Sessions) Session(id string) *Cache {
 	if s == nil || s.endpoint == nil {
 		return &Cache{unusable: errors.New("tokens: the Sessions are nil or zero; make them with NewSessions")}
@@ -83,7 +85,7 @@ func (s *Sessions) Session(id string) *Cache {
 	if c.closed = s.closed; c.closed {
 		return c
 	}
-	c.replica.pin = s.pin
+	c.replica.pin, c.replica.retire = s.pin, s.retire
 	if gone, ok := s.caches[id]; ok {
 		s.collected.add(*gone.stats)
 	}
@@ -123,6 +125,20 @@ func (s *Sessions) pin(c *Cache, pinned bool) {
 	} else {
 		delete(s.pinned, c)
 	}
+}
+
+// retire takes c, which its user closed, out of the logins, so that the next to ask for it gets one that works.
+func (s *Sessions) retire(c *Cache) {
+	stats := c.Stats()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.caches[c.session].stats != c.stats {
+		return
+	}
+	delete(s.caches, c.session)
+	delete(s.young, c)
+	delete(s.old, c)
+	s.collected.add(stats)
 }
 
 // forgotten is what is left of a Cache that was collected.

@@ -89,6 +89,60 @@ func TestSessionsAreSeparateLogins(t *testing.T) {
 	})
 }
 
+// A logout is Revoke and then Close; the user who logs in again must not meet the Cache that was closed.
+func TestSessionAfterClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		s := newSessions(t, f, tokens.CacheOptions{})
+		first := s.Session("user")
+		require.NoError(t, first.Set(t.Context(), &tokens.Token{RefreshToken: "refresh-0"}))
+		assert.Equal(t, "access-1", mustToken(t, first))
+		before := s.Stats()
+		require.NoError(t, first.Revoke(t.Context()))
+		require.NoError(t, first.Close(t.Context()))
+		require.NoError(t, first.Close(t.Context()))
+		assert.Equal(t, before.Fetches, s.Stats().Fetches, "it is counted once")
+
+		second := s.Session("user")
+		assert.NotSame(t, first, second)
+		assert.Same(t, second, s.Session("user"))
+		require.NoError(t, second.Set(t.Context(), &tokens.Token{RefreshToken: "refresh-next"}))
+		assert.Equal(t, "access-2", mustToken(t, second))
+		_, err := first.Token(t.Context())
+		require.ErrorIs(t, err, tokens.ErrClosed)
+		require.NoError(t, first.Close(t.Context()))
+		assert.Same(t, second, s.Session("user"), "closing an old one again does not touch its successor")
+		assert.Equal(t, before.Fetches+1, s.Stats().Fetches)
+		require.NoError(t, s.Close(t.Context()))
+	})
+}
+
+// A Cache that could not store its refresh token is not let go of: the next one would present the one before.
+func TestSessionAfterACloseThatFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		s := newSessions(t, f, tokens.CacheOptions{})
+		c := s.Session("user")
+		require.NoError(t, c.Set(t.Context(), &tokens.Token{RefreshToken: "refresh-0"}))
+		f.respond = func(url.Values) (int, string, http.Header) {
+			f.down = errors.New("down") // once the refresh token is used up
+			return 200, `{"access_token":"access-1","token_type":"Bearer","expires_in":3600,"refresh_token":"refresh-1"}`, nil
+		}
+		assert.Equal(t, "access-1", mustToken(t, c))
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		require.ErrorIs(t, c.Close(ctx), tokens.ErrStore)
+		assert.Same(t, c, s.Session("user"))
+		f.fail(nil)
+		f.respond = nil
+		require.NoError(t, c.Close(t.Context()))
+		next := s.Session("user")
+		assert.NotSame(t, c, next)
+		assert.Equal(t, "access-1", mustToken(t, next))
+		require.NoError(t, s.Close(t.Context()))
+	})
+}
+
 func TestSessionsAreCollectedAndCounted(t *testing.T) {
 	t.Parallel()
 	f := newFleet()

@@ -85,6 +85,7 @@ type replica struct {
 	// pin keeps the Cache in memory while it has something to store. It is nil if the Cache is not one of Sessions.
 	pin      func(c *Cache, pinned bool)
 	isPinned bool
+	retire   func(c *Cache) // lets go of the Cache, which is closed; if nil, that is its user's affair
 }
 
 // An ownAttempt is an attempt of this process. It keeps its id until its request is sent, however often it is swapped in, so
