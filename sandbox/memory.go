@@ -48,10 +48,10 @@ func (m memory) RoundTrip(r *http.Request) (*http.Response, error) {
 		in.Host = r.URL.Host
 	}
 
-	read, write := io.Pipe()
-	w := &memoryWriter{request: r, header: http.Header{}, body: write, started: make(chan *http.Response, 1)}
-	w.reader = &memoryBody{PipeReader: read, cancel: cancel, leave: context.AfterFunc(r.Context(), func() {
-		_ = write.CloseWithError(context.Cause(r.Context())) // first, or the end of h would look like the end of the body
+	stream := newMemoryStream()
+	w := &memoryWriter{request: r, header: http.Header{}, body: stream, started: make(chan *http.Response, 1)}
+	w.reader = &memoryBody{memoryStream: stream, cancel: cancel, leave: context.AfterFunc(r.Context(), func() {
+		stream.abort(context.Cause(r.Context())) // first, or the end of h would look like the end of the body
 		cancel()
 	})}
 	go w.serve(m.handler, in)
@@ -71,24 +71,26 @@ func (m memory) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // memoryBody is the body of a response. Closing it ends the handler's context.
 type memoryBody struct {
-	*io.PipeReader
+	*memoryStream
 	cancel context.CancelFunc
 	leave  func() bool
 }
 
+// Close implements io.Closer.
 func (b *memoryBody) Close() error {
 	b.leave()
 	b.cancel()
-	return b.PipeReader.Close()
+	b.abort(io.ErrClosedPipe)
+	return nil
 }
 
-// memoryWriter returns the response to the caller once its body begins or the handler returns, and then pipes the body.
+// memoryWriter returns the response to the caller once its body begins or the handler returns, and then streams the body.
 type memoryWriter struct {
 	request *http.Request
 	header  http.Header
 	status  int         // 0: not written yet
 	sent    http.Header // as it was when the status was written
-	body    *io.PipeWriter
+	body    *memoryStream
 	reader  *memoryBody
 	started chan *http.Response // nil if the connection is broken
 	once    sync.Once
@@ -102,11 +104,11 @@ func (w *memoryWriter) serve(h http.Handler, r *http.Request) {
 		}
 		if finished {
 			w.start(nil)
-			_ = w.body.Close()
+			w.body.end(io.EOF)
 			return
 		}
 		w.once.Do(func() { w.started <- nil })
-		_ = w.body.CloseWithError(io.ErrUnexpectedEOF)
+		w.body.end(io.ErrUnexpectedEOF)
 	}()
 	h.ServeHTTP(w, r)
 	finished = true
@@ -125,10 +127,7 @@ func (w *memoryWriter) WriteHeader(status int) {
 // Write implements http.ResponseWriter.
 func (w *memoryWriter) Write(p []byte) (int, error) {
 	w.start(p)
-	if len(p) == 0 {
-		return 0, nil // a pipe would wait for a reader
-	}
-	return w.body.Write(p)
+	return w.body.write(p)
 }
 
 // Flush implements http.Flusher. Only the header is held back, until the body begins.

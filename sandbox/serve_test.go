@@ -1,6 +1,7 @@
 package sandbox_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -130,6 +131,62 @@ func TestTransportStreams(t *testing.T) {
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.Equal(t, "......", string(all))
 		<-ended
+	})
+}
+
+// Programs that close no body, as many examples do, can be tested in a bubble, which fails if a goroutine is left in it.
+func TestTransportLeavesNoGoroutine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sb := sandbox.New()
+		response, err := sb.HTTPClient().Get(sb.URL + "/v7/tests")
+		require.NoError(t, err)
+		assert.Equal(t, http.StatusUnauthorized, response.StatusCode)
+	})
+}
+
+// A large body waits for its reader, and comes whole.
+func TestTransportHoldsBackALargeBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 1 << 20
+		want, written := bytes.Repeat([]byte("0123456789abcdef"), size/16), false
+		rt := sandbox.Transport(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			n, err := w.Write(want)
+			assert.NoError(t, err)
+			assert.Equal(t, size, n)
+			written = true
+		}))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://x", nil)
+		require.NoError(t, err)
+		response, err := rt.RoundTrip(r)
+		require.NoError(t, err)
+		synctest.Wait()
+		assert.False(t, written)
+		got, err := io.ReadAll(iotest.OneByteReader(response.Body))
+		require.NoError(t, err)
+		assert.True(t, bytes.Equal(want, got))
+		assert.True(t, written)
+		require.NoError(t, response.Body.Close())
+		n, err := response.Body.Read(make([]byte, 1))
+		assert.Zero(t, n)
+		require.Error(t, err)
+	})
+}
+
+// What was written and not read when the caller's context ends is lost, as over a network.
+func TestTransportEndsWithTheContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		rt := sandbox.Transport(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "unread") }))
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://x", nil)
+		require.NoError(t, err)
+		response, err := rt.RoundTrip(r)
+		require.NoError(t, err)
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		_, err = io.ReadAll(response.Body)
+		require.ErrorIs(t, err, context.Canceled)
+		require.NoError(t, response.Body.Close())
 	})
 }
 
