@@ -40,7 +40,7 @@ func ExampleTokenProvider() {
 type source struct {
 	token *tokens.Token
 	err   error
-	ctx   context.Context //nolint:containedctx // what Token was given
+	ctx   context.Context // that Token was given
 }
 
 func (s *source) Token(ctx context.Context) (*tokens.Token, error) {
