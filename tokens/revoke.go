@@ -17,7 +17,9 @@ type revocation struct {
 
 // Revoke stops serving at once, and then revokes the refresh token and the access token (RFC 7009), and without a Session
 // the refresh tokens that came along earlier. What fails is kept for the next Revoke, and its error returned;
-// errors.ErrUnsupported where the vendor has no revocation. What a fetch under way brings is revoked, not served.
+// errors.ErrUnsupported where the vendor has no revocation. What a fetch under way brings is revoked, not served. With a Store
+// the logout holds for all processes, but only this Cache knows what is left to be revoked: where there is an error, call
+// Revoke again in the same process, as another finds nothing to revoke and returns nil.
 //
 // Later callers, and those who wait for that fetch, get a new token or, with a Session, [ErrLoginRequired] until Set.
 func (c *Cache) Revoke(ctx context.Context) error {

@@ -309,6 +309,26 @@ func TestSetAndRevokeAreObeyedElsewhere(t *testing.T) {
 	})
 }
 
+// What the server did not revoke is known only where Revoke was called. Its error says so, since another process returns nil.
+func TestRevokeThatTheServerRefuses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		a, b := f.cache(t, user(login())), f.cache(t, user(nil))
+		mustToken(t, a)
+		f.respond = func(url.Values) (int, string, http.Header) { return 400, `{"error":"invalid_request"}`, nil }
+		err := a.Revoke(t.Context())
+		require.ErrorIs(t, err, tokens.InvalidRequest)
+		require.ErrorContains(t, err, "only this process can call Revoke again")
+		f.respond = nil
+		before := f.sent()
+		require.NoError(t, b.Revoke(t.Context()))
+		assert.Equal(t, before, f.sent(), "there is nothing in the Store to revoke")
+		require.NoError(t, a.Revoke(t.Context()))
+		assert.Equal(t, before+2, f.sent())
+		closeAll(t, a, b)
+	})
+}
+
 func TestLooksOfAProcessWithoutALogin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet()

@@ -88,11 +88,14 @@ func (c *Cache) revokeInStore(ctx context.Context) error {
 	c.mu.Lock()
 	toRevoke := slices.Clone(pending) // a Store that hangs may bring more
 	c.mu.Unlock()
-	err = errors.Join(err, c.revoke(ctx, toRevoke))
+	revokeErr := c.revoke(ctx, toRevoke)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if revokeErr != nil && len(c.secrets.unrevoked) > 0 {
+		revokeErr = fmt.Errorf("tokens: %s: not all was revoked at the server; only this process can call Revoke again for it: %w", c.endpoint.vendor.name, revokeErr)
+	}
 	c.pinIfUnsaved()
-	return err
+	return errors.Join(err, revokeErr)
 }
 
 // supersedeLook makes the look under way forget what it has loaded, and those who wait for it look again. The lock is held.
