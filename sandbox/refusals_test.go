@@ -217,6 +217,10 @@ func TestErrorShapes(t *testing.T) {
 	te = sendForm(t, h, "/v7/oauth2/token", nil)
 	assert.JSONEq(t, `{"error": "invalid_client", "error_description": "client_id and client_secret are needed"}`, te.body)
 
+	te = send(t, sandbox.NewThousandEyes(nil), http.MethodGet, "/v7/nothing", "", "")
+	assertStatus(t, 404, te)
+	assert.JSONEq(t, `{"type": "about:blank", "title": "Not Found", "status": 404, "detail": "no such path", "instance": "/v7/nothing"}`, te.body)
+
 	moov := sendForm(t, h, "/oauth2/token", nil)
 	assert.JSONEq(t, `{"error": "invalid_client"}`, moov.body)
 	for _, got := range []reply{moov, sendForm(t, h, "/oauth2/nothing", nil), sendForm(t, h, "/oauth2/revoke", inBody("token", "x"))} {

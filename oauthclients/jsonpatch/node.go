@@ -68,7 +68,7 @@ func (n *node) expand() *container {
 	n.in = c
 	at := cursor{n.source, skipSpace(text, int(n.start)+1), n.first + 1}
 	if at.offset == end {
-		c.chunks = []chunk{{items: []*item{}}}
+		c.chunks = make([]chunk, 1) // without items
 		return c
 	}
 	c.open = text[n.start+1 : at.offset]

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/grantwright/oauth-go/tools/specsync/internal/openapi"
+)
+
+// TestChangesOfWhatAcmeLacks has changes of keywords that Acme's description does not have: each row adds one to ours,
+// and another form of it to the vendor's. All of them are taken over.
+func TestChangesOfWhatAcmeLacks(t *testing.T) {
+	t.Parallel()
+	const (
+		request = "        client_secret:\n          type: string\n"
+		reply   = "        count:\n          type: string\n"
+		things  = "      operationId: listThings\n"
+		server  = "  - url: https://{tenant}.example.com\n    variables:\n      tenant: {default: acme}\n"
+		array   = "              schema:\n                type: array\n"
+		schemes = "    basic: {type: http, scheme: basic}\n"
+		body    = "      requestBody: {content: {application/json: {schema: {type: string}}}}\n"
+		needed  = "      requestBody: {required: true, content: {application/json: {schema: {type: string}}}}\n"
+	)
+	scopes := func(list string) string { return things + "      security: [{oauth: [" + list + "]}]\n" }
+	oauth := func(url string) string {
+		return schemes + "    oauth: {type: oauth2, flows: {clientCredentials: {tokenUrl: '" + url + "', scopes: {a: A., b: B.}}}}\n"
+	}
+	for name, test := range map[string]struct {
+		old          string // a text of Acme's description
+		ours, theirs string // what stands there in ours and in the vendor's
+		want         []string
+		also         []string // replaced in both
+	}{
+		"limit of a request loosened":    {request, request + "          maxLength: 10\n", request + "          maxLength: 20\n", []string{"additive: client_secret: maxLength changed"}, nil},
+		"limit of a request tightened":   {request, request + "          maxLength: 20\n", request + "          maxLength: 10\n", []string{"breaking: client_secret: maxLength changed"}, nil},
+		"least length of a request less": {request, request + "          minLength: 5\n", request + "          minLength: 3\n", []string{"additive: client_secret: minLength changed"}, nil},
+		"least length of a request more": {request, request + "          minLength: 3\n", request + "          minLength: 5\n", []string{"breaking: client_secret: minLength changed"}, nil},
+		"limit of a request gone":        {request, request + "          maxLength: 20\n", request, []string{"additive: client_secret: maxLength removed"}, nil},
+		"pattern of a request":           {request, request, request + "          pattern: ^a\n", []string{"breaking: client_secret: pattern added"}, nil},
+		"pattern of a request gone":      {request, request + "          pattern: ^a\n", request, []string{"additive: client_secret: pattern removed"}, nil},
+		"pattern of a response":          {reply, reply, reply + "          pattern: ^a\n", []string{"tolerated: count: pattern added"}, nil},
+		"no member twice, in a response": {array, array, strings.Replace(array, "type: array\n", "type: array\n                uniqueItems: true\n", 1), []string{"tolerated: 200: uniqueItems added"}, nil},
+		"format without a Go type":       {reply, reply + "          format: password\n", reply + "          format: hostname\n", []string{"tolerated: count: format changed"}, nil},
+		"format with a Go type":          {reply, reply + "          format: password\n", reply + "          format: byte\n", []string{"breaking: count: format changed"}, nil},
+		"further members of a response":  {"    Thing:\n      type: object\n", "    Thing:\n      type: object\n", "    Thing:\n      type: object\n      additionalProperties: false\n", []string{"tolerated: 200: additionalProperties added"}, nil},
+		"body":                           {things, things, things + body, []string{"additive: requestBody added"}, nil},
+		"body that is required":          {things, things, things + needed, []string{"breaking: requestBody added"}, nil},
+		"body gone":                      {things, things + body, things, []string{"breaking: requestBody removed"}, nil},
+		"second server":                  {server, server, server + "  - url: https://example.com\n", []string{"additive: server https://example.com added"}, nil},
+		"second server gone":             {server, server + "  - url: https://example.com\n", server, []string{"breaking: server https://example.com removed"}, nil},
+		"default of a server variable":   {server, server, "  - url: https://{tenant}.example.com\n    variables:\n      tenant: {default: other}\n", []string{"tolerated: default changed"}, nil},
+		"values of a server variable":    {server, server, "  - url: https://{tenant}.example.com\n    variables:\n      tenant: {default: acme, enum: [acme]}\n", []string{"tolerated: enum added"}, nil},
+		"scope more":                     {things, scopes("a"), scopes("a, b"), []string{"breaking: scope b added"}, []string{schemes, oauth("https://example.com")}},
+		"scope less":                     {things, scopes("a, b"), scopes("a"), []string{"additive: scope b removed"}, []string{schemes, oauth("https://example.com")}},
+		"first scope":                    {things, scopes(""), scopes("a"), []string{"additive: scope a added"}, []string{schemes, oauth("https://example.com")}},
+		"URL of an authorization server": {schemes, oauth("https://example.com/a"), oauth("https://example.com/b"), []string{"tolerated: tokenUrl changed"}, []string{things, scopes("a")}},
+		"kind of a security scheme":      {schemes, schemes, "    basic: {type: http, scheme: digest}\n", []string{"breaking: scheme changed"}, nil},
+		"written out where ours is a component": {reply, reply + "        kind:\n          $ref: '#/components/schemas/TokenType'\n",
+			reply + "        kind:\n          type: string\n          enum:\n            - bearer\n            - mac\n", nil, nil},
+		"a component where ours is written out": {reply, reply + "        kind:\n          type: object\n          properties:\n            error: {type: string, maxLength: 9}\n",
+			reply + "        kind:\n          $ref: '#/components/schemas/OAuthError'\n", []string{"tolerated: error: maxLength removed"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			base := edited(t, acme, test.also...)
+			ours, theirs := edited(t, base, test.old, test.ours), edited(t, base, test.old, test.theirs)
+			c, err := readConfig("../..")
+			require.NoError(t, err)
+			doc, err := openapi.Parse([]byte(theirs))
+			require.NoError(t, err)
+			s := session{name: "acme", config: c, theirs: doc, ours: ours}
+			assert.Equal(t, test.want, described(s.reportOnly(t)))
+			written(t, ours, theirs)
+		})
+	}
+}
+
+// TestScopesOfWhichOneIsEnough has a vendor that wants one of the scopes of an alternative, not all.
+func TestScopesOfWhichOneIsEnough(t *testing.T) {
+	t.Parallel()
+	const things, basic = "      operationId: listThings\n", "    basic: {type: http, scheme: basic}\n"
+	with := func(scopes string) string {
+		return edited(t, acme, things, things+"      security: [{oauth: ["+scopes+"]}]\n",
+			basic, basic+"    oauth: {type: oauth2, flows: {clientCredentials: {tokenUrl: https://example.com, scopes: {a: A., b: B.}}}}\n")
+	}
+	c, err := readConfig("../..")
+	require.NoError(t, err)
+	c.Vendors["acme"] = vendor{Scopes: "any"}
+	for want, texts := range map[string][2]string{
+		"additive: scope b added":   {with("a"), with("a, b")},
+		"breaking: scope b removed": {with("a, b"), with("a")},
+	} {
+		theirs, err := openapi.Parse([]byte(texts[1]))
+		require.NoError(t, err)
+		s := session{name: "acme", config: c, theirs: theirs, ours: texts[0]}
+		assert.Equal(t, []string{want}, described(s.reportOnly(t)))
+	}
+}
+
+// TestListInTheProse compares a list that the vendor has in its words alone.
+func TestListInTheProse(t *testing.T) {
+	t.Parallel()
+	const things = "      operationId: listThings\n"
+	c, err := readConfig("../..")
+	require.NoError(t, err)
+	c.Vendors["acme"] = vendor{Lists: []listRule{{Operation: "GET /things", Item: compile(`(?m)^\s*\* (\w+)\s*$`), Ours: "x-listed"}}}
+	ours := edited(t, acme, things, things+"      x-listed: [a, b]\n")
+	for words, want := range map[string][]string{
+		"Those are: a, b.":    nil, // written in another way
+		"\"* a\\n* b\"":       nil,
+		"\"* b\\n* a\"":       nil,
+		"\"* a\\n* c\\n\\n\"": {"breaking: b removed from the list in the prose (the structure does not show it; x-listed is kept by hand)", "additive: c added to the list in the prose (the structure does not show it; x-listed is kept by hand)"},
+	} {
+		if words[0] != '"' {
+			words = "'" + words + "'"
+		}
+		theirs, err := openapi.Parse([]byte(edited(t, acme, things, things+"      description: "+words+"\n")))
+		require.NoError(t, err)
+		s := session{name: "acme", config: c, theirs: theirs, ours: ours}
+		assert.Equal(t, want, described(s.reportOnly(t)), words)
+	}
+}
+
+// TestEveryVendorWithoutAName compares all vendors that publish something, and each after one that cannot be read.
+func TestEveryVendorWithoutAName(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	put := func(name, text string) {
+		t.Helper()
+		file := filepath.Join(root, filepath.FromSlash(name))
+		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o644))
+	}
+	const generate = "//go:generate go tool oapi-codegen -o acme/acme.gen.go ../api/"
+	put("gen/generate.go", "package gen\n\n"+generate+"acme.yaml\n"+generate+"zeta.yaml\n")
+	put("gen/acme/acme.gen.go", "package acme\n")
+	ours, _ := written(t, acme, acme)
+	put("api/acme.yaml", ours)
+	put("api/zeta.yaml", ours)
+	put("published.yaml", acme)
+	from := "    from: " + filepath.ToSlash(filepath.Join(root, "published.yaml")) + "\n"
+
+	put("tools/specsync/specsync.yaml", "vendors:\n  acme:\n"+from+"  silent:\n    note: Publishes nothing.\n  zeta:\n"+from)
+	code, out, errors := runTool(t, "", "-root", root)
+	assert.Equal(t, exitNone, code, errors)
+	assert.Contains(t, out, "acme: nothing changed")
+	assert.Contains(t, out, "zeta: nothing changed")
+	assert.NotContains(t, out, "silent")
+
+	put("tools/specsync/specsync.yaml", "vendors:\n  acme:\n    from: none.yaml\n  zeta:\n"+from)
+	code, out, errors = runTool(t, "", "-root", root)
+	assert.Equal(t, exitUnread, code)
+	assert.Contains(t, errors, "none.yaml")
+	assert.Contains(t, out, "zeta: nothing changed")
+
+	put("tools/specsync/specsync.yaml", "vendors:\n  acme:\n    form: typo\n")
+	code, _, errors = runTool(t, "", "-root", root)
+	assert.Equal(t, exitUnread, code)
+	assert.Contains(t, errors, "field form not found")
+}
+
+func TestDescriptionOfEndlessLength(t *testing.T) {
+	t.Parallel()
+	_, err := limited(endless{})
+	require.EqualError(t, err, "more than 67108864 bytes")
+}
+
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
+var _ io.Reader = endless{}
