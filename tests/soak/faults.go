@@ -43,7 +43,7 @@ var falseBodies = []sandbox.Fault{
 	{Body: "[]", After: true},
 }
 
-// changeFaults gives each vendor new faults. A third of the operations has none.
+// changeFaults gives each vendor new faults. Half of the operations have none.
 func (w *world) changeFaults() {
 	for v, operations := range w.operations {
 		v.ClearFaults()
@@ -61,7 +61,7 @@ func (w *world) changeFaults() {
 			}
 			f := faults[rand.IntN(len(faults))]
 			f.Times = sandbox.Forever
-			if rand.IntN(3) > 0 {
+			if rand.IntN(2) == 0 {
 				v.Fault(operation, f)
 				w.faults[fmt.Sprint(f.Status, f.Drop, f.Cut, f.Delay, f.Body)]++
 			}

@@ -54,12 +54,15 @@ func soak(out io.Writer, length time.Duration, callers int) error {
 	if most := peakGoroutines(callers); peak.goroutines > most {
 		r.wrong("%d goroutines at a time, at most %d were expected", peak.goroutines, most)
 	}
-	if after.heap > before.heap+20 {
+	if after.heap > before.heap+40 {
 		r.wrong("%.1f MB of the heap are left", after.heap-before.heap)
 	}
 	r.print(out)
 	return errors.Join(r.mistakes...)
 }
+
+// thinking is how long a caller waits at most before its next call.
+const thinking = 10 * time.Second
 
 // peakGoroutines is how many there may be: a caller's own, that of the request which it waits for, and that of its body.
 func peakGoroutines(callers int) int { return 4*callers + 1000 }
@@ -94,7 +97,7 @@ func runCallers(r *record, length time.Duration, callers int) (peak load, err er
 	for range callers {
 		wg.Go(func() {
 			c := caller{world: w, rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))}
-			for sleep(ctx, time.Duration(c.rand.Int64N(int64(time.Second)))) {
+			for sleep(ctx, time.Duration(c.rand.Int64N(int64(thinking)))) {
 				c.call(ctx)
 			}
 		})
