@@ -119,7 +119,7 @@ func (l *Limiter) take(ctx context.Context, v *visit) (turn, error) {
 	if turn, ok := l.takeNow(v); ok {
 		return turn, nil
 	}
-	w, err := l.enter(ctx, v)
+	w, err := l.enter(ctx, v, false)
 	if err != nil {
 		return turn{}, err
 	}
@@ -129,14 +129,15 @@ func (l *Limiter) take(ctx context.Context, v *visit) (turn, error) {
 // takeNow takes the turn to send a request if the Limiter does nothing.
 func (l *Limiter) takeNow(v *visit) (turn, bool) {
 	state := l.state.Load()
-	if state&1 != 0 || !v.giveUp.IsZero() {
+	if state&1 != 0 {
 		return turn{}, false
 	}
 	return turn{limiter: l, visit: v, generation: state >> 1, sent: v.arrival}, true
 }
 
-// enter begins to wait for a turn, unless the wait would be too long.
-func (l *Limiter) enter(ctx context.Context, v *visit) (*waiter, error) {
+// enter begins to wait for a turn, unless the wait would be too long. A request that was refused gets none once MaxWait is
+// over; any other still gets one that it need not wait for.
+func (l *Limiter) enter(ctx context.Context, v *visit, refused bool) (*waiter, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
@@ -144,7 +145,8 @@ func (l *Limiter) enter(ctx context.Context, v *visit) (*waiter, error) {
 	now := time.Now()
 	l.startMaxWait(v, now)
 	w := newWaiter(ctx, v)
-	if !now.Before(w.deadline) || l.opening(now).After(w.deadline) {
+	opening := l.opening(now)
+	if refused && !now.Before(w.deadline) || opening.After(now) && opening.After(w.deadline) {
 		err := l.tooLong(now)
 		l.settle(now)
 		return nil, err
@@ -288,7 +290,7 @@ func closing(fruitless int) time.Duration {
 // settle opens the Limiter if it is time, hands out the turns that are due, and unlocks mu.
 func (l *Limiter) settle(now time.Time) {
 	if l.closed && !now.Before(l.until) {
-		l.open(now)
+		l.open()
 	}
 	var next time.Time // when to look again
 	for lane := range lanes {
@@ -307,7 +309,7 @@ func (l *Limiter) settle(now time.Time) {
 		l.limited = false
 	}
 	state := l.generation << 1
-	if l.limited || l.waiting() > 0 || l.window.paces(l.inFlight, now) {
+	if l.limited || l.waiting() > 0 || l.window.paces(l.inFlight, apiLane, now) {
 		state++
 	}
 	l.state.Store(state)
@@ -319,10 +321,11 @@ func (l *Limiter) settle(now time.Time) {
 	}
 }
 
-func (l *Limiter) open(now time.Time) {
+// open opens the Limiter as of the time when that was due: while nobody waits, nobody opens it.
+func (l *Limiter) open() {
 	l.closed = false
 	l.generation++
-	l.opened = laterOf(now, l.hold)
+	l.opened = laterOf(l.until, l.hold)
 	l.successes = 0
 	l.peak = max(l.inFlight[tokenLane], l.inFlight[apiLane])
 	l.log("requests are sent again after a rate limit", next{"more in flight", growEvery},

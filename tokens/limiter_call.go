@@ -94,7 +94,7 @@ func (c *doerCall) takeTurn(ctx context.Context) (turn, error) {
 func (c *doerCall) takeTurnAgain(ctx context.Context, resp *http.Response, sent time.Time) (turn, *http.Response, error) {
 	c.timer.Stop()
 	defer c.wasLimited(sent)
-	w, err := c.limiter.enter(ctx, &c.visit)
+	w, err := c.limiter.enter(ctx, &c.visit, true)
 	if err != nil {
 		if _, ok := errors.AsType[*limitError](err); ok {
 			return turn{}, resp, nil

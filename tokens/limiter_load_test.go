@@ -34,8 +34,8 @@ type crowdWait struct {
 
 // call makes one call: it waits for its turn, and again when it is refused.
 func (c *crowd) call(ctx context.Context, v *visit) {
-	for {
-		w, err := c.limiter.enter(ctx, v)
+	for again := false; ; again = true {
+		w, err := c.limiter.enter(ctx, v, again)
 		if err != nil {
 			c.ended.Add(1)
 			return

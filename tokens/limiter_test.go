@@ -384,8 +384,8 @@ func TestLimiterMaxWait(t *testing.T) {
 			pass(21 * time.Second)
 			p.done(t, 429)
 			elapse(2 * time.Second)
-			p = enter(t, l, p.visit)
-			require.Len(t, p.err, 1)
+			_, err := l.enter(t.Context(), p.visit, true)
+			require.Error(t, err)
 		})
 	})
 	t.Run("does not count what the call did before", func(t *testing.T) {

@@ -34,7 +34,7 @@ func remainsOf(resp *http.Response) remains {
 		date = time.Now()
 	}
 	within := time.Unix(reset, 0).Sub(date)
-	if within < 0 || within > maxHint {
+	if within <= 0 || within > maxHint {
 		return remains{}
 	}
 	return remains{known: true, left: int(left), limit: int(limit), reset: reset, within: within}
@@ -65,7 +65,7 @@ type window struct {
 func (w *window) update(r remains, now time.Time) {
 	end := now.Add(r.within)
 	switch {
-	case w.known && r.reset < w.reset:
+	case w.known && r.reset < w.reset && now.Before(w.end): // or the server's clock was ahead
 		return
 	case w.known && r.reset == w.reset:
 		r.left = min(r.left, w.left)
@@ -80,25 +80,29 @@ func (w *window) update(r remains, now time.Time) {
 	w.remains, w.end = r, end
 }
 
-// leftAfter is how many more requests may be sent in the window: those in flight are not yet in what the responses said.
-func (w *window) leftAfter(inFlight [lanes]int) int {
+// leftAfter is how many more requests of a lane may be sent in the window: those in flight are not yet in what the responses
+// said. For tokens, API requests do not count, because they may be waiting for the token and not have been sent.
+func (w *window) leftAfter(inFlight [lanes]int, lane lane) int {
+	if lane == tokenLane {
+		return w.left - inFlight[tokenLane]
+	}
 	return w.left - inFlight[tokenLane] - inFlight[apiLane]
 }
 
-// paces reports whether the window may hold back the next request.
-func (w *window) paces(inFlight [lanes]int, now time.Time) bool {
+// paces reports whether the window may hold back the next request of a lane.
+func (w *window) paces(inFlight [lanes]int, lane lane, now time.Time) bool {
 	if !w.known || !now.Before(w.end) && grown(1, now.Sub(w.end)) >= dissolveAt {
 		return false
 	}
-	return !now.Before(w.end) || isScarce(w.leftAfter(inFlight), w.limit)
+	return !now.Before(w.end) || isScarce(w.leftAfter(inFlight, lane), w.limit)
 }
 
 // nextTurn is the earliest time at which the next request may be sent. After the end of the window, that is one at a time
 // until a response says what the new window is like, or a while has passed.
 func (w *window) nextTurn(inFlight [lanes]int, lane lane, now time.Time) time.Time {
-	left := w.leftAfter(inFlight)
+	left := w.leftAfter(inFlight, lane)
 	switch {
-	case !w.paces(inFlight, now):
+	case !w.paces(inFlight, lane, now):
 		return time.Time{}
 	case !now.Before(w.end):
 		most := grown(1, now.Sub(w.end))
@@ -108,6 +112,8 @@ func (w *window) nextTurn(inFlight [lanes]int, lane lane, now time.Time) time.Ti
 		return w.end.Add(growing(1, most+1))
 	case left <= 0:
 		return w.end
+	case lane == tokenLane:
+		return time.Time{} // API requests that have had their turns may be waiting for it
 	}
 	return w.lastSent.Add(w.end.Sub(now) / time.Duration(left))
 }

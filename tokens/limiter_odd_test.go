@@ -1,0 +1,81 @@
+package tokens
+
+import (
+	"net/http"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A call whose MaxWait is over does not wait any more, but nor does it fail where it need not wait.
+func TestLimiterAfterMaxWaitWithoutAWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScript(
+			reply(429, "", "", "Retry-After", "1"),
+			after(2*time.Minute, reply(503, "", "")), // MaxWait is over meanwhile
+			reply(200, jsonType, "{}"))
+		resp, err := limitedDoer(t, s, nil, DoerOptions{Timeout: time.Hour}).Do(newRequest(t, "GET", apiURL, ""))
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		assert.Len(t, s.requests(), 3)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		l := &Limiter{MaxWait: time.Minute}
+		p := enter(t, l, newVisit())
+		p.done(t, 429, "Retry-After", "10")
+		elapse(11 * time.Second)
+		p = enter(t, l, p.visit)
+		elapse(time.Minute)
+		assert.True(t, enter(t, l, p.visit).sent(), "there is room")
+		closeFor(t, l, 10*time.Second)
+		require.Len(t, enter(t, l, p.visit).err, 1)
+	})
+}
+
+// A Limiter that was closed and then not used opens when it would have opened with somebody waiting.
+func TestLimiterIsForgottenWhileNobodyUsesIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, _ := closedLimiter(t)
+		elapse(time.Hour)
+		assert.Equal(t, 100, sentOf(enterAll(t, l, 100)))
+		assert.Zero(t, l.Stats().Waiting)
+	})
+}
+
+// A token request does not wait for API requests that hold what is left of a window, as these may wait for the token.
+func TestLimiterLeavesTokenRequestsWhatIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(Limiter)
+		enter(t, l, newVisit()).done(t, 200, "X-Organization-Rate-Limit-Remaining", "1", "X-Organization-Rate-Limit-Limit", "100",
+			"X-Organization-Rate-Limit-Reset", strconv.FormatInt(time.Now().Add(50*time.Second).Unix(), 10))
+		elapse(50 * time.Second / 2)
+		assert.True(t, enter(t, l, newVisit()).sent())
+		assert.True(t, enter(t, l, &visit{lane: tokenLane, arrival: time.Now()}).sent())
+		assert.False(t, enter(t, l, &visit{lane: tokenLane, arrival: time.Now()}).sent(), "they count among themselves")
+	})
+}
+
+// A server whose clock was ahead for a while, or whose windows end now and always, does not spoil what comes after.
+func TestLimiterWithOddResets(t *testing.T) {
+	at := func(now time.Time, left int, until time.Duration) []string {
+		return []string{"X-Organization-Rate-Limit-Limit", "100", "X-Organization-Rate-Limit-Remaining", strconv.Itoa(left),
+			"X-Organization-Rate-Limit-Reset", strconv.FormatInt(now.Add(until).Unix(), 10), "Date", now.UTC().Format(http.TimeFormat)}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		l := new(Limiter)
+		enter(t, l, newVisit()).done(t, 200, at(time.Now().Add(24*time.Hour), 50, 10*time.Second)...)
+		elapse(time.Minute)
+		enter(t, l, newVisit()).done(t, 200, at(time.Now(), 10, 10*time.Second)...)
+		enterAll(t, l, 1)
+		assert.Zero(t, sentOf(enterAll(t, l, 20)), "what is left is spread")
+	})
+	synctest.Test(t, func(t *testing.T) {
+		l := new(Limiter)
+		enter(t, l, newVisit()).done(t, 200, at(time.Now(), 10, 0)...)
+		assert.Equal(t, 100, sentOf(enterAll(t, l, 100)), "there is nothing to spread")
+	})
+}
