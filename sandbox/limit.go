@@ -20,7 +20,7 @@ type Limit struct {
 
 	// RetryAfter returns the Retry-After header of a 429, given how long the caller must wait. If it returns "", there
 	// is no such header. If nil, the header says the wait in whole seconds, rounded up, except at ThousandEyes, whose
-	// X-Organization-Rate-Limit-Reset says it.
+	// X-Organization-Rate-Limit-Reset says when the wait is over, in Unix seconds.
 	RetryAfter func(wait time.Duration) string
 
 	// Escalate shuts out a caller that asks again before its wait is over: for a minute the first time, then for twice
@@ -47,6 +47,9 @@ const (
 
 // SetLimit changes the limit from the next request on. Requests that were accepted still count, unless Window or Per
 // change. It panics if the Window is unknown.
+//
+// A client that believes what responses say remains, as those of package tokens do at ThousandEyes, never asks once too often,
+// and so never sees the 429. To have one for certain, use a [Fault] with Status 429.
 func (s *server) SetLimit(l Limit) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -30,7 +30,7 @@ type SailPointOptions struct {
 	Clients []Client
 
 	// OAuthClients exist from the start, in this order; the Secret of one gets it tokens, and is never shown. Their
-	// defaults are ONLINE, CONFIDENTIAL and 750 s of token life. If nil, there is one, SampleClientID; if empty, none.
+	// defaults are the ID as the name, CLIENT_CREDENTIALS, ONLINE, CONFIDENTIAL and 750 s of token life. If nil, there is one, SampleClientID; if empty, none.
 	OAuthClients []sailpoint.OAuthClient
 
 	TokenLife  time.Duration // of Clients; if not positive, 750 s, which the response calls 749, as the vendor's does

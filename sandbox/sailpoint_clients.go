@@ -26,6 +26,7 @@ type oauthClient struct {
 // newOAuthClient returns a client with its defaults filled in.
 func newOAuthClient(c sailpoint.OAuthClient, now time.Time) *oauthClient {
 	o := &oauthClient{OAuthClient: c}
+	o.Name = cmp.Or(o.Name, o.ID)
 	o.AccessType = cmp.Or(o.AccessType, sailpoint.AccessTypeOnline)
 	o.Type = cmp.Or(o.Type, sailpoint.ClientTypeConfidential)
 	o.AccessTokenValiditySeconds = cmp.Or(o.AccessTokenValiditySeconds, 750)
@@ -41,8 +42,8 @@ func newOAuthClient(c sailpoint.OAuthClient, now time.Time) *oauthClient {
 	if o.LastUsed == nil {
 		o.LastUsed = &wire.Time{}
 	}
-	if o.GrantTypes == nil {
-		o.GrantTypes = []sailpoint.GrantType{}
+	if len(o.GrantTypes) == 0 {
+		o.GrantTypes = []sailpoint.GrantType{sailpoint.GrantTypeClientCredentials}
 	}
 	return o
 }

@@ -238,6 +238,16 @@ func TestTenantIsKeptBetweenPatches(t *testing.T) {
 	assertStatus(t, 400, s.patch(t, sandbox.SampleClientID, `[{"op": "test", "path": "/tenant", "value": "example"}]`))
 }
 
+// Clients that a test makes with the fields that it is about can be changed as any other.
+func TestSeededClientsCanBePatched(t *testing.T) {
+	s := newTenant(t, &sandbox.SailPointOptions{Strict: true, OAuthClients: []sailpoint.OAuthClient{{ID: "bare"}, {ID: "named", Name: "Named"}}})
+	for _, id := range []string{"bare", "named"} {
+		got := s.patch(t, id, `[{"op": "replace", "path": "/enabled", "value": true}]`)
+		assertStatus(t, 200, got)
+		assert.Contains(t, got.body, `"grantTypes":["CLIENT_CREDENTIALS"]`)
+	}
+}
+
 func TestFilters(t *testing.T) {
 	seed := func(id string, used time.Time) sailpoint.OAuthClient {
 		return sailpoint.OAuthClient{ID: id, Name: id, LastUsed: new(wire.NewTime(used))}
