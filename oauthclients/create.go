@@ -42,7 +42,12 @@ func (s *SailPoint) Create(ctx context.Context, req sailpoint.CreateOAuthClientR
 	case err != nil:
 		return nil, err
 	}
-	return readCreated(resp)
+	created, err := readCreated(resp)
+	if err != nil && (created.ID == "" || created.Secret.Reveal() == "") {
+		err = fmt.Errorf("oauthclients: create: the client was created, but its id or its secret is not in what came of the response; "+
+			"look for the name %q, delete it and create another: %w", *req.Name, err)
+	}
+	return created, err
 }
 
 func checkCreate(req sailpoint.CreateOAuthClientRequest) error {
@@ -79,7 +84,7 @@ func readCreated(resp *http.Response) (*sailpoint.CreateOAuthClientResponse, err
 	switch {
 	case err != nil:
 	case id == "" || secret == "":
-		err = tokens.NewError(resp, data, errors.New("the client was created, but its id or its secret is not in the response"))
+		err = tokens.NewError(resp, data, errors.New("a member is missing"))
 	case !utf8.Valid(data):
 		err = tokens.NewError(resp, data, errors.New("the client was created, but the response is not UTF-8, so its secret may be another"))
 	}

@@ -135,7 +135,17 @@ func TestCreateWithoutASecret(t *testing.T) {
 		clients, _ := newClients(t, nil, respond(http.StatusOK, body))
 		_, err := clients.Create(t.Context(), createRequest())
 		require.ErrorIs(t, err, tokens.Status(http.StatusOK), body)
+		require.ErrorContains(t, err, `the client was created, but its id or its secret is not in what came of the response; look for the name "Demo API Client"`, body)
 	}
+	clients, _ := newClients(t, nil, cut(http.StatusOK, `{"id":"1","sec`))
+	_, err := clients.Create(t.Context(), createRequest())
+	require.ErrorContains(t, err, `the client was created`)
+	require.ErrorContains(t, err, `look for the name "Demo API Client"`)
+	require.ErrorContains(t, err, "EOF")
+	clients, _ = newClients(t, nil, respond(http.StatusOK, `{"id":"1","secret":"s","enabled":"x"}`))
+	_, err = clients.Create(t.Context(), createRequest())
+	require.Error(t, err)
+	assert.NotContains(t, err.Error(), "look for the name", "nothing is lost")
 }
 
 func TestCreatePrintsRedacted(t *testing.T) {

@@ -24,7 +24,8 @@ func LastUsedBefore(t time.Time) Filter {
 	return Filter{text: "lastUsed le " + t.UTC().Format("2006-01-02T15:04:05.000Z")}
 }
 
-// NeverUsed selects the clients to which no token was ever issued.
+// NeverUsed selects the clients to which no token was ever issued. One that was made a minute ago is among them: whoever deletes
+// what it selects compares Created too.
 func NeverUsed() Filter { return Filter{text: "lastUsed isnull"} }
 
 // RawFilter returns a filter as the vendor's documentation writes it, not escaped, such as

@@ -15,8 +15,10 @@ import (
 // usualPage is the most that the vendor's collections return at once. This one documents neither a limit nor an offset.
 const usualPage = 250
 
-// List returns the clients that all filters select, or every client if there are none: GET /oauth-clients. A list of
-// exactly 250 may have been cut by the vendor, for which it documents no remedy but narrower filters; that is logged.
+// List returns the clients that all filters select, or every client if there are none: GET /oauth-clients.
+//
+// The vendor documents no paging for this list, and 250 is the most that its other lists return at once. So a list of exactly
+// 250 clients may have been cut: check its length, and use narrower filters then. The Logger of the options is told, too.
 //
 // Needs sp:oauth-client:read or sp:oauth-client:manage, and a user. Errors: 400 (also for a filter that the vendor does
 // not support), 401, 403, 429, 500. If there is an error, the clients that were read before it are returned too.
@@ -43,7 +45,8 @@ func (s *SailPoint) List(ctx context.Context, filters ...Filter) ([]sailpoint.OA
 // the connection open. The context bounds the whole.
 //
 // An error is the last pair, and its client is zero. The error of a client that cannot be read, and of a list that ends
-// early, names the index of the client, counted from 0. The clients before it are good.
+// early, names the index of the client, counted from 0. The clients before it are good. As with List, a loop that had exactly
+// 250 clients may not have had all.
 func (s *SailPoint) All(ctx context.Context, filters ...Filter) iter.Seq2[sailpoint.OAuthClient, error] {
 	if err := s.check(ctx); err != nil {
 		return func(yield func(sailpoint.OAuthClient, error) bool) {

@@ -143,8 +143,8 @@ func (s *SailPoint) Get(ctx context.Context, id string) (*sailpoint.OAuthClient,
 // Patch changes a client by JSON Patch (RFC 6902), with all operations or none, and returns the client after the change:
 // PATCH /oauth-clients/{id}. The operations are sent as they are, nulls included.
 //
-// Needs sp:oauth-client:manage and a user. Errors: 400 (also for a field that cannot be patched), 401, 403, 404, 429,
-// 500. A patch is repeated only if the vendor cannot have acted on it. If the response is lost or the server fails, the
+// Needs sp:oauth-client:manage and a user. Errors: 400 (for a test that failed as for a patch that is wrong, such as one of a
+// field that cannot be patched: Get the client to tell them apart), 401, 403, 404, 429, 500. A patch is repeated only if the vendor cannot have acted on it. If the response is lost or the server fails, the
 // error says that the patch may have been applied.
 func (s *SailPoint) Patch(ctx context.Context, id string, ops ...jsonpatch.Operation) (*sailpoint.OAuthClient, error) {
 	if err := cmp.Or(s.check(ctx), checkID(id)); err != nil {

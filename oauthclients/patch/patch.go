@@ -7,7 +7,8 @@
 //		patch.HomepageURL.Clear(),
 //		patch.RedirectURIs.Append("https://example.com/callback"))
 //
-// A field that cannot be patched, a value of the wrong type and a null where none is allowed do not compile.
+// A field that cannot be patched, a value of the wrong type and a null where none is allowed do not compile. Nor can a patch
+// test such a field: there is no guard on lastUsed, so that a client may be used between a look at it and the patch.
 //
 // [Overlay] returns a copy of a client with the members of a JSON document, and [Diff] the operations that turn one
 // client into another. What this package lacks, such as move and copy, is in oauthclients/jsonpatch.
