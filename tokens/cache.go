@@ -136,7 +136,7 @@ type CacheOptions struct {
 // used. It fails if endpoint is nil, if there is a refresh token without a Session, and if options exclude each other.
 func NewCache(endpoint *Endpoint, opts *CacheOptions) (*Cache, error) {
 	if endpoint == nil || endpoint.exchange == nil {
-		return nil, errors.New("tokens: the Endpoint is nil or zero; make one with NewMoov, NewSailPoint or NewThousandEyes")
+		return nil, errors.New("tokens: the Endpoint is nil or zero; make one with NewMoov, NewSailPoint, NewThousandEyes, NewEndpoint or Discover")
 	}
 	var o CacheOptions
 	if opts != nil {
@@ -330,7 +330,8 @@ func (c *Cache) tooShort(minLife time.Duration) error {
 }
 
 // Set makes t the current token, as after a new login, and forgets every failure. It serves at once, also those who wait
-// for a fetch. OnToken is not called for t: the caller has it. A nil t makes the next caller fetch.
+// for a fetch. OnToken is not called for t: the caller has it. A nil t makes the next caller fetch. Set sends no request: a
+// login can begin with a t that has nothing but a RefreshToken, and the next caller presents that.
 //
 // What a fetch under way brings is not served, but the refresh token in it replaces the one that was presented for it, if
 // t has none. Of a t without refresh token the Cache keeps the one that it has. Without a Session, a refresh token is an

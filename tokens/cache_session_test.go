@@ -57,8 +57,8 @@ func TestNewCacheRefusesWhatCannotBeMeant(t *testing.T) {
 		opts     CacheOptions
 		want     string
 	}{
-		{"no Endpoint", nil, CacheOptions{}, "tokens: the Endpoint is nil or zero; make one with NewMoov, NewSailPoint or NewThousandEyes"},
-		{"the zero Endpoint", &Endpoint{}, CacheOptions{}, "tokens: the Endpoint is nil or zero; make one with NewMoov, NewSailPoint or NewThousandEyes"},
+		{"no Endpoint", nil, CacheOptions{}, "tokens: the Endpoint is nil or zero; make one with NewMoov, NewSailPoint, NewThousandEyes, NewEndpoint or Discover"},
+		{"the zero Endpoint", &Endpoint{}, CacheOptions{}, "tokens: the Endpoint is nil or zero; make one with NewMoov, NewSailPoint, NewThousandEyes, NewEndpoint or Discover"},
 		{"a user's refresh token for an app", moov, CacheOptions{Initial: &Token{RefreshToken: "rt"}}, "tokens: Moov: Initial has a refresh token and Session is empty; set Session to keep a user's login, or clear the refresh token"},
 		{"a refresh token as a Grant", moov, CacheOptions{Session: "a", Grant: Grant{RefreshToken: "rt"}}, "tokens: Moov: Grant has a RefreshToken; set Session, and pass the refresh token in Initial"},
 		{"a code as a Grant", moov, CacheOptions{Grant: Grant{Code: &AuthorizationCode{Code: "c"}}}, "tokens: Moov: Grant has a Code, which can be used once; set Session, and pass what Exchange returns for it to Set"},

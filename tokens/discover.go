@@ -35,6 +35,8 @@ func (o EndpointOptions) discover(ctx context.Context, issuer string, creds Cred
 		return nil, err
 	case at.RawQuery != "" || at.ForceQuery:
 		return nil, fmt.Errorf("the issuer %s has a query, which no issuer has (RFC 8414, section 2)", redactURL(at))
+	case strings.Contains(at.Path, "/.well-known/"):
+		return nil, fmt.Errorf("%s is where the metadata is; give the issuer, without /.well-known/ and what follows", redactURL(at))
 	case o.Issuer != "" && o.Issuer != issuer:
 		return nil, fmt.Errorf("Issuer is %q but the issuer to ask is %q; leave Issuer empty", o.Issuer, issuer)
 	case isNil(creds):

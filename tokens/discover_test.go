@@ -92,6 +92,19 @@ func TestDiscover(t *testing.T) {
 	}
 }
 
+// Servers publish the whole URL of their metadata, and so it is what people have at hand.
+func TestDiscoverWantsTheIssuer(t *testing.T) {
+	for _, at := range []string{
+		"https://auth.example.com/.well-known/openid-configuration", "https://auth.example.com/t/1/.well-known/openid-configuration",
+		"https://auth.example.com/.well-known/oauth-authorization-server/t/1",
+	} {
+		s := newScript(reply(200, jsonType, "{}"))
+		_, err := Discover(t.Context(), at, testCredentials, &EndpointOptions{HTTPClient: s.client()})
+		require.EqualError(t, err, "tokens: Discover: "+at+" is where the metadata is; give the issuer, without /.well-known/ and what follows")
+		assert.Empty(t, s.requests())
+	}
+}
+
 // What the metadata says is used, and goes behind what the options say.
 func TestDiscoverUsesTheMetadata(t *testing.T) {
 	const issuer = "https://auth.example.com"

@@ -25,9 +25,9 @@ import (
 // GOAWAY of HTTP/2). What has the same effect as once net/http sends again by itself after a REFUSED_STREAM or GOAWAY of HTTP/2,
 // up to six times within one attempt; anything else it is kept from repeating.
 //
-// The wait is that of Retry-After (RFC 9110, section 10.2.3), else
-// that of ThousandEyes' X-Organization-Rate-Limit-Reset, else exponential with full jitter. A wait longer than Max, or
-// past the deadline of the call, is not begun: the response is returned at once, with its RetryAfter.
+// The wait is that of Retry-After (RFC 9110, section 10.2.3), else that of ThousandEyes' X-Organization-Rate-Limit-Reset (in
+// Unix seconds), else exponential with full jitter. A wait longer than Max, or past the deadline of the call, is not begun:
+// the response is returned at once, with its RetryAfter.
 //
 // A request that is refused with 429 is no attempt: it waits for its turn at the [Limiter] and is sent again, as often as its
 // context and the Limiter's MaxWait allow. What is said here of waits does not apply to it.

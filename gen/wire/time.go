@@ -9,7 +9,8 @@ import (
 // Time is a timestamp in a vendor's response. It never fails to decode: a value that is not understood keeps its JSON
 // form and reads as the zero time, because an odd timestamp must not cost the rest of the response.
 //
-// The zero Time is no timestamp and marshals to null. Times are compared by [Time.Time], not by ==.
+// The zero Time is no timestamp and marshals to null. Times are compared by [Time.Time], not by ==; ask IsZero before, as the
+// zero time is before everything.
 type Time struct {
 	t    time.Time
 	text string // JSON form as received; empty for a Time made by NewTime
