@@ -28,16 +28,16 @@ func readClient(resp *http.Response) (*sailpoint.OAuthClient, error) {
 
 // decodeElement decodes data, an element of the list in resp.
 func decodeElement(resp *http.Response, data []byte) (sailpoint.OAuthClient, error) {
-	var client *sailpoint.OAuthClient
-	if err := json.Unmarshal(data, &client); err != nil {
+	var client sailpoint.OAuthClient
+	if string(data) == "null" {
+		return client, tokens.NewError(resp, data, errNull)
+	}
+	if json.Unmarshal(data, &client) != nil {
 		element := *resp // so that the error has the element as its Body
 		element.Body, element.ContentLength = io.NopCloser(bytes.NewReader(data)), int64(len(data))
 		return sailpoint.OAuthClient{}, tokens.DecodeResponse(&element, &client)
 	}
-	if client == nil {
-		return sailpoint.OAuthClient{}, tokens.NewError(resp, data, errNull)
-	}
-	return *client, nil
+	return client, nil
 }
 
 // anyMediaType sets the Accept header that the Doer would set. A Doer does not refuse a success for its media type if the
