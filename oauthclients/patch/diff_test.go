@@ -90,6 +90,34 @@ func TestDiffNamesWhatCannotBePatched(t *testing.T) {
 	assert.Equal(t, "/name", ops[0].Path())
 }
 
+// Times that cannot be read are compared by their text.
+func TestDiffOfTimesThatAreNoTimes(t *testing.T) {
+	read := func(text string) (read wire.Time) {
+		require.NoError(t, read.UnmarshalJSON([]byte(text)))
+		return read
+	}
+	for _, tt := range []struct {
+		before, after string
+		same          bool
+	}{
+		{`"soon"`, `"soon"`, true},
+		{`"soon"`, `"later"`, false},
+		{`"soon"`, `"2020-01-01T00:00:00Z"`, false},
+		{`"2020-01-01T00:00:00Z"`, `"soon"`, false},
+		{`"2020-01-01T00:00:00Z"`, `"2020-01-01T01:00:00+01:00"`, true},
+		{`"2020-01-01T00:00:00Z"`, `"2020-01-01T00:00:01Z"`, false},
+	} {
+		before, after := client(), client()
+		before.Created, after.Created = read(tt.before), read(tt.after)
+		_, err := patch.Diff(before, after, nil)
+		if tt.same {
+			require.NoError(t, err)
+		} else {
+			require.ErrorContains(t, err, "created", "%s, %s", tt.before, tt.after)
+		}
+	}
+}
+
 // A patch that could not be sent is an error of Diff, not a surprise later.
 func TestDiffOfTextThatIsNotUTF8(t *testing.T) {
 	after := client()
