@@ -290,6 +290,25 @@ func TestMembersComeWhereTheVendorHasThem(t *testing.T) {
 	}
 }
 
+// TestListInTheColumnOfItsKey edits a list whose dashes stand under the first letter of its key.
+func TestListInTheColumnOfItsKey(t *testing.T) {
+	t.Parallel()
+	const (
+		enum   = "      enum:\n        - bearer\n        - mac\n"
+		column = "      enum:\n      - bearer\n      - mac\n"
+	)
+	ours := edited(t, acme, enum, column+"      example: mac\n")
+	for want, theirs := range map[string]string{
+		"      enum:\n      - bearer\n      - DPoP\n      - mac\n      example: mac\n": "      enum: [bearer, DPoP, mac]\n      example: mac\n",
+		"      enum:\n      - bearer\n      - mac\n      - DPoP\n      example: mac\n": "      enum: [bearer, mac, DPoP]\n      example: mac\n",
+		"      enum:\n      - mac\n      example: mac\n":                               "      enum: [mac]\n      example: mac\n",
+		"      description: In lower case.\n      example: mac\n":                      "      example: mac\n",
+	} {
+		got, _ := written(t, ours, edited(t, acme, enum, theirs))
+		assert.Contains(t, got, want)
+	}
+}
+
 // TestNewMemberComesBehindItsNeighbour adds a property where our order is another than the vendor's.
 func TestNewMemberComesBehindItsNeighbour(t *testing.T) {
 	t.Parallel()

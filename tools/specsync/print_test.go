@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// printed is a report with something in each of its parts.
+var printed = report{
+	Vendor: "acme", From: "openapi.yaml",
+	Changes: []change{
+		{Class: breaking, What: "count: type changed", Operations: []string{"GET /things", "GET /others"}, Place: "/responses", Pointer: "/components/a|b",
+			Upstream: "/components/c", Was: `"` + strings.Repeat("x", 160), Is: `"<a|b>"`, Go: []string{"acme.Thing.Count", "acme.Thing"}, Note: "required"},
+		{Class: prose, What: "words changed", Operations: []string{"GET /things"}},
+	},
+	Deviations: []deviation{{"enum", "Ours.", []string{"/a", "/b", "/c"}, ""}},
+	Unused:     []deviation{{"type", "Gone.", []string{"/d"}, ""}, {"format", "Gone too.", []string{"/e"}, ""}},
+	Notes:      []string{"GET /things is read from GET /v2/things"},
+	Wrappers:   []string{"tokens/acme.go:1:1: wrong"},
+	Decide:     []string{"a name"},
+	Refused:    "it does not compile:\nline 1",
+}
+
+func TestPrintText(t *testing.T) {
+	var b bytes.Buffer
+	require.NoError(t, printText(&b, &printed))
+	assert.Equal(t, `acme: 1 breaking, 1 prose, 2 deviations that nothing needs any more
+  from openapi.yaml
+
+breaking: count: type changed (required)
+  GET /things, GET /others
+  at /responses
+  ours /components/a|b
+  upstream /components/c
+  was "`+strings.Repeat("x", 159)+`..., is "<a|b>"
+  Go acme.Thing.Count, acme.Thing
+
+prose: words changed
+  GET /things
+
+Cannot be written:
+  it does not compile:
+    line 1
+
+How it was read:
+  GET /things is read from GET /v2/things
+
+Packages that no longer compile:
+  tokens/acme.go:1:1: wrong
+
+Left to a person:
+  a name
+
+Our deviations:
+  enum at /a and 2 more: Ours.
+
+Deviations that nothing needs any more:
+  type at /d: Gone.
+  format at /e: Gone too.
+
+`, b.String())
+}
+
+func TestPrintMarkdown(t *testing.T) {
+	var b bytes.Buffer
+	require.NoError(t, printMarkdown(&b, &printed))
+	const code = "`"
+	assert.Equal(t, `## acme: 1 breaking, 1 prose, 2 deviations that nothing needs any more
+
+From openapi.yaml
+
+### Breaking
+
+| what | where | was | is | Go |
+|---|---|---|---|---|
+| count: type changed (required) | GET /things<br>GET /others<br>`+code+`/components/a\|b`+code+` | `+
+		code+`"`+strings.Repeat("x", 159)+`...`+code+` | `+code+`"<a\|b>"`+code+` | acme.Thing.Count, acme.Thing |
+
+### Prose
+
+| what | where | was | is | Go |
+|---|---|---|---|---|
+| words changed | GET /things |  |  |  |
+
+### Cannot be written
+
+- it does not compile:
+  line 1
+
+### How it was read
+
+- GET /things is read from GET /v2/things
+
+### Packages that no longer compile
+
+- tokens/acme.go:1:1: wrong
+
+### Left to a person
+
+- a name
+
+### Deviations that nothing needs any more
+
+- type at /d: Gone.
+- format at /e: Gone too.
+
+<details><summary>Our deviations</summary>
+
+- enum at /a and 2 more: Ours.
+
+</details>
+
+`, b.String())
+}
