@@ -33,8 +33,11 @@ func Listen(h http.Handler) (*Server, error) {
 	return s, nil
 }
 
-// Close stops listening and closes every connection.
+// Close stops listening and closes every connection. It does nothing to a Server that is nil or zero.
 func (s *Server) Close() error {
+	if s == nil || s.http == nil {
+		return nil
+	}
 	err := s.http.Close()
 	<-s.done
 	return err

@@ -205,3 +205,10 @@ func TestTransportBreaksWhatAHandlerAborts(t *testing.T) {
 	assert.Equal(t, "half", string(body))
 	require.NoError(t, response.Body.Close())
 }
+
+// So that a deferred Close may stand before the check of Listen's error.
+func TestServerThatDoesNotServe(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, new(sandbox.Server).Close())
+	require.NoError(t, (*sandbox.Server)(nil).Close())
+}
