@@ -150,7 +150,7 @@ func (t *Transport) renew(req *http.Request, token *Token, rejected *authorizati
 	}
 	if err != nil || auth.accessToken == rejected.accessToken {
 		closeBody(again)
-		return resp, nil
+		return resp, nil //nolint:nilerr // the 401 stands, and its Error says why
 	}
 	discard(resp, time.Second)
 	return t.send(again, auth)
