@@ -83,7 +83,7 @@ soak: ## make mixed calls by 10,000 callers for SOAKTIME (60s) while faults chan
 
 .PHONY: bench
 bench: ## measure the hot paths beside x/oauth2 and the other peers, in one run of some minutes
-	cd tests/bench && go run .
+	cd tests/bench && go run . && go test -run '^TestRateLimits$$' -v .
 	@go test -count=1 -v -run='^TestStoreCallsOfAQuietFleet$$' ./tokens | grep 'calls of' # in virtual time
 
 ##@ What vendors publish

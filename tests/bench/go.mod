@@ -5,7 +5,8 @@ go 1.26.0
 require (
 	cloud.google.com/go/auth v0.24.1
 	github.com/Azure/azure-sdk-for-go/sdk/azcore v1.24.0
-	github.com/aws/smithy-go v1.28.8
+	github.com/aws/aws-sdk-go-v2 v1.48.0
+	github.com/aws/smithy-go v1.28.9
 	github.com/evanphx/json-patch/v5 v5.9.11
 	github.com/grantwright/oauth-go v0.0.0
 	github.com/grantwright/oauth-go/tokens/redisstore v0.0.0
@@ -14,6 +15,7 @@ require (
 	github.com/stretchr/testify v1.12.1
 	github.com/wI2L/jsondiff v0.7.1
 	golang.org/x/oauth2 v0.37.0
+	golang.org/x/time v0.16.0
 	gomodules.xyz/jsonpatch/v2 v2.5.0
 )
 

@@ -6,6 +6,10 @@
 // The groups are cache, transport, exchange, herd, refusal, deadline, load, minute, stores, patch and clients; without any, all
 // run, for about four minutes. Absolute times depend on the machine and on what else it does. Ratios are taken
 // within rounds in which everybody had a turn, so that such drift cancels.
+//
+// What becomes of calls at a rate limit takes minutes, and runs in simulated time, which only tests have:
+//
+//	go test -run TestRateLimits -v .
 package main
 
 import (
