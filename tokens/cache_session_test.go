@@ -133,6 +133,41 @@ func TestCacheLoginIsRequiredAfterInvalidGrant(t *testing.T) {
 	})
 }
 
+// A new login is tried at once, whatever the one before it has to wait for.
+func TestCacheSetForgetsTheWait(t *testing.T) {
+	for name, refuse := range map[string]func(int, url.Values) (*http.Response, error){
+		"refused": refuses(400, "invalid_grant"), "lost": lose, "a bad scope": refuses(400, "invalid_scope", "Retry-After", "600"),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &tokenServer{respond: refuse}
+			c := login(t, s, CacheOptions{})
+			_, err := c.Token(t.Context())
+			require.Error(t, err)
+			s.set(nil)
+			require.NoError(t, c.Set(t.Context(), &Token{RefreshToken: "rt-new"}))
+			if name == "a bad scope" {
+				pass(10 * time.Minute) // its Retry-After is the Endpoint's
+			}
+			require.Equal(t, "at-2", access(t, c), name)
+			require.Equal(t, []string{"rt-0", "rt-new"}, s.presented(), name)
+			require.NoError(t, c.Stats().LastError, name)
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		s := &tokenServer{respond: lose}
+		c := login(t, s, CacheOptions{})
+		_, err := c.Token(t.Context())
+		require.Error(t, err, "the next try is a minute away")
+		s.set(nil)
+		require.NoError(t, c.Set(t.Context(), &Token{AccessToken: "set", RefreshToken: "rt-new", Expiry: time.Now().Add(40 * time.Second)}))
+		require.Equal(t, "set", access(t, c))
+		pass(33 * time.Second)
+		require.Equal(t, "set", access(t, c))
+		pass(time.Second)
+		require.Equal(t, "at-2", access(t, c), "it was renewed when it was due")
+	})
+}
+
 // The vault that holds the client secret may use OAuth too.
 func TestCacheInvalidGrantOfAnotherEndpointEndsNoLogin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

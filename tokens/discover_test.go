@@ -142,6 +142,24 @@ func TestDiscoverUsesTheMetadata(t *testing.T) {
 	assert.NotEmpty(t, last.Header["Authorization"])
 }
 
+// Only a server that says so names itself in each callback.
+func TestDiscoverWhetherTheIssuerIsRequired(t *testing.T) {
+	const issuer = "https://auth.example.com"
+	for said, want := range map[any]bool{nil: false, false: false, true: true} {
+		metadata := map[string]any{"issuer": issuer, "token_endpoint": issuer + "/t", "authorization_endpoint": issuer + "/a"}
+		if said != nil {
+			metadata["authorization_response_iss_parameter_supported"] = said
+		}
+		s := newScript(serving(map[string]any{"/.well-known/oauth-authorization-server": metadata}))
+		e, err := Discover(t.Context(), issuer, testCredentials, &EndpointOptions{HTTPClient: s.client()})
+		require.NoError(t, err)
+		login := &Login{RedirectURI: "https://app.example.com/cb"}
+		_, err = e.AuthorizationURL(t.Context(), login)
+		require.NoError(t, err)
+		assert.Equal(t, want, login.IssuerRequired, "%v", said)
+	}
+}
+
 func TestDiscoverChoosesTheStyle(t *testing.T) {
 	public := Credentials{ClientID: "client-id"}
 	for _, tt := range []struct {

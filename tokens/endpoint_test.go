@@ -3,6 +3,7 @@ package tokens
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -351,6 +352,19 @@ func TestEndpointDefaults(t *testing.T) {
 	sailPoint, err := NewSailPoint("acme", testCredentials, nil)
 	require.NoError(t, err)
 	assert.Equal(t, "https://acme.api.identitynow.com", sailPoint.BaseURL())
+}
+
+// The log lines of an Endpoint say whose it is, and nothing that it sends.
+func TestEndpointLogs(t *testing.T) {
+	var log strings.Builder
+	s := newScript(reply(503, "", ""), reply(200, jsonType, tokenReply))
+	e, err := NewMoov(testCredentials, &MoovOptions{HTTPClient: s.client(), Retry: quick, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	require.NoError(t, err)
+	_, err = e.Exchange(t.Context(), Grant{Scopes: []string{"a"}})
+	require.NoError(t, err)
+	assert.Contains(t, log.String(), `vendor=Moov client=`)
+	assert.Contains(t, log.String(), "repeating a request")
+	assert.NotContains(t, log.String(), "client-")
 }
 
 func TestRevokeRefused(t *testing.T) {

@@ -17,7 +17,7 @@ type owner struct {
 
 // ownerOf returns whose tokens a Source gives, if it is a Cache or there is one behind its Unwrap methods.
 func ownerOf(src Source) owner {
-	if c, ok := As[*Cache](src); ok && c != nil {
+	if c, _ := As[*Cache](src); c != nil {
 		return owner{c.endpoint, c.session}
 	}
 	return owner{}

@@ -433,6 +433,20 @@ func TestTransportOverASourceThatReusesItsToken(t *testing.T) {
 	require.ErrorIs(t, err, ErrNoToken)
 }
 
+// A Source is told of the token that was rejected, although its one Token holds another by then.
+func TestTransportOverASourceThatRenewsMeanwhile(t *testing.T) {
+	src := &reusing{token: Token{AccessToken: "one"}}
+	s := newScript(func(req *http.Request) (*http.Response, error) {
+		src.token.AccessToken = "two"
+		return reply(401, "", "")(req)
+	}, reply(200, "", ""))
+	resp, err := transportOver(t, s, src).RoundTrip(newRequest(t, http.MethodGet, apiURL, ""))
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.Equal(t, 200, resp.StatusCode)
+	assert.Equal(t, []string{"one"}, src.rejected)
+}
+
 // reusing changes its token in place, as soon as it is asked after a rejection.
 type reusing struct {
 	token    Token
