@@ -45,7 +45,7 @@ func TestDriftOpensOnePullRequest(t *testing.T) {
 			bin := filepath.Join(dir, "bin")
 			require.NoError(t, os.Mkdir(bin, 0o755))
 			gh := "#!/bin/sh\necho \"$*\" >> '" + calls + "'\nif [ \"$2\" = list ]; then echo '" + test.open + "'; fi\n"
-			require.NoError(t, os.WriteFile(filepath.Join(bin, "gh"), []byte(gh), 0o755)) //nolint:gosec // it is run
+			require.NoError(t, os.WriteFile(filepath.Join(bin, "gh"), []byte(gh), 0o755))
 			origin, tree := filepath.Join(dir, "origin"), filepath.Join(dir, "tree")
 			sh(t, dir, bin, "git init -q --bare origin && git init -q -b main tree && cd tree && echo a > file && git add -A && "+
 				"git -c user.name=test -c user.email=test@example.com commit -qm first && git remote add origin '"+origin+"'")

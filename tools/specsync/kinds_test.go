@@ -176,3 +176,15 @@ type endless struct{}
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
 var _ io.Reader = endless{}
+
+// TestWhatIsNeverTakenOver has what rules of specsync.yaml leave out, in what is new.
+func TestWhatIsNeverTakenOver(t *testing.T) {
+	t.Parallel()
+	const things = "      operationId: listThings\n"
+	got, _ := written(t, acme, edited(t, acme, "        '400':\n", "        '401':\n          description: No.\n          headers: {X-Request-Id: {schema: {type: string}}}\n        '400':\n",
+		things, things+"      parameters: [{name: x-moov-version, in: header, schema: {type: string, enum: [v1, v2]}}]\n"))
+	assert.NotContains(t, got, "X-Request-Id")
+	assert.Contains(t, got, "            headers: A generated reader drops")
+	assert.NotContains(t, got, "v2")
+	assert.Contains(t, got, "              enum: A Go type of versions")
+}

@@ -238,8 +238,10 @@ func (m *merger) dressAll(n *yaml.Node, place string) {
 			}
 		}
 	}
-	for _, c := range n.Content {
-		m.dressAll(c, place)
+	for i, c := range n.Content {
+		if i == 0 || n.Content[i-1].Value != "x-deviation" { // its keywords are not the node's
+			m.dressAll(c, place)
+		}
 	}
 }
 
