@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -193,5 +192,5 @@ func (f stage) run(t *testing.T, op operation, end error) {
 		}
 	}
 	c.assertSilent(t, err)
-	assert.False(t, strings.Contains(err.Error(), "\n"))
+	assert.NotContains(t, err.Error(), "\n")
 }

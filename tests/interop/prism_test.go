@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -153,9 +154,7 @@ func oauth2Calls(t *testing.T, at string) (calls []call) {
 		"device":   {Type: "urn:ietf:params:oauth:grant-type:device_code", Params: map[string][]string{"device_code": {"d"}}},
 		"resource": {Params: map[string][]string{"resource": {"https://api.example.com/"}}},
 	}
-	for name, grant := range loginGrants {
-		grants[name] = grant
-	}
+	maps.Copy(grants, loginGrants)
 	endpoint := func(name string, creds tokens.Credentials, options tokens.EndpointOptions) {
 		options.RevocationURL = at + "/revoke"
 		e, err := tokens.NewEndpoint(at+"/token", creds, &options)

@@ -1,0 +1,103 @@
+package faults
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/grantwright/oauth-go/tokens"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A Cache that renews a login meets every fault too. A refresh token whose response was lost is not presented again at once, however
+// often the Cache is asked, and one that came is stored.
+func TestCacheFaults(t *testing.T) {
+	op := operations[1]
+	require.Equal(t, "refresh_token", op.name)
+	for _, f := range faults {
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			var config *tls.Config
+			if f.tls != nil {
+				config = f.tls()
+			}
+			connection := f.accept
+			if connection == nil {
+				connection = requestsBy(op.good, func(x *exchange) bool {
+					if f.respond == nil {
+						x.send(response(http.StatusOK, inJSON, x.good))
+					} else {
+						f.respond(x)
+					}
+					return false
+				})
+			}
+			s := serve(t, config, connection)
+			c := newCaller(t, s.url, f.timeout)
+			if config != nil {
+				c.transport.TLSClientConfig = &tls.Config{RootCAs: roots()}
+			}
+			if f.client != nil {
+				f.client(c, s)
+			}
+			var stored []string
+			cache, err := tokens.NewCache(c.endpoint, &tokens.CacheOptions{
+				Session: "user", Initial: &tokens.Token{RefreshToken: canaryRefresh},
+				OnToken: func(_ context.Context, token *tokens.Token) error {
+					stored = append(stored, token.RefreshToken)
+					return nil
+				},
+			})
+			require.NoError(t, err)
+			began := time.Now()
+			var callers sync.WaitGroup
+			failed := has(f.fails, op.reads) || has(f.fails, op.name)
+			const rounds = 3
+			for range rounds {
+				for range 5 {
+					callers.Go(func() {
+						token, err := cache.Token(t.Context())
+						c.assertSilent(t, err)
+						if !failed {
+							if assert.NoError(t, err) {
+								assert.Equal(t, canaryIssued, token.AccessToken)
+							}
+							return
+						}
+						assert.ErrorIs(t, err, tokens.ErrNoToken)
+						assert.NotErrorIs(t, err, tokens.Status(f.status), "it is that of a token endpoint")
+						assert.NotErrorIs(t, err, tokens.ErrLoginRequired, "only invalid_grant ends a login")
+						e, ok := errors.AsType[*tokens.Error](err)
+						if assert.True(t, ok, "%v", err) {
+							assert.Equal(t, f.status, e.StatusCode)
+						}
+					})
+				}
+				callers.Wait()
+			}
+			require.NoError(t, cache.Close(t.Context()))
+			assert.Less(t, time.Since(began), callerTimeout/2, "the calls end in time")
+			if failed {
+				assert.Empty(t, stored)
+			} else {
+				assert.Equal(t, []string{canaryRotated}, stored)
+			}
+
+			_, most := f.counts(op)
+			if f.status/100 != 0 && f.status/100 != 2 {
+				most *= rounds // what was refused may be tried again after a moment
+			}
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			assert.LessOrEqual(t, len(s.requests), most, "requests")
+			for _, request := range s.requests {
+				assert.Contains(t, request, "grant_type=refresh_token", "nothing but the login is renewed")
+			}
+		})
+	}
+}
