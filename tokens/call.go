@@ -96,7 +96,10 @@ func (c *doerCall) failed(ctx context.Context, req *http.Request, err error) *Er
 	e := failure(req, err)
 	e.unsent = !c.lost
 	if c.limited != nil {
-		e.StatusCode, e.RetryAfter = http.StatusTooManyRequests, c.limited.retryAfter
+		e.RetryAfter = c.limited.retryAfter
+	}
+	if c.limited != nil && !c.lost { // else the server may have acted, and a 429 would say that it has not
+		e.StatusCode = http.StatusTooManyRequests
 	}
 	return e
 }

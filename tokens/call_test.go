@@ -122,6 +122,23 @@ func TestCallWithoutAnotherTokenAfter401(t *testing.T) {
 	}
 }
 
+// A request whose response was lost may have had its effect, though a rate limit kept it from being repeated.
+func TestCallThatWasLostAndThenLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, l := newScript(withoutResponse(errReset)), &Limiter{MaxWait: time.Second}
+		d, err := NewDoer(Static("at"), &DoerOptions{BaseURL: apiURL, HTTPClient: s.client(), Limiter: l})
+		require.NoError(t, err)
+		time.AfterFunc(1, func() { closeFor(t, l, 20*time.Second) })
+		_, err = d.Do(newRequest(t, http.MethodDelete, apiURL+"/x", ""))
+		e, ok := errors.AsType[*Error](err)
+		require.True(t, ok)
+		assert.True(t, e.MayHaveActed(), err)
+		require.ErrorContains(t, err, "waiting for the rate limit would take longer")
+		assert.InDelta(t, 20, e.RetryAfter.Seconds(), 1)
+		assert.Len(t, s.requests(), 1)
+	})
+}
+
 // The last response is captured, whatever came after it.
 func TestCallCapturesTheLastResponse(t *testing.T) {
 	failure := errors.New("no redirects here")
