@@ -210,7 +210,7 @@ func (p *program) run(random *rand.Rand) {
 					case 0:
 						time.AfterFunc(time.Duration(random.Int64N(int64(10*time.Second))), cancel)
 					case 1:
-						ctx, cancel = context.WithTimeout(ctx, time.Duration(random.Int64N(int64(10*time.Second)))) //nolint:govet // ends by itself
+						ctx, cancel = context.WithTimeout(ctx, time.Duration(random.Int64N(int64(10*time.Second))))
 					}
 				}
 				p.call(ctx, []string{"GET", "POST", "DELETE"}[random.IntN(3)])

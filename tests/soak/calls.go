@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -61,7 +62,7 @@ func (c *caller) app() *app { return c.apps[c.rand.IntN(len(c.apps))] }
 // check checks that a token that lives is that of an app.
 func (c *caller) check(what string, a *app, accessToken string) {
 	if at, ok := c.moov.Lookup(accessToken); ok && (at.ClientID != a.id || !slices.Equal(at.Scopes, []string{a.scope})) {
-		c.record.wrong("%s: %s with %s got a token of %s with %s", what, a.id, a.scope, at.ClientID, at.Scopes)
+		c.record.wrongf("%s: %s with %s got a token of %s with %s", what, a.id, a.scope, at.ClientID, at.Scopes)
 	}
 }
 
@@ -88,7 +89,7 @@ func (c *caller) revoke(ctx context.Context) { c.record.end("Revoke", c.app().ca
 
 // echoRequest returns a request whose response must say text.
 func (c *caller) echoRequest(ctx context.Context) (req *http.Request, text string) {
-	text = fmt.Sprint(c.rand.Uint64())
+	text = strconv.FormatUint(c.rand.Uint64(), 10)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.sandbox.URL+"/echo?text="+text, nil)
 	if err != nil {
 		panic(err)
@@ -106,11 +107,11 @@ func (c *caller) checkEcho(what string, a *app, resp *http.Response, text string
 	var got echoed
 	switch err := json.Unmarshal(body, &got); {
 	case err != nil:
-		c.record.wrong("%s: read %q: %w", what, body, err)
+		c.record.wrongf("%s: read %q: %w", what, body, err)
 	case got.Text != text:
-		c.record.wrong("%s: the response to another request", what)
+		c.record.wrongf("%s: the response to another request", what)
 	case got != (echoed{a.id, a.scope, text}) && got != (echoed{Text: text}): // or the token has just ended
-		c.record.wrong("%s: %s with %s was taken for %+v", what, a.id, a.scope, got)
+		c.record.wrongf("%s: %s with %s was taken for %+v", what, a.id, a.scope, got)
 	}
 	return nil
 }
@@ -130,7 +131,7 @@ func (c *caller) useClient(ctx context.Context) {
 func (c *caller) useDoer(ctx context.Context) {
 	a := c.app()
 	req, text := c.echoRequest(ctx)
-	resp, err := a.doer.Do(req)
+	resp, err := a.doer.Do(req) //nolint:bodyclose // checkEcho does
 	if err == nil {
 		err = c.checkEcho("NewDoer", a, resp, text)
 	}
@@ -158,7 +159,7 @@ func (c *caller) session(ctx context.Context) {
 		return
 	}
 	if at, ok := c.sailpoint.Lookup(token.AccessToken); ok && at.User != user {
-		c.record.wrong("%s got a token of %q", user, at.User)
+		c.record.wrongf("%s got a token of %q", user, at.User)
 	}
 	switch c.rand.IntN(200) {
 	case 0:
@@ -182,13 +183,13 @@ func (c *caller) manage(ctx context.Context) {
 	case 0:
 		got, err := c.clients.Get(ctx, c.own.ID)
 		if c.record.end("clients: Get", err) && (got.ID != c.own.ID || got.Name != c.own.Name) {
-			c.record.wrong("Get of %s returned %s %q", c.own.ID, got.ID, got.Name)
+			c.record.wrongf("Get of %s returned %s %q", c.own.ID, got.ID, got.Name)
 		}
 	case 1:
-		text := fmt.Sprint(c.rand.Uint64())
+		text := strconv.FormatUint(c.rand.Uint64(), 10)
 		got, err := c.clients.Patch(ctx, c.own.ID, patch.Description.Set(text))
 		if c.record.end("clients: Patch", err) && (got.ID != c.own.ID || got.Description == nil || *got.Description != text) {
-			c.record.wrong("Patch of %s returned %s", c.own.ID, got.ID)
+			c.record.wrongf("Patch of %s returned %s", c.own.ID, got.ID)
 		}
 	default:
 		c.delete(ctx)
@@ -202,7 +203,7 @@ func (c *caller) create(ctx context.Context) {
 		AccessTokenValiditySeconds: 750, GrantTypes: []sailpoint.GrantType{sailpoint.GrantTypeClientCredentials},
 	})
 	if c.record.end("clients: Create", err) && (created == nil || created.ID == "" || created.Secret.IsZero() || created.Name != name) {
-		c.record.wrong("Create succeeded without an id, a secret or its name")
+		c.record.wrongf("Create succeeded without an id, a secret or its name")
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -233,7 +234,7 @@ func (c *caller) list(ctx context.Context) {
 			return
 		}
 		if client.ID == "" {
-			c.record.wrong("All gave a client without an id")
+			c.record.wrongf("All gave a client without an id")
 		}
 		n++
 	}

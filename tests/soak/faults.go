@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/grantwright/oauth-go/sandbox"
@@ -57,7 +58,7 @@ func (w *world) changeFaults() {
 		for _, operation := range operations {
 			faults := everyFault
 			if operation != sandbox.Protected && operation != "listOAuthClients" {
-				faults = append(faults[:len(faults):len(faults)], falseBodies...)
+				faults = slices.Concat(everyFault, falseBodies)
 			}
 			f := faults[rand.IntN(len(faults))]
 			f.Times = sandbox.Forever

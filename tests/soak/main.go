@@ -49,13 +49,13 @@ func soak(out io.Writer, length time.Duration, callers int) error {
 	fmt.Fprintf(out, "goroutines: %d at first, %d at most, %d in the end\n", before.goroutines, peak.goroutines, after.goroutines)
 	fmt.Fprintf(out, "heap: %.1f MB at first, %.1f MB at most, %.1f MB in the end\n", before.heap, peak.heap, after.heap)
 	if after.goroutines > before.goroutines {
-		r.wrong("%d goroutines are left", after.goroutines-before.goroutines)
+		r.wrongf("%d goroutines are left", after.goroutines-before.goroutines)
 	}
 	if most := peakGoroutines(callers); peak.goroutines > most {
-		r.wrong("%d goroutines at a time, at most %d were expected", peak.goroutines, most)
+		r.wrongf("%d goroutines at a time, at most %d were expected", peak.goroutines, most)
 	}
 	if after.heap > before.heap+40 {
-		r.wrong("%.1f MB of the heap are left", after.heap-before.heap)
+		r.wrongf("%.1f MB of the heap are left", after.heap-before.heap)
 	}
 	r.print(out)
 	return errors.Join(r.mistakes...)

@@ -43,25 +43,25 @@ func (r *record) end(what string, err error) bool {
 		t.failed++
 	default:
 		t.failed++
-		r.mistake("%s: an error of no documented kind: %w", what, err)
+		r.mistakef("%s: an error of no documented kind: %w", what, err)
 	}
 	return false
 }
 
-func (r *record) wrong(format string, args ...any) {
+func (r *record) wrongf(format string, args ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.mistake(format, args...)
+	r.mistakef(format, args...)
 }
 
-func (r *record) mistake(format string, args ...any) {
+func (r *record) mistakef(format string, args ...any) {
 	const enough = 20
 	if len(r.mistakes) < enough {
 		r.mistakes = append(r.mistakes, fmt.Errorf(format, args...))
 	}
 }
 
-func (r *record) note(format string, args ...any) {
+func (r *record) notef(format string, args ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.lines = append(r.lines, fmt.Sprintf(format, args...))

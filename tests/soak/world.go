@@ -78,12 +78,20 @@ func newWorld(r *record) (*world, error) {
 }
 
 // An echoed is what the API says of a request.
-type echoed struct{ ClientID, Scope, Text string }
+type echoed struct {
+	ClientID string `json:"ClientID"`
+	Scope    string `json:"Scope"`
+	Text     string `json:"Text"`
+}
 
 func (w *world) echo(rw http.ResponseWriter, req *http.Request) {
 	token, _ := w.moov.Lookup(strings.TrimPrefix(req.Header.Get("Authorization"), "Bearer "))
 	rw.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(rw).Encode(echoed{token.ClientID, strings.Join(token.Scopes, " "), req.URL.Query().Get("text")})
+	text, err := json.Marshal(echoed{token.ClientID, strings.Join(token.Scopes, " "), req.URL.Query().Get("text")})
+	if err != nil {
+		panic(err)
+	}
+	_, _ = rw.Write(text)
 }
 
 func (w *world) addApp(client sandbox.Client) error {
@@ -144,14 +152,14 @@ func (w *world) close(length time.Duration) {
 	w.checkTokenRequests(length)
 	for _, a := range w.apps {
 		if err := a.cache.Close(ctx); err != nil {
-			w.record.wrong("closing a Cache: %w", err)
+			w.record.wrongf("closing a Cache: %w", err)
 		}
 	}
 	if err := w.cache.Close(ctx); err != nil {
-		w.record.wrong("closing a Cache: %w", err)
+		w.record.wrongf("closing a Cache: %w", err)
 	}
 	if err := w.sessions.Close(ctx); err != nil {
-		w.record.wrong("closing Sessions: %w", err)
+		w.record.wrongf("closing Sessions: %w", err)
 	}
 }
 
@@ -163,25 +171,25 @@ func (w *world) checkSecrets(ctx context.Context) {
 		list, err = w.clients.List(ctx)
 	}
 	if err != nil {
-		w.record.wrong("listing the clients in the end: %w", err)
+		w.record.wrongf("listing the clients in the end: %w", err)
 		return
 	}
 	names, there, lost := map[string]bool{}, map[string]bool{}, 0
 	for _, client := range list {
 		if names[client.Name] {
-			w.record.wrong("client %s was created twice", client.Name)
+			w.record.wrongf("client %s was created twice", client.Name)
 		}
 		names[client.Name], there[client.ID] = true, true
 		if err, ok := w.lost[client.Name]; ok {
 			lost++
 			if !strings.Contains(err.Error(), "may exist") {
-				w.record.wrong("client %s was created, and the caller was told: %w", client.Name, err)
+				w.record.wrongf("client %s was created, and the caller was told: %w", client.Name, err)
 			}
 		}
 	}
 	for id, secret := range w.created {
 		if !there[id] {
-			w.record.wrong("client %s is gone", id)
+			w.record.wrongf("client %s is gone", id)
 			continue
 		}
 		endpoint, err := tokens.NewSailPoint("", tokens.Credentials{ClientID: id, ClientSecret: secret}, &tokens.SailPointOptions{
@@ -191,10 +199,10 @@ func (w *world) checkSecrets(ctx context.Context) {
 			_, err = endpoint.Exchange(ctx, tokens.Grant{})
 		}
 		if err != nil {
-			w.record.wrong("the secret of client %s is not good: %w", id, err)
+			w.record.wrongf("the secret of client %s is not good: %w", id, err)
 		}
 	}
-	w.record.note("OAuth clients in the end: %d with a secret that is good, %d whose creation was said to be uncertain", len(w.created), lost)
+	w.record.notef("OAuth clients in the end: %d with a secret that is good, %d whose creation was said to be uncertain", len(w.created), lost)
 }
 
 // checkTokenRequests checks that the token endpoints were asked no more than is promised: a fetch is at most three requests,
@@ -210,22 +218,22 @@ func (w *world) checkTokenRequests(length time.Duration) {
 	}
 	own, sessions := w.cache.Stats(), w.sessions.Stats()
 	requests := w.moov.Count("createAccessToken")
-	w.record.note("Moov's token requests: %d in %d fetches of %d Caches, of which %d failed, after %d invalidations",
+	w.record.notef("Moov's token requests: %d in %d fetches of %d Caches, of which %d failed, after %d invalidations",
 		requests, moov.Fetches, len(w.apps), moov.Failures, moov.Invalidations)
 	if int64(requests) > int64(attempts)*moov.Fetches {
-		w.record.wrong("%d token requests for %d fetches", requests, moov.Fetches)
+		w.record.wrongf("%d token requests for %d fetches", requests, moov.Fetches)
 	}
 	// Half of a life is well before a token is due. ExpireAll makes tokens die early, once a second at most.
 	most := int64(len(w.apps)) * int64(length/(tokenLife/2)+length/time.Second+1)
 	if good := moov.Fetches - moov.Failures; good > most {
-		w.record.wrong("%d successful fetches, at most %d were expected", good, most)
+		w.record.wrongf("%d successful fetches, at most %d were expected", good, most)
 	}
 	// Failures hold off the whole Endpoint: 0.1 s, then twice as long each time. Each Cache may have one under way.
 	most = int64(length/time.Second+1) * (apps*5 + int64(len(w.apps)))
 	if moov.Failures > most {
-		w.record.wrong("%d failed fetches, at most %d were expected", moov.Failures, most)
+		w.record.wrongf("%d failed fetches, at most %d were expected", moov.Failures, most)
 	}
-	w.record.note("SailPoint's token requests: %d in %d fetches of %d logins and %d of an app", w.sailpoint.Count("createAccessToken"),
+	w.record.notef("SailPoint's token requests: %d in %d fetches of %d logins and %d of an app", w.sailpoint.Count("createAccessToken"),
 		sessions.Fetches, users, own.Fetches)
-	w.record.note("faults: %d kinds; calls: %d", len(w.faults), w.record.total())
+	w.record.notef("faults: %d kinds; calls: %d", len(w.faults), w.record.total())
 }
