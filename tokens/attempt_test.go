@@ -373,7 +373,7 @@ func TestAttemptOverHTTP2ThatGoesAway(t *testing.T) {
 			defer client.CloseIdleConnections()
 			d, err := NewDoer(nil, &DoerOptions{BaseURL: address, HTTPClient: client, Retry: quick, Timeout: 2 * time.Second})
 			require.NoError(t, err)
-			_, err = d.Do(newRequest(t, http.MethodPost, address, "body")) //nolint:bodyclose // there is none
+			_, err = d.Do(newRequest(t, http.MethodPost, address, "body"))
 			require.Error(t, err)
 			attempts := int32(3)
 			if tt.sent {
@@ -559,12 +559,12 @@ func TestAttemptClosesWhatItRefuses(t *testing.T) {
 		upgrade  string
 		want     string
 	}{
-		"a 101":                {http.Response{StatusCode: 101}, "GET", "", "the server switched protocols, which nobody asked for"},
-		"a 101 for a Doer":     {http.Response{StatusCode: 101}, "GET", "echo", "a Doer cannot switch protocols; use NewClient"},
-		"from another origin":  {http.Response{StatusCode: 200, Request: elsewhere}, "GET", "", "followed a redirect to https://elsewhere.example.com"},
-		"to another request":   {http.Response{StatusCode: 200, Request: newRequest(t, "GET", apiURL, "")}, "DELETE", "", "turned a DELETE into a GET"},
-		"of a wrong type":      {http.Response{StatusCode: 200, ContentLength: -1, Header: http.Header{"Content-Type": {"text/html"}}}, "GET", "", "text/html"},
-		"with an error status": {http.Response{StatusCode: 404}, "GET", "", "404"},
+		"a 101":                {http.Response{StatusCode: http.StatusSwitchingProtocols}, "GET", "", "the server switched protocols, which nobody asked for"},
+		"a 101 for a Doer":     {http.Response{StatusCode: http.StatusSwitchingProtocols}, "GET", "echo", "a Doer cannot switch protocols; use NewClient"},
+		"from another origin":  {http.Response{StatusCode: http.StatusOK, Request: elsewhere}, "GET", "", "followed a redirect to https://elsewhere.example.com"},
+		"to another request":   {http.Response{StatusCode: http.StatusOK, Request: newRequest(t, "GET", apiURL, "")}, "DELETE", "", "turned a DELETE into a GET"},
+		"of a wrong type":      {http.Response{StatusCode: http.StatusOK, ContentLength: -1, Header: http.Header{"Content-Type": {"text/html"}}}, "GET", "", "text/html"},
+		"with an error status": {http.Response{StatusCode: http.StatusNotFound}, "GET", "", "404"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			body := &countedBody{Reader: strings.NewReader("x")}
@@ -577,7 +577,7 @@ func TestAttemptClosesWhatItRefuses(t *testing.T) {
 			if tt.upgrade != "" {
 				req.Header.Set("Upgrade", tt.upgrade)
 			}
-			_, err = d.Do(req) //nolint:bodyclose // there is none
+			_, err = d.Do(req)
 			require.ErrorContains(t, err, tt.want)
 			assert.Equal(t, 1, body.closed())
 		})

@@ -190,7 +190,7 @@ func TestCanaryParamsAndHeaders(t *testing.T) {
 		d, err := NewDoer(nil, &DoerOptions{BaseURL: "https://auth.example.com", HTTPClient: client, Header: header, Retry: Retry{Attempts: 1}})
 		require.NoError(t, err)
 		req := newRequest(t, http.MethodPost, tokenURL, params.Encode())
-		_, doerErr := d.Do(req) //nolint:bodyclose // there is none
+		_, doerErr := d.Do(req)
 		for _, err := range []error{exchangeErr, doerErr} {
 			require.Error(t, err, name)
 			require.Contains(t, err.Error(), "[REDACTED]")

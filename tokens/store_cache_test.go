@@ -135,6 +135,16 @@ func mustToken(t testing.TB, c *tokens.Cache) string {
 	return token.AccessToken
 }
 
+// tokenOf is mustToken for goroutines, which must not end a test.
+func tokenOf(t testing.TB, c *tokens.Cache) string {
+	t.Helper()
+	token, err := c.Token(t.Context())
+	if !assert.NoError(t, err) {
+		return ""
+	}
+	return token.AccessToken
+}
+
 // closeAll lets what runs in the background end.
 func closeAll(t *testing.T, caches ...*tokens.Cache) {
 	t.Helper()

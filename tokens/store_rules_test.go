@@ -515,7 +515,7 @@ func TestRuleNobodyPresentsWhatIsPutBack(t *testing.T) {
 		go mustToken(t, a)
 		pass(time.Second)
 		got := make(chan string, 1)
-		go func() { got <- mustToken(t, b) }()
+		go func() { got <- tokenOf(t, b) }()
 		pass(time.Second)
 		la.put(tokens.Record{})
 		assert.Equal(t, "access-1", <-got)
