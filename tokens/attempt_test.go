@@ -549,6 +549,30 @@ func TestAttemptByATransportThatFollowsRedirects(t *testing.T) {
 	require.ErrorContains(t, err, left)
 }
 
+// What is safe to repeat may have been sent as soon as a connection was had: then it counts as a connection that broke.
+func TestAttemptOfASafeRequestThatBroke(t *testing.T) {
+	for _, tt := range []struct {
+		statuses []int
+		want     int
+	}{{nil, 3}, {[]int{}, 1}, {[]int{503}, 1}, {[]int{0}, 3}} {
+		requests := 0
+		base := roundTripFunc(func(req *http.Request) (*http.Response, error) {
+			requests++
+			trace := httptrace.ContextClientTrace(req.Context())
+			trace.GetConn("")
+			trace.GotConn(httptrace.GotConnInfo{})
+			return nil, io.EOF
+		})
+		retry := quick
+		retry.Statuses = tt.statuses
+		d, err := NewDoer(nil, &DoerOptions{BaseURL: apiURL, HTTPClient: &http.Client{Transport: base}, Retry: retry})
+		require.NoError(t, err)
+		_, err = d.Do(newRequest(t, http.MethodGet, apiURL, "")) //nolint:bodyclose // there is none
+		require.Error(t, err)
+		assert.Equal(t, tt.want, requests, "%v", tt.statuses)
+	}
+}
+
 // The body of a response that is refused is closed: that of a 101 is the connection.
 func TestAttemptClosesWhatItRefuses(t *testing.T) {
 	elsewhere, err := http.NewRequest(http.MethodGet, "https://elsewhere.example.com", http.NoBody)

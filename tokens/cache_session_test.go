@@ -133,6 +133,56 @@ func TestCacheLoginIsRequiredAfterInvalidGrant(t *testing.T) {
 	})
 }
 
+// A refresh token that comes after Set is not written into the token that callers have.
+func TestCacheRotationAfterSetLeavesTheTokenAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &tokenServer{delay: time.Second}
+		c := login(t, s, CacheOptions{})
+		go func() { _, _ = c.Token(t.Context()) }()
+		synctest.Wait()
+		require.NoError(t, c.Set(t.Context(), &Token{AccessToken: "set", Expiry: time.Now().Add(time.Hour)}))
+		held, err := c.Token(t.Context())
+		require.NoError(t, err)
+		pass(2 * time.Second)
+		require.Equal(t, "rt-0", held.RefreshToken)
+		now, err := c.Token(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, "set rt-1", now.AccessToken+" "+now.RefreshToken)
+	})
+}
+
+// What a failure says of the refresh token, and whether it holds off all Caches of the Endpoint.
+func TestWhatAFailureMeans(t *testing.T) {
+	requested := time.Now()
+	for name, tt := range map[string]struct {
+		err    error
+		fate   fate
+		shared bool
+	}{
+		"a hook":                {&hookError{"Moov", "GrantFunc", &Error{Code: InvalidGrant}}, untouched, false},
+		"a credentials error":   {&credentialsError{"Moov", &Error{Code: InvalidGrant}}, untouched, false},
+		"a panic":               {errExited, lost, false},
+		"no connection":         {&Error{unsent: true}, untouched, true},
+		"no response":           {&Error{}, lost, false},
+		"an unreadable success": {&Error{StatusCode: 200}, lost, false},
+		"an error with 200":     {&Error{StatusCode: 200, Code: InvalidGrant}, refused, false},
+		"invalid_grant":         {&Error{StatusCode: 400, Code: InvalidGrant}, refused, false},
+		"invalid_grant and 500": {&Error{StatusCode: 500, Code: InvalidGrant}, maybeUsed, true},
+		"invalid_grant and 429": {&Error{StatusCode: 429, Code: InvalidGrant}, kept, false},
+		"503":                   {&Error{StatusCode: 503}, kept, true},
+		"502":                   {&Error{StatusCode: 502}, maybeUsed, true},
+		"a time to wait":        {&Error{StatusCode: 403, RetryAfter: time.Second}, kept, true},
+		"403":                   {&Error{StatusCode: 403}, kept, false},
+		"401":                   {&Error{StatusCode: 401}, kept, true},
+		"401 for the grant":     {&Error{StatusCode: 401, Code: InvalidScope}, kept, false},
+		"invalid_client":        {&Error{StatusCode: 400, Code: InvalidClient}, kept, true},
+	} {
+		assert.Equal(t, tt.fate, fateOf(tt.err, &requested), name)
+		assert.Equal(t, untouched, fateOf(tt.err, new(time.Time)), "%s, before a request", name)
+		assert.Equal(t, tt.shared, isShared(tt.err), name)
+	}
+}
+
 // A new login is tried at once, whatever the one before it has to wait for.
 func TestCacheSetForgetsTheWait(t *testing.T) {
 	for name, refuse := range map[string]func(int, url.Values) (*http.Response, error){

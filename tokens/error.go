@@ -141,7 +141,7 @@ func (e Error) codeText() string {
 // messageText returns the message and the complaints about fields that are not in it, without the name of the status.
 func (e Error) messageText() string {
 	message := clean(e.Message)
-	if name := http.StatusText(e.StatusCode); name != "" && len(message) >= len(name) && strings.EqualFold(message[:len(name)], name) {
+	if name := http.StatusText(e.StatusCode); len(message) >= len(name) && strings.EqualFold(message[:len(name)], name) {
 		if rest := message[len(name):]; rest == "" || strings.HasPrefix(rest, ": ") {
 			message = strings.TrimPrefix(rest, ": ")
 		}

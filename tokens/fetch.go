@@ -59,7 +59,7 @@ func (c *Cache) startForCallers(ctx context.Context, ended error, minLife time.D
 	case onlyStore && ended == nil:
 		c.startFetch(callerValues{context.WithoutCancel(ctx)}, &fetch{})
 		return nil
-	case minLife > 0 && c.tokenLife > 0 && c.tokenLife < minLife && c.entry != nil && c.entry.lives(now, 0):
+	case c.tokenLife > 0 && c.tokenLife < minLife && c.entry != nil && c.entry.lives(now, 0):
 		return c.tooShort(minLife) // asking would not help
 	}
 	if err := c.mayFetch(now); err != nil {

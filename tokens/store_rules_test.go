@@ -454,6 +454,7 @@ func TestRuleAFailedSetIsForgotten(t *testing.T) {
 		cancel()
 		require.ErrorIs(t, err, tokens.ErrStore)
 		pass(time.Minute)
+		synctest.Wait()
 		s.store, la.swapping, la.swapped = before, nil, nil
 		b, lb := s.process(user(nil))
 		lb.by = time.Hour // its clock is behind, so that its login looks older
