@@ -580,24 +580,13 @@ func TestRuleLivesCountFromTheRequest(t *testing.T) {
 	})
 }
 
-// A response that is there when the time of its request ends, as after a pause, is taken.
+// A response that comes in the second after its request's timeout, as the two do together after a pause, is taken.
 func TestRuleALateResponseIsTaken(t *testing.T) {
 	testScene(t, func(t *testing.T, s *scene) {
-		late := roundTripper(func(req *http.Request) (*http.Response, error) {
-			resp, err := s.fleetServer.RoundTrip(req)
-			<-req.Context().Done() // the machine goes on
-			return resp, err
-		})
-		e, err := tokens.NewEndpoint("https://auth.example.com/token", tokens.Credentials{ClientID: "id", ClientSecret: "client-secret"},
-			&tokens.EndpointOptions{HTTPClient: &http.Client{Transport: late}})
-		require.NoError(t, err)
-		for range 10 {
-			s.store = tokens.NewMemoryStore()
-			c := newCache(t, e, s.store, user(due()))
-			_, err := c.Token(t.Context())
-			require.NoError(t, err)
-			closeAll(t, c)
-		}
+		a, _ := s.process(user(due()))
+		s.set(30*time.Second+500*time.Millisecond, false)
+		assert.Equal(t, "access-1", mustToken(t, a))
+		s.end(a)
 	})
 }
 
