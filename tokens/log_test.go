@@ -150,7 +150,7 @@ var logScenarios = []struct {
 		opts.Store = l
 		c := l.cache(t, opts)
 		mustToken(t, c)
-		l.Store = tokens.NewMemoryStore()
+		l.loseRecords()
 		pass(2 * time.Minute)
 		mustToken(t, c)
 		pass(time.Second)

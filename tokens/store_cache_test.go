@@ -64,30 +64,37 @@ func (f *fleetServer) RoundTrip(req *http.Request) (*http.Response, error) {
 func (f *fleetServer) Load(ctx context.Context, key string) (tokens.Record, error) {
 	f.mu.Lock()
 	f.loads++
-	down := f.down
+	down, store := f.down, f.Store
 	f.mu.Unlock()
 	if down != nil {
 		return tokens.Record{}, down
 	}
-	return f.Store.Load(ctx, key)
+	return store.Load(ctx, key)
 }
 
 func (f *fleetServer) CompareAndSwap(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error {
 	f.mu.Lock()
 	f.swaps++
-	down := f.down
+	down, store := f.down, f.Store
 	f.ttls = append(f.ttls, ttl)
 	f.mu.Unlock()
 	if down != nil {
 		return down
 	}
-	return f.Store.CompareAndSwap(ctx, key, old, next, ttl)
+	return store.CompareAndSwap(ctx, key, old, next, ttl)
 }
 
 func (f *fleetServer) fail(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.down = err
+}
+
+// loseRecords empties the Store.
+func (f *fleetServer) loseRecords() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.Store = tokens.NewMemoryStore()
 }
 
 // calls returns how often the Store was called.

@@ -23,7 +23,7 @@ type scene struct {
 	*fleetServer
 
 	t     *testing.T
-	store tokens.Store
+	store tokens.Store  // use stored and replaceStore
 	delay time.Duration // of a request, on its way to the server
 	lose  bool          // responses
 }
@@ -53,6 +53,21 @@ func (s *scene) set(delay time.Duration, lose bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.delay, s.lose = delay, lose
+}
+
+func (s *scene) stored() tokens.Store {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.store
+}
+
+// replaceStore puts another Store in the place of the one so far, which it returns.
+func (s *scene) replaceStore(store tokens.Store) tokens.Store {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.store
+	s.store = store
+	return before
 }
 
 // presented returns how often a refresh token was presented.
@@ -88,6 +103,20 @@ func (l *link) cut(down bool) {
 	l.down = down
 }
 
+// forget takes the hooks away.
+func (l *link) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.swapping, l.swapped = nil, nil
+}
+
+// lastKey returns the key that was used last.
+func (l *link) lastKey() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.key
+}
+
 func (l *link) check(key string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -103,7 +132,7 @@ func (l *link) Load(ctx context.Context, key string) (tokens.Record, error) {
 		return tokens.Record{}, err
 	}
 	pass(time.Millisecond)
-	r, err := l.scene.store.Load(ctx, key)
+	r, err := l.scene.stored().Load(ctx, key)
 	if l.loaded != nil {
 		l.loaded()
 	}
@@ -124,7 +153,7 @@ func (l *link) CompareAndSwap(ctx context.Context, key, old string, next tokens.
 		before(n)
 	}
 	next.Value = shift(next.Value, -l.by)
-	err := l.scene.store.CompareAndSwap(context.WithoutCancel(ctx), key, old, next, ttl)
+	err := l.scene.stored().CompareAndSwap(context.WithoutCancel(ctx), key, old, next, ttl)
 	if after != nil && err == nil {
 		err = after(n)
 	}
@@ -133,17 +162,17 @@ func (l *link) CompareAndSwap(ctx context.Context, key, old string, next tokens.
 
 // record returns what stands in the Store, and put puts that back, as a Store does that loses data.
 func (l *link) record() tokens.Record {
-	r, err := l.scene.store.Load(context.Background(), l.key)
+	r, err := l.scene.stored().Load(context.Background(), l.lastKey())
 	require.NoError(l.scene.t, err)
 	return r
 }
 
 func (l *link) put(r tokens.Record) {
 	if r.Version == "" {
-		l.scene.store = tokens.NewMemoryStore()
+		l.scene.replaceStore(tokens.NewMemoryStore())
 		return
 	}
-	require.NoError(l.scene.t, l.scene.store.CompareAndSwap(context.Background(), l.key, l.record().Version, r, 0))
+	require.NoError(l.scene.t, l.scene.stored().CompareAndSwap(context.Background(), l.lastKey(), l.record().Version, r, 0))
 }
 
 // process starts a process.
@@ -195,7 +224,7 @@ func TestRulePresentingAttemptsAreHeldForLong(t *testing.T) {
 		a, _ := s.process(user(due()))
 		b, _ := s.process(user(nil))
 		s.set(25*time.Second, false)
-		go mustToken(t, a)
+		go func() { _ = tokenOf(t, a) }()
 		pass(time.Second)
 		assert.Equal(t, "access-1", mustToken(t, b))
 		assert.Equal(t, 1, s.presented("refresh-0"))
@@ -448,14 +477,13 @@ func TestRuleAFailedSetIsForgotten(t *testing.T) {
 		la.swapping = func(int) { pass(10 * time.Second) } // longer than a Set waits
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		la.swapped = func(int) error { return errors.New("nobody knows") }
-		before := s.store
-		s.store = tokens.NewMemoryStore() // where nothing arrives
+		before := s.replaceStore(tokens.NewMemoryStore()) // where nothing arrives
 		err := a.Set(ctx, &tokens.Token{AccessToken: "failed", RefreshToken: "refresh-f", Expiry: time.Now().Add(time.Hour)})
 		cancel()
 		require.ErrorIs(t, err, tokens.ErrStore)
 		pass(time.Minute)
-		synctest.Wait()
-		s.store, la.swapping, la.swapped = before, nil, nil
+		la.forget()
+		s.replaceStore(before)
 		b, lb := s.process(user(nil))
 		lb.by = time.Hour // its clock is behind, so that its login looks older
 		require.NoError(t, b.Set(t.Context(), login()))
@@ -513,7 +541,7 @@ func TestRuleNobodyPresentsWhatIsPutBack(t *testing.T) {
 		a, la := s.process(user(due()))
 		b, _ := s.process(user(nil))
 		s.set(20*time.Second, false)
-		go mustToken(t, a)
+		go func() { _ = tokenOf(t, a) }()
 		pass(time.Second)
 		got := make(chan string, 1)
 		go func() { got <- tokenOf(t, b) }()
@@ -660,7 +688,7 @@ func TestRuleAnAttemptIsConfirmedThreeTimes(t *testing.T) {
 		_, err := a.Token(t.Context())
 		require.Error(t, err)
 		assert.Zero(t, s.presented("refresh-0"))
-		la.swapped = nil
+		la.forget()
 		assert.Equal(t, "access-1", ask(t, a, time.Minute))
 		s.end(a)
 	})
