@@ -36,7 +36,8 @@ func NewAcme(creds CredentialsProvider, opts *AcmeOptions) (*Endpoint, error) {
 		o = *opts
 	}
 	e, doer, err := newVendorEndpoint(vendor{name: "Acme", style: AuthStyleBody}, "/oauth/token", creds, endpointConfig{
-		baseURL: cmp.Or(o.BaseURL, acmeURL), httpClient: o.HTTPClient, style: o.AuthStyle, retry: o.Retry, limiter: o.Limiter,
+		DoerOptions: DoerOptions{BaseURL: cmp.Or(o.BaseURL, acmeURL), HTTPClient: o.HTTPClient, Retry: o.Retry, Limiter: o.Limiter},
+		style:       o.AuthStyle,
 	})
 	if err != nil {
 		return nil, err
