@@ -170,7 +170,7 @@ type caller struct {
 	log       log
 }
 
-const callerTimeout = 10 * time.Second
+const callerTimeout = time.Minute
 
 // newCaller returns a caller whose server is at base. Its calls end within the timeout, or, if it is 0, in some seconds.
 func newCaller(t *testing.T, base string, timeout time.Duration) *caller {
