@@ -18,7 +18,7 @@ help: ## list the targets
 ##@ Try it
 
 .PHONY: demo
-demo: ## run all eight operations against the sandbox, over HTTP on loopback
+demo: ## run every operation against the sandbox, over HTTP on loopback
 	go run ./examples/lifecycle
 
 .PHONY: sandbox

@@ -78,7 +78,7 @@ func TestAssertion(t *testing.T) {
 			require.NoError(t, err)
 			return e
 		}
-		e := endpoint("")
+		e := endpoint(w.audience)
 		token := w.login(t, e)
 		token, err := e.Exchange(t.Context(), tokens.Grant{RefreshToken: token.RefreshToken})
 		require.NoError(t, err)

@@ -38,7 +38,9 @@ type witness struct {
 	refusal tokens.Code
 	// asserting is a client like web that authenticates by assertions signed with clientKey; "" if there is none.
 	asserting string
-	scopes    []string // those that a login needs for a refresh token
+	// audience is the only one whose assertions the server takes; "" if it takes that which Endpoint asks for.
+	audience string
+	scopes   []string // those that a login needs for a refresh token
 	// odd are clients with ids and secrets that are hard to send.
 	odd []tokens.Credentials
 	// reuseKills says that the server ends a session whose refresh token is presented twice.
@@ -55,6 +57,7 @@ var witnesses = map[string]struct {
 	"go-oauth2 form":     {startGoOAuth2Form, []tokens.AuthStyle{tokens.AuthStyleBody}},
 	"zitadel":            {startZitadel, []tokens.AuthStyle{tokens.AuthStyleBasic, tokens.AuthStyleBody}},
 	"oidc-provider":      {startOIDCProvider, []tokens.AuthStyle{tokens.AuthStyleBasic}},
+	"hydra":              {startHydra, []tokens.AuthStyle{tokens.AuthStyleBasic}},
 	"oauth2-mock-server": {startMockServer, []tokens.AuthStyle{tokens.AuthStyleBasic, tokens.AuthStyleBody}},
 }
 
@@ -71,13 +74,13 @@ func eachWitness(t *testing.T, test func(t *testing.T, w *witness, styles []toke
 // oddCredentials are ids and secrets whose characters some encoding on the way treats specially.
 var oddCredentials = []tokens.Credentials{
 	{ClientID: "plain", ClientSecret: "secret"},
-	{ClientID: "plus+id", ClientSecret: "a+b"},
+	{ClientID: "plus+id", ClientSecret: "one+two"},
 	{ClientID: "percent%id", ClientSecret: "100%25"},
 	{ClientID: "space id", ClientSecret: "two words"},
-	{ClientID: "colon", ClientSecret: "a:b:c"},
-	{ClientID: "amp&id", ClientSecret: "a&b=c"},
-	{ClientID: "star*~id", ClientSecret: "*~*~"},
-	{ClientID: "slash/?#", ClientSecret: `/?#\"`},
+	{ClientID: "colon", ClientSecret: "one:two:three"},
+	{ClientID: "amp&id", ClientSecret: "one&two=three"},
+	{ClientID: "star*~id", ClientSecret: "star*~*~"},
+	{ClientID: "slash/?#", ClientSecret: `slash/?#\"`},
 }
 
 // endpoint returns an Endpoint of w.
