@@ -567,7 +567,7 @@ func TestAttemptOfASafeRequestThatBroke(t *testing.T) {
 		retry.Statuses = tt.statuses
 		d, err := NewDoer(nil, &DoerOptions{BaseURL: apiURL, HTTPClient: &http.Client{Transport: base}, Retry: retry})
 		require.NoError(t, err)
-		_, err = d.Do(newRequest(t, http.MethodGet, apiURL, "")) //nolint:bodyclose // there is none
+		_, err = d.Do(newRequest(t, http.MethodGet, apiURL, ""))
 		require.Error(t, err)
 		assert.Equal(t, tt.want, requests, "%v", tt.statuses)
 	}

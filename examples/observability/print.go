@@ -41,7 +41,7 @@ func printSpans(out io.Writer, spans []sdktrace.ReadOnlySpan) {
 func attributeOf(s sdktrace.ReadOnlySpan, key string) string {
 	for _, a := range s.Attributes() {
 		if string(a.Key) == key {
-			return a.Value.Emit()
+			return a.Value.String()
 		}
 	}
 	return ""

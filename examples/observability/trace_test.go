@@ -49,7 +49,7 @@ func text(s sdktrace.ReadOnlySpan) string {
 	var b strings.Builder
 	attributes := func(list []attribute.KeyValue) {
 		for _, a := range list {
-			fmt.Fprintln(&b, a.Key, a.Value.Emit())
+			fmt.Fprintln(&b, a.Key, a.Value.String())
 		}
 	}
 	fmt.Fprintln(&b, s.Name(), s.Status().Description, s.SpanContext().TraceState())

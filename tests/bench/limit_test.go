@@ -75,7 +75,7 @@ func adaptive(base http.RoundTripper) func(*http.Request) (*http.Response, error
 	return func(req *http.Request) (*http.Response, error) {
 		out, _, err := attempts.HandleFinalize(req.Context(), middleware.FinalizeInput{Request: req}, middleware.FinalizeHandlerFunc(
 			func(context.Context, middleware.FinalizeInput) (out middleware.FinalizeOutput, _ middleware.Metadata, _ error) {
-				resp, err := base.RoundTrip(req) //nolint:bodyclose // the caller does, or the next lines
+				resp, err := base.RoundTrip(req)
 				if err == nil && resp.StatusCode == http.StatusTooManyRequests {
 					_ = resp.Body.Close()
 					err = &smithy.GenericAPIError{Code: "TooManyRequestsException", Message: resp.Status}
@@ -86,7 +86,7 @@ func adaptive(base http.RoundTripper) func(*http.Request) (*http.Response, error
 		if err != nil {
 			return nil, err
 		}
-		return out.Result.(*http.Response), nil //nolint:forcetypeassert // it holds nothing else
+		return out.Result.(*http.Response), nil
 	}
 }
 

@@ -32,11 +32,13 @@ type database struct {
 }
 
 var databases = []database{
-	{"in memory", func(testing.TB) func() (tokens.Store, error) {
+	{"in memory", func(tb testing.TB) func() (tokens.Store, error) {
+		tb.Helper()
 		store := tokens.NewMemoryStore()
 		return func() (tokens.Store, error) { return store, nil }
 	}},
 	{"files", func(tb testing.TB) func() (tokens.Store, error) {
+		tb.Helper()
 		dir := tb.TempDir()
 		return func() (tokens.Store, error) { return filestore.New(dir) }
 	}},
@@ -49,6 +51,7 @@ func measureStores(e effort) []figure {
 		cold, last := values{}, values{}
 		for range e.scenarios {
 			withTB(func(tb testing.TB) {
+				tb.Helper()
 				open := d.open(tb)
 				last.add(ours, float64(expiryToLast(open)))
 				cold.add(ours, float64(coldStart(open)))
@@ -121,7 +124,7 @@ func expiryToLast(open func() (tokens.Store, error)) time.Duration {
 	for _, c := range caches {
 		token, err := c.Token(ctx)
 		if err != nil {
-			log.Fatal(err)
+			log.Fatal(err) //nolint:gocritic // the program ends
 		}
 		expiry = token.Expiry
 	}

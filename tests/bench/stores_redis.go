@@ -12,7 +12,7 @@ import (
 	"github.com/grantwright/oauth-go/tokens/redisstore"
 )
 
-func init() {
+func init() { //nolint:gochecknoinits // Redis is started only on Unix
 	databases = append(databases, database{"Redis", func(tb testing.TB) func() (tokens.Store, error) {
 		tb.Helper()
 		server := servers.Redis(tb)

@@ -227,10 +227,10 @@ var brokenStores = map[string][]broken{
 	},
 	"ReadersSeeNoOlderRecord": {
 		{"loads are served by a replica that is behind", func(s *brokenStore) {
-			replica := make([]tokens.Record, 3) // of the last loads
+			var replica [3]tokens.Record // of the last loads
 			s.load = func(ctx context.Context, key string) (tokens.Record, error) {
 				r, err := s.Store.Load(ctx, key)
-				replica = append(replica, r)[1:]
+				replica = [3]tokens.Record{replica[1], replica[2], r}
 				return replica[0], err
 			}
 		}},
