@@ -11,7 +11,7 @@ import (
 )
 
 // Each replica of a service does this. One of them fetches the token, and the others take it over.
-func ExampleNew() {
+func ExampleNew() { //nolint:testableexamples // it needs a server
 	client := redis.NewClient(&redis.Options{Addr: "redis.example.com:6379"})
 	store, err := redisstore.New(client, nil)
 	if err != nil {
