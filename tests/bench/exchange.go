@@ -33,8 +33,8 @@ func measureExchange(e effort) []figure {
 		contender{"retryablehttp", exchangeXOAuth2(retryable(client, 0), url)},
 	)
 	return []figure{
-		c.times("token request over loopback", target{1.12, byHand}),
-		c.allocations(target{1.3, "x/oauth2"}),
+		c.times("token request over loopback", target{1.05, byHand}),
+		c.allocations(target{1.3, byHand}),
 	}
 }
 

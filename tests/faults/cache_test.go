@@ -2,9 +2,7 @@ package faults
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -22,29 +20,7 @@ func TestCacheFaults(t *testing.T) {
 	for _, f := range faults {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
-			var config *tls.Config
-			if f.tls != nil {
-				config = f.tls()
-			}
-			connection := f.accept
-			if connection == nil {
-				connection = requestsBy(op.good, func(x *exchange) bool {
-					if f.respond == nil {
-						x.send(response(http.StatusOK, inJSON, x.good))
-					} else {
-						f.respond(x)
-					}
-					return false
-				})
-			}
-			s := serve(t, config, connection)
-			c := newCaller(t, s.url, f.timeout)
-			if config != nil {
-				c.transport.TLSClientConfig = &tls.Config{RootCAs: roots()}
-			}
-			if f.client != nil {
-				f.client(c, s)
-			}
+			s, c := f.start(t, func(*exchange) string { return op.good })
 			var stored []string
 			cache, err := tokens.NewCache(c.endpoint, &tokens.CacheOptions{
 				Session: "user", Initial: &tokens.Token{RefreshToken: canaryRefresh},

@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"crypto/tls"
 	"errors"
 	"net/http"
 	"strings"
@@ -19,30 +18,9 @@ func TestDiscoverFaults(t *testing.T) {
 	for _, f := range faults {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
-			var config *tls.Config
-			if f.tls != nil {
-				config = f.tls()
-			}
-			connection := f.accept
-			if connection == nil {
-				connection = requestsBy("", func(x *exchange) bool {
-					x.good = `{"name":"x","issuer":"` + x.server.url + `","token_endpoint":"` + x.server.url + `/token"}`
-					if f.respond == nil {
-						x.send(response(http.StatusOK, inJSON, x.good))
-					} else {
-						f.respond(x)
-					}
-					return false
-				})
-			}
-			s := serve(t, config, connection)
-			c := newCaller(t, s.url, 0)
-			if config != nil {
-				c.transport.TLSClientConfig = &tls.Config{RootCAs: roots()}
-			}
-			if f.client != nil {
-				f.client(c, s)
-			}
+			s, c := f.start(t, func(x *exchange) string {
+				return `{"name":"x","issuer":"` + x.server.url + `","token_endpoint":"` + x.server.url + `/token"}`
+			})
 			timeout := callerTimeout
 			if f.timeout > 0 {
 				timeout = f.timeout

@@ -387,11 +387,13 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-func (f fault) run(t *testing.T, op operation) {
+// start starts a server with the fault, and a caller of it. The good responses have the body that good returns.
+func (f fault) start(t *testing.T, good func(*exchange) string) (*server, *caller) {
 	t.Helper()
 	connection := f.accept
 	if connection == nil {
-		connection = requestsBy(op.good, func(x *exchange) bool {
+		connection = requestsBy("", func(x *exchange) bool {
+			x.good = good(x)
 			if f.respond == nil {
 				x.send(response(http.StatusOK, inJSON, x.good))
 			} else {
@@ -412,6 +414,12 @@ func (f fault) run(t *testing.T, op operation) {
 	if f.client != nil {
 		f.client(c, s)
 	}
+	return s, c
+}
+
+func (f fault) run(t *testing.T, op operation) {
+	t.Helper()
+	s, c := f.start(t, func(*exchange) string { return op.good })
 	began := time.Now()
 	result, err := op.do(t.Context(), c)
 	elapsed := time.Since(began)
