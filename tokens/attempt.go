@@ -24,8 +24,8 @@ type attemptTransport struct {
 
 func (t *attemptTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	c := callOf(req.Context())
-	if one := c.settings.attempt; one != nil && one.mayGo != nil {
-		if err := one.mayGo(); err != nil {
+	if one := c.settings.attempt; one != nil && one.beforeSend != nil {
+		if err := one.beforeSend(); err != nil {
 			closeBody(req)
 			return nil, err
 		}
@@ -33,7 +33,7 @@ func (t *attemptTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 	if c.settings.sent != nil {
 		*c.settings.sent = time.Now()
 	}
-	a := &attempt{unsafe: !c.policy.idempotent(req.Method)}
+	a := &attempt{unsafe: !c.policy.mayResend(req.Method)}
 	sent := a.request(req)
 	resp, err := checkedResponse(t.base, t.origin, req, sent)
 	if resp != nil {

@@ -387,7 +387,7 @@ func TestAttemptOverHTTP2ThatGoesAway(t *testing.T) {
 			require.True(t, ok)
 			assert.Equal(t, !tt.sent, e.unsent)
 			requested := time.Now()
-			assert.Equal(t, map[bool]fate{true: lost, false: untouched}[tt.sent], fateOf(e, &requested))
+			assert.Equal(t, map[bool]refreshOutcome{true: responseLost, false: notPresented}[tt.sent], refreshOutcomeOf(e, &requested))
 		})
 	}
 }

@@ -70,11 +70,11 @@ type Cache struct {
 	rejected          bool          // the last token was dropped by Invalidate, and none has come since
 	tokenLife         time.Duration // the whole life of the last token fetched
 
-	err      error         // why the last fetch failed, or nil
-	failures int           // of fetches, in a row
-	nextTry  time.Duration // no fetch starts before
-	awaitEnd bool          // nor while the access token lives: the refresh token may be used up
-	lost     bool          // a response to the refresh token was lost, and no other came since
+	err         error         // why the last fetch failed, or nil
+	failures    int           // of fetches, in a row
+	nextTry     time.Duration // no fetch starts before
+	awaitExpiry bool          // nor while the access token lives: the refresh token may be used up
+	lost        bool          // a response to the refresh token was lost, and no other came since
 
 	unsaved      *entry        // what OnToken has still to take, or nil
 	held         bool          // unsaved is held back from callers until then
@@ -356,7 +356,7 @@ func (c *Cache) Set(ctx context.Context, t *Token) error {
 		t = &Token{}
 	}
 	c.supersede()
-	if t.RefreshToken != "" || !c.awaitEnd { // else the one that the Cache has may be used up as before
+	if t.RefreshToken != "" || !c.awaitExpiry { // else the one that the Cache has may be used up as before
 		c.succeeded()
 	}
 	c.loginErr = nil
@@ -375,7 +375,7 @@ func (c *Cache) supersede() {
 
 // succeeded forgets failures of fetches.
 func (c *Cache) succeeded() {
-	c.err, c.failures, c.nextTry, c.awaitEnd, c.lost = nil, 0, 0, false, false
+	c.err, c.failures, c.nextTry, c.awaitExpiry, c.lost = nil, 0, 0, false, false
 }
 
 // replaceToken makes a copy of t, which a caller has stored, the current token. One without access token makes the next
@@ -440,7 +440,7 @@ func (c *Cache) nextCheck(now moment) time.Duration {
 	switch {
 	case c.loginRequired() != nil:
 		next = never
-	case c.awaitEnd:
+	case c.awaitExpiry:
 		next = max(next, e.replaceAt)
 	}
 	if until := c.endpoint.holdOff.until(now.time, c); !until.IsZero() {

@@ -155,30 +155,30 @@ func TestCacheRotationAfterSetLeavesTheTokenAlone(t *testing.T) {
 func TestWhatAFailureMeans(t *testing.T) {
 	requested := time.Now()
 	for name, tt := range map[string]struct {
-		err    error
-		fate   fate
-		shared bool
+		err     error
+		outcome refreshOutcome
+		shared  bool
 	}{
-		"a hook":                {&hookError{"Moov", "GrantFunc", &Error{Code: InvalidGrant}}, untouched, false},
-		"a credentials error":   {&credentialsError{"Moov", &Error{Code: InvalidGrant}}, untouched, false},
-		"a panic":               {errExited, lost, false},
-		"no connection":         {&Error{unsent: true}, untouched, true},
-		"no response":           {&Error{}, lost, false},
-		"an unreadable success": {&Error{StatusCode: 200}, lost, false},
-		"an error with 200":     {&Error{StatusCode: 200, Code: InvalidGrant}, refused, false},
-		"invalid_grant":         {&Error{StatusCode: 400, Code: InvalidGrant}, refused, false},
+		"a hook":                {&hookError{"Moov", "GrantFunc", &Error{Code: InvalidGrant}}, notPresented, false},
+		"a credentials error":   {&credentialsError{"Moov", &Error{Code: InvalidGrant}}, notPresented, false},
+		"a panic":               {errExited, responseLost, false},
+		"no connection":         {&Error{unsent: true}, notPresented, true},
+		"no response":           {&Error{}, responseLost, false},
+		"an unreadable success": {&Error{StatusCode: 200}, responseLost, false},
+		"an error with 200":     {&Error{StatusCode: 200, Code: InvalidGrant}, refreshRefused, false},
+		"invalid_grant":         {&Error{StatusCode: 400, Code: InvalidGrant}, refreshRefused, false},
 		"invalid_grant and 500": {&Error{StatusCode: 500, Code: InvalidGrant}, maybeUsed, true},
-		"invalid_grant and 429": {&Error{StatusCode: 429, Code: InvalidGrant}, kept, false},
-		"503":                   {&Error{StatusCode: 503}, kept, true},
+		"invalid_grant and 429": {&Error{StatusCode: 429, Code: InvalidGrant}, stillValid, false},
+		"503":                   {&Error{StatusCode: 503}, stillValid, true},
 		"502":                   {&Error{StatusCode: 502}, maybeUsed, true},
-		"a time to wait":        {&Error{StatusCode: 403, RetryAfter: time.Second}, kept, true},
-		"403":                   {&Error{StatusCode: 403}, kept, false},
-		"401":                   {&Error{StatusCode: 401}, kept, true},
-		"401 for the grant":     {&Error{StatusCode: 401, Code: InvalidScope}, kept, false},
-		"invalid_client":        {&Error{StatusCode: 400, Code: InvalidClient}, kept, true},
+		"a time to wait":        {&Error{StatusCode: 403, RetryAfter: time.Second}, stillValid, true},
+		"403":                   {&Error{StatusCode: 403}, stillValid, false},
+		"401":                   {&Error{StatusCode: 401}, stillValid, true},
+		"401 for the grant":     {&Error{StatusCode: 401, Code: InvalidScope}, stillValid, false},
+		"invalid_client":        {&Error{StatusCode: 400, Code: InvalidClient}, stillValid, true},
 	} {
-		assert.Equal(t, tt.fate, fateOf(tt.err, &requested), name)
-		assert.Equal(t, untouched, fateOf(tt.err, new(time.Time)), "%s, before a request", name)
+		assert.Equal(t, tt.outcome, refreshOutcomeOf(tt.err, &requested), name)
+		assert.Equal(t, notPresented, refreshOutcomeOf(tt.err, new(time.Time)), "%s, before a request", name)
 		assert.Equal(t, tt.shared, isShared(tt.err), name)
 	}
 }

@@ -49,7 +49,7 @@ func (s *sender) startCall(ctx context.Context) (context.Context, *doerCall) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	c := &doerCall{
 		settings: set,
-		policy:   policy{retry.withDefaults(), set.repeat},
+		policy:   policy{retry.withDefaults(), set.idempotency},
 		logger:   logger,
 		began:    now,
 		deadline: now.Add(s.timeout),

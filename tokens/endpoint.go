@@ -237,9 +237,9 @@ func (e *Endpoint) exchangeWith(ctx context.Context, g Grant, set settings, requ
 	} else {
 		f.scope = strings.Join(g.Scopes, " ")
 	}
-	set.repeat, set.sent, set.logger = rotating, requested, cmp.Or(set.logger, e.logger)
+	set.idempotency, set.sent, set.logger = singleUse, requested, cmp.Or(set.logger, e.logger)
 	if f.grantType == clientCredentials {
-		set.repeat = safe
+		set.idempotency = idempotent
 	}
 	ctx = set.in(ctx)
 	resp, err := e.authenticated(ctx, func(creds Credentials) (*http.Response, error) { //nolint:bodyclose // readToken closes it
@@ -286,7 +286,7 @@ func (e *Endpoint) Revoke(ctx context.Context, token string, hint Hint) error {
 		return fmt.Errorf("tokens: %s: %w", e.vendor.name, err)
 	}
 	set := settingsOf(ctx)
-	set.repeat, set.logger = safe, cmp.Or(set.logger, e.logger)
+	set.idempotency, set.logger = idempotent, cmp.Or(set.logger, e.logger)
 	ctx = set.in(ctx)
 	f := revocationForm{token: token, hint: string(hint)}
 	resp, err := e.authenticated(ctx, func(creds Credentials) (*http.Response, error) { //nolint:bodyclose // discard closes it

@@ -29,14 +29,14 @@ type fetch struct {
 	before      *entry // the current one when it began
 	entry       *entry // what it brought
 	presented   string // the refresh token that it asks with
-	again       bool   // a response to that refresh token was lost before
+	lostBefore  bool   // a response to that refresh token was lost before
 	forRejected bool   // the API rejected the token before
 	declined    bool   // there was nothing to ask with, or it is not the time to ask
 	concluded   bool
 	failed      bool       // its failure is counted
 	pass        holdPass   // that of the Endpoint
 	requested   *time.Time // when its last request began; of its goroutine alone
-	doomed      *Token     // what it brought, to be revoked
+	toRevoke    *Token     // what it brought, to be revoked
 }
 
 // conclude releases those who wait. The lock is held.
@@ -97,7 +97,7 @@ func (c *Cache) mayFetch(now moment) error {
 	if err := c.loginRequired(); err != nil {
 		return err
 	}
-	if now.mono < c.nextTry || c.awaitEnd && c.entry != nil && c.entry.at(now) < c.entry.replaceAt {
+	if now.mono < c.nextTry || c.awaitExpiry && c.entry != nil && c.entry.at(now) < c.entry.replaceAt {
 		return c.err
 	}
 	return nil
@@ -112,7 +112,7 @@ func (c *Cache) startFetch(ctx context.Context, f *fetch) {
 	c.fetch = f
 	c.begin()
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, insideFetch{c}, true), fetchTimeout)
-	stop := context.AfterFunc(ctx, func() { c.leaveBehind(f) })
+	stop := context.AfterFunc(ctx, func() { c.abandonFetch(f) })
 	go func() {
 		defer c.end()
 		defer cancel()
@@ -126,7 +126,7 @@ func (c *Cache) runFetch(ctx context.Context, f *fetch) {
 	select {
 	case c.turn <- struct{}{}:
 	case <-ctx.Done():
-		c.leaveBehind(f)
+		c.abandonFetch(f)
 		return
 	}
 	err := errExited
@@ -139,8 +139,8 @@ func (c *Cache) runFetch(ctx context.Context, f *fetch) {
 		report := c.finishFetch(f, err, true)
 		<-c.turn
 		report()
-		if f.doomed != nil {
-			if err := c.revoke(ctx, withTokens(nil, f.doomed)); err != nil {
+		if f.toRevoke != nil {
+			if err := c.revoke(ctx, withTokens(nil, f.toRevoke)); err != nil {
 				c.log(slog.LevelWarn, "could not revoke what a fetch brought after Revoke", next{what: "Revoke"}, slog.Any("error", err))
 			}
 		}
@@ -172,7 +172,7 @@ func (c *Cache) work(ctx context.Context, f *fetch) error {
 	if deadline, ok := ctx.Deadline(); ok {
 		set.latestTurn = deadline.Add(turnTimeout - fetchTimeout)
 	}
-	if f.background || f.again {
+	if f.background || f.lostBefore {
 		set.retry = &Retry{Attempts: 1} // the next try has a back-off of its own
 	}
 	token, err := c.endpoint.exchangeWith(ctx, grant, set, f.requested)
@@ -206,7 +206,7 @@ func (c *Cache) prepare(f *fetch) error {
 		f.declined = true
 		return err
 	}
-	f.fetched, f.presented, f.again, f.forRejected = true, c.secrets.refreshToken, c.lost, c.rejected
+	f.fetched, f.presented, f.lostBefore, f.forRejected = true, c.secrets.refreshToken, c.lost, c.rejected
 	c.stats.Fetches++
 	return nil
 }
@@ -215,7 +215,7 @@ func (c *Cache) prepare(f *fetch) error {
 func (c *Cache) grantToAsk(ctx context.Context, f *fetch) (Grant, error) {
 	switch {
 	case c.session != "":
-		if f.again {
+		if f.lostBefore {
 			c.log(slog.LevelWarn, "presenting a refresh token again, the response to which was lost", next{what: "refresh"})
 		}
 		grant := c.secrets.grant
@@ -252,7 +252,7 @@ func (c *Cache) adopt(f *fetch, token *Token) bool {
 	defer c.mu.Unlock()
 	now := c.now()
 	if f.generation < c.revokedGeneration {
-		f.doomed = token
+		f.toRevoke = token
 		return false
 	}
 	superseded := f.generation != c.generation
@@ -312,8 +312,8 @@ func (c *Cache) adoptRefreshToken(token *Token, now moment) bool {
 	return true
 }
 
-// leaveBehind concludes a fetch that outlasts its context. When it ends after all, what it brings still counts.
-func (c *Cache) leaveBehind(f *fetch) {
+// abandonFetch concludes a fetch that outlasts its context. When it ends after all, what it brings still counts.
+func (c *Cache) abandonFetch(f *fetch) {
 	err := fmt.Errorf("tokens: %s: a fetch, or the hook of an earlier one, took longer than %v: %w",
 		c.endpoint.vendor.name, fetchTimeout, context.DeadlineExceeded)
 	c.finishFetch(f, err, false)()
@@ -336,7 +336,7 @@ func (c *Cache) finishFetch(f *fetch, err error, ended bool) (report func()) {
 	}
 	switch {
 	case f.entry != nil && f.generation == c.generation:
-		c.arrived(f, ended, now)
+		c.fetchSucceeded(f, ended, now)
 		report = func() { c.logToken(f.entry) }
 	case f.declined:
 		f.conclude(nil, noToken(err))
@@ -361,7 +361,7 @@ func (c *Cache) finishFetch(f *fetch, err error, ended bool) (report func()) {
 }
 
 // arrived makes the token that a fetch brought the current one, unless it is held back.
-func (c *Cache) arrived(f *fetch, ended bool, now moment) {
+func (c *Cache) fetchSucceeded(f *fetch, ended bool, now moment) {
 	e := f.entry
 	if e.at(now) < e.replaceAt {
 		c.succeeded()
@@ -370,7 +370,7 @@ func (c *Cache) arrived(f *fetch, ended bool, now moment) {
 		c.failures++
 		c.err = fmt.Errorf("tokens: %s: tokens end before they can be used; the last one ended at %s",
 			c.endpoint.vendor.name, e.token.Expiry.Format(time.RFC3339))
-		c.nextTry, c.awaitEnd, c.lost = now.mono+backOff(c.failures), false, false
+		c.nextTry, c.awaitExpiry, c.lost = now.mono+backOff(c.failures), false, false
 	}
 	if !ended && c.unsaved == e {
 		c.saveFailed(context.DeadlineExceeded, now)
@@ -393,29 +393,29 @@ func (c *Cache) fetchFailed(f *fetch, err error, ended bool, now moment) {
 	if first && f.fetched {
 		c.stats.Failures++
 	}
-	fate := untouched
+	outcome := notPresented
 	if ended {
-		fate = fateOf(err, f.requested)
+		outcome = refreshOutcomeOf(err, f.requested)
 	}
-	if f.generation != c.generation && (c.session == "" || c.secrets.refreshToken != f.presented || fate == untouched || fate == kept) {
+	if f.generation != c.generation && (c.session == "" || c.secrets.refreshToken != f.presented || outcome == notPresented || outcome == stillValid) {
 		return
 	}
 	if first {
 		c.failures++
-	} else if fate == untouched {
+	} else if outcome == notPresented {
 		return // it was left behind, and there is no news
 	}
 	c.err = err
 	wait := waitAfter(err, c.failures)
 	switch {
 	case c.session == "":
-	case fate == refused:
+	case outcome == refreshRefused:
 		c.secrets.refreshToken, c.loginErr = "", err
-	case fate == lost || c.lost && fate != untouched:
-		c.awaitEnd, c.lost = true, true
+	case outcome == responseLost || c.lost && outcome != notPresented:
+		c.awaitExpiry, c.lost = true, true
 		wait = max(wait, lostWait)
-	case fate == maybeUsed:
-		c.awaitEnd = true
+	case outcome == maybeUsed:
+		c.awaitExpiry = true
 	}
 	c.nextTry = max(c.nextTry, now.mono+wait)
 }

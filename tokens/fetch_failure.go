@@ -72,35 +72,35 @@ func isShared(err error) bool {
 }
 
 // A fate is what is known of a refresh token after a refresh that failed.
-type fate int
+type refreshOutcome int
 
 const (
-	untouched fate = iota // it was not sent
-	kept                  // the server responded, and it is as good as before
-	maybeUsed             // 500, 502, 504 and the like: the server may have acted
-	lost                  // there was no response, or none that can be read: it may be used up, and its successor lost
-	refused               // invalid_grant
+	notPresented   refreshOutcome = iota // it was not sent
+	stillValid                           // the server responded, and it is as good as before
+	maybeUsed                            // 500, 502, 504 and the like: the server may have acted
+	responseLost                         // there was no response, or none that can be read: it may be used up, and its successor lost
+	refreshRefused                       // invalid_grant
 )
 
-// fateOf reads err. The last request of the exchange began at requested, or none did.
-func fateOf(err error, requested *time.Time) fate {
+// refreshOutcomeOf reads err. The last request of the exchange began at requested, or none did.
+func refreshOutcomeOf(err error, requested *time.Time) refreshOutcome {
 	_, isHook := errors.AsType[*hookError](err)
 	_, isCredentials := errors.AsType[*credentialsError](err)
 	if isHook || isCredentials || requested.IsZero() {
-		return untouched
+		return notPresented
 	}
 	e, ok := errors.AsType[*Error](err)
 	switch {
 	case !ok: // a panic on the way
-		return lost
+		return responseLost
 	case e.StatusCode == 0 && e.unsent:
-		return untouched
+		return notPresented
 	case e.StatusCode == 0 && e.Code == "", e.StatusCode/100 == 2 && e.Code == "":
-		return lost
+		return responseLost
 	case e.Code == InvalidGrant && e.StatusCode < 500 && e.StatusCode != http.StatusTooManyRequests:
-		return refused
+		return refreshRefused
 	case e.StatusCode/100 == 5 && e.StatusCode != http.StatusServiceUnavailable:
 		return maybeUsed
 	}
-	return kept
+	return stillValid
 }

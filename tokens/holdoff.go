@@ -75,19 +75,19 @@ func (h *holdOff) end(pass holdPass, now time.Time, c *Cache, err error, sent bo
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	late := pass.round != h.round // others have failed or succeeded since
-	fate, known := sharedFate(err, sent)
+	failed, known := sharedFailure(err, sent)
 	switch {
-	case known && fate == nil:
+	case known && failed == nil:
 		if h.err != nil {
 			h.err, h.failures, h.probing = nil, 0, false
 			h.round++
 		}
 	case known && late && h.err != nil:
-		if hint := min(fate.RetryAfter, maxHint); now.Add(hint).After(h.opens) {
+		if hint := min(failed.RetryAfter, maxHint); now.Add(hint).After(h.opens) {
 			h.opens = now.Add(hint)
 		}
 	case known:
-		h.err, h.last, h.waiting = fate, weak.Make(c), false
+		h.err, h.last, h.waiting = failed, weak.Make(c), false
 		h.failures++
 		h.opens, h.probing = now.Add(waitAfter(err, h.failures)), false
 		h.round++
@@ -97,8 +97,8 @@ func (h *holdOff) end(pass holdPass, now time.Time, c *Cache, err error, sent bo
 	}
 }
 
-// sharedFate returns the failure that all Caches share, if it is known: nil if the server let this one pass.
-func sharedFate(err error, sent bool) (failure *Error, known bool) {
+// sharedFailure returns the failure that all Caches share, if it is known: nil if the server let this one pass.
+func sharedFailure(err error, sent bool) (failure *Error, known bool) {
 	if !sent {
 		return nil, false
 	}

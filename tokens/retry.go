@@ -67,28 +67,28 @@ func (r Retry) withDefaults() Retry {
 }
 
 // repeat is what is known of the effect of sending a request twice.
-type repeat int
+type idempotency int
 
 const (
-	byMethod repeat = iota // as the method says: GET, HEAD and DELETE have the same effect as once
-	safe                   // the same effect as once
-	rotating               // the first may have used up a refresh token or a code
+	byMethod   idempotency = iota // as the method says: GET, HEAD and DELETE have the same effect as once
+	idempotent                    // the same effect as once
+	singleUse                     // the first may have used up a refresh token or a code
 )
 
 // policy is a Retry for one kind of request.
 type policy struct {
 	Retry
 
-	repeat repeat
+	idempotency idempotency
 }
 
 // broken stands among the statuses for a connection that broke before a response came.
-const broken = 0
+const connectionBroken = 0
 
 // idempotent reports whether a request that may have reached the server may be sent again.
-func (p policy) idempotent(method string) bool {
-	switch p.repeat {
-	case safe:
+func (p policy) mayResend(method string) bool {
+	switch p.idempotency {
+	case idempotent:
 		return true
 	case byMethod:
 		return slices.Contains([]string{"", http.MethodGet, http.MethodHead, http.MethodDelete}, method)
@@ -101,20 +101,20 @@ func (p policy) idempotent(method string) bool {
 func (p policy) statuses(method string) []int {
 	const tooMany, unavailable = http.StatusTooManyRequests, http.StatusServiceUnavailable
 	switch {
-	case p.idempotent(method) && p.Statuses != nil:
+	case p.mayResend(method) && p.Statuses != nil:
 		return p.Statuses
-	case p.idempotent(method):
-		return []int{broken, tooMany, http.StatusBadGateway, unavailable, http.StatusGatewayTimeout}
+	case p.mayResend(method):
+		return []int{connectionBroken, tooMany, http.StatusBadGateway, unavailable, http.StatusGatewayTimeout}
 	case p.Statuses != nil:
 		return slices.DeleteFunc(slices.Clone(p.Statuses), func(s int) bool { return s != tooMany && s != unavailable })
-	case p.repeat == rotating:
+	case p.idempotency == singleUse:
 		return []int{tooMany, unavailable}
 	}
 	return []int{tooMany}
 }
 
 // repeats reports whether req may be sent again after its last attempt ended so.
-func (c *doerCall) repeats(req *http.Request, resp *http.Response, err error) bool {
+func (c *doerCall) shouldRetry(req *http.Request, resp *http.Response, err error) bool {
 	statuses := c.policy.statuses(req.Method)
 	switch {
 	case err == nil:
@@ -124,7 +124,7 @@ func (c *doerCall) repeats(req *http.Request, resp *http.Response, err error) bo
 	case c.notSent:
 		return c.noConnection
 	}
-	return slices.Contains(statuses, broken) && isBroken(err)
+	return slices.Contains(statuses, connectionBroken) && isBroken(err)
 }
 
 // backOff is the wait before attempt n+1 where no header asks for one.
@@ -152,7 +152,7 @@ func (t *retryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		c.attempts++
 		began := time.Now()
 		resp, err := t.attempt(req, turn)
-		if err == nil && resp.StatusCode < 300 || req.Context().Err() != nil || !c.repeats(req, resp, err) {
+		if err == nil && resp.StatusCode < 300 || req.Context().Err() != nil || !c.shouldRetry(req, resp, err) {
 			return resp, c.sentBefore(err)
 		}
 		refused := err == nil && resp.StatusCode == http.StatusTooManyRequests

@@ -11,21 +11,21 @@ import (
 // settings are what the caller of one call asks for. They travel in the call's context, because a generated client lies
 // between the caller and the Doer, which reads and removes them: a token fetch inside a call has none of them.
 type settings struct {
-	retry    *Retry          // if nil, the Doer's own
-	response **http.Response // if nil, nobody asks for it
-	repeat   repeat
-	sent     *time.Time   // set to when the last request began; if nil, nobody asks for it
-	logger   *slog.Logger // if nil, the Doer's own
-	attempt  *oneAttempt  // if nil, the call is as any other
+	retry       *Retry          // if nil, the Doer's own
+	response    **http.Response // if nil, nobody asks for it
+	idempotency idempotency
+	sent        *time.Time   // set to when the last request began; if nil, nobody asks for it
+	logger      *slog.Logger // if nil, the Doer's own
+	attempt     *oneAttempt  // if nil, the call is as any other
 
 	latestTurn time.Time // when it is too late for a turn at the Limiter; if zero, only its MaxWait and the context count
 }
 
 // oneAttempt is what is special about a call that is one request, which a Cache makes after it told other processes.
 type oneAttempt struct {
-	mayGo func() error  // called right before the request is sent; if nil, it may go
-	grace time.Duration // how much later than its timeout the call ends: a response that is there by then counts
-	turn  *heldTurn     // at the Limiter, which was taken before; if nil, the call takes its own
+	beforeSend func() error  // called right before the request is sent; if nil, it may go
+	grace      time.Duration // how much later than its timeout the call ends: a response that is there by then counts
+	turn       *heldTurn     // at the Limiter, which was taken before; if nil, the call takes its own
 }
 
 // callKey is the context key of settings, and within a call of its *doerCall.

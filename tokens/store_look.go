@@ -695,7 +695,7 @@ func (c *Cache) presentAttempt(ctx context.Context, r *record, turn *heldTurn) {
 	c.mu.Unlock()
 
 	confirmed := r
-	mayGo := func() (err error) {
+	beforeSend := func() (err error) {
 		if c.session != "" {
 			if confirmed, err = c.confirm(ctx, own, confirmed); err != nil {
 				return err
@@ -706,7 +706,7 @@ func (c *Cache) presentAttempt(ctx context.Context, r *record, turn *heldTurn) {
 		own.sent = true
 		return nil
 	}
-	res := c.request(ctx, r.refreshToken(), mayGo, turn)
+	res := c.request(ctx, r.refreshToken(), beforeSend, turn)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.endpoint.holdOff.end(own.pass, c.now().time, c, res.err, res.sent)
@@ -752,12 +752,12 @@ func (c *Cache) confirm(ctx context.Context, own *ownAttempt, r *record) (*recor
 	}
 }
 
-// request sends one request, after mayGo allows it, and returns what came of it.
-func (c *Cache) request(ctx context.Context, refreshToken string, mayGo func() error, turn *heldTurn) *result {
+// request sends one request, after beforeSend allows it, and returns what came of it.
+func (c *Cache) request(ctx context.Context, refreshToken string, beforeSend func() error, turn *heldTurn) *result {
 	grant := c.secrets.grant
 	grant.RefreshToken = refreshToken
 	var requested time.Time
-	set := settings{logger: c.logger, retry: &Retry{Attempts: 1}, attempt: &oneAttempt{mayGo: mayGo, grace: responseGrace, turn: turn}}
+	set := settings{logger: c.logger, retry: &Retry{Attempts: 1}, attempt: &oneAttempt{beforeSend: beforeSend, grace: responseGrace, turn: turn}}
 	res := &result{presented: []string{refreshToken}}
 	c.notStuck()
 	res.err = guard("a hook", func() (err error) {
@@ -775,12 +775,12 @@ func (c *Cache) request(ctx context.Context, refreshToken string, mayGo func() e
 		return res
 	}
 	if c.session != "" {
-		res.fate = fateOf(res.err, &requested)
+		res.outcome = refreshOutcomeOf(res.err, &requested)
 	}
-	switch res.fate {
-	case refused:
+	switch res.outcome {
+	case refreshRefused:
 		res.kind = resultFinal
-	case lost:
+	case responseLost:
 		res.kind = resultLost
 	default:
 		res.kind = resultFailed
@@ -889,7 +889,7 @@ type result struct {
 	endAt      time.Duration
 	after401   bool
 	err        error
-	fate       fate // of the refresh token
+	outcome    refreshOutcome // of the refresh token
 	sent       bool
 	tries      int // attempts that failed in a row, without this one
 	wait       time.Duration
@@ -955,7 +955,7 @@ func (res *result) record(r *record) *record {
 	}
 	a := &storedAttempt{
 		id: res.attempt, state: attemptFailed, hold: res.wait, tries: res.tries + 1, after401: res.after401, at: time.Now(),
-		presents: res.fate == maybeUsed,
+		presents: res.outcome == maybeUsed,
 	}
 	if e, ok := endpointError(res.err); ok {
 		a.status, a.code = e.StatusCode, e.Code
@@ -1051,9 +1051,9 @@ func (c *Cache) publishResult(ctx context.Context) *decision {
 func (c *Cache) putResult(ctx context.Context, res *result) (in bool, err error) {
 	for range maxSteps { // conflicts
 		c.mu.Lock()
-		generation, doomed := c.generation, res.generation < c.revokedGeneration
+		generation, loggedOut := c.generation, res.generation < c.revokedGeneration
 		c.mu.Unlock()
-		if doomed {
+		if loggedOut {
 			c.revokeResult(ctx, res)
 			return false, nil
 		}
