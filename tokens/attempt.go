@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// attemptTransport sends a request once by the caller's transport, finds out whether it was sent, and checks what came
-// back.
+// attemptTransport sends a request once with the caller's transport, finds out whether it was sent, and checks the
+// response.
 type attemptTransport struct {
 	base   http.RoundTripper
 	origin origin
@@ -52,21 +52,22 @@ func (t *attemptTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 	return nil, err
 }
 
-// errReplay is the error of an attempt that net/http was about to repeat by itself.
+// errReplay is the error of an attempt that net/http was about to resend by itself.
 var errReplay = errors.New("the HTTP/2 stream was reset after the request was sent")
 
-// An attempt watches one request on its way. net/http calls its hooks from goroutines of its own.
+// An attempt observes one request. net/http calls its hooks from other goroutines.
 type attempt struct {
 	trace     httptrace.ClientTrace
 	unsafe    bool // the request must not reach the server twice
 	cancel    context.CancelCauseFunc
-	looked    atomic.Bool // for a connection
+	looked    atomic.Bool // net/http looked for a connection
 	connected atomic.Bool
-	wrote     atomic.Bool // some of the request; known only of an unsafe one
+	wrote     atomic.Bool // part of the request was written; set only if unsafe
 }
 
-// request returns what to send for req. net/http repeats requests by itself: on a connection that the server closed,
-// where GetBody or an Idempotency-Key allows it, and over HTTP/2 after some resets. An unsafe request gives it no way to.
+// request returns the request to send in place of req. net/http resends requests by itself: if the server closed the
+// connection and the request has GetBody or an Idempotency-Key, and after some HTTP/2 errors. The returned request
+// prevents that if it is unsafe.
 func (a *attempt) request(req *http.Request) *http.Request {
 	ctx := req.Context()
 	a.trace.GetConn = func(string) { a.looked.Store(true) }
@@ -98,8 +99,8 @@ func isHTTP2Conn(conn net.Conn) bool {
 	return ok && c.ConnectionState().NegotiatedProtocol == "h2"
 }
 
-// hideIdempotencyKey spells the names by which net/http recognizes a request that it may repeat in a way that is the same
-// to the server, but not to net/http.
+// hideIdempotencyKey changes the case of the header names by which net/http recognizes a request that it may resend. To
+// the server they are the same.
 func hideIdempotencyKey(h http.Header) http.Header {
 	for name, hidden := range map[string]string{"Idempotency-Key": "idempotency-key", "X-Idempotency-Key": "x-idempotency-key"} {
 		if values, ok := h[name]; ok {
@@ -111,8 +112,8 @@ func hideIdempotencyKey(h http.Header) http.Header {
 	return h
 }
 
-// notSent reports whether a request that failed with err cannot have had its effect: no connection was had for it, none of it
-// was written, or the server said that it would not act on it.
+// notSent reports whether a request that failed with err cannot have had an effect: there was no connection for it,
+// none of it was written, or the server said that it would not act on it.
 func (a *attempt) notSent(base http.RoundTripper, ctx context.Context, err error) bool {
 	if _, ok := errors.AsType[*credentialsError](err); ok {
 		return true // the client could not authenticate
@@ -121,30 +122,30 @@ func (a *attempt) notSent(base http.RoundTripper, ctx context.Context, err error
 		return true
 	}
 	if a.connected.Load() {
-		// A request that is cancelled may yet be written.
+		// A canceled request may still be written.
 		return a.unsafe && !a.wrote.Load() && ctx.Err() == nil
 	}
 	_, isNetHTTP := base.(*http.Transport)
-	return a.looked.Load() || isNetHTTP || isDial(err) // else the base does not say: it may have been sent
+	return a.looked.Load() || isNetHTTP || isDial(err) // other transports do not tell: it may have been sent
 }
 
-// isGoAway reports whether err says that an HTTP/2 server went away and would not act on the request, whose stream lies past the
-// last one that its GOAWAY names (RFC 9113, section 6.8). net/http says so in texts alone, and has others where the server may
-// have acted.
+// isGoAway reports whether err says that an HTTP/2 server shut down and did not act on the request, because its stream
+// is past the last one named by GOAWAY (RFC 9113, section 6.8). net/http says so only in the error text; it has other
+// texts if the server may have acted.
 func isGoAway(err error) bool {
 	text := err.Error()
 	return strings.Contains(text, "http2: Transport received Server's graceful shutdown GOAWAY") ||
 		strings.Contains(text, "http2: Transport received GOAWAY from server")
 }
 
-// isDial reports whether err is that of a connection that could not be opened.
+// isDial reports whether err says that a connection could not be opened.
 func isDial(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && (op.Op == "dial" || op.Op == "proxyconnect")
 }
 
-// checkedResponse sends a request by a transport that is not ours and might not do what a RoundTripper should. req is the
-// request that sent was made of, and becomes that of the response.
+// checkedResponse sends a request with a transport that may break the rules of a RoundTripper, and repairs or refuses
+// the response. sent was made from req; req becomes the Request of the response.
 func checkedResponse(base http.RoundTripper, to origin, req, sent *http.Request) (*http.Response, error) {
 	resp, err := base.RoundTrip(sent)
 	if err != nil {
@@ -168,25 +169,25 @@ func checkedResponse(base http.RoundTripper, to origin, req, sent *http.Request)
 		_ = resp.Body.Close()
 		return nil, err
 	} else if got.GetBody == nil && req.GetBody != nil {
-		// An Error looks there for the secrets that it must not show.
+		// Error looks there for secrets that it must not show.
 		withBody := *got
 		withBody.GetBody = req.GetBody
 		resp.Request = &withBody
 	}
 	if location := resp.Header.Get("Location"); location != "" {
 		if _, err := req.URL.Parse(location); err != nil {
-			resp.Header.Del("Location") // http.Client would fail, and quote it
+			resp.Header.Del("Location") // http.Client would fail with an error that quotes it
 		}
 	}
 	if resp.StatusCode == http.StatusSwitchingProtocols && req.Header.Get("Upgrade") == "" {
-		_ = resp.Body.Close() // it is the connection, and reading it may never end
+		_ = resp.Body.Close() // it is the connection; reading it may block forever
 		resp.Body = http.NoBody
 	}
 	return resp, nil
 }
 
-// checkRequestOf refuses the response of a transport that followed a redirect by itself: the request may have gone
-// elsewhere with its credentials, or be another one by now.
+// checkRequestOf refuses the response of a transport that followed a redirect: the request may have been sent elsewhere
+// with its credentials, or with another method.
 func checkRequestOf(resp *http.Response, to origin, sent *http.Request) error {
 	got := resp.Request
 	if !to.has(got.URL) {
@@ -198,8 +199,8 @@ func checkRequestOf(resp *http.Response, to origin, sent *http.Request) error {
 	return nil
 }
 
-// discard closes a response that nobody needs, so that its connection can be used again if that costs nothing: only what
-// comes of the body in a moment, and no later than within wait, is read.
+// discard closes a response that nobody needs. It first reads what arrives of the body within 50 ms, and within wait,
+// so that the connection can be reused.
 func discard(resp *http.Response, wait time.Duration) {
 	const (
 		maxDrain  = 64 << 10
@@ -212,7 +213,7 @@ func discard(resp *http.Response, wait time.Duration) {
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)
-		defer func() { _ = recover() }() // of a body that is not net/http's; nobody could catch it here
+		defer func() { _ = recover() }() // the body may be of any type, and nobody else can recover here
 		_, _ = io.CopyN(io.Discard, resp.Body, maxDrain)
 	}()
 	timer := time.NewTimer(min(wait, maxMoment))

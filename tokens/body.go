@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// DecodeResponse reads the response of a [Doer] as JSON into v and closes it. A null is an error, unless v points to a pointer,
-// an interface or a json.Unmarshaler. The error is an [*Error] that keeps the status and the start of the body; v may then be
-// filled in part.
+// DecodeResponse decodes the JSON response of a [Doer] into v and closes its body. A null is an error unless v points
+// to a pointer, an interface or a json.Unmarshaler. The error is an [*Error] with the status and the start of the body;
+// v may then be partly filled.
 func DecodeResponse(resp *http.Response, v any) error {
 	defer func() { _ = resp.Body.Close() }()
 	data, err := readAll(resp)
@@ -29,7 +29,7 @@ func DecodeResponse(resp *http.Response, v any) error {
 	return nil
 }
 
-// unmarshal is json.Unmarshal, but does not take a null for an object or a list without members.
+// unmarshal is like json.Unmarshal, but refuses a null for a struct, map or list.
 func unmarshal(data []byte, v any) error {
 	if err := json.Unmarshal(data, v); err != nil {
 		return err
@@ -40,7 +40,7 @@ func unmarshal(data []byte, v any) error {
 	if _, ok := v.(json.Unmarshaler); ok {
 		return nil
 	}
-	switch reflect.TypeOf(v).Elem().Kind() { // a pointer, or json.Unmarshal would have failed
+	switch reflect.TypeOf(v).Elem().Kind() { // a pointer; otherwise json.Unmarshal would have failed
 	case reflect.Pointer, reflect.Interface:
 		return nil
 	default:
@@ -50,16 +50,16 @@ func unmarshal(data []byte, v any) error {
 
 var errNull = errors.New("the response is null")
 
-// readAll reads the body of a response, into one piece of memory where its length is known.
+// readAll reads the body of a response. It allocates once if the length is known.
 func readAll(resp *http.Response) ([]byte, error) {
-	const maxTrusted = 1 << 20 // of what the response says of its length
+	const maxTrusted = 1 << 20 // limits the allocation for a Content-Length that may be wrong
 	var b bytes.Buffer
 	b.Grow(int(max(0, min(resp.ContentLength, maxTrusted))) + bytes.MinRead)
 	_, err := b.ReadFrom(resp.Body)
 	return b.Bytes(), err
 }
 
-// notJSON says what is wrong with a response without quoting it, as encoding/json may.
+// notJSON describes a decoding error without quoting the response, as encoding/json may.
 func notJSON(err error) error {
 	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && t.Field != "" {
 		return fmt.Errorf("the response does not fit: member %q is not a %s", t.Field, t.Type)
@@ -73,18 +73,18 @@ func notJSON(err error) error {
 	return errors.New("the response is not the JSON expected")
 }
 
-// errTimeout is the cause of a context whose call ran out of time.
+// errTimeout is the cancellation cause of a call that ran out of time.
 var errTimeout = errors.New("timeout")
 
-// responseBody bounds the time and the size of a response, and ends its call when it is closed.
+// responseBody limits the time and the size of a response body, and ends its call when it is closed.
 type responseBody struct {
 	io.ReadCloser
 
 	resp *http.Response
-	ctx  context.Context //nolint:containedctx // asked only why a read failed
+	ctx  context.Context //nolint:containedctx // only for the reason why a read failed
 	call *doerCall
-	idle time.Duration // how long each read may take; if zero, as long as the call has
-	max  int64         // if not positive, there is no bound
+	idle time.Duration // the time limit of each read; if zero, the deadline of the call applies
+	max  int64         // if not positive, there is no limit
 	read int64
 }
 
@@ -113,7 +113,7 @@ func (b *responseBody) Close() error {
 	return err
 }
 
-// isJSON reports whether a media type is JSON's or built on it (RFC 6839, section 3.1).
+// isJSON reports whether a media type is application/json or ends in +json (RFC 6839, section 3.1).
 func isJSON(contentType string) bool {
 	if contentType == "application/json" {
 		return true

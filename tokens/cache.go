@@ -11,39 +11,41 @@ import (
 	"time"
 )
 
-// A Cache keeps the token of an [Endpoint] and renews it: a [Source] and an [Invalidator]. Share one per client and grant,
-// or per login. Make it with [NewCache]; all its methods may be called concurrently.
+// A Cache keeps the token of an [Endpoint] and renews it. It is a [Source] and an [Invalidator]. Share one Cache per
+// client and grant, or per login. Make it with [NewCache]; all its methods are safe for concurrent use.
 //
-// There are two kinds, which are never confused. Without [CacheOptions].Session a Cache holds an app's own token: it asks
-// for each anew with its Grant. With a Session it holds a user's login: it asks with the refresh token of that login and
-// with nothing else, follows the rotation of the refresh token (RFC 6749, section 6), and fails with [ErrLoginRequired]
-// once there is no refresh token or the server refuses it as invalid_grant, until [Cache.Set].
+// There are two kinds of Cache. Without [CacheOptions].Session, a Cache holds an application's own token and requests
+// each new one with its Grant. With a Session, it holds a user's login: it sends only the refresh token of that login,
+// and follows its rotation (RFC 6749, section 6). Once it has no refresh token, or the server refuses the refresh token
+// with invalid_grant, Token fails with [ErrLoginRequired] until [Cache.Set] is called.
 //
-// However many callers there are, at most one fetch is under way, and each caller leaves by its own context: no
-// cancellation, deadline or panic of one reaches another. A fetch that callers wait for sees the values of the first
-// caller's context, without its per-call settings and httptrace; a fetch in the background sees none. Callers wait for a
-// fetch for 60 s at most: a hook that outlasts its context is left behind, and the next fetch waits for it to return. A fetch
-// waits for its turn at the [Limiter] for 55 s at most; where a rate limit lasts longer, it fails at once with an [*Error]
-// of status 429 whose RetryAfter says how long.
+// At most one fetch is in flight, however many callers there are. Each caller can stop waiting by its own context; its
+// cancellation, deadline or panic does not affect the others. A fetch that callers wait for sees the context values of
+// the first caller, except its per-call settings and httptrace; a background fetch sees none. Callers wait at most 60 s
+// for a fetch. If a hook outlasts its context, the fetch is abandoned, and the next fetch waits for the hook to return.
+// A fetch waits at most 55 s for its turn at the [Limiter]; if a rate limit lasts longer, the fetch fails at once with
+// an [*Error] of status 429, and RetryAfter says how long to wait.
 //
-//   - Until 80 % of its life, or 5 minutes before its end if that is later, less up to a tenth of its life at random, a
-//     token is returned without a lock or an allocation.
-//   - From then on it is still returned at once, and renewed in the background. If that fails it serves on; the next try
-//     waits for as long as the response asks (Retry-After, X-Organization-Rate-Limit-Reset; an hour at most), else for
-//     0.1 s, doubling to 30 s.
-//   - Without a token, or in the last 5 % of its life or 10 s if that is less, callers wait for a fetch. Where none may
-//     start yet, or it fails, a token that still lives serves to its end. Without one they all get the error, and so do
-//     later callers until the next try: as above, or 5 s after invalid_client, invalid_grant, invalid_scope and
-//     unauthorized_client.
-//   - Failures that all Caches of an Endpoint share (invalid_client, unauthorized_client, 5xx, Retry-After, no connection)
-//     hold off all of them, and one of them tries again.
-//   - A token whose life is not known is kept until it is invalidated. One that arrives dead is given to those who waited
-//     for it and to nobody else. A token is over when either clock of the machine says so, the monotonic or the wall clock.
-//   - A refresh whose response was lost may have used up the refresh token. It is presented again once the access token
-//     has ended, at least a minute later, and then a minute apart, until the server decides.
+//   - A token is returned without a lock or an allocation until its renewal time. That is 80 % of its life, or 5
+//     minutes before its expiry if that is later, minus a random part of up to 10 % of its life.
+//   - After the renewal time, the token is still returned at once, and renewed in the background. If the renewal fails,
+//     the old token stays in use. The next attempt waits as long as the response asks (Retry-After,
+//     X-Organization-Rate-Limit-Reset; at most one hour), or else for 0.1 s, doubling up to 30 s.
+//   - If there is no token, or it is in the last 5 % of its life (at most 10 s), callers wait for a fetch. If no fetch
+//     may start yet, or it fails, a token that has not expired is returned. Without one, all waiting callers get the
+//     error, and so do later callers until the next attempt. The wait until then is as above, but at least 5 s after
+//     invalid_client, invalid_grant, invalid_scope or unauthorized_client.
+//   - Failures that concern all Caches of an Endpoint (invalid_client, unauthorized_client, 5xx, Retry-After, no
+//     connection) delay all of them. When the delay is over, one of them tries again.
+//   - A token without a known expiry is kept until it is invalidated. A token that has expired on arrival is returned
+//     to the callers that waited for it and to nobody else. A token counts as expired as soon as the monotonic clock or
+//     the wall clock says so.
+//   - If the response to a refresh is lost, the server may have consumed the refresh token. The Cache sends it again
+//     once the access token has expired, after one minute at the earliest, and then every minute until the server
+//     accepts or refuses it.
 //
-// A Cache takes about one kilobyte, and no goroutine while no fetch is under way. It may be dropped without Close when
-// OnToken has stored all that it got, or there is no OnToken.
+// A Cache uses about one kilobyte of memory, and no goroutine unless a fetch is in flight. A Cache may be dropped
+// without Close if OnToken is nil or has saved every token.
 type Cache struct {
 	endpoint  *Endpoint
 	session   string
@@ -52,88 +54,90 @@ type Cache struct {
 	onToken   func(context.Context, *Token) error
 	hold      bool
 	logger    *slog.Logger                      // if nil, nothing is logged
-	start     time.Time                         // moments are durations since then
-	warp      func(time.Duration) time.Duration // what tests make of the monotonic clock; else nil
-	turn      chan struct{}                     // holds an element while a fetch works, left behind or not
-	replica   *replica                          // if nil, there is no Store
+	start     time.Time                         // the origin of all monotonic times below
+	warp      func(time.Duration) time.Duration // lets tests change the monotonic clock; otherwise nil
+	turn      chan struct{}                     // a semaphore of one: held by the fetch that works, even if it is abandoned
+	replica   *replica                          // nil without a Store
 	unusable  error                             // if not nil, every call fails with it
 
-	current atomic.Pointer[entry] // a copy of entry with its checkAt, or nil; nil too once the Cache is closed
+	current atomic.Pointer[entry] // a copy of entry with checkAt set; nil without a token and after Close
 
 	mu                sync.Mutex
-	entry             *entry // the token that is served, or nil
+	entry             *entry // the current token, or nil
 	fetch             *fetch // the fetch that callers join, or nil
 	closed            bool
-	generation        int           // counts Set and Revoke: what a fetch begun before either brings is not served
-	revokedGeneration int           // that of the last Revoke: what a fetch begun before it brings is revoked
-	loginErr          error         // of a Session without refresh token: why it has none, or nil
-	rejected          bool          // the last token was dropped by Invalidate, and none has come since
-	tokenLife         time.Duration // the whole life of the last token fetched
+	generation        int           // counts calls of Set and Revoke; the result of an older fetch is not used
+	revokedGeneration int           // the generation of the last Revoke; the token of an older fetch is revoked
+	loginErr          error         // why a Session has no refresh token, or nil
+	rejected          bool          // Invalidate dropped the last token, and no new one has arrived
+	tokenLife         time.Duration // the lifetime of the last fetched token; 0 if not known
 
 	err         error         // why the last fetch failed, or nil
-	failures    int           // of fetches, in a row
-	nextTry     time.Duration // no fetch starts before
-	awaitExpiry bool          // nor while the access token lives: the refresh token may be used up
-	lost        bool          // a response to the refresh token was lost, and no other came since
+	failures    int           // consecutive failed fetches
+	nextTry     time.Duration // no fetch starts before this
+	awaitExpiry bool          // no fetch starts before the access token expires: the refresh token may have been consumed
+	lost        bool          // the last response to the refresh token was lost
 
-	unsaved      *entry        // what OnToken has still to take, or nil
-	held         bool          // unsaved is held back from callers until then
-	saveErr      error         // why OnToken failed last, or nil
-	saveFailures int           // in a row
-	nextSave     time.Duration // OnToken is not called before
+	unsaved      *entry        // the token that OnToken has yet to save, or nil
+	held         bool          // callers do not get unsaved until it is saved
+	saveErr      error         // the last error of OnToken, or nil
+	saveFailures int           // consecutive
+	nextSave     time.Duration // OnToken is not called before this
 
-	stats   *Stats        // apart, for it can outlive the Cache
-	running int           // goroutines
+	stats   *Stats        // a pointer, because Sessions reads it after the Cache is gone
+	running int           // number of goroutines
 	quiet   chan struct{} // closed when running falls to 0
 }
 
-// cacheSecrets are the parts of a Cache that hold secrets. They are behind a pointer because fmt, which calls no methods of
-// what is in an unexported field of a caller's struct, does not follow one there.
+// cacheSecrets are the parts of a Cache that hold secrets. They are behind a pointer because fmt prints unexported
+// fields of a caller's struct without calling their Format methods, but does not follow pointers there.
 type cacheSecrets struct {
 	grant        Grant
-	refreshToken string       // of a Session: the one to present next; empty if there is none
-	unrevoked    []revocation // what the next Revoke has to revoke beside the current token
+	refreshToken string       // the next one that a Session sends; "" if it has none
+	unrevoked    []revocation // what the next Revoke revokes in addition to the current token
 }
 
 // CacheOptions are the settings of a [Cache].
 type CacheOptions struct {
-	// Grant is what an app's Cache asks with. A RefreshToken or a Code has no place in it: they are for
-	// [Endpoint.Exchange]. With a Session only its Scopes and Params count, which are sent along with the refresh token.
+	// Grant is what an application's Cache requests tokens with. It must not have a RefreshToken or a Code; those are for
+	// [Endpoint.Exchange]. With a Session, only its Scopes and Params are used, and are sent with the refresh token.
 	Grant Grant
-	// GrantFunc, if not nil, is asked for the grant before each fetch, in place of Grant: for a grant that changes, such
-	// as one with an assertion.
+	// GrantFunc, if not nil, is called before each fetch and replaces Grant. Use it for a grant that changes, such as one
+	// with an assertion.
 	GrantFunc func(ctx context.Context) (Grant, error)
-	// Session, if not empty, makes this a user's login, and names it.
+	// Session, if not empty, makes this the Cache of a user's login and names that login.
 	Session string
-	// Initial is a stored token to begin with. Only with a Session it may have a refresh token. If nil, there is none.
+	// Initial is a saved token to begin with. It may have a refresh token only if Session is set. If nil, the Cache begins
+	// without a token.
 	Initial *Token
-	// OnToken stores each new token before anyone receives it. There is one call at a time over the whole life of the
-	// Cache, within the fetch and its time limit. If it fails the token is kept, and OnToken called again after 0.1 s,
-	// doubling to 30 s, and by Close. It must not ask the Cache for a token. If nil, nothing is stored.
+	// OnToken saves each new token before anyone receives it. Calls never overlap, and each runs within the fetch and its
+	// time limit. If OnToken fails, the Cache keeps the token and calls OnToken again after 0.1 s, doubling up to 30 s,
+	// and on Close. OnToken must not call Token of the same Cache. If nil, nothing is saved.
 	OnToken func(ctx context.Context, token *Token) error
-	// HoldUnsaved holds a token back until OnToken took it; callers without another get OnToken's error. If false, it is
-	// served meanwhile.
+	// HoldUnsaved holds a new token back until OnToken has saved it; meanwhile callers without another token get OnToken's
+	// error. If false, callers get the token at once.
 	HoldUnsaved bool
-	// Store, if not nil, holds the token for all processes whose Caches have it: of any number of them one fetches, and the
-	// others take over what it got. A login is found in it by Session; Initial is put into it only where it has no login,
-	// or one that the server has refused for good. See the package comment for what is guaranteed.
+	// Store, if not nil, shares the token among all processes whose Caches use the same Store: one process fetches it, and
+	// the others read it from the Store. A login is found there by its Session. Initial is written to the Store only if
+	// the Store has no login, or has one that the server refused for good. The package comment says what is guaranteed.
 	Store Store
-	// SeedDelay is how long the refresh token of Initial waits to be presented after it was put into the Store. It is for
-	// Stores that can lose data, where processes may live that know a newer one: 90 s is enough for them to put it back. If
-	// zero, it does not wait.
+	// SeedDelay is how long after Initial was written to the Store its refresh token may first be sent. It is for Stores
+	// that can lose data: other processes may know a newer refresh token, and 90 s is enough for them to write it back. If
+	// zero, there is no delay.
 	SeedDelay time.Duration
-	// RefreshWithoutStore presents a refresh token, once the access token has ended, even while the Store cannot be reached. A
-	// server that takes reuse for theft then ends the login if another process does the same. If false, Token fails with
-	// [ErrStore] until the Store is back.
+	// RefreshWithoutStore allows a refresh while the Store is unreachable, once the access token has expired. If another
+	// process refreshes at the same time, a server that treats reuse of a refresh token as theft ends the login. If false,
+	// Token fails with [ErrStore] until the Store can be reached again.
 	RefreshWithoutStore bool
-	// Logger is told of background work: that a token came, what failed, requests that are repeated, and each time whose token
-	// it is, when it ends and what comes next (see the package comment). If nil, only the Endpoint's Logger is told of requests
-	// that are repeated.
+	// Logger receives a line for each background event: a new token, a failure, a request that is repeated. Each line says
+	// whose token it is about, when the token expires, and what happens next (see the package comment). If nil, the only
+	// lines are those of the Endpoint's Logger about repeated requests.
 	Logger *slog.Logger
 }
 
-// NewCache returns a Cache of endpoint's tokens. It fetches nothing before it is asked. If opts is nil, the defaults are
-// used. It fails if endpoint is nil, if there is a refresh token without a Session, and if options exclude each other.
+// NewCache returns a Cache for endpoint. It sends nothing before the first call of Token. If opts is nil, the defaults
+// are used. NewCache fails if endpoint is nil, if there is a refresh token but no Session, or if options exclude each
+// other.
 func NewCache(endpoint *Endpoint, opts *CacheOptions) (*Cache, error) {
 	if endpoint == nil || endpoint.exchange == nil {
 		return nil, errors.New("tokens: the Endpoint is nil or zero; make one with NewMoov, NewSailPoint, NewThousandEyes, NewEndpoint or Discover")
@@ -166,10 +170,10 @@ func NewCache(endpoint *Endpoint, opts *CacheOptions) (*Cache, error) {
 	return c, nil
 }
 
-// maxSession bounds the name of a login, in bytes.
+// maxSession is the maximum length of a Session name in bytes.
 const maxSession = 1024
 
-// check finds what is wrong with the options.
+// check returns the first error in the options.
 func (o *CacheOptions) check(v vendor) error {
 	switch {
 	case o.Grant.RefreshToken != "":
@@ -210,7 +214,7 @@ func (c *Cache) check(ctx context.Context) error {
 	return nil
 }
 
-// BaseURL returns that of the Cache's Endpoint: the origin that its tokens are for.
+// BaseURL returns the BaseURL of the Cache's Endpoint: the origin that its tokens are for. It is "" for a nil Cache.
 func (c *Cache) BaseURL() string {
 	if c == nil || c.endpoint == nil {
 		return ""
@@ -218,7 +222,8 @@ func (c *Cache) BaseURL() string {
 	return c.endpoint.BaseURL()
 }
 
-// Limiter returns that of the Cache's Endpoint, which is nil where the API is not at the origin of the token endpoint.
+// Limiter returns the Limiter of the Cache's Endpoint. It is nil if the API and the token endpoint have different
+// origins.
 func (c *Cache) Limiter() *Limiter {
 	if c == nil || c.endpoint == nil {
 		return nil
@@ -226,7 +231,7 @@ func (c *Cache) Limiter() *Limiter {
 	return c.endpoint.Limiter()
 }
 
-// Format prints whose tokens these are, and nothing of them.
+// Format prints the vendor's name and no secret.
 func (c *Cache) Format(f fmt.State, _ rune) {
 	if c == nil || c.endpoint == nil {
 		_, _ = fmt.Fprint(f, "tokens.Cache(nil or zero)")
@@ -235,8 +240,8 @@ func (c *Cache) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "tokens.Cache(%s)", c.endpoint.vendor.name)
 }
 
-// Token returns the token to use now. It waits only where there is none. Every error matches [ErrNoToken], and is that of
-// the fetch, an [*Error] as a rule, or of ctx.
+// Token returns a token that is valid now. It blocks only if there is none. Every error matches [ErrNoToken], and wraps
+// the error of the fetch, usually an [*Error], or that of ctx.
 func (c *Cache) Token(ctx context.Context) (*Token, error) {
 	if c != nil {
 		if e := c.current.Load(); e != nil && e.at(c.now()) < e.checkAt {
@@ -246,18 +251,18 @@ func (c *Cache) Token(ctx context.Context) (*Token, error) {
 	return c.tokenSlow(ctx, 0)
 }
 
-// TokenFor returns a token that lives for at least minLife from now, and fetches one if need be. It fails if the vendor's
-// tokens do not live that long.
+// TokenFor returns a token that is valid for at least minLife from now, and fetches one if necessary. It fails if the
+// vendor's tokens have a shorter lifetime.
 func (c *Cache) TokenFor(ctx context.Context, minLife time.Duration) (*Token, error) {
 	return c.tokenSlow(ctx, minLife)
 }
 
-// tokenSlow serves a caller whom the current token could not serve without a lock.
+// tokenSlow is the path of Token that needs the lock.
 func (c *Cache) tokenSlow(ctx context.Context, minLife time.Duration) (*Token, error) {
 	if err := c.check(ctx); err != nil {
 		return nil, noToken(err)
 	}
-	ended := ctx.Err() // asked without the lock, as a context may be of any type
+	ended := ctx.Err() // not under the lock: a caller's context may have any type
 	if c.replica != nil {
 		return c.sharedToken(ctx, ended, minLife)
 	}
@@ -277,7 +282,7 @@ func (c *Cache) tokenSlow(ctx context.Context, minLife time.Duration) (*Token, e
 		switch {
 		case f.err != nil:
 			return c.serveToTheEnd(minLife, f.err)
-		case f.token == nil: // superseded by Set or Revoke, or it had only to store a token
+		case f.token == nil: // superseded by Set or Revoke, or the fetch only saved a token; look again
 		case minLife <= 0 || f.token.ValidFor(minLife):
 			return f.token, nil
 		case f.fetched:
@@ -286,8 +291,8 @@ func (c *Cache) tokenSlow(ctx context.Context, minLife time.Duration) (*Token, e
 	}
 }
 
-// serveOrJoin returns the current token if it can serve, with a renewal behind it if one is due; else the fetch to wait
-// for, which it starts if need be; else the error.
+// serveOrJoin returns the current token if it is usable, and starts its renewal in the background if that is due.
+// Otherwise it returns the fetch to wait for, which it starts if necessary, or an error.
 func (c *Cache) serveOrJoin(ctx context.Context, ended error, minLife time.Duration, first bool) (*Token, *fetch, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -315,7 +320,7 @@ func (c *Cache) serveOrJoin(ctx context.Context, ended error, minLife time.Durat
 	return nil, c.fetch, nil
 }
 
-// serveToTheEnd returns the current token if it still lives though its renewal failed with err.
+// serveToTheEnd returns the current token if it has not expired, or else err, the error of its renewal.
 func (c *Cache) serveToTheEnd(minLife time.Duration, err error) (*Token, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -329,13 +334,12 @@ func (c *Cache) tooShort(minLife time.Duration) error {
 	return noToken(fmt.Errorf("tokens: %s: a token lives less than the %v asked for", c.endpoint.vendor.name, minLife))
 }
 
-// Set makes t the current token, as after a new login, and forgets every failure. It serves at once, also those who wait
-// for a fetch. OnToken is not called for t: the caller has it. A nil t makes the next caller fetch. Set sends no request: a
-// login can begin with a t that has nothing but a RefreshToken, and the next caller presents that.
+// Set makes t the current token, as after a new login, and forgets all earlier failures. Callers that wait for a fetch
+// get t at once. OnToken is not called, because the caller already has t. If t is nil, the next caller starts a fetch.
+// Set sends no request. A login may begin with a t that has only a RefreshToken; the next caller then sends that.
 //
-// What a fetch under way brings is not served, but the refresh token in it replaces the one that was presented for it, if
-// t has none. Of a t without refresh token the Cache keeps the one that it has. Without a Session, a refresh token is an
-// error.
+// If a fetch is in flight, its access token is not used. Its refresh token replaces the one that the fetch sent, unless
+// t has a refresh token. If t has none, the Cache keeps its own. Without a Session, a refresh token in t is an error.
 func (c *Cache) Set(ctx context.Context, t *Token) error {
 	if err := c.check(ctx); err != nil {
 		return err
@@ -356,7 +360,7 @@ func (c *Cache) Set(ctx context.Context, t *Token) error {
 		t = &Token{}
 	}
 	c.supersede()
-	if t.RefreshToken != "" || !c.awaitExpiry { // else the one that the Cache has may be used up as before
+	if t.RefreshToken != "" || !c.awaitExpiry { // otherwise the refresh token may still have been consumed
 		c.succeeded()
 	}
 	c.loginErr = nil
@@ -364,7 +368,7 @@ func (c *Cache) Set(ctx context.Context, t *Token) error {
 	return nil
 }
 
-// supersede releases those who wait for the fetch under way, whose result is no longer wanted.
+// supersede discards the fetch in flight and releases the callers that wait for it.
 func (c *Cache) supersede() {
 	c.generation++
 	if f := c.fetch; f != nil {
@@ -373,13 +377,13 @@ func (c *Cache) supersede() {
 	}
 }
 
-// succeeded forgets failures of fetches.
+// succeeded forgets earlier failed fetches.
 func (c *Cache) succeeded() {
 	c.err, c.failures, c.nextTry, c.awaitExpiry, c.lost = nil, 0, 0, false, false
 }
 
-// replaceToken makes a copy of t, which a caller has stored, the current token. One without access token makes the next
-// caller fetch.
+// replaceToken makes a copy of t the current token. Its caller has saved t. If t has no access token, the next caller
+// of Token starts a fetch.
 func (c *Cache) replaceToken(t *Token, now moment) {
 	t = t.clone()
 	if t.RefreshToken == "" {
@@ -398,12 +402,12 @@ func (c *Cache) replaceToken(t *Token, now moment) {
 	}
 	e := newEntry(t, 0, now)
 	if c.unsaved != nil {
-		c.unsaved = e // it has a refresh token that is not stored yet
+		c.unsaved = e // its refresh token has not been saved yet
 	}
 	c.setCurrent(e, now)
 }
 
-// setCurrent makes e, or no token if it is nil, the current one.
+// setCurrent makes e the current token. If e is nil, there is none.
 func (c *Cache) setCurrent(e *entry, now moment) {
 	if e != nil {
 		e.served = true
@@ -413,7 +417,7 @@ func (c *Cache) setCurrent(e *entry, now moment) {
 	c.publish(now)
 }
 
-// publish lets callers have the current token without the lock until something has to be decided.
+// publish lets callers get the current token without the lock until nextCheck.
 func (c *Cache) publish(now moment) {
 	if c.entry == nil || c.closed {
 		c.current.Store(nil)
@@ -426,8 +430,8 @@ func (c *Cache) publish(now moment) {
 	}
 }
 
-// nextCheck returns when something has to be decided about the current token: not before the fetch under way ends, or
-// another may start.
+// nextCheck returns when a caller must next take the lock: when the fetch in flight could have ended, or when another
+// may start.
 func (c *Cache) nextCheck(now moment) time.Duration {
 	e := c.entry
 	if c.fetch != nil {
@@ -452,7 +456,8 @@ func (c *Cache) nextCheck(now moment) time.Duration {
 	return min(next, e.endAt)
 }
 
-// newest returns the entry that decides whether a fetch is due: the one held back, else the current one, else nil.
+// newest returns the entry that decides whether a fetch is due: the one that is held back or, if there is none, the
+// current one. It may be nil.
 func (c *Cache) newest() *entry {
 	if c.held {
 		return c.unsaved
@@ -460,7 +465,7 @@ func (c *Cache) newest() *entry {
 	return c.entry
 }
 
-// loginRequired returns why a Session cannot be renewed, or nil.
+// loginRequired returns the reason why a Session cannot be renewed, or nil.
 func (c *Cache) loginRequired() error {
 	switch {
 	case c.session == "" || c.secrets.refreshToken != "":
@@ -471,12 +476,13 @@ func (c *Cache) loginRequired() error {
 	return &noTokenError{kind: ErrLoginRequired, cause: fmt.Errorf("tokens: %s: there is no refresh token; Set a token that has one", c.endpoint.vendor.name)}
 }
 
-// rejectedAgainAfter is how long a token that was fetched because of a 401 is kept though the API rejects it too: one that
-// rejects every token must not become a flood at the token endpoint.
+// rejectedAgainAfter is how long Invalidate ignores a token that was itself fetched after a 401. Without it, an API
+// that rejects every token would cause a flood of token requests.
 const rejectedAgainAfter = 30 * time.Second
 
-// Invalidate drops the current token if it is the rejected one, so that the next caller fetches. It keeps one that was
-// itself fetched because another was rejected, less than 30 s ago: the API would reject the next one as well.
+// Invalidate drops the current token if it is the rejected one, so that the next caller fetches a new one. It ignores a
+// token that was fetched less than 30 s ago because the API rejected the one before: the API would probably reject the
+// next one too.
 func (c *Cache) Invalidate(rejected *Token) {
 	if c == nil || c.endpoint == nil || rejected == nil {
 		return
@@ -494,7 +500,7 @@ func (c *Cache) drop(rejected *Token) bool {
 	case e == nil || e.token.AccessToken != rejected.AccessToken:
 		return false
 	case e.forRejected && c.fetch == nil && e.at(now)-e.since < rejectedAgainAfter:
-		return false // where a fetch is under way, dropping it costs none
+		return false // with a fetch in flight, dropping the token causes no extra request
 	}
 	c.stats.Invalidations++
 	c.setCurrent(nil, now)
@@ -505,11 +511,11 @@ func (c *Cache) drop(rejected *Token) bool {
 	return true
 }
 
-// Close stops serving, lets a fetch under way end, and has OnToken store what is unsaved, once more if it failed before.
-// Its error is OnToken's or ctx's: a rotated refresh token that is not stored is not a clean shutdown, and Close may be
-// called again. After Close, Token fails with [ErrClosed]; Close after Revoke is logout.
+// Close closes the Cache. It waits for a fetch in flight and lets OnToken save an unsaved token, with one more attempt
+// if it failed before. It returns the error of OnToken or of ctx; Close may then be called again. After Close, Token
+// fails with [ErrClosed]. To log out, call Revoke and then Close.
 //
-// A Cache of [Sessions] need not be closed. Once one is, Session returns a new one.
+// A Cache from [Sessions] need not be closed. If it is, Session returns a new Cache afterwards.
 func (c *Cache) Close(ctx context.Context) error {
 	if err := c.check(ctx); err != nil {
 		return err
@@ -566,7 +572,7 @@ func (c *Cache) close(ctx context.Context) error {
 	return fmt.Errorf("tokens: %s: a token is not stored: %w", c.endpoint.vendor.name, cmp.Or(c.saveErr, ctx.Err()))
 }
 
-// waitForQuiet returns when no goroutine of the Cache is left, or with the error of ctx.
+// waitForQuiet waits until the Cache runs no goroutine, or returns the error of ctx.
 func (c *Cache) waitForQuiet(ctx context.Context) error {
 	c.mu.Lock()
 	running, quiet, unsaved := c.running, c.quiet, c.unsaved != nil
@@ -602,14 +608,14 @@ func (c *Cache) end() {
 	}
 }
 
-// Stats counts what a Cache did. Hits are not counted: that would double what they cost.
+// Stats counts what a Cache did. Hits are not counted, because counting would double their cost.
 type Stats struct {
-	Fetches       int64     // fetches begun
-	Failures      int64     // of these, those that brought no token
+	Fetches       int64     // fetches started
+	Failures      int64     // fetches that got no token
 	Invalidations int64     // tokens dropped by Invalidate
-	Waits         int64     // callers who had to wait for a fetch
-	Expiry        time.Time // of the current token; zero if there is none, or its end is not known
-	LastError     error     // of the last fetch or, if it succeeded, of OnToken; nil if neither failed
+	Waits         int64     // callers that waited for a fetch
+	Expiry        time.Time // of the current token; zero if there is none, or its expiry is not known
+	LastError     error     // of the last fetch or, if it succeeded, of OnToken; otherwise nil
 }
 
 // Stats returns the counts so far.

@@ -9,27 +9,27 @@ import (
 	"time"
 )
 
-// A doerCall is one call of a Doer or of NewClient's client, with all its attempts and redirects. The layers beneath find
+// A doerCall is one call of a Doer or of NewClient's client, with all its attempts and redirects. The transports find
 // it in the context of the request. It is used by one goroutine at a time.
 type doerCall struct {
 	settings settings
 	policy   policy
 	logger   *slog.Logger // if nil, nothing is logged
 	began    time.Time
-	deadline time.Time   // what a rate limit costs the call does not count
-	timer    *time.Timer // ends the call at its deadline
+	deadline time.Time   // moved back by the time that the call waits for a rate limit
+	timer    *time.Timer // cancels the call at its deadline
 	cancel   context.CancelCauseFunc
 	limiter  *Limiter
 	visit    visit       // at the limiter
-	limited  *limitError // why the call got no turn; if nil, it got all it needed
+	limited  *limitError // why the call got no turn, or nil
 
-	attempts     int   // begun so far
-	notSent      bool  // nothing of the last attempt's request was sent
-	noConnection bool  // for want of a connection, which another attempt may have
+	attempts     int   // number of attempts started
+	notSent      bool  // the last attempt sent nothing
+	noConnection bool  // because it got no connection, so that a retry may help
 	sent         bool  // some attempt was sent
-	lost         bool  // some attempt was sent and had no response
-	outcome      error // of the last attempt that was sent: its error, or the Status of its response
-	noRenewal    error // why its Source had no token to repeat a request after a 401; nil if it had one
+	lost         bool  // some attempt was sent and got no response
+	outcome      error // the error of the last attempt that was sent, or the Status of its response
+	noRenewal    error // why the Source had no new token after a 401, or nil
 }
 
 // callOf returns the call that ctx belongs to, or nil.
@@ -38,8 +38,8 @@ func callOf(ctx context.Context) *doerCall {
 	return c
 }
 
-// startCall begins a call with the settings in ctx. The context that it returns has the call in their place, and must be
-// released by the call's end.
+// startCall begins a call with the settings in ctx. In the returned context, the call replaces the settings. The caller
+// must end the call to release it.
 func (s *sender) startCall(ctx context.Context) (context.Context, *doerCall) {
 	set, retry := settingsOf(ctx), s.retry
 	if set.retry != nil {
@@ -61,7 +61,7 @@ func (s *sender) startCall(ctx context.Context) (context.Context, *doerCall) {
 	return context.WithValue(ctx, callKey{}, c), c
 }
 
-// expire ends the call because its time is over.
+// expire cancels the call because its time is over.
 func (c *doerCall) expire() {
 	if one := c.settings.attempt; one != nil {
 		time.AfterFunc(one.grace, func() { c.cancel(errTimeout) })
@@ -70,23 +70,23 @@ func (c *doerCall) expire() {
 	c.cancel(errTimeout)
 }
 
-// postpone lets a call whose timer was stopped go on, and expire later.
+// postpone moves the deadline back by the given time and restarts the timer.
 func (c *doerCall) postpone(by time.Duration) {
 	c.deadline = c.deadline.Add(by)
 	c.timer.Reset(time.Until(c.deadline))
 }
 
-// end releases what the call holds.
+// end releases the resources of the call.
 func (c *doerCall) end() {
 	c.timer.Stop()
 	c.cancel(nil)
 }
 
-// failed returns the error of a call of req that ended with err in place of a response.
+// failed returns the error of a call that ended with err instead of a response.
 func (c *doerCall) failed(ctx context.Context, req *http.Request, err error) *Error {
 	if context.Cause(ctx) == errTimeout { //nolint:errorlint // the very cause that the deadline sets
 		switch noneYet := errors.Is(err, ErrNoToken); {
-		case noneYet && errors.Is(err, context.DeadlineExceeded): // it says what the token waits for
+		case noneYet && errors.Is(err, context.DeadlineExceeded): // err says what the token waits for
 		case noneYet:
 			err = noToken(context.DeadlineExceeded)
 		default:
@@ -98,7 +98,7 @@ func (c *doerCall) failed(ctx context.Context, req *http.Request, err error) *Er
 	if c.limited != nil {
 		e.RetryAfter = c.limited.retryAfter
 	}
-	if c.limited != nil && !c.lost { // else the server may have acted, and a 429 would say that it has not
+	if c.limited != nil && !c.lost { // otherwise the server may have acted, which a 429 would deny
 		e.StatusCode = http.StatusTooManyRequests
 	}
 	return e

@@ -3,7 +3,7 @@ package tokens
 import "strings"
 
 // bearerChallenge returns error and error_description of the first Bearer challenge (RFC 6750, section 3) in the values
-// of a WWW-Authenticate header, each of which may hold several challenges (RFC 9110, section 11.6.1).
+// of a WWW-Authenticate header. Each value may hold several challenges (RFC 9110, section 11.6.1).
 func bearerChallenge(values []string) (code, description string) {
 	for _, rest := range values {
 		scheme := ""
@@ -11,7 +11,7 @@ func bearerChallenge(values []string) (code, description string) {
 			var word string
 			word, rest = nextToken(rest)
 			if word == "" {
-				rest = rest[1:] // a separator, or something that has no place here
+				rest = rest[1:] // a separator, or a syntax error
 				continue
 			}
 			after, ok := strings.CutPrefix(strings.TrimLeft(rest, " \t"), "=")

@@ -8,20 +8,21 @@ import (
 	"sync"
 )
 
-// NewClient returns an [http.Client] that adds a token of src to each request, repeats what is safe to repeat (see
-// [Retry]), follows redirects of GET and HEAD within the origin only, and bounds time and size. Like any http.Client it
-// returns every status as a response; an error means that there was none, and holds an [*Error]. Also like any
-// http.Client it puts the URL of the request, with its query, into its errors.
+// NewClient returns an [http.Client] that adds a token of src to each request, retries what can be retried safely (see
+// [Retry]), follows redirects only for GET and HEAD and only within the origin, and limits time and size. Like any
+// http.Client, it returns a response whatever its status; an error means that there was no response, and wraps an
+// [*Error]. Also like any http.Client, it includes the URL of the request, with its query, in its errors.
 //
-// A login may turn out to be over only when the API responds with 401. After a 401 call src.Token, whose error says why there
-// is no other token, such as [ErrLoginRequired]; the error that [NewError] makes of the response matches it too.
+// Sometimes only a 401 of the API shows that a login has ended. After a 401, call src.Token: its error says why there
+// is no other token, such as [ErrLoginRequired]. The error that [NewError] makes from the response matches it too.
 //
-// It sends src's tokens to one origin (scheme, host and port), and refuses requests to any other: that of src, if it has a
-// BaseURL() string method, as a Cache has, else that of opts.BaseURL. If src is nil, no token is sent. If opts is nil, the
-// defaults are used. NewClient fails if there is no base URL, if the two differ, or if it is neither https nor loopback.
+// The client sends src's tokens to one origin (scheme, host and port), and refuses requests to any other. It is the
+// origin of src, if src has a BaseURL() string method, as a Cache does, or else of opts.BaseURL. If src is nil, no
+// token is sent. If opts is nil, the defaults are used. NewClient fails if there is no base URL, if src and opts have
+// different ones, or if it is neither https nor loopback.
 //
-// Of src, and of what is behind its Unwrap() Source methods, the methods of [Source] and [Invalidator], BaseURL() string and
-// Limiter() *Limiter are used.
+// Of src, and of the Sources that it wraps (see [As]), NewClient uses the methods of [Source] and [Invalidator],
+// BaseURL() string and Limiter() *Limiter.
 func NewClient(src Source, opts *DoerOptions) (*http.Client, error) {
 	s, err := newSender(src, opts)
 	if err != nil {
@@ -30,8 +31,8 @@ func NewClient(src Source, opts *DoerOptions) (*http.Client, error) {
 	return &http.Client{Transport: clientTransport{s}, CheckRedirect: useLastResponse}, nil
 }
 
-// clientTransport is a sender as an [http.RoundTripper]. It follows redirects itself, so that one deadline and one number of
-// attempts bound them all.
+// clientTransport adapts a sender to [http.RoundTripper]. It follows redirects itself, so that they share one deadline
+// and one number of attempts.
 type clientTransport struct {
 	sender *sender
 }
@@ -41,19 +42,19 @@ func (t clientTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return t.sender.send(req, false)
 }
 
-// Format prints which origin the client is for, and nothing of its headers and its Source.
+// Format prints the origin, but neither headers nor the Source.
 func (t clientTransport) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "tokens.NewClient(%s)", t.sender.origin)
 }
 
-// CloseIdleConnections is what http.Client's method of that name calls.
+// CloseIdleConnections is called by the method of the same name of http.Client.
 func (t clientTransport) CloseIdleConnections() { t.sender.client.CloseIdleConnections() }
 
 func useLastResponse(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 const modulePath = "github.com/grantwright/oauth-go"
 
-// userAgent returns the User-Agent of the SDK, with the version of the module that the program was built with.
+// userAgent returns the User-Agent of the SDK, with the version of this module in the running program.
 var userAgent = sync.OnceValue(func() string {
 	version := ""
 	if info, ok := debug.ReadBuildInfo(); ok {

@@ -15,18 +15,20 @@ import (
 	"unicode/utf8"
 )
 
-// A CredentialsProvider returns the client's credentials. It is asked before each exchange and each revocation, so it
-// should keep what takes it long to get. After a 401 or an invalid_client response it is asked once more.
+// A CredentialsProvider returns the client's credentials. Retrieve is called before each exchange and each revocation,
+// so it should cache what is slow to get. It is called once more after a 401 or an invalid_client response. It must be
+// safe for concurrent use.
 type CredentialsProvider interface {
 	Retrieve(ctx context.Context) (Credentials, error)
 }
 
-// Credentials authenticate the client (RFC 6749, section 2.3.1). Both are required, but there is no ClientSecret with
-// [AuthStyleNone] or with an assertion. Credentials are a [CredentialsProvider] of themselves.
+// Credentials authenticate the client (RFC 6749, section 2.3.1). Both fields are required, except that ClientSecret
+// must be empty with [AuthStyleNone] or an assertion. Credentials are themselves a [CredentialsProvider].
 //
-// They print redacted under fmt and slog, and as JSON, YAML and text. fmt cannot call methods on the unexported fields of
-// a struct, and prints Credentials there as they are; of a *Credentials %v, %+v and %#v print the address, but %s and %q what
-// it points to. Let such a field hold an [Endpoint] or a [CredentialsFunc], which show nothing anywhere.
+// Credentials print redacted with fmt and slog, and as JSON, YAML and text. There is one exception: fmt cannot call
+// methods on unexported fields of a struct, and prints Credentials there in the clear. For a *Credentials in such a
+// field, %v, %+v and %#v print the address, but %s and %q print what it points to. Store an [Endpoint] or a
+// [CredentialsFunc] in such a field instead; these never show a secret.
 type Credentials struct {
 	ClientID     string
 	ClientSecret string
@@ -56,7 +58,7 @@ func (c Credentials) MarshalText() ([]byte, error) { return fmt.Append(nil, c), 
 // MarshalYAML returns what Format prints.
 func (c Credentials) MarshalYAML() (any, error) { return fmt.Sprint(c), nil }
 
-// check refuses credentials that cannot be those of a client that authenticates by style.
+// check returns an error if the credentials cannot be valid for style.
 func (c Credentials) check(style AuthStyle) error {
 	switch {
 	case c.ClientID == "":
@@ -71,14 +73,14 @@ func (c Credentials) check(style AuthStyle) error {
 	return cmp.Or(checkText("ClientID", c.ClientID), checkText("ClientSecret", c.ClientSecret))
 }
 
-// CredentialsFunc is a [CredentialsProvider] for credentials that change, such as those of a vault.
+// CredentialsFunc is a [CredentialsProvider] for credentials that change, such as those in a vault.
 type CredentialsFunc func(ctx context.Context) (Credentials, error)
 
 // Retrieve calls f.
 func (f CredentialsFunc) Retrieve(ctx context.Context) (Credentials, error) { return f(ctx) }
 
-// CredentialsFile returns a [CredentialsProvider] whose ClientSecret is the text of a file, without the space around it.
-// The file is read each time the credentials are asked for, so a secret that is replaced there is used at once.
+// CredentialsFile returns a [CredentialsProvider] whose ClientSecret is the content of a file, without leading and
+// trailing white space. The file is read on each call of Retrieve, so a new secret is used at once.
 func CredentialsFile(clientID, path string) CredentialsProvider {
 	return credentialsFile{clientID, path}
 }
@@ -106,9 +108,9 @@ func (c credentialsFile) Retrieve(context.Context) (Credentials, error) {
 	return Credentials{ClientID: c.clientID, ClientSecret: string(secret)}, nil
 }
 
-// credentialsError is the failure of a CredentialsProvider or of an Assertion function. Its cause may come from an OAuth
-// server too, a vault's. What that server said is not what the Endpoint's own server said: so it neither matches a Code
-// or a Status nor is an *Error.
+// credentialsError is the failure of a CredentialsProvider or an Assertion function. Its cause may be the *Error of
+// another OAuth server, such as a vault's. It must not be mistaken for the response of the Endpoint's own server, so it
+// matches no Code and no Status and is not an *Error.
 type credentialsError struct {
 	endpoint string
 	cause    error
@@ -131,8 +133,9 @@ func (e *credentialsError) As(target any) bool {
 	return errors.As(e.cause, target)
 }
 
-// checkText refuses a value that no server can have issued: one with a control character, such as the newline that ends
-// a file. RFC 6749 appendix A allows ASCII alone, but appendix B says how other characters are sent, and servers take them.
+// checkText returns an error if no server can have issued the value, because it has a control character, such as the
+// newline at the end of a file. RFC 6749, appendix A, allows only ASCII, but appendix B says how to send other
+// characters, and servers accept them.
 func checkText(name, value string) error {
 	switch {
 	case strings.HasSuffix(value, "\n") || strings.HasSuffix(value, "\r"):
@@ -145,7 +148,7 @@ func checkText(name, value string) error {
 	return nil
 }
 
-// isNil reports whether v is nil, or an interface that holds a nil pointer or function.
+// isNil reports whether v is nil, or an interface with a nil pointer or function.
 func isNil(v any) bool {
 	switch r := reflect.ValueOf(v); r.Kind() {
 	case reflect.Invalid:

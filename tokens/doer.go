@@ -18,9 +18,10 @@ const (
 
 const accept = "application/json, application/problem+json"
 
-// A Doer sends the requests of a generated client: it is what their WithHTTPClient option takes. It sets Accept where
-// the request has none, adds a token of its Source, repeats what is safe to repeat (see [Retry]), follows redirects of
-// GET and HEAD within the origin only, bounds time and size, and turns every response outside 2xx into an [*Error].
+// A Doer sends the requests of a generated client; pass it to the client's WithHTTPClient option. It sets Accept if the
+// request has none, adds a token of its Source, retries what can be retried safely (see [Retry]), follows redirects
+// only for GET and HEAD and only within the origin, limits time and size, and turns every response outside 2xx into an
+// [*Error]. A Doer is safe for concurrent use.
 //
 // The zero Doer returns an error; make one with [NewDoer].
 type Doer struct {
@@ -29,35 +30,39 @@ type Doer struct {
 
 // DoerOptions are the settings of [NewDoer] and [NewClient].
 type DoerOptions struct {
-	// BaseURL is the base URL of the API, for a Source that has none. If both have one, they must be of the same origin.
+	// BaseURL is the base URL of the API. It is required for a Source that has none. If both have one, they must have the
+	// same origin.
 	BaseURL string
-	// HTTPClient sends the requests. It is copied: its Transport is used beneath retries and tokens, its CheckRedirect is
-	// called after ours, its Jar is used, and its Timeout is the default of Timeout. If nil, it is one with
-	// http.DefaultTransport.
+	// HTTPClient sends the requests. It is copied. Its Transport is used beneath retries and tokens, its CheckRedirect is
+	// called after the Doer's own, its Jar is used, and its Timeout is the default of Timeout. If nil,
+	// http.DefaultTransport is used.
 	//
-	// Its Transport must send each request once, to the URL that the request has: one that follows redirects by itself is
-	// refused, and one that repeats requests by itself presents refresh tokens twice.
+	// Its Transport must send each request once, to the URL of the request. Responses of a transport that follows
+	// redirects are refused. A transport that retries by itself would send refresh tokens twice.
 	HTTPClient *http.Client
-	// Header is added to each request, except for names that the request has itself. A User-Agent replaces that of the SDK.
+	// Header is added to each request, except for names that the request already has. A User-Agent replaces that of the
+	// SDK.
 	Header http.Header
-	// Retry is used for calls whose context has none from WithRetry.
+	// Retry is the retry policy of calls whose context has none from [WithRetry].
 	Retry Retry
-	// Timeout bounds a call with its retries and its body. If zero, it is that of HTTPClient, else 30 s.
+	// Timeout limits a call, including its retries and reading its body. If zero, it is HTTPClient.Timeout or, if that is
+	// zero too, 30 s.
 	Timeout time.Duration
-	// IdleTimeout, if not zero, bounds each read of the body of a 2xx response in place of Timeout, which then ends with the
-	// headers. It is for responses that are read as a stream.
+	// IdleTimeout, if not zero, is for responses that are read as a stream: after the headers of a 2xx response, it limits
+	// each read of the body, in place of Timeout.
 	IdleTimeout time.Duration
-	// MaxBody bounds the body of a response in bytes. If zero, it is 64 MiB. If negative, there is no bound.
+	// MaxBody is the maximum size of a response body in bytes. If zero, it is 64 MiB. If negative, there is no limit.
 	MaxBody int64
-	// Limiter holds back requests while a rate limit is known. If nil, it is that of the Source, if it has one (by a
-	// Limiter() *Limiter method, as a Cache has, which returns nil where the API is not at the origin of the token endpoint),
-	// else one of its own.
+	// Limiter delays requests while a rate limit is in force. If nil, it is that of the Source, if the Source has a
+	// Limiter() *Limiter method, as a Cache does, and it does not return nil. Otherwise the Doer makes its own. A Cache's
+	// Limiter is nil if the API and the token endpoint have different origins.
 	Limiter *Limiter
-	// Logger is told of each repeated request, and of when the Limiter closes and opens. If nil, nothing is logged.
+	// Logger receives a line for each request that is repeated, and when the Limiter closes and opens. If nil, nothing is
+	// logged.
 	Logger *slog.Logger
 }
 
-// Format prints the origin alone, because headers and the client may hold secrets.
+// Format prints only the origin, because headers and the client may hold secrets.
 func (o DoerOptions) Format(f fmt.State, _ rune) {
 	base := ""
 	if u, err := parseBaseURL(o.BaseURL); err == nil {
@@ -69,13 +74,13 @@ func (o DoerOptions) Format(f fmt.State, _ rune) {
 // MarshalText returns what Format prints, for logs in JSON.
 func (o DoerOptions) MarshalText() ([]byte, error) { return fmt.Append(nil, o), nil }
 
-// NewDoer returns a Doer that sends src's tokens to one origin (scheme, host and port) and to no other: that of src, if
-// it has a BaseURL() string method, as a Cache has, else that of opts.BaseURL. If src is nil, no token is sent. If opts is
-// nil, the defaults are used. NewDoer fails if there is no base URL, if the two differ, or if it is neither https nor
-// loopback.
+// NewDoer returns a Doer that sends src's tokens to one origin (scheme, host and port) and to no other. It is the
+// origin of src, if src has a BaseURL() string method, as a Cache does, or else of opts.BaseURL. If src is nil, no
+// token is sent. If opts is nil, the defaults are used. NewDoer fails if there is no base URL, if src and opts have
+// different ones, or if it is neither https nor loopback.
 //
-// Of src, and of what is behind its Unwrap() Source methods, the methods of [Source] and [Invalidator], BaseURL() string and
-// Limiter() *Limiter are used.
+// Of src, and of the Sources that it wraps (see [As]), NewDoer uses the methods of [Source] and [Invalidator],
+// BaseURL() string and Limiter() *Limiter.
 func NewDoer(src Source, opts *DoerOptions) (Doer, error) {
 	s, err := newSender(src, opts)
 	if err != nil {
@@ -84,7 +89,7 @@ func NewDoer(src Source, opts *DoerOptions) (Doer, error) {
 	return Doer{s}, nil
 }
 
-// Format prints which origin the Doer is for, and nothing of its headers and its Source.
+// Format prints the origin, but neither headers nor the Source.
 func (d Doer) Format(f fmt.State, _ rune) {
 	if d.sender == nil {
 		fmt.Fprint(f, "tokens.Doer(zero)")
@@ -96,14 +101,14 @@ func (d Doer) Format(f fmt.State, _ rune) {
 // MarshalText returns what Format prints, for logs in JSON.
 func (d Doer) MarshalText() ([]byte, error) { return fmt.Append(nil, d), nil }
 
-// Do sends req. The error is an [*Error] if there is no response, if the response is outside 2xx, and if its media type is
-// not JSON although the request left Accept to the Doer; the response is then closed. Otherwise its body must be closed.
-// Reading past the limits of the Doer fails with an [*Error].
+// Do sends req. It returns an [*Error] if there is no response, if the status is outside 2xx, or if the Doer set Accept
+// and the media type of the response is not JSON; the response body is then closed. Otherwise the caller must close the
+// body. Reading past MaxBody or the timeouts fails with an [*Error].
 //
-// After a 401 the Source is asked for another token. If it has none, the error matches Status(401), and also what the
-// Source's error matches, such as [ErrLoginRequired], but not [ErrNoToken]: the request was sent.
+// After a 401, the Doer asks the Source for another token. If the Source has none, the error matches Status(401) and
+// whatever the Source's error matches, such as [ErrLoginRequired], but not [ErrNoToken], because the request was sent.
 //
-// A request to another origin than that of the Doer is refused.
+// Do refuses a request to any other origin.
 func (d Doer) Do(req *http.Request) (*http.Response, error) {
 	if d.sender == nil {
 		closeBody(req)
@@ -115,7 +120,7 @@ func (d Doer) Do(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if resp.StatusCode == http.StatusSwitchingProtocols {
-		_ = resp.Body.Close() // it is the connection, and reading it may never end
+		_ = resp.Body.Close() // it is the connection; reading it may block forever
 		return nil, NewError(resp, nil, errors.New("a Doer cannot switch protocols; use NewClient"))
 	}
 	if resp.StatusCode/100 != 2 {
@@ -128,11 +133,11 @@ func (d Doer) Do(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// A sender does what Doers and the clients of NewClient have in common.
+// A sender is the common part of Doers and the clients of NewClient.
 type sender struct {
 	client  http.Client
 	origin  origin
-	header  *http.Header // added to requests; a pointer, for the reason that cacheSecrets is one
+	header  *http.Header // added to requests; a pointer for the same reason as cacheSecrets
 	retry   Retry
 	timeout time.Duration
 	idle    time.Duration // if zero, timeout bounds the body too
@@ -194,8 +199,9 @@ func newSender(src Source, opts *DoerOptions) (*sender, error) {
 	return s, nil
 }
 
-// layers returns what is beneath the http.Client, innermost first: the caller's transport, the check of each single
-// attempt, the token, and the retries, so that a request that is repeated after a wait has a token that is valid then.
+// layers returns the transports beneath the http.Client. Innermost is the caller's transport, then come the check of
+// each attempt, the token, and the retries. A request that is retried after a wait thus gets a token that is valid at
+// that time.
 func layers(src Source, base origin, caller http.RoundTripper) http.RoundTripper {
 	if caller == nil {
 		caller = http.DefaultTransport
@@ -207,7 +213,8 @@ func layers(src Source, base origin, caller http.RoundTripper) http.RoundTripper
 	return &retryTransport{layer}
 }
 
-// send sends a request with the headers of the sender and, if it wants JSON, with Accept. Any status is a response.
+// send sends a request with the headers of the sender and, if wantsJSON, with Accept. It returns responses of any
+// status.
 func (s *sender) send(req *http.Request, wantsJSON bool) (*http.Response, error) {
 	if err := s.origin.check(req); err != nil {
 		closeBody(req)
@@ -227,7 +234,7 @@ func (s *sender) send(req *http.Request, wantsJSON bool) (*http.Response, error)
 	resp, err := s.client.Do(req)
 	if err != nil {
 		failed := c.failed(ctx, req, err)
-		if resp != nil { // of a redirect that CheckRedirect refused; its body is closed
+		if resp != nil { // CheckRedirect refused a redirect; the body is closed
 			return nil, NewError(resp, nil, failed.cause)
 		}
 		return nil, failed
@@ -238,7 +245,7 @@ func (s *sender) send(req *http.Request, wantsJSON bool) (*http.Response, error)
 	returned = true
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		c.timer.Stop()
-		return resp, nil // its body is a connection, which the request's context does not end
+		return resp, nil // its body is a connection, which the context does not close
 	}
 	body := &responseBody{ReadCloser: resp.Body, resp: resp, ctx: ctx, call: c, max: s.maxBody}
 	if s.idle > 0 && resp.StatusCode/100 == 2 {
@@ -249,8 +256,8 @@ func (s *sender) send(req *http.Request, wantsJSON bool) (*http.Response, error)
 	return resp, nil
 }
 
-// withHeader returns req, which is its own to change, with the headers of the sender where it has none of that name, and
-// with Accept if it wants JSON.
+// withHeader returns req, which the caller may modify, with the headers of the sender that it does not have already
+// and, if wantsJSON, with Accept.
 func (s *sender) withHeader(req *http.Request, wantsJSON bool) *http.Request {
 	req.Header = maps.Clone(req.Header)
 	if req.Header == nil {
@@ -267,11 +274,11 @@ func (s *sender) withHeader(req *http.Request, wantsJSON bool) *http.Request {
 	return req
 }
 
-// checkRedirect returns a function that follows a redirect only where nothing is lost or leaked: a GET or HEAD within its
-// origin. Any other redirect is the response: a DELETE that a 302 turned into a GET would report a deletion that never
-// was, and a 307 would repeat credentials elsewhere.
+// checkRedirect returns a function that follows a redirect of a GET or HEAD within its origin. Any other redirect is
+// returned as the response: if a 302 turned a DELETE into a GET, a deletion would be reported that never happened, and
+// a 307 could send credentials elsewhere.
 func checkRedirect(next func(*http.Request, []*http.Request) error) func(*http.Request, []*http.Request) error {
-	const maxHops = 10 // as net/http
+	const maxHops = 10 // as in net/http
 	return func(req *http.Request, via []*http.Request) error {
 		first := via[0]
 		if (first.Method != http.MethodGet && first.Method != http.MethodHead && first.Method != "") ||

@@ -8,30 +8,30 @@ import (
 
 const (
 	never   = time.Duration(math.MaxInt64)
-	maxLife = 100 * 365 * 24 * time.Hour // so that no sum of durations overflows
+	maxLife = 100 * 365 * 24 * time.Hour // keeps sums of durations from overflowing
 )
 
-// An entry is a token and the moments at which something happens to it, as durations since the Cache was made.
+// An entry is a token with its deadlines, as durations since the Cache was made.
 type entry struct {
-	token       *Token        // shared with callers, so never modified
-	since       time.Duration // when it came
-	renewAt     time.Duration // from then on it is renewed behind the callers
-	replaceAt   time.Duration // from then on callers wait for another, if one can be had
-	endAt       time.Duration // from then on it is not served
-	checkAt     time.Duration // until then it is served without the lock
-	wallStart   int64         // the wall clock's reading when the Cache was made, had it run evenly until the token came
-	served      bool          // it was made the current one
-	forRejected bool          // it was fetched because the one before it was rejected
+	token       *Token        // shared with callers; never modified
+	since       time.Duration // when it arrived
+	renewAt     time.Duration // after this it is renewed in the background
+	replaceAt   time.Duration // after this callers wait for a new token, if a fetch may start
+	endAt       time.Duration // its expiry
+	checkAt     time.Duration // until this it is returned without the lock
+	wallStart   int64         // the wall clock's time at the start of the Cache, computed back from when the token arrived
+	served      bool          // it has been the current token
+	forRejected bool          // it was fetched because the API rejected the previous one
 }
 
-// A moment is now, on both clocks of the machine. The monotonic clock may stand still while the machine sleeps, and the
-// wall clock may be set: a token is over when either says so.
+// A moment is a time on both clocks of the machine. The monotonic clock may stop while the machine sleeps, and the wall
+// clock may be changed; a token counts as expired if either clock says so.
 type moment struct {
 	time time.Time
 	mono time.Duration // since the Cache was made
 }
 
-// since returns how much time has passed since then, by whichever clock says more.
+// since returns the time that has passed since then, by the clock that shows more.
 func (m moment) since(then moment) time.Duration {
 	return max(m.mono-then.mono, m.time.Round(0).Sub(then.time.Round(0)))
 }
@@ -44,7 +44,7 @@ func (c *Cache) now() moment {
 	return moment{now, now.Sub(c.start)}
 }
 
-// newEntry makes an entry of a token that came now and whose whole life, if it is known, was life.
+// newEntry returns an entry for a token that arrived now. life is the token's whole lifetime, or 0 if it is not known.
 func newEntry(t *Token, life time.Duration, now moment) *entry {
 	e := &entry{
 		token: t, since: now.mono, wallStart: now.time.UnixNano() - int64(now.mono),
@@ -61,12 +61,12 @@ func newEntry(t *Token, life time.Duration, now moment) *entry {
 	return e
 }
 
-// at returns the moment on whichever clock is later.
+// at returns now as a duration since the Cache was made, by the clock that shows more.
 func (e *entry) at(now moment) time.Duration {
 	return max(now.mono, time.Duration(now.time.UnixNano()-e.wallStart))
 }
 
-// lives reports whether the token has not ended and will not within minLife.
+// lives reports whether the token will not have expired after minLife.
 func (e *entry) lives(now moment, minLife time.Duration) bool {
 	return e.endAt-e.at(now) >= max(minLife, 1)
 }

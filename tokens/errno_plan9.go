@@ -1,4 +1,4 @@
 package tokens
 
-// brokenErrnos are none, because Plan 9 has no error numbers.
+// brokenErrnos is empty, because Plan 9 has no error numbers.
 var brokenErrnos []error

@@ -13,55 +13,55 @@ import (
 	"unicode/utf8"
 )
 
-// Errors that say why there is no token. Each of them matches [ErrNoToken] too where it is the reason for which a [Cache]
-// has no token.
+// Errors that say why there is no token. When a [Cache] returns one of them, the error matches [ErrNoToken] too.
 var (
-	// ErrLoginRequired means that a person must log in: no login is stored, it was revoked, or the server refused its
-	// refresh token for good. A web application responds with 401 and starts a login; to any other failure with 503.
+	// ErrLoginRequired means that a person must log in: there is no login, it was revoked, or the server refused its
+	// refresh token for good. A web application should respond with 401 and start a login; for any other error, with 503.
 	ErrLoginRequired = errors.New("a login is required")
-	// ErrStore means that the store of tokens failed.
+	// ErrStore means that the Store failed.
 	ErrStore = errors.New("the token store failed")
 	// ErrClosed means that the Cache was closed.
 	ErrClosed = errors.New("closed")
-	// ErrConflict is what a store's CompareAndSwap returns if the version in the store is not the one expected. It means
-	// that nothing was written.
+	// ErrConflict is returned by a [Store]'s CompareAndSwap if the stored version is not the expected one. It means that
+	// nothing was written.
 	ErrConflict = errors.New("the stored version is not the one expected")
 )
 
-// Error is a failed call: a response outside 2xx, a response that cannot be read, or (StatusCode 0) no response at all,
-// with the cause wrapped. The package comment tells which vendor member lands in which field.
+// Error is the error of a failed call: a response outside 2xx, a response that cannot be read, or no response at all
+// (StatusCode 0). The cause is wrapped. The package comment says which member of a vendor's response becomes which
+// field.
 type Error struct {
 	Method     string
-	URL        string // without user and query
+	URL        string // without user, query and fragment
 	StatusCode int
 	Code       Code
 	Message    string
-	RequestID  string        // what to quote to the vendor's support
-	RetryAfter time.Duration // how long the vendor asks to wait, counted from the response; 0 if it does not say
+	RequestID  string        // the id to quote to the vendor's support
+	RetryAfter time.Duration // how long the vendor asks to wait after the response; 0 if it does not say
 	Fields     []Field
-	// Body is the start of the response, at most 64 KiB. It can hold whatever the server sends, secrets too, so it is in no
-	// error text; think before logging it.
+	// Body is the start of the response, at most 64 KiB. It may hold secrets, so error texts do not include it; do not log
+	// it without thought.
 	Body []byte `json:"-"`
 
 	cause  error
-	unsent bool // if there is no response: no connection was had for any attempt that the server did not respond to
+	unsent bool // without a response: no attempt can have reached the server unanswered
 }
 
-// Field is one complaint about one field of a request.
+// Field is an error about one field of a request.
 type Field struct {
-	Name    string // "" if the vendor names none
+	Name    string // "" if the vendor does not name the field
 	Code    string
 	Message string
 }
 
-// Code is a vendor's error code. It is an error only to be the target of errors.Is.
+// Code is a vendor's error code. It is an error so that it can be the target of errors.Is.
 type Code string
 
 // Error returns the code.
 func (c Code) Error() string { return string(c) }
 
-// Codes of RFC 6749 section 5.2, RFC 7009 section 2.2.1, RFC 6750 section 3.1, RFC 8628 section 3.5, RFC 8707 section 2,
-// and of logins, RFC 6749 section 4.1.2.1.
+// Codes of RFC 6749, section 5.2; RFC 7009, section 2.2.1; RFC 6750, section 3.1; RFC 8628, section 3.5; RFC 8707,
+// section 2; and, for logins, RFC 6749, section 4.1.2.1.
 const (
 	InvalidRequest       Code = "invalid_request"
 	InvalidClient        Code = "invalid_client"
@@ -90,7 +90,7 @@ var standardCodes = []Code{
 	AccessDenied, UnsupportedResponseType, ServerError, TemporarilyUnavailable,
 }
 
-// Status is an HTTP status code. It is an error only to be the target of errors.Is.
+// Status is an HTTP status code. It is an error so that it can be the target of errors.Is.
 type Status int
 
 // Error returns the code and its name.
@@ -98,7 +98,7 @@ func (s Status) Error() string {
 	return strings.TrimSpace(strconv.Itoa(int(s)) + " " + http.StatusText(int(s)))
 }
 
-// Error returns the method, URL, status, code, message, fields, cause, request id and what to wait for, and nothing else of
+// Error returns the method, URL, status, code, message, fields, cause, request id and time to wait, and nothing else of
 // the response.
 func (e Error) Error() string {
 	var b strings.Builder
@@ -129,7 +129,7 @@ func (e Error) Error() string {
 	return b.String()
 }
 
-// codeText returns the code, unless it is the name of the status once more.
+// codeText returns the code, unless it only repeats the status.
 func (e Error) codeText() string {
 	code := clean(string(e.Code))
 	if strings.EqualFold(code, Status(e.StatusCode).Error()) || strings.EqualFold(code, http.StatusText(e.StatusCode)) {
@@ -138,7 +138,7 @@ func (e Error) codeText() string {
 	return code
 }
 
-// messageText returns the message and the complaints about fields that are not in it, without the name of the status.
+// messageText returns the message, without the name of the status, and the field errors that it does not contain.
 func (e Error) messageText() string {
 	message := clean(e.Message)
 	if name := http.StatusText(e.StatusCode); len(message) >= len(name) && strings.EqualFold(message[:len(name)], name) {
@@ -163,8 +163,8 @@ func (e Error) causeText() string {
 	return shorten(e.cause.Error(), maxCause)
 }
 
-// MayHaveActed reports whether the request may have had its effect although there is no response to tell: it was sent, and is
-// not one that only reads.
+// MayHaveActed reports whether the request may have had an effect although no response says so: it was sent, and its
+// method is POST, PUT, PATCH or DELETE.
 func (e Error) MayHaveActed() bool {
 	switch e.Method {
 	case http.MethodPost, http.MethodPatch, http.MethodPut, http.MethodDelete:
@@ -173,10 +173,10 @@ func (e Error) MayHaveActed() bool {
 	return false
 }
 
-// Format prints Error's text whatever the verb, so that %#v does not spill Body.
+// Format prints the text of Error whatever the verb, so that %#v does not print Body.
 func (e Error) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, e.Error()) }
 
-// LogValue gives what Error's text tells, as attributes.
+// LogValue returns the parts of Error's text as attributes.
 func (e Error) LogValue() slog.Value {
 	attrs := []slog.Attr{slog.String("method", e.Method), slog.String("url", e.URL)}
 	if e.StatusCode != 0 {
@@ -210,8 +210,8 @@ func (e Error) Is(target error) bool {
 	return false
 }
 
-// Unwrap returns the cause of a response that never came or cannot be read, or why there was no other token after a 401, or
-// nil.
+// Unwrap returns the reason why there was no response or it could not be read, or why there was no new token after a
+// 401. It may be nil.
 func (e Error) Unwrap() error { return e.cause }
 
 // Timeout reports whether the call ran out of time.
@@ -223,7 +223,7 @@ func (e Error) Timeout() bool {
 	return ok && t.Timeout()
 }
 
-// Decode reads Body as JSON into v, such as a pointer to a generated error model.
+// Decode decodes Body as JSON into v, such as a pointer to a generated error model.
 func (e Error) Decode(v any) error {
 	if err := unmarshal(e.Body, v); err != nil {
 		return fmt.Errorf("tokens: the body of this error does not fit %T", v) // err would quote it
@@ -232,18 +232,18 @@ func (e Error) Decode(v any) error {
 }
 
 const (
-	maxText  = 200 // characters of what a server says
+	maxText  = 200 // characters of a server's text
 	maxCause = 500 // characters of a cause
 )
 
-// clean makes a server's text fit for one line of a log: no control characters (RFC 6749 section 5.2 forbids them
-// anyway) and not too long.
+// clean makes a server's text fit for one line of a log: no control characters, which RFC 6749, section 5.2, forbids
+// anyway, and not too long.
 func clean(s string) string { return shorten(s, maxText) }
 
-// shorten returns s in one line without control characters, cut to a number of characters.
+// shorten returns s on one line, without control characters, and with at most most characters.
 func shorten(s string, most int) string {
 	if cut := 8 * utf8.UTFMax * most; len(s) > cut {
-		s = s[:cut] // do not look at megabytes for a line
+		s = s[:cut] // avoids scanning megabytes for one line
 	}
 	words := strings.FieldsFunc(strings.ToValidUTF8(s, "\uFFFD"), func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) })
 	s = strings.Join(words, " ")

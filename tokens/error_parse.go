@@ -15,12 +15,13 @@ import (
 	"time"
 )
 
-// maxErrorBody is how much of a response an Error keeps.
+// maxErrorBody is the number of bytes of a response that an Error keeps.
 const maxErrorBody = 64 << 10
 
-// failure returns the Error of a call that got no response. What *url.Error adds is dropped: it prints queries.
+// failure returns the Error of a call that got no response. It drops any *url.Error around cause, because that prints
+// queries.
 func failure(req *http.Request, cause error) *Error {
-	for u, ok := errors.AsType[*url.Error](cause); ok; u, ok = cause.(*url.Error) { //nolint:errorlint // not one deeper down
+	for u, ok := errors.AsType[*url.Error](cause); ok; u, ok = cause.(*url.Error) { //nolint:errorlint // only the outermost errors
 		cause = u.Err
 	}
 	e := &Error{Method: req.Method, URL: redactURL(req.URL), cause: cause, unsent: isDial(cause)}
@@ -28,17 +29,17 @@ func failure(req *http.Request, cause error) *Error {
 	return e
 }
 
-// readError returns the Error of a response, and closes it. If cause is nil, the response itself says what is wrong.
+// readError returns the Error of a response, and closes its body. If cause is nil, the response itself is the error.
 func readError(resp *http.Response, cause error) *Error {
-	// What was read counts even if the rest does not come: the status wins over the body.
+	// An incomplete body does not matter: the status is more important.
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
 	_ = resp.Body.Close()
 	return NewError(resp, body, cause)
 }
 
-// NewError returns the [*Error] of a response whose body, or the start of it, the caller has read. It wraps cause; if cause
-// is nil, the response itself says what is wrong. The start of body is copied to Body. Of a 401 of [NewClient] for which the
-// Source had no other token, the error also matches what the Source said, as that of [Doer.Do] does.
+// NewError returns the [*Error] of a response, given its body or the start of it, which is copied to Body. The error
+// wraps cause; if cause is nil, the response itself is the error. If the response is a 401 of [NewClient] for which the
+// Source had no other token, the error also matches the Source's error, as with [Doer.Do].
 func NewError(resp *http.Response, body []byte, cause error) *Error {
 	e := &Error{
 		StatusCode: resp.StatusCode,
@@ -52,7 +53,7 @@ func NewError(resp *http.Response, body []byte, cause error) *Error {
 		e.Method, e.URL, c = req.Method, redactURL(req.URL), callOf(req.Context())
 	}
 	if c != nil && c.limited != nil {
-		e.RetryAfter = c.limited.retryAfter // the response may have waited for long
+		e.RetryAfter = c.limited.retryAfter // the response may be old by now
 	}
 	if cause == nil {
 		e.read(withoutBOM(body), resp)
@@ -64,10 +65,10 @@ func NewError(resp *http.Response, body []byte, cause error) *Error {
 	return e
 }
 
-// withoutBOM returns data without the byte order mark that some servers put before JSON.
+// withoutBOM returns data without a byte order mark, which some servers put before JSON.
 func withoutBOM(data []byte) []byte { return bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) }
 
-// read reads what a response says of itself.
+// read fills e from the body and headers of a response.
 func (e *Error) read(body []byte, resp *http.Response) {
 	if members := object(body); members != nil {
 		e.readMembers(members, resp)
@@ -87,10 +88,10 @@ func (e *Error) read(body []byte, resp *http.Response) {
 	}
 }
 
-// readMembers understands every JSON shape that the vendors use, by member and not by vendor: gateways in front of
-// them respond in shapes of their own.
+// readMembers reads the error formats of all vendors. It looks at the members, not at the vendor, because gateways in
+// front of a vendor have formats of their own.
 func (e *Error) readMembers(m map[string]json.RawMessage, resp *http.Response) {
-	// RFC 6749, section 5.2; SailPoint's 401 has a sentence in the same place.
+	// RFC 6749, section 5.2. SailPoint's 401 has a sentence there.
 	if code := text(m["error"]); strings.Contains(code, " ") {
 		e.Message = code
 	} else {
@@ -134,7 +135,7 @@ func (e *Error) readMembers(m map[string]json.RawMessage, resp *http.Response) {
 		}
 	}
 
-	// Moov's 422 has nothing but request fields, each with its complaint.
+	// Moov's 422 has only the names of request fields, each with an error.
 	if e.StatusCode == http.StatusUnprocessableEntity && e.Code == "" && e.Message == "" && e.Fields == nil {
 		for _, name := range slices.Sorted(maps.Keys(m)) {
 			if s := text(m[name]); s != "" && slices.Contains(moovFields, name) {
@@ -147,10 +148,10 @@ func (e *Error) readMembers(m map[string]json.RawMessage, resp *http.Response) {
 	}
 }
 
-// moovFields are the request fields that Moov complains of by name.
+// moovFields are the names of the request fields in Moov's errors.
 var moovFields = []string{"grant_type", "scope", "refresh_token", "client_id", "client_secret", "token", "token_type_hint"}
 
-// summary returns the complaints about fields in one line.
+// summary returns the field errors on one line.
 func summary(fields []Field) string {
 	var parts []string
 	for _, f := range fields {
@@ -159,7 +160,7 @@ func summary(fields []Field) string {
 	return strings.Join(parts, "; ")
 }
 
-// plainText returns what a body that is neither JSON nor markup says.
+// plainText returns the text of a body that is neither JSON nor markup.
 func plainText(body []byte, contentType string) string {
 	mediaType, _, _ := mime.ParseMediaType(contentType)
 	s := strings.TrimSpace(string(body))
@@ -169,7 +170,7 @@ func plainText(body []byte, contentType string) string {
 	return s
 }
 
-// isProblem reports whether a media type is that of RFC 9457.
+// isProblem reports whether the media type is application/problem+json (RFC 9457).
 func isProblem(contentType string) bool {
 	mediaType, _, _ := mime.ParseMediaType(contentType)
 	return mediaType == "application/problem+json"
@@ -180,7 +181,7 @@ func joined(separator string, parts ...string) string {
 	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), separator)
 }
 
-// as returns a JSON value as a T, or none if it is of another type (RFC 9457, section 3.1).
+// as returns a JSON value as a T, or the zero T if it has another type (RFC 9457, section 3.1).
 func as[T any](raw json.RawMessage) T {
 	var value, none T
 	if json.Unmarshal(raw, &value) != nil {

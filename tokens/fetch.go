@@ -11,35 +11,35 @@ import (
 	"time"
 )
 
-// fetchTimeout bounds a fetch, and how long callers wait for one whatever its hooks do.
+// fetchTimeout bounds a fetch. Callers wait no longer than this for one, even if a hook does not return.
 const fetchTimeout = time.Minute
 
-// A fetch is one attempt to get a token, to have OnToken store one, or both. It belongs to the lock of its Cache, but for
-// token, err and fetched, which those who wait may read once done is closed. If it concludes with neither a token nor an
-// error, they look again.
+// A fetch is one attempt to get a token, to save one with OnToken, or both. The Cache's mutex guards its fields, but
+// token, err and fetched may be read without it once done is closed. If token and err are both nil then, the callers
+// that waited must look at the Cache again.
 type fetch struct {
 	done    chan struct{}
 	token   *Token
 	err     error
-	fetched bool // a request was sent for it
+	fetched bool // it asked for a token
 
-	generation  int // of the Cache when the fetch began
+	generation  int // the Cache's generation when the fetch began
 	background  bool
-	wanted      bool   // a token is wanted; else there is only one to store
-	before      *entry // the current one when it began
-	entry       *entry // what it brought
-	presented   string // the refresh token that it asks with
-	lostBefore  bool   // a response to that refresh token was lost before
-	forRejected bool   // the API rejected the token before
-	declined    bool   // there was nothing to ask with, or it is not the time to ask
+	wanted      bool   // a token is wanted; otherwise there is only one to save
+	before      *entry // the Cache's newest entry when the fetch began
+	entry       *entry // the token that it got
+	presented   string // the refresh token that it sends
+	lostBefore  bool   // the response to an earlier use of that refresh token was lost
+	forRejected bool   // the API rejected the previous token
+	declined    bool   // it sent nothing: the Cache is closed, needs a login, or must wait
 	concluded   bool
-	failed      bool       // its failure is counted
-	pass        holdPass   // that of the Endpoint
-	requested   *time.Time // when its last request began; of its goroutine alone
-	toRevoke    *Token     // what it brought, to be revoked
+	failed      bool       // its failure has been counted
+	pass        holdPass   // from the Endpoint's holdOff
+	requested   *time.Time // when its last request began; used only by its goroutine
+	toRevoke    *Token     // a token that arrived after Revoke
 }
 
-// conclude releases those who wait. The lock is held.
+// conclude sets the result and releases the callers that wait for it. The lock is held.
 func (f *fetch) conclude(token *Token, err error) {
 	if f.concluded {
 		return
@@ -49,7 +49,8 @@ func (f *fetch) conclude(token *Token, err error) {
 	close(f.done)
 }
 
-// startForCallers starts the fetch that callers without a token wait for, or returns why it does not. The lock is held.
+// startForCallers starts the fetch that callers without a token wait for, or returns the reason why none can start. The
+// lock is held.
 func (c *Cache) startForCallers(ctx context.Context, ended error, minLife time.Duration, now moment) error {
 	u := c.unsaved
 	onlyStore := c.held && u.at(now) < u.replaceAt && u.lives(now, minLife)
@@ -60,7 +61,7 @@ func (c *Cache) startForCallers(ctx context.Context, ended error, minLife time.D
 		c.startFetch(callerValues{context.WithoutCancel(ctx)}, &fetch{})
 		return nil
 	case c.tokenLife > 0 && c.tokenLife < minLife && c.entry != nil && c.entry.lives(now, 0):
-		return c.tooShort(minLife) // asking would not help
+		return c.tooShort(minLife) // a new token would be as short
 	}
 	if err := c.mayFetch(now); err != nil {
 		return err
@@ -76,7 +77,8 @@ func (c *Cache) startForCallers(ctx context.Context, ended error, minLife time.D
 	return nil
 }
 
-// startInBackground renews the current token, or has the unsaved one stored, if that is due. The lock is held.
+// startInBackground starts a fetch that renews the current token or saves an unsaved one, if either is due. The lock is
+// held.
 func (c *Cache) startInBackground(now moment) {
 	if c.fetch != nil {
 		return
@@ -92,7 +94,8 @@ func (c *Cache) startInBackground(now moment) {
 	}
 }
 
-// mayFetch returns why this Cache, its Endpoint aside, asks for no token now, or nil.
+// mayFetch returns the reason why this Cache must not ask for a token now, or nil. It does not consult the Endpoint's
+// holdOff.
 func (c *Cache) mayFetch(now moment) error {
 	if err := c.loginRequired(); err != nil {
 		return err
@@ -103,10 +106,10 @@ func (c *Cache) mayFetch(now moment) error {
 	return nil
 }
 
-// insideFetch is the key by which a hook that calls its own Cache is recognized.
+// insideFetch is the context key that shows that a hook called its own Cache.
 type insideFetch struct{ c *Cache }
 
-// startFetch begins a fetch under a context that no caller can end. The lock is held.
+// startFetch starts a fetch whose context no caller can cancel. The lock is held.
 func (c *Cache) startFetch(ctx context.Context, f *fetch) {
 	f.done, f.generation, f.before, f.requested = make(chan struct{}), c.generation, c.newest(), new(time.Time)
 	c.fetch = f
@@ -121,7 +124,7 @@ func (c *Cache) startFetch(ctx context.Context, f *fetch) {
 	}()
 }
 
-// runFetch waits until no other fetch works, works, and concludes, whatever panics or exits on the way.
+// runFetch waits for its turn, does the work, and concludes the fetch even if a hook panics or exits its goroutine.
 func (c *Cache) runFetch(ctx context.Context, f *fetch) {
 	select {
 	case c.turn <- struct{}{}:
@@ -151,7 +154,7 @@ func (c *Cache) runFetch(ctx context.Context, f *fetch) {
 // errExited is the error of a fetch whose hook called runtime.Goexit.
 var errExited = errors.New("tokens: a hook ended its goroutine")
 
-// work stores what is unsaved, and gets a token and stores it if one is wanted.
+// work saves an unsaved token if that is due. If a token is wanted, it then fetches one and saves it.
 func (c *Cache) work(ctx context.Context, f *fetch) error {
 	if c.saveDue(f) {
 		part, cancel := ctx, context.CancelFunc(func() {})
@@ -173,7 +176,7 @@ func (c *Cache) work(ctx context.Context, f *fetch) error {
 		set.latestTurn = deadline.Add(turnTimeout - fetchTimeout)
 	}
 	if f.background || f.lostBefore {
-		set.retry = &Retry{Attempts: 1} // the next try has a back-off of its own
+		set.retry = &Retry{Attempts: 1} // the Cache does the backoff between attempts
 	}
 	token, err := c.endpoint.exchangeWith(ctx, grant, set, f.requested)
 	if err != nil {
@@ -185,7 +188,8 @@ func (c *Cache) work(ctx context.Context, f *fetch) error {
 	return nil
 }
 
-// prepare decides, now that no other fetch works, whether to ask for a token and with which refresh token.
+// prepare decides whether to ask for a token, and with which refresh token. No other fetch is working when it is
+// called.
 func (c *Cache) prepare(f *fetch) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -197,7 +201,7 @@ func (c *Cache) prepare(f *fetch) error {
 	if f.generation != c.generation || f.concluded || !f.wanted {
 		return nil
 	}
-	// A fetch that was left behind may have ended meanwhile.
+	// An abandoned fetch may have got a token in the meantime.
 	if e := c.newest(); e != nil && e != f.before && e.at(now) < e.renewAt {
 		f.wanted = false
 		return nil
@@ -211,7 +215,7 @@ func (c *Cache) prepare(f *fetch) error {
 	return nil
 }
 
-// grantToAsk returns what to ask with.
+// grantToAsk returns the grant to send.
 func (c *Cache) grantToAsk(ctx context.Context, f *fetch) (Grant, error) {
 	switch {
 	case c.session != "":
@@ -234,7 +238,7 @@ func (c *Cache) grantToAsk(ctx context.Context, f *fetch) (Grant, error) {
 	return grant, nil
 }
 
-// hookError is the error of a hook. Its cause may be an *Error, but not of this endpoint.
+// hookError is the error of a hook. Its cause may be an *Error, which then did not come from this endpoint.
 type hookError struct {
 	vendor, name string
 	cause        error
@@ -245,8 +249,8 @@ func (e *hookError) Error() string {
 }
 func (e *hookError) Unwrap() error { return e.cause }
 
-// adopt takes what an exchange brought, a rotated refresh token before anything else can fail. It reports whether there is
-// something for OnToken.
+// adopt stores the token of an exchange in the Cache. It stores a rotated refresh token first, before anything else can
+// fail. It reports whether OnToken has something to save.
 func (c *Cache) adopt(f *fetch, token *Token) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -259,7 +263,7 @@ func (c *Cache) adopt(f *fetch, token *Token) bool {
 	if c.session == "" {
 		if token.RefreshToken != "" {
 			c.keepToRevoke(revocation{token.RefreshToken, HintRefreshToken})
-			token.RefreshToken = "" // shown to nobody
+			token.RefreshToken = "" // callers never see it
 		}
 		if superseded {
 			return false
@@ -292,8 +296,8 @@ func (c *Cache) adopt(f *fetch, token *Token) bool {
 	return true
 }
 
-// adoptRefreshToken takes the refresh token alone of a token that came after a Set without one: the token that was Set is
-// served, and is to be stored with the refresh token.
+// adoptRefreshToken keeps only the refresh token of a response that arrived after a Set without a refresh token. The
+// token given to Set stays current, and is saved together with that refresh token.
 func (c *Cache) adoptRefreshToken(token *Token, now moment) bool {
 	toStore := newEntry(token, 0, now)
 	if c.entry != nil {
@@ -312,15 +316,15 @@ func (c *Cache) adoptRefreshToken(token *Token, now moment) bool {
 	return true
 }
 
-// abandonFetch concludes a fetch that outlasts its context. When it ends after all, what it brings still counts.
+// abandonFetch concludes a fetch that outlasts its context. If it finishes later, its result still counts.
 func (c *Cache) abandonFetch(f *fetch) {
 	err := fmt.Errorf("tokens: %s: a fetch, or the hook of an earlier one, took longer than %v: %w",
 		c.endpoint.vendor.name, fetchTimeout, context.DeadlineExceeded)
 	c.finishFetch(f, err, false)()
 }
 
-// finishFetch concludes a fetch, in which err is why it brought no token. It returns what is to be done without a lock: a
-// slow log handler must not hold up others.
+// finishFetch concludes a fetch; err is the reason why it got no token. The function that it returns writes log lines
+// and must be called without the lock, because a slow log handler must not delay other callers.
 func (c *Cache) finishFetch(f *fetch, err error, ended bool) (report func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -348,7 +352,7 @@ func (c *Cache) finishFetch(f *fetch, err error, ended bool) (report func()) {
 			f.conclude(nil, noToken(c.saveErr))
 		}
 		f.conclude(nil, nil)
-	case err == nil || f.entry != nil: // what it brought is not wanted any more
+	case err == nil || f.entry != nil: // superseded by Set or Revoke
 		f.conclude(nil, nil)
 	default:
 		c.fetchFailed(f, err, ended, now)
@@ -360,12 +364,12 @@ func (c *Cache) finishFetch(f *fetch, err error, ended bool) (report func()) {
 	return report
 }
 
-// arrived makes the token that a fetch brought the current one, unless it is held back.
+// fetchSucceeded makes the fetched token the current one, unless it is held back until OnToken has saved it.
 func (c *Cache) fetchSucceeded(f *fetch, ended bool, now moment) {
 	e := f.entry
 	if e.at(now) < e.replaceAt {
 		c.succeeded()
-	} else if !f.failed { // it arrived dead
+	} else if !f.failed { // already expired
 		f.failed = true
 		c.failures++
 		c.err = fmt.Errorf("tokens: %s: tokens end before they can be used; the last one ended at %s",
@@ -385,8 +389,8 @@ func (c *Cache) fetchSucceeded(f *fetch, ended bool, now moment) {
 	f.conclude(e.token, nil)
 }
 
-// fetchFailed decides when to try again. Of a fetch that was superseded only that counts which it learned of the refresh
-// token, if that is still the one to present.
+// fetchFailed records a failure and decides when the next fetch may start. If Set or Revoke superseded the fetch, its
+// failure counts only if it affects the refresh token that the Cache still holds.
 func (c *Cache) fetchFailed(f *fetch, err error, ended bool, now moment) {
 	first := !f.failed
 	f.failed = true
@@ -403,7 +407,7 @@ func (c *Cache) fetchFailed(f *fetch, err error, ended bool, now moment) {
 	if first {
 		c.failures++
 	} else if outcome == notPresented {
-		return // it was left behind, and there is no news
+		return // an abandoned fetch, whose failure has been counted
 	}
 	c.err = err
 	wait := waitAfter(err, c.failures)
@@ -420,8 +424,8 @@ func (c *Cache) fetchFailed(f *fetch, err error, ended bool, now moment) {
 	c.nextTry = max(c.nextTry, now.mono+wait)
 }
 
-// callerValues is a context with the values of a caller's, whatever its methods do, but for those that concern its call
-// alone.
+// callerValues is a context that carries a caller's values, except the settings, the call and the httptrace that belong
+// to that one call. A Value method that panics yields nil.
 type callerValues struct{ context.Context } //nolint:containedctx // it is one
 
 func (v callerValues) Value(key any) (value any) {

@@ -9,14 +9,15 @@ import (
 )
 
 const (
-	permanentWait = 5 * time.Second // after a failure that trying again does not mend
+	permanentWait = 5 * time.Second // after a failure that a retry does not fix
 	lostWait      = time.Minute     // after a refresh whose response was lost
-	maxHint       = time.Hour       // what a Retry-After may ask for
+	maxHint       = time.Hour       // the longest Retry-After that is respected
 	firstBackOff  = 100 * time.Millisecond
 	maxBackOff    = 30 * time.Second
 )
 
-// waitAfter is how long no fetch starts after the nth failure in a row: what the response asks for, else a back-off.
+// waitAfter returns how long to wait after the nth consecutive failure: as long as the response asks, or else a
+// backoff.
 func waitAfter(err error, n int) time.Duration {
 	var wait time.Duration
 	if e, ok := errors.AsType[*Error](err); ok {
@@ -31,7 +32,8 @@ func waitAfter(err error, n int) time.Duration {
 	return wait
 }
 
-// backOff is the wait after the nth failure in a row, half of it at random so that replicas spread.
+// backOff returns the wait after the nth consecutive failure. Half of it is random, so that replicas do not retry at
+// the same time.
 func backOff(n int) time.Duration {
 	wait := maxBackOff
 	if shift := n - 1; shift < 16 {
@@ -40,8 +42,8 @@ func backOff(n int) time.Duration {
 	return wait/2 + rand.N(wait/2+1)
 }
 
-// endpointError returns the *Error of the Endpoint's own request in err. That of a hook, such as a CredentialsProvider that
-// asks another server, is none.
+// endpointError returns the *Error of the Endpoint's own request in err. The *Error of a hook, such as a
+// CredentialsProvider that calls another server, does not count.
 func endpointError(err error) (*Error, bool) {
 	if _, ok := errors.AsType[*credentialsError](err); ok {
 		return nil, false
@@ -52,37 +54,38 @@ func endpointError(err error) (*Error, bool) {
 	return errors.AsType[*Error](err)
 }
 
-// isPermanent reports whether asking again cannot help before somebody changes something.
+// isPermanent reports whether a retry cannot succeed until somebody changes something.
 func isPermanent(err error) bool {
 	e, ok := endpointError(err)
 	return ok && (isClientRefused(e) || slices.Contains([]Code{InvalidGrant, InvalidScope}, e.Code))
 }
 
-// isClientRefused reports whether the server refused the client, whatever it asks for. Some servers say with 401 that only the
-// grant is wrong.
+// isClientRefused reports whether the server refused the client itself, whatever it asked for. Some servers use 401
+// even if only the grant is wrong.
 func isClientRefused(e *Error) bool {
 	return e.Code == InvalidClient || e.Code == UnauthorizedClient ||
 		e.StatusCode == http.StatusUnauthorized && e.Code != InvalidGrant && e.Code != InvalidScope
 }
 
-// isShared reports whether a failed request would have failed for every Cache of its Endpoint.
+// isShared reports whether the request would have failed for every Cache of its Endpoint.
 func isShared(err error) bool {
 	e, ok := endpointError(err)
 	return ok && (isClientRefused(e) || e.StatusCode >= 500 || e.RetryAfter > 0 || e.StatusCode == 0 && e.unsent)
 }
 
-// A fate is what is known of a refresh token after a refresh that failed.
+// A refreshOutcome says what is known of a refresh token after a failed refresh.
 type refreshOutcome int
 
 const (
-	notPresented   refreshOutcome = iota // it was not sent
-	stillValid                           // the server responded, and it is as good as before
-	maybeUsed                            // 500, 502, 504 and the like: the server may have acted
-	responseLost                         // there was no response, or none that can be read: it may be used up, and its successor lost
+	notPresented   refreshOutcome = iota // the refresh token was not sent
+	stillValid                           // the server responded, and the refresh token is still usable
+	maybeUsed                            // 500, 502, 504 and the like: the server may have consumed it
+	responseLost                         // no readable response: it may have been consumed, and the new one lost
 	refreshRefused                       // invalid_grant
 )
 
-// refreshOutcomeOf reads err. The last request of the exchange began at requested, or none did.
+// refreshOutcomeOf returns what err says about the refresh token. requested is when the last request of the exchange
+// began, or zero if there was none.
 func refreshOutcomeOf(err error, requested *time.Time) refreshOutcome {
 	_, isHook := errors.AsType[*hookError](err)
 	_, isCredentials := errors.AsType[*credentialsError](err)
@@ -91,7 +94,7 @@ func refreshOutcomeOf(err error, requested *time.Time) refreshOutcome {
 	}
 	e, ok := errors.AsType[*Error](err)
 	switch {
-	case !ok: // a panic on the way
+	case !ok: // a panic
 		return responseLost
 	case e.StatusCode == 0 && e.unsent:
 		return notPresented

@@ -6,25 +6,25 @@ import (
 	"weak"
 )
 
-// A holdOff keeps the Caches of one Endpoint from finding out, each for itself, what one of them has found out: that the
-// client is refused, that the server is down or asks to wait, that it cannot be reached. After such a failure none of them
-// asks until its wait is over; then one does, and the others have its error until it succeeds or is refused for a reason of
-// its own. The one that failed last lets those go first that have been kept waiting: what fails may be its own request.
+// A holdOff shares failures among the Caches of one Endpoint: that the client is refused, that the server is down or
+// asks to wait, or that it cannot be reached. After such a failure no Cache sends a request until the wait is over.
+// Then one of them probes; the others get its error until it succeeds, or fails for a reason that is its own. The Cache
+// that failed last lets waiting Caches probe first, because its own request may be the cause.
 type holdOff struct {
 	mu       sync.Mutex
-	err      error // the last failure; nil if the Endpoint is well
-	failures int   // in a row
+	err      error // the last shared failure; nil after a success
+	failures int   // consecutive
 	opens    time.Time
-	probing  bool                // one asks
+	probing  bool                // a probe is in flight
 	round    int                 // counts changes of err
-	last     weak.Pointer[Cache] // that failed last
-	waiting  bool                // others have asked since
+	last     weak.Pointer[Cache] // the Cache that failed last
+	waiting  bool                // another Cache has wanted to send since
 }
 
-// yield is how much longer than the others the Cache waits that failed last.
+// yield is how much longer than the others the Cache that failed last waits.
 const yield = 250 * time.Millisecond
 
-// opensFor returns when c may ask, and notes that it would like to. The lock is held.
+// opensFor returns when c may send a request, and records that it wants to. The lock is held.
 func (h *holdOff) opensFor(c *Cache) time.Time {
 	if weak.Make(c) != h.last {
 		h.waiting = true
@@ -36,14 +36,14 @@ func (h *holdOff) opensFor(c *Cache) time.Time {
 	return h.opens
 }
 
-// A holdPass lets a Cache ask. The zero one is none.
+// A holdPass permits a Cache to send a request. The zero value permits nothing.
 type holdPass struct {
 	ok    bool
 	probe bool
 	round int
 }
 
-// begin returns a pass, or why nobody may ask now.
+// begin returns a pass, or the reason why c must not send a request now.
 func (h *holdOff) begin(now time.Time, c *Cache) (holdPass, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -54,7 +54,7 @@ func (h *holdOff) begin(now time.Time, c *Cache) (holdPass, error) {
 	return holdPass{ok: true, probe: h.probing, round: h.round}, nil
 }
 
-// until returns when begin may succeed; the zero time is now.
+// until returns when begin may succeed. The zero time means now.
 func (h *holdOff) until(now time.Time, c *Cache) time.Time {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -62,19 +62,19 @@ func (h *holdOff) until(now time.Time, c *Cache) time.Time {
 	case h.err == nil:
 		return time.Time{}
 	case h.probing:
-		return now.Add(firstBackOff) // to look again
+		return now.Add(firstBackOff) // look again
 	}
 	return h.opensFor(c)
 }
 
-// end gives a pass back, with the error of the request that was sent with it, if one was.
+// end returns a pass. If sent is true, a request was sent with it and err is its error.
 func (h *holdOff) end(pass holdPass, now time.Time, c *Cache, err error, sent bool) {
 	if !pass.ok {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	late := pass.round != h.round // others have failed or succeeded since
+	late := pass.round != h.round // another request has failed or succeeded since
 	failed, known := sharedFailure(err, sent)
 	switch {
 	case known && failed == nil:
@@ -91,13 +91,14 @@ func (h *holdOff) end(pass holdPass, now time.Time, c *Cache, err error, sent bo
 		h.failures++
 		h.opens, h.probing = now.Add(waitAfter(err, h.failures)), false
 		h.round++
-	case pass.probe && !late: // it brought no news
+	case pass.probe && !late: // the probe learned nothing
 		h.opens, h.probing = now.Add(backOff(h.failures)), false
 		h.round++
 	}
 }
 
-// sharedFailure returns the failure that all Caches share, if it is known: nil if the server let this one pass.
+// sharedFailure returns the failure that concerns all Caches, or nil if the server can be used. known is false if the
+// request showed neither.
 func sharedFailure(err error, sent bool) (failure *Error, known bool) {
 	if !sent {
 		return nil, false
@@ -111,7 +112,7 @@ func sharedFailure(err error, sent bool) (failure *Error, known bool) {
 		return nil, false
 	case isShared(err):
 		shared := *e
-		shared.Body = nil // one login's response is not for the callers of another
+		shared.Body = nil // one login's response must not reach the callers of another
 		return &shared, true
 	}
 	return nil, e.StatusCode != 0

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// An owner is whose tokens a log line is about: an Endpoint's client or, with a session, one of its users. The zero owner
-// is not known.
+// An owner identifies whose token a log line is about: an Endpoint's client or, with a session, one user's login. The
+// zero owner is unknown.
 type owner struct {
 	endpoint *Endpoint
 	session  string
 }
 
-// ownerOf returns whose tokens a Source gives, if it is a Cache or there is one behind its Unwrap methods.
+// ownerOf returns the owner of a Source's tokens if the Source is, or wraps, a Cache.
 func ownerOf(src Source) owner {
 	if c, _ := As[*Cache](src); c != nil {
 		return owner{c.endpoint, c.session}
@@ -23,7 +23,7 @@ func ownerOf(src Source) owner {
 	return owner{}
 }
 
-// logger returns a logger that says in each line whose token it is about, or nil if l is nil.
+// logger returns a logger that adds the owner to each line, or nil if l is nil.
 func (o owner) logger(l *slog.Logger) *slog.Logger {
 	if l == nil {
 		return nil
@@ -31,7 +31,7 @@ func (o owner) logger(l *slog.Logger) *slog.Logger {
 	return slog.New(ownedHandler{o, l.Handler()})
 }
 
-// attrs returns what tells one owner from another, without names.
+// attrs returns attributes that tell owners apart without revealing names.
 func (o owner) attrs() []slog.Attr {
 	if o.endpoint == nil {
 		return nil
@@ -52,7 +52,7 @@ func shortHash(s string) string {
 	return hex.EncodeToString(sum[:4])
 }
 
-// A next says what comes after what a log line reports. If in is zero, nobody knows when.
+// A next says what happens after the event of a log line. If in is zero, it is not known when.
 type next struct {
 	what string
 	in   time.Duration
@@ -66,7 +66,8 @@ func (n next) attrs() []slog.Attr {
 	return attrs
 }
 
-// log logs what happened in the background, when the token ends that is served now, if there is one, and what comes next.
+// log writes a line about a background event. It adds the expiry of the current token, if there is one, and what
+// happens next.
 func (c *Cache) log(level slog.Level, message string, n next, attrs ...slog.Attr) {
 	var token *Token
 	if e := c.current.Load(); e != nil && e.lives(c.now(), 0) {
@@ -75,7 +76,7 @@ func (c *Cache) log(level slog.Level, message string, n next, attrs ...slog.Attr
 	c.logAbout(token, level, message, n, attrs...)
 }
 
-// logAbout is log about another token than the one that is served. It may be nil.
+// logAbout is like log, but about token instead of the current one. token may be nil.
 func (c *Cache) logAbout(token *Token, level slog.Level, message string, n next, attrs ...slog.Attr) {
 	if c.logger == nil {
 		return
@@ -86,7 +87,7 @@ func (c *Cache) logAbout(token *Token, level slog.Level, message string, n next,
 	c.logger.LogAttrs(context.Background(), level, message, append(attrs, n.attrs()...)...)
 }
 
-// logToken logs that a token came.
+// logToken logs that a token arrived.
 func (c *Cache) logToken(e *entry) {
 	now, n := c.now(), next{"renewal", 0}
 	switch left := e.renewAt - e.at(now); {
@@ -98,7 +99,7 @@ func (c *Cache) logToken(e *entry) {
 	c.logAbout(e.token, slog.LevelDebug, "got a token", n, slog.Any("scopes", e.token.Scopes))
 }
 
-// afterFailure says what comes after a failure: the next try, or a login if only a person can help.
+// afterFailure returns what happens after a failure: a retry, or a login if only a person can help.
 func afterFailure(loginRequired bool, wait time.Duration) next {
 	if loginRequired {
 		return next{what: "login"}
@@ -106,8 +107,8 @@ func afterFailure(loginRequired bool, wait time.Duration) next {
 	return next{"retry", wait}
 }
 
-// An ownedHandler says whose token each line is about, and cannot panic: no request may fail, nor a process end, for a line
-// in a log.
+// An ownedHandler adds the owner to each line, and recovers from panics of the caller's handler: logging must not make
+// a request fail.
 type ownedHandler struct {
 	owner owner
 	next  slog.Handler

@@ -17,30 +17,32 @@ const moovURL = "https://api.moov.io"
 
 // MoovOptions are the settings of [NewMoov].
 type MoovOptions struct {
-	// Origin is sent as the Origin header: scheme and host of a domain that is registered with the API key. Moov's
-	// authentication guide asks for it or for a Referer (which Header can hold). If empty, it is not sent.
+	// Origin is sent as the Origin header: the scheme and host of a domain that is registered with the API key. Moov's
+	// authentication guide asks for it or for a Referer, which Header can hold. If empty, it is not sent.
 	Origin string
 	// APIVersion is sent as x-moov-version, such as v2026.07.00. If empty, it is not sent, and Moov uses its default.
 	APIVersion string
-	// BaseURL is what /oauth2/token and /oauth2/revoke are appended to. If empty, it is https://api.moov.io.
+	// BaseURL is the URL that /oauth2/token and /oauth2/revoke are appended to. If empty, it is https://api.moov.io.
 	BaseURL string
-	// HTTPClient is used as in DoerOptions. If nil, it is one with http.DefaultTransport.
+	// HTTPClient is used as in DoerOptions. If nil, http.DefaultTransport is used.
 	HTTPClient *http.Client
 	// AuthStyle is how the client authenticates. If zero, it is AuthStyleBasic.
 	AuthStyle AuthStyle
 	// Header is added to each request. A User-Agent replaces that of the SDK.
 	Header http.Header
-	// Retry is used for calls whose context has none from WithRetry.
+	// Retry is the retry policy of calls whose context has none from [WithRetry].
 	Retry Retry
-	// Timeout bounds an exchange or a revocation with its retries. If zero, it is that of HTTPClient, else 30 s.
+	// Timeout limits an exchange or a revocation, including its retries. If zero, it is HTTPClient.Timeout or, if that is
+	// zero too, 30 s.
 	Timeout time.Duration
-	// Limiter is used as in DoerOptions. If nil, the Endpoint has one of its own, which requests to the API share.
+	// Limiter is used as in DoerOptions. If nil, the Endpoint makes its own, which requests to the API share.
 	Limiter *Limiter
-	// Logger is told of each repeated request, and of when the Limiter closes and opens. If nil, nothing is logged.
+	// Logger receives a line for each request that is repeated, and when the Limiter closes and opens. If nil, nothing is
+	// logged.
 	Logger *slog.Logger
 }
 
-// Format prints the base URL alone, because headers and the client may hold secrets.
+// Format prints only the base URL, because headers and the client may hold secrets.
 func (o MoovOptions) Format(f fmt.State, _ rune) { formatOptions(f, "MoovOptions", o.BaseURL) }
 
 // MarshalText returns what Format prints.
@@ -49,8 +51,9 @@ func (o MoovOptions) MarshalText() ([]byte, error) { return fmt.Append(nil, o), 
 // MarshalYAML returns what Format prints.
 func (o MoovOptions) MarshalYAML() (any, error) { return fmt.Sprint(o), nil }
 
-// NewMoov returns the [Endpoint] of the Moov API, POST /oauth2/token and /oauth2/revoke. ClientID is the public key,
-// ClientSecret the secret key. Scopes are needed with client_credentials. If opts is nil, the defaults are used.
+// NewMoov returns the [Endpoint] of the Moov API, with POST /oauth2/token and /oauth2/revoke. ClientID is the public
+// key, ClientSecret the secret key. A client_credentials grant needs at least one scope. If opts is nil, the defaults
+// are used.
 func NewMoov(creds CredentialsProvider, opts *MoovOptions) (*Endpoint, error) {
 	var o MoovOptions
 	if opts != nil {

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// ErrNoToken matches every failure to get a token, and so every request that was never sent because its [Source] had
-// none. What caused it is wrapped beside it and can be had by errors.As, often an [*Error] of the token endpoint.
-// Beside ErrNoToken only a [Code] of that response matches, not its [Status]: the 404 of a token endpoint does not mean
-// that the object of the call is gone.
+// ErrNoToken matches every failure to get a token, and thus every request that was not sent because its [Source] had no
+// token. The cause is wrapped; errors.As finds it, often as an [*Error] of the token endpoint. A [Code] of that
+// response matches, but its [Status] does not: a 404 of the token endpoint must not look as if the requested object did
+// not exist.
 var ErrNoToken = errors.New("no access token")
 
 // noToken returns an error that matches [ErrNoToken] and wraps cause.
@@ -19,8 +19,9 @@ func noToken(cause error) error {
 	return &noTokenError{cause: cause}
 }
 
-// A repetitionError says why a request that was sent could not be repeated for want of a token. It matches what its cause
-// matches, but for ErrNoToken, which says that nothing was sent, and any Status, which would be that of another request.
+// A repetitionError says that a request was sent but could not be retried because there was no token. It matches what
+// its cause matches, except ErrNoToken, which would mean that nothing was sent, and any Status, which would be that of
+// another request.
 type repetitionError struct {
 	purpose string
 	cause   error
@@ -34,7 +35,7 @@ func (e *repetitionError) Is(target error) bool {
 	return target != ErrNoToken && errors.Is(noToken(e.cause), target)
 }
 
-// A noTokenError says why there is no token. It has no Unwrap method, which would lead to the Status of the cause.
+// A noTokenError says why there is no token. It has no Unwrap method, so that the Status of its cause does not match.
 type noTokenError struct {
 	kind  error // ErrLoginRequired, ErrStore, ErrClosed or nil
 	cause error
@@ -50,7 +51,7 @@ func (e *noTokenError) Error() string {
 	return strings.Join(texts, ": ")
 }
 
-// Is reports whether target is ErrNoToken, the kind of the failure, or in the chain of its cause and not a Status.
+// Is reports whether target is ErrNoToken, the kind of the failure, or matches the cause and is not a Status.
 func (e *noTokenError) Is(target error) bool {
 	if _, ok := target.(Status); ok {
 		return false
@@ -58,5 +59,5 @@ func (e *noTokenError) Is(target error) bool {
 	return target == ErrNoToken || e.kind != nil && target == e.kind || errors.Is(e.cause, target)
 }
 
-// As finds target in the chain of the cause.
+// As looks for target in the cause.
 func (e *noTokenError) As(target any) bool { return e.cause != nil && errors.As(e.cause, target) }

@@ -19,36 +19,41 @@ type EndpointOptions struct {
 	RevocationURL string
 	// AuthorizationURL is the authorization endpoint. If empty, Endpoint.AuthorizationURL returns errors.ErrUnsupported.
 	AuthorizationURL string
-	// Issuer identifies the server. The callback of a login that names another is refused (RFC 9207), and it is the audience
-	// of an Assertion. If empty, it is not known, and the audience is the token URL.
+	// Issuer identifies the server. A login's callback that names another issuer is refused (RFC 9207). Issuer is also the
+	// audience of an Assertion. If empty, the issuer is unknown, and the audience is the token URL.
 	Issuer string
-	// Assertion, if not nil, authenticates the client in place of a secret (RFC 7523, section 2.2): it returns a JWT that the
-	// client signed for audience. It is called before each request, because servers take each assertion once.
+	// Assertion, if not nil, authenticates the client instead of a secret (RFC 7523, section 2.2). It returns a JWT for
+	// audience that the client has signed. It is called before each request, because servers accept an assertion only
+	// once.
 	//
-	// The audience is the Issuer if it is known, as after Discover: no other server can use such an assertion. Otherwise it is
-	// the token URL. All servers take one of the two, and few take only one: those made with Ory's fosite, Hydra among them,
-	// take the token URL alone, and zitadel takes the issuer alone. For a server that wants another audience than the one that
-	// is passed, sign for that one; its documentation names it.
+	// The audience is the Issuer if it is known, as after Discover, because no other server can then use the assertion.
+	// Otherwise it is the token URL. Most servers accept both. Servers made with Ory's fosite, such as Hydra, accept only
+	// the token URL, and zitadel accepts only the issuer. If your server's documentation names another audience than the
+	// one passed, use that one.
 	Assertion func(ctx context.Context, audience string) (string, error)
-	// BaseURL is the origin of the API that the tokens are for. If empty, whoever uses the tokens names it.
+	// BaseURL is the origin of the API that the tokens are for. If empty, the users of the tokens must name it, such as in
+	// DoerOptions.
 	BaseURL string
-	// HTTPClient is used as in DoerOptions. If nil, it is one with http.DefaultTransport.
+	// HTTPClient is used as in DoerOptions. If nil, http.DefaultTransport is used.
 	HTTPClient *http.Client
-	// AuthStyle is how the client authenticates. If zero, it is AuthStyleBasic, or what Discover found.
+	// AuthStyle is how the client authenticates. If zero, it is AuthStyleBasic, or the style that Discover found.
 	AuthStyle AuthStyle
 	// Header is added to each request. A User-Agent replaces that of the SDK.
 	Header http.Header
-	// Retry is used for calls whose context has none from WithRetry.
+	// Retry is the retry policy of calls whose context has none from [WithRetry].
 	Retry Retry
-	// Timeout bounds an exchange or a revocation with its retries. If zero, it is that of HTTPClient, else 30 s.
+	// Timeout limits an exchange or a revocation, including its retries. If zero, it is HTTPClient.Timeout or, if that is
+	// zero too, 30 s.
 	Timeout time.Duration
-	// Limiter is used as in DoerOptions. If nil, the Endpoint has one of its own, which requests to BaseURL share if that is the origin of the token URL.
+	// Limiter is used as in DoerOptions. If nil, the Endpoint makes its own. Requests to BaseURL share it if BaseURL and
+	// the token URL have the same origin.
 	Limiter *Limiter
-	// Logger is told of each repeated request, and of when the Limiter closes and opens. If nil, nothing is logged.
+	// Logger receives a line for each request that is repeated, and when the Limiter closes and opens. If nil, nothing is
+	// logged.
 	Logger *slog.Logger
 }
 
-// Format prints the base URL alone, because headers and the client may hold secrets.
+// Format prints only the base URL, because headers and the client may hold secrets.
 func (o EndpointOptions) Format(f fmt.State, _ rune) { formatOptions(f, "EndpointOptions", o.BaseURL) }
 
 // MarshalText returns what Format prints.
@@ -57,8 +62,8 @@ func (o EndpointOptions) MarshalText() ([]byte, error) { return fmt.Append(nil, 
 // MarshalYAML returns what Format prints.
 func (o EndpointOptions) MarshalYAML() (any, error) { return fmt.Sprint(o), nil }
 
-// NewEndpoint returns the [Endpoint] of any server that has OAuth 2.0 (RFC 6749). The token URL may have a query. It must be
-// https or loopback, as must the other URLs. If opts is nil, the defaults are used.
+// NewEndpoint returns the [Endpoint] of any OAuth 2.0 server (RFC 6749). The token URL may have a query. All URLs must
+// be https or loopback. If opts is nil, the defaults are used.
 func NewEndpoint(tokenURL string, creds CredentialsProvider, opts *EndpointOptions) (*Endpoint, error) {
 	var o EndpointOptions
 	if opts != nil {
@@ -151,7 +156,7 @@ func (o EndpointOptions) endpoint(tokenURL string, creds CredentialsProvider) (*
 	return e, nil
 }
 
-// withAssertion returns a copy of client that authenticates each request by t.
+// withAssertion returns a copy of client that authenticates each request with t.
 func withAssertion(client *http.Client, t *assertionTransport) *http.Client {
 	var signing http.Client
 	if client != nil {
@@ -164,7 +169,8 @@ func withAssertion(client *http.Client, t *assertionTransport) *http.Client {
 	return &signing
 }
 
-// newOAuth2Client returns a generated client whose requests go to one URL, in place of the path that the description has.
+// newOAuth2Client returns a generated client that sends all requests to one URL, instead of the path in the
+// description.
 func newOAuth2Client(at *url.URL, config endpointConfig) (*oauth2.Client, error) {
 	server := at.Scheme + "://" + at.Host
 	doer, err := newTokenDoer(server, config)

@@ -14,35 +14,36 @@ import (
 	"time"
 )
 
-// Retry says how often and how patiently a request is repeated. The zero value is the default. What may be repeated at
-// all depends on the request; nothing is once its body cannot be had again:
+// Retry says how often a request is retried, and how long to wait in between. The zero value is the default policy.
+// Which failures are retried depends on the request. No request is retried if its body cannot be replayed (GetBody):
 //
 //	GET, HEAD, DELETE, client_credentials, revocation   not sent, connection broken, 429, 502, 503, 504
 //	refresh_token, authorization_code                   not sent, 429, 503
 //	any other POST, PATCH                               not sent, 429; 503 if Statuses has it
 //
-// A request was not sent if no connection was had for it, or if the server went away and said that it would not act on it (the
-// GOAWAY of HTTP/2). What has the same effect as once net/http sends again by itself after a REFUSED_STREAM or GOAWAY of HTTP/2,
-// up to six times within one attempt; anything else it is kept from repeating.
+// A request was not sent if no connection could be opened for it, or if an HTTP/2 server refused it with GOAWAY.
+// Requests whose failure was of another kind may have reached the server. By itself, net/http resends an idempotent
+// request after REFUSED_STREAM or GOAWAY of HTTP/2, up to six times within one attempt; all other requests are kept
+// from being resent.
 //
-// The wait is that of Retry-After (RFC 9110, section 10.2.3), else that of ThousandEyes' X-Organization-Rate-Limit-Reset (in
-// Unix seconds), else exponential with full jitter. A wait longer than Max, or past the deadline of the call, is not begun:
-// the response is returned at once, with its RetryAfter.
+// The wait is taken from Retry-After (RFC 9110, section 10.2.3), or else from ThousandEyes'
+// X-Organization-Rate-Limit-Reset (in Unix seconds), or else it is exponential with full jitter. If the wait would be
+// longer than Max, or would end after the deadline of the call, the response is returned at once, with its RetryAfter.
 //
-// A request that is refused with 429 is no attempt: it waits for its turn at the [Limiter] and is sent again, as often as its
-// context and the Limiter's MaxWait allow. What is said here of waits does not apply to it.
+// A request that is refused with 429 does not count as an attempt. It waits for its turn at the [Limiter] and is sent
+// again, as often as its context and the Limiter's MaxWait allow. The rules for waits above do not apply to it.
 type Retry struct {
-	// Attempts is how often a request is sent at most, redirects that are followed aside. If zero, it is 3.
+	// Attempts is the maximum number of times that a request is sent, not counting redirects. If zero, it is 3.
 	Attempts int
-	// MaxElapsed is the time after the beginning of the call past which no further wait may reach. If zero, only the deadline
-	// of the call bounds it.
+	// MaxElapsed is how long after the start of the call a wait may end at the latest. If zero, only the deadline of the
+	// call limits it.
 	MaxElapsed time.Duration
-	// Initial bounds the first wait that no header asks for; it doubles with each. If zero, it is 250 ms.
+	// Initial is the upper bound of the first backoff, which doubles each time. If zero, it is 250 ms.
 	Initial time.Duration
 	// Max is the longest single wait. If zero, it is 30 s.
 	Max time.Duration
-	// Statuses, if not nil, are repeated in place of those above; 0 stands for a connection that broke. Of the requests in
-	// the last two rows only 429 and 503 are repeated: after any other the server may have acted.
+	// Statuses, if not nil, replaces the statuses above; 0 stands for a broken connection. For the requests in the last
+	// two rows only 429 and 503 have an effect: after any other status the server may have acted.
 	Statuses []int
 }
 
@@ -66,26 +67,26 @@ func (r Retry) withDefaults() Retry {
 	return r
 }
 
-// repeat is what is known of the effect of sending a request twice.
+// idempotency says whether a request may be sent twice.
 type idempotency int
 
 const (
-	byMethod   idempotency = iota // as the method says: GET, HEAD and DELETE have the same effect as once
-	idempotent                    // the same effect as once
-	singleUse                     // the first may have used up a refresh token or a code
+	byMethod   idempotency = iota // GET, HEAD and DELETE may, others may not
+	idempotent                    // it may, whatever its method
+	singleUse                     // it may not: it consumes a refresh token or a code
 )
 
-// policy is a Retry for one kind of request.
+// policy is a Retry applied to one kind of request.
 type policy struct {
 	Retry
 
 	idempotency idempotency
 }
 
-// broken stands among the statuses for a connection that broke before a response came.
+// connectionBroken stands for a broken connection in a list of statuses.
 const connectionBroken = 0
 
-// idempotent reports whether a request that may have reached the server may be sent again.
+// mayResend reports whether a request that may have reached the server may be sent again.
 func (p policy) mayResend(method string) bool {
 	switch p.idempotency {
 	case idempotent:
@@ -97,7 +98,7 @@ func (p policy) mayResend(method string) bool {
 	}
 }
 
-// statuses are those after which a request is repeated.
+// statuses returns the statuses after which a request is retried.
 func (p policy) statuses(method string) []int {
 	const tooMany, unavailable = http.StatusTooManyRequests, http.StatusServiceUnavailable
 	switch {
@@ -113,7 +114,7 @@ func (p policy) statuses(method string) []int {
 	return []int{tooMany}
 }
 
-// repeats reports whether req may be sent again after its last attempt ended so.
+// shouldRetry reports whether req may be sent again after its last attempt ended with resp or err.
 func (c *doerCall) shouldRetry(req *http.Request, resp *http.Response, err error) bool {
 	statuses := c.policy.statuses(req.Method)
 	switch {
@@ -127,7 +128,7 @@ func (c *doerCall) shouldRetry(req *http.Request, resp *http.Response, err error
 	return slices.Contains(statuses, connectionBroken) && isBroken(err)
 }
 
-// backOff is the wait before attempt n+1 where no header asks for one.
+// backOff returns the wait before attempt n+1 if no header asks for one.
 func (r Retry) backOff(n int) time.Duration {
 	bound := r.Max
 	if shift := n - 1; shift < 32 && r.Initial<<shift > 0 {
@@ -136,13 +137,13 @@ func (r Retry) backOff(n int) time.Duration {
 	return rand.N(bound)
 }
 
-// retryTransport repeats requests beneath an http.Client, and above the Transport so that each attempt has a token that is
-// valid then.
+// retryTransport retries requests. It is beneath the http.Client and above the Transport, so that each attempt gets a
+// token that is valid at that time.
 type retryTransport struct{ base http.RoundTripper }
 
 func (t *retryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	c := callOf(req.Context())
-	c.attempts = max(0, c.attempts-1) // a redirect that is followed is no attempt of its own
+	c.attempts = max(0, c.attempts-1) // following a redirect does not count
 	turn, err := c.firstTurn(req.Context())
 	if err != nil {
 		closeBody(req)
@@ -171,7 +172,7 @@ func (t *retryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 				return kept, err
 			}
 			c.log(req, resp, nil, time.Since(began))
-			c.attempts-- // what the rate limit refuses is no attempt
+			c.attempts-- // a 429 does not count
 			turn, req = next, again
 			continue
 		}
@@ -197,8 +198,8 @@ func (t *retryTransport) attempt(req *http.Request, turn turn) (resp *http.Respo
 	return t.base.RoundTrip(req)
 }
 
-// sentBefore returns err, but for a failure to get a token after an attempt that was sent: then it is that attempt's outcome
-// and why there was no other.
+// sentBefore returns err, unless an earlier attempt was sent and err says that there is no token for another. In that
+// case the error is the outcome of the earlier attempt, followed by err.
 func (c *doerCall) sentBefore(err error) error {
 	if c.sent && errors.Is(err, ErrNoToken) {
 		return fmt.Errorf("%w; %w", c.outcome, &repetitionError{"repeat the request", err})
@@ -206,7 +207,7 @@ func (c *doerCall) sentBefore(err error) error {
 	return err
 }
 
-// wait is how long to wait after the last attempt: as its response asks for, else a back-off.
+// wait returns how long to wait after the last attempt: as long as its response asks, or else a backoff.
 func (c *doerCall) wait(resp *http.Response) time.Duration {
 	if resp != nil {
 		if hint := retryAfter(resp, time.Now()); hint > 0 {
@@ -216,7 +217,7 @@ func (c *doerCall) wait(resp *http.Response) time.Duration {
 	return c.policy.backOff(c.attempts)
 }
 
-// fits reports whether a wait is worth beginning.
+// fits reports whether a wait is within the limits of the policy and the deadlines.
 func (c *doerCall) fits(ctx context.Context, wait time.Duration) bool {
 	if wait > c.policy.Max {
 		return false
@@ -255,8 +256,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// isBroken reports whether err is that of a connection, or an HTTP/2 stream, that broke. net/http does not export the types
-// of most of them.
+// isBroken reports whether err is the failure of a connection or an HTTP/2 stream. net/http does not export the types
+// of most of these errors.
 func isBroken(err error) bool {
 	if _, ok := errors.AsType[*net.OpError](err); ok {
 		return true
@@ -280,6 +281,6 @@ func isBroken(err error) bool {
 
 var brokenTexts = []string{
 	"http: server closed idle connection", "http: CloseIdleConnections called", "http: persistConn.readLoop exiting",
-	"net/http: HTTP/1.x transport connection broken: ", // also where the head of a response breaks off
+	"net/http: HTTP/1.x transport connection broken: ", // also if a response header is cut off
 	"http2: ", "stream error: ", "connection error: ",
 }

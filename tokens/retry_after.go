@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// retryAfter is how long a response that came at now asks to wait: by Retry-After in seconds or as a date, by Moov's older
-// X-Retry-In, or, after a 429, by ThousandEyes' reset header, a Unix time. Times are compared with the response's own
-// Date, because the clocks of two machines differ. It is zero if the response does not say or the time has passed.
+// retryAfter returns how long a response that arrived at now asks to wait: by Retry-After in seconds or as a date, by
+// Moov's older X-Retry-In, or, after a 429, by ThousandEyes' reset header, a Unix time. Times are compared with the
+// response's own Date, because clocks of two machines differ. It returns 0 if the response does not say, or the time
+// has passed.
 func retryAfter(resp *http.Response, now time.Time) time.Duration {
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 		now = date
@@ -40,10 +41,9 @@ func retryAfter(resp *http.Response, now time.Time) time.Duration {
 	return 0
 }
 
-const maxUnix = 1 << 50 // beyond it a time.Time overflows
+const maxUnix = 1 << 50 // a larger value overflows a time.Time
 
-// parseDuration parses digits, with a fraction or not, as a number of units. More than a Duration holds is the most that it
-// holds.
+// parseDuration parses a decimal number of units. Values too large for a Duration become the largest Duration.
 func parseDuration(s string, unit time.Duration) (time.Duration, bool) {
 	whole, fraction, _ := strings.Cut(s, ".")
 	if whole == "" || strings.Trim(whole+fraction, "0123456789") != "" {

@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// maxUnrevoked bounds what is kept to be revoked; the oldest goes first.
+// maxUnrevoked is the maximum number of tokens kept to be revoked later. The oldest is dropped first.
 const maxUnrevoked = 64
 
 type revocation struct {
@@ -15,13 +15,16 @@ type revocation struct {
 	hint  Hint
 }
 
-// Revoke stops serving at once, and then revokes the refresh token and the access token (RFC 7009), and without a Session
-// the refresh tokens that came along earlier. What fails is kept for the next Revoke, and its error returned;
-// errors.ErrUnsupported where the vendor has no revocation. What a fetch under way brings is revoked, not served. With a Store
-// the logout holds for all processes, but only this Cache knows what is left to be revoked: where there is an error, call
-// Revoke again in the same process, as another finds nothing to revoke and returns nil.
+// Revoke drops the current token at once. It then revokes the refresh token and the access token (RFC 7009); without a
+// Session, it revokes the refresh tokens of earlier responses. Tokens that it fails to revoke are kept for the next
+// call of Revoke, and the error is returned. It is errors.ErrUnsupported if the vendor has no revocation. If a fetch is
+// in flight, its token is revoked and not used.
 //
-// Later callers, and those who wait for that fetch, get a new token or, with a Session, [ErrLoginRequired] until Set.
+// With a Store, the logout holds for all processes. Only this Cache knows which tokens are left to revoke: after an
+// error, call Revoke again in the same process. In another process, Revoke finds nothing to revoke and returns nil.
+//
+// After Revoke, callers get a new token or, with a Session, [ErrLoginRequired] until Set is called. This includes
+// callers that waited for the fetch in flight.
 func (c *Cache) Revoke(ctx context.Context) error {
 	if err := c.check(ctx); err != nil {
 		return err
@@ -32,7 +35,7 @@ func (c *Cache) Revoke(ctx context.Context) error {
 	return c.revoke(ctx, c.forget())
 }
 
-// forget stops serving, and returns what is to be revoked.
+// forget drops the current token and returns the tokens to revoke.
 func (c *Cache) forget() []revocation {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -55,7 +58,8 @@ func (c *Cache) forget() []revocation {
 	return pending
 }
 
-// withTokens adds the tokens in t to those to revoke, the refresh token first: its end should be that of the access token.
+// withTokens appends the tokens of t to pending. The refresh token comes first, because revoking it should also end the
+// access token.
 func withTokens(pending []revocation, t *Token) []revocation {
 	for _, r := range []revocation{{t.RefreshToken, HintRefreshToken}, {t.AccessToken, HintAccessToken}} {
 		if r.token != "" && !slices.Contains(pending, r) {
@@ -65,7 +69,8 @@ func withTokens(pending []revocation, t *Token) []revocation {
 	return pending
 }
 
-// revoke revokes what it can, and keeps the rest but for what the server says that it never revokes.
+// revoke revokes the pending tokens. It keeps those that fail, except for kinds of token that the server says it never
+// revokes.
 func (c *Cache) revoke(ctx context.Context, pending []revocation) error {
 	var errs []error
 	for _, r := range pending {

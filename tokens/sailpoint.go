@@ -24,31 +24,33 @@ const (
 
 // SailPointOptions are the settings of [NewSailPoint].
 type SailPointOptions struct {
-	// Domain is that of the tenant's API. If empty, it is SailPointProduction.
+	// Domain is the domain of the tenant's API. If empty, it is SailPointProduction.
 	Domain string
-	// BaseURL is what /oauth/token is appended to, in place of tenant and Domain: the API origin of a vanity URL, without an
-	// API version. If empty, it is made of tenant and Domain.
+	// BaseURL is the URL that /oauth/token is appended to: the API origin of a vanity URL, without an API version. It
+	// replaces tenant and Domain. If empty, it is made from them.
 	BaseURL string
-	// AuthorizationURL is where users log in: authorizeEndpoint in the response of GET {BaseURL}/oauth/info. If empty, it is
-	// https://{tenant}.login.sailpoint.com/oauth/authorize for tenants in production, and otherwise not known.
+	// AuthorizationURL is where users log in. SailPoint names it as authorizeEndpoint in the response of GET
+	// {BaseURL}/oauth/info. If empty, it is https://{tenant}.login.sailpoint.com/oauth/authorize for tenants in
+	// production, and otherwise unknown.
 	AuthorizationURL string
-	// HTTPClient is used as in DoerOptions. If nil, it is one with http.DefaultTransport.
+	// HTTPClient is used as in DoerOptions. If nil, http.DefaultTransport is used.
 	HTTPClient *http.Client
-	// AuthStyle is how the client authenticates. If zero, it is AuthStyleBody. Public clients have AuthStyleNone.
+	// AuthStyle is how the client authenticates. If zero, it is AuthStyleBody. Public clients use AuthStyleNone.
 	AuthStyle AuthStyle
 	// Header is added to each request. A User-Agent replaces that of the SDK.
 	Header http.Header
-	// Retry is used for calls whose context has none from WithRetry.
+	// Retry is the retry policy of calls whose context has none from [WithRetry].
 	Retry Retry
-	// Timeout bounds an exchange with its retries. If zero, it is that of HTTPClient, else 30 s.
+	// Timeout limits an exchange, including its retries. If zero, it is HTTPClient.Timeout or, if that is zero too, 30 s.
 	Timeout time.Duration
-	// Limiter is used as in DoerOptions. If nil, the Endpoint has one of its own, which requests to the API share.
+	// Limiter is used as in DoerOptions. If nil, the Endpoint makes its own, which requests to the API share.
 	Limiter *Limiter
-	// Logger is told of each repeated request, and of when the Limiter closes and opens. If nil, nothing is logged.
+	// Logger receives a line for each request that is repeated, and when the Limiter closes and opens. If nil, nothing is
+	// logged.
 	Logger *slog.Logger
 }
 
-// Format prints the base URL alone, because headers and the client may hold secrets.
+// Format prints only the base URL, because headers and the client may hold secrets.
 func (o SailPointOptions) Format(f fmt.State, _ rune) {
 	formatOptions(f, "SailPointOptions", o.BaseURL)
 }
@@ -60,16 +62,16 @@ func (o SailPointOptions) MarshalText() ([]byte, error) { return fmt.Append(nil,
 func (o SailPointOptions) MarshalYAML() (any, error) { return fmt.Sprint(o), nil }
 
 var (
-	// A DNS label, so that a tenant cannot change the host.
+	// A DNS label: a tenant must not change the host.
 	tenantPattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
 	domainPattern = regexp.MustCompile(`^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$`)
-	// The API versions that a path begins with.
+	// The API version at the end of a path.
 	versionPattern = regexp.MustCompile(`/(beta|latest|v[0-9]+)/*$`)
 )
 
-// NewSailPoint returns the [Endpoint] of a tenant of SailPoint Identity Security Cloud, POST /oauth/token. The tenant is
-// empty if BaseURL is set. It has client_credentials and, for clients that were granted them, authorization_code and
-// refresh_token. If opts is nil, the defaults are used.
+// NewSailPoint returns the [Endpoint] of a tenant of SailPoint Identity Security Cloud, with POST /oauth/token. tenant
+// must be empty if BaseURL is set. The Endpoint has the client_credentials grant and, for clients that may use them,
+// authorization_code and refresh_token. If opts is nil, the defaults are used.
 func NewSailPoint(tenant string, creds CredentialsProvider, opts *SailPointOptions) (*Endpoint, error) {
 	var o SailPointOptions
 	if opts != nil {
@@ -98,7 +100,7 @@ func NewSailPoint(tenant string, creds CredentialsProvider, opts *SailPointOptio
 		return nil, fmt.Errorf("tokens: %s: %w", v.name, err)
 	}
 	e.authorizationURL = authorizationURL
-	e.vendor.name += " " + cmp.Or(tenant, baseHost(baseURL)) // or the logs of two tenants would look alike
+	e.vendor.name += " " + cmp.Or(tenant, baseHost(baseURL)) // so that logs tell tenants apart
 	e.exchange = func(ctx context.Context, f tokenForm, edit requestEditor) (*http.Response, error) {
 		return client.CreateAccessTokenWithFormdataBody(ctx, sailpoint.AccessTokenRequest{
 			GrantType:    f.grantType,
@@ -167,7 +169,7 @@ func baseHost(baseURL string) string {
 
 const sailPointLogin = "login.sailpoint.com"
 
-// sailPointAPIHost returns the host of a tenant's API, given that of its user interface. It returns "" for any other host.
+// sailPointAPIHost returns the host of a tenant's API for the host of its user interface, and "" for any other host.
 func sailPointAPIHost(host string) string {
 	for ui, domain := range map[string]string{
 		SailPointProduction: SailPointProduction, SailPointDemo: SailPointDemo, SailPointFedRAMP: SailPointFedRAMP,

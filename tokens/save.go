@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// saveDue reports whether there is something that OnToken failed to take, and that it is time to try again.
+// saveDue reports whether it is time to call OnToken again for a token that it failed to save.
 func (c *Cache) saveDue(f *fetch) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return f.generation == c.generation && !f.concluded && !c.closed && c.unsaved != nil && c.now().mono >= c.nextSave
 }
 
-// save has OnToken store what is unsaved, and keeps its error. Whoever calls it has the turn.
+// save calls OnToken with the unsaved token and records its error. The caller must hold c.turn.
 func (c *Cache) save(ctx context.Context) {
 	c.mu.Lock()
 	e := c.unsaved
@@ -37,13 +37,14 @@ func (c *Cache) save(ctx context.Context) {
 	err = c.onToken(ctx, e.token.clone())
 }
 
-// saveEnded takes OnToken's error for e, and reports whether and for how long e stays unsaved.
+// saveEnded records OnToken's error for e. It reports whether e is still unsaved, and how long to wait before the next
+// attempt.
 func (c *Cache) saveEnded(e *entry, err error) (wait time.Duration, failed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
 	switch {
-	case c.unsaved != e: // Set or Revoke came meanwhile
+	case c.unsaved != e: // Set or Revoke was called meanwhile
 		return 0, false
 	case err != nil:
 		return c.saveFailed(err, now), true
@@ -56,12 +57,12 @@ func (c *Cache) saveEnded(e *entry, err error) (wait time.Duration, failed bool)
 	return 0, false
 }
 
-// saved forgets what was unsaved.
+// saved records that nothing is unsaved.
 func (c *Cache) saved() {
 	c.unsaved, c.held, c.saveErr, c.saveFailures, c.nextSave = nil, false, nil, 0, 0
 }
 
-// saveFailed decides when OnToken is called again.
+// saveFailed records err and decides when OnToken is called again.
 func (c *Cache) saveFailed(err error, now moment) (wait time.Duration) {
 	c.saveErr = &hookError{c.endpoint.vendor.name, "OnToken", err}
 	c.saveFailures++

@@ -14,11 +14,12 @@ import (
 	"strings"
 )
 
-// hide removes secrets, which servers like to echo, from all that an error prints, and makes its texts fit for a log.
+// hide removes secrets, which servers tend to echo, from everything that an error prints, and makes the texts fit for
+// one line of a log.
 func (e *Error) hide(secrets []string) {
-	tidy := func(s string) string { return clean(withoutSecrets(s, secrets)) } // a secret cut short would not be found
+	tidy := func(s string) string { return clean(withoutSecrets(s, secrets)) } // first the secrets: a shortened one would not be found
 
-	if !slices.Contains(standardCodes, e.Code) { // or a client called "client" would never see invalid_client
+	if !slices.Contains(standardCodes, e.Code) { // otherwise a client named "client" would never see invalid_client
 		e.Code = Code(tidy(string(e.Code)))
 	}
 	e.Message, e.RequestID = tidy(e.Message), tidy(e.RequestID)
@@ -33,8 +34,8 @@ func (e *Error) hide(secrets []string) {
 	}
 }
 
-// withoutSecrets replaces what is a secret in s. A secret within a longer word is left alone if it is short: it is more
-// likely part of that word.
+// withoutSecrets replaces the secrets in s. A short secret inside a longer word is left alone, because it is probably
+// part of that word.
 func withoutSecrets(s string, secrets []string) string {
 	const long = 16
 	for _, secret := range secrets {
@@ -70,11 +71,11 @@ func inWord(s string, i int) bool {
 	return i > 0 && i < len(s) && isLetter(s[i-1]) && isLetter(s[i])
 }
 
-// userOfURL matches the user and password of a URL, also of one that cannot be parsed.
+// userOfURL matches the user and password of a URL, even if the URL cannot be parsed.
 var userOfURL = regexp.MustCompile(`://[^\s"'/?#]*@`)
 
-// withoutUsers removes users and passwords from the URLs in s. What net/http says of a proxy address that it cannot parse
-// goes whole.
+// withoutUsers removes users and passwords from the URLs in s. If net/http reports an invalid proxy address, everything
+// after that message is removed.
 func withoutUsers(s string) string {
 	const proxy = "invalid proxy address"
 	if i := strings.Index(s, proxy); i >= 0 {
@@ -83,7 +84,7 @@ func withoutUsers(s string) string {
 	return userOfURL.ReplaceAllLiteralString(s, "://"+redacted+"@")
 }
 
-// quietError is an error with a text that is safe to print. It has no Unwrap, which would lead to the other text.
+// quietError is an error whose text is safe to print. It has no Unwrap method, because the cause's text is not.
 type quietError struct {
 	text  string
 	cause error
@@ -93,8 +94,8 @@ func (e *quietError) Error() string        { return e.text }
 func (e *quietError) Is(target error) bool { return errors.Is(e.cause, target) }
 func (e *quietError) As(target any) bool   { return errors.As(e.cause, target) }
 
-// isSecret reports whether what has that name, a form field, a member of an object or a header, is a secret. The client id is
-// none, but nobody needs to see it either.
+// isSecret reports whether a form field, JSON member or header with this name is secret. The client id is not, but
+// nobody needs to see it either.
 func isSecret(name string) bool {
 	name = strings.ToLower(name)
 	switch name {
@@ -106,14 +107,15 @@ func isSecret(name string) bool {
 	})
 }
 
-// secretsOf returns the secrets that a request carried, plain and encoded, longest first so that none is left in part.
+// secretsOf returns the secrets that a request carried, plain and encoded. The longest come first, so that a secret
+// that contains another is replaced as a whole.
 func secretsOf(req *http.Request) []string {
 	if req == nil {
 		return nil
 	}
 	var secrets []string
 	add := func(s string) {
-		if len(s) >= 4 { // shorter ones are found everywhere
+		if len(s) >= 4 { // shorter ones occur by chance
 			secrets = append(secrets, encodings(s)...)
 		}
 	}
@@ -149,7 +151,7 @@ func secretsOf(req *http.Request) []string {
 	return slices.Compact(secrets)
 }
 
-// encodings returns the forms in which s may stand in a text.
+// encodings returns the forms in which s may appear in a text.
 func encodings(s string) []string {
 	forms := []string{s, strings.Trim(strconv.Quote(s), `"`), html.EscapeString(s)}
 	if data, err := json.Marshal(s); err == nil {
@@ -163,7 +165,7 @@ func encodings(s string) []string {
 
 var percentTriplet = regexp.MustCompile(`%[0-9A-F]{2}`)
 
-// fieldsOf returns the members of the form or JSON object that a request sent.
+// fieldsOf returns the fields of a request's form or JSON body.
 func fieldsOf(req *http.Request) url.Values {
 	if req.GetBody == nil {
 		return nil
@@ -188,7 +190,7 @@ func fieldsOf(req *http.Request) url.Values {
 	return fields
 }
 
-// redactURL drops what a URL may hide: the user, the query and the fragment.
+// redactURL returns u without its user, query and fragment, which may hold secrets.
 func redactURL(u *url.URL) string {
 	if u == nil {
 		return ""

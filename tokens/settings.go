@@ -8,31 +8,31 @@ import (
 	"time"
 )
 
-// settings are what the caller of one call asks for. They travel in the call's context, because a generated client lies
-// between the caller and the Doer, which reads and removes them: a token fetch inside a call has none of them.
+// settings are per-call options. They travel in the context, because a generated client lies between the caller and the
+// Doer. The Doer reads and removes them, so that a token fetch within the call does not see them.
 type settings struct {
 	retry       *Retry          // if nil, the Doer's own
-	response    **http.Response // if nil, nobody asks for it
+	response    **http.Response // where WithResponse wants the response, or nil
 	idempotency idempotency
-	sent        *time.Time   // set to when the last request began; if nil, nobody asks for it
+	sent        *time.Time   // if not nil, set to when the last request began
 	logger      *slog.Logger // if nil, the Doer's own
-	attempt     *oneAttempt  // if nil, the call is as any other
+	attempt     *oneAttempt  // nil for an ordinary call
 
-	latestTurn time.Time // when it is too late for a turn at the Limiter; if zero, only its MaxWait and the context count
+	latestTurn time.Time // the deadline for a turn at the Limiter; if zero, only MaxWait and the context limit the wait
 }
 
-// oneAttempt is what is special about a call that is one request, which a Cache makes after it told other processes.
+// oneAttempt are the settings of a call that is a single request, sent by a Cache that has announced it in the Store.
 type oneAttempt struct {
-	beforeSend func() error  // called right before the request is sent; if nil, it may go
-	grace      time.Duration // how much later than its timeout the call ends: a response that is there by then counts
-	turn       *heldTurn     // at the Limiter, which was taken before; if nil, the call takes its own
+	beforeSend func() error  // if not nil, called right before the request is sent; an error prevents that
+	grace      time.Duration // how long after its timeout the call is canceled, so that a response that has arrived still counts
+	turn       *heldTurn     // a turn at the Limiter that was taken before; if nil, the call takes its own
 }
 
-// callKey is the context key of settings, and within a call of its *doerCall.
+// callKey is the context key of settings and, within a call, of its *doerCall.
 type callKey struct{}
 
-// WithRetry returns a context in which calls use r in place of the Doer's or the Endpoint's own Retry. The calls that a
-// [Cache] makes for its callers do not.
+// WithRetry returns a context in which calls use r instead of the Retry of the Doer or Endpoint. It does not affect the
+// token requests of a [Cache].
 func WithRetry(ctx context.Context, r Retry) context.Context {
 	r.Statuses = slices.Clone(r.Statuses)
 	s := settingsOf(ctx)
@@ -40,9 +40,9 @@ func WithRetry(ctx context.Context, r Retry) context.Context {
 	return s.in(ctx)
 }
 
-// WithResponse returns a context whose call stores the status and headers of its last response in *into, also when the
-// call fails. If there was no response, *into stays as it is. The body is not in it. Use the context for one call at a
-// time.
+// WithResponse returns a context whose call stores the status and headers of its last response in *into, even if the
+// call fails. Its Body is http.NoBody. If there is no response, *into does not change. Use the context for one call at
+// a time.
 func WithResponse(ctx context.Context, into **http.Response) context.Context {
 	s := settingsOf(ctx)
 	s.response = into
@@ -54,12 +54,12 @@ func settingsOf(ctx context.Context) settings {
 	return s
 }
 
-// in returns a context with these settings in place of those of ctx.
+// in returns a context with s in place of the settings of ctx.
 func (s settings) in(ctx context.Context) context.Context {
 	return context.WithValue(ctx, callKey{}, s)
 }
 
-// withoutSettings returns a context for what a call needs on the way, such as its token.
+// withoutSettings returns a context for requests that a call depends on, such as a token request.
 func withoutSettings(ctx context.Context) context.Context {
 	if settingsOf(ctx) == (settings{}) {
 		return ctx

@@ -19,25 +19,27 @@ const thousandEyesURL = "https://api.thousandeyes.com"
 type ThousandEyesOptions struct {
 	// TenantID is sent as X-Tenant-Id, which WAN Insights needs. If empty, it is not sent.
 	TenantID string
-	// BaseURL is what /v7/oauth2/token is appended to, so it does not end in /v7. If empty, it is https://api.thousandeyes.com.
+	// BaseURL is the URL that /v7/oauth2/token is appended to, so it must not end in /v7. If empty, it is
+	// https://api.thousandeyes.com.
 	BaseURL string
-	// HTTPClient is used as in DoerOptions. If nil, it is one with http.DefaultTransport.
+	// HTTPClient is used as in DoerOptions. If nil, http.DefaultTransport is used.
 	HTTPClient *http.Client
 	// AuthStyle is how the client authenticates. If zero, it is AuthStyleBody.
 	AuthStyle AuthStyle
 	// Header is added to each request. A User-Agent replaces that of the SDK.
 	Header http.Header
-	// Retry is used for calls whose context has none from WithRetry.
+	// Retry is the retry policy of calls whose context has none from [WithRetry].
 	Retry Retry
-	// Timeout bounds an exchange with its retries. If zero, it is that of HTTPClient, else 30 s.
+	// Timeout limits an exchange, including its retries. If zero, it is HTTPClient.Timeout or, if that is zero too, 30 s.
 	Timeout time.Duration
-	// Limiter is used as in DoerOptions. If nil, the Endpoint has one of its own, which requests to the API share.
+	// Limiter is used as in DoerOptions. If nil, the Endpoint makes its own, which requests to the API share.
 	Limiter *Limiter
-	// Logger is told of each repeated request, and of when the Limiter closes and opens. If nil, nothing is logged.
+	// Logger receives a line for each request that is repeated, and when the Limiter closes and opens. If nil, nothing is
+	// logged.
 	Logger *slog.Logger
 }
 
-// Format prints the base URL alone, because headers and the client may hold secrets.
+// Format prints only the base URL, because headers and the client may hold secrets.
 func (o ThousandEyesOptions) Format(f fmt.State, _ rune) {
 	formatOptions(f, "ThousandEyesOptions", o.BaseURL)
 }
@@ -48,8 +50,8 @@ func (o ThousandEyesOptions) MarshalText() ([]byte, error) { return fmt.Append(n
 // MarshalYAML returns what Format prints.
 func (o ThousandEyesOptions) MarshalYAML() (any, error) { return fmt.Sprint(o), nil }
 
-// NewThousandEyes returns the [Endpoint] of the ThousandEyes API v7, POST /v7/oauth2/token. It has client_credentials only,
-// optionally on behalf of a user (Grant.UserToken). If opts is nil, the defaults are used.
+// NewThousandEyes returns the [Endpoint] of the ThousandEyes API v7, with POST /v7/oauth2/token. It has only the
+// client_credentials grant, optionally on behalf of a user (Grant.UserToken). If opts is nil, the defaults are used.
 func NewThousandEyes(creds CredentialsProvider, opts *ThousandEyesOptions) (*Endpoint, error) {
 	var o ThousandEyesOptions
 	if opts != nil {
@@ -91,7 +93,7 @@ func NewThousandEyes(creds CredentialsProvider, opts *ThousandEyesOptions) (*End
 	return e, nil
 }
 
-// refuseTokenURL refuses a BaseURL that ends in the path of an endpoint.
+// refuseTokenURL returns an error if baseURL ends in one of the paths.
 func refuseTokenURL(baseURL string, paths ...string) error {
 	for _, path := range paths {
 		if origin, ok := strings.CutSuffix(strings.TrimRight(baseURL, "/"), path); ok {

@@ -23,7 +23,7 @@ type tokenBody struct {
 	Error        string   `json:"error"`
 }
 
-// parseTokenBody parses the body of a token response. A member of the wrong type reads as none.
+// parseTokenBody parses the body of a token response. A member of the wrong type counts as missing.
 func parseTokenBody(data []byte) (tokenBody, error) {
 	var body tokenBody
 	err := json.Unmarshal(data, &body)
@@ -33,15 +33,17 @@ func parseTokenBody(data []byte) (tokenBody, error) {
 	return body, err
 }
 
-// readToken reads a token response (RFC 6749, section 5.1) and closes it. Only a missing access token is an error: whatever
-// else is odd must not cost a token, least of all a rotated refresh token. Of a member that is repeated the last counts.
+// readToken reads a token response (RFC 6749, section 5.1) and closes its body. Only a missing access token is an
+// error. Anything else that is odd is tolerated, so that the token, and above all a rotated refresh token, is not lost.
+// If a member occurs twice, the last one counts.
 func readToken(resp *http.Response, requested time.Time, scopes []string) (*Token, error) {
 	defer func() { _ = resp.Body.Close() }()
 	data, readErr := readAll(resp)
 	data = withoutBOM(data)
 	body, err := parseTokenBody(data)
 	if err != nil {
-		// The refresh token that was sent may be used up, so that the one that came must not be lost with the rest.
+		// The request may have consumed the refresh token, so the new one must not be lost even if the response is
+		// incomplete.
 		start := wholeMembers(data)
 		if saved, startErr := parseTokenBody(start); startErr == nil && saved.AccessToken != "" && saved.RefreshToken != "" {
 			data, body, err = start, saved, nil
@@ -80,7 +82,7 @@ func readToken(resp *http.Response, requested time.Time, scopes []string) (*Toke
 	return t, nil
 }
 
-// wholeMembers returns the object of those members that stand whole at the start of data, or nil if it is not an object.
+// wholeMembers returns an object of the complete members at the start of data, or nil if data is not an object.
 func wholeMembers(data []byte) []byte {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	if open, err := dec.Token(); err != nil || open != json.Delim('{') {
@@ -93,7 +95,7 @@ func wholeMembers(data []byte) []byte {
 			break
 		}
 		if int(dec.InputOffset()) == len(data) && value[len(value)-1] != '"' {
-			break // a number that may go on
+			break // the number may be cut off
 		}
 		end = dec.InputOffset()
 	}
@@ -104,7 +106,7 @@ func wholeMembers(data []byte) []byte {
 func extraMembers(data []byte) map[string]json.RawMessage {
 	extra := object(data)
 	for name := range extra {
-		switch strings.ToLower(name) { // as encoding/json matches them
+		switch strings.ToLower(name) { // encoding/json ignores case too
 		case "access_token", "token_type", "refresh_token", "expires_in", "scope", "error":
 			delete(extra, name)
 		}
@@ -117,8 +119,8 @@ func extraMembers(data []byte) map[string]json.RawMessage {
 
 func isBearer(tokenType string) bool { return strings.EqualFold(tokenType, "Bearer") }
 
-// lifetime is what expires_in says: a number or a string of seconds that, above 10^9, are a Unix time, as Moov documents
-// it. It is not known if it is missing, null or not understood.
+// lifetime is the value of expires_in: seconds as a number or a string. Values above 10^9 are a Unix time, as Moov
+// documents it. The lifetime is unknown if expires_in is missing, null or not understood.
 type lifetime struct {
 	seconds float64
 	known   bool
@@ -132,14 +134,14 @@ func (l *lifetime) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// end returns the end of a life that is counted from before the request.
+// end returns the expiry of a token whose life is counted from before the request.
 func (l lifetime) end(requested time.Time, header http.Header) time.Time {
 	if !l.known {
 		return time.Time{}
 	}
 	seconds := l.seconds
 	if seconds > 1e9 {
-		// Against the server's own clock where it tells it: ours may be wrong.
+		// By the server's own Date, if there is one, because the local clock may be wrong.
 		now := requested
 		if date, err := http.ParseTime(header.Get("Date")); err == nil {
 			now = date
@@ -147,6 +149,6 @@ func (l lifetime) end(requested time.Time, header http.Header) time.Time {
 		seconds -= float64(now.UnixNano()) / 1e9
 	}
 	const century = 100 * 365 * 24 * 3600
-	seconds = max(-century, min(seconds, century)) // a Duration holds three times that
+	seconds = max(-century, min(seconds, century)) // keeps the Duration from overflowing
 	return requested.Add(time.Duration(seconds * float64(time.Second)))
 }
