@@ -13,18 +13,18 @@ import (
 )
 
 // AuthStyle is how the client authenticates at the token endpoint (RFC 6749, section 2.3.1). Each request uses exactly
-// one, and none is ever tried after another.
+// one style; the SDK does not try others.
 type AuthStyle int
 
 // The styles. The default is AuthStyleBody for ThousandEyes and SailPoint, and AuthStyleBasic otherwise.
 const (
 	AuthStyleDefault        AuthStyle = iota
-	AuthStyleBasic                    // HTTP Basic with id and secret form-encoded first, as RFC 6749 has it
+	AuthStyleBasic                    // HTTP Basic with id and secret form-encoded, as RFC 6749 requires
 	AuthStyleBasicUnencoded           // HTTP Basic with id and secret as they are, for servers that do not decode them
 	AuthStyleBody                     // client_id and client_secret as form fields
-	AuthStyleNone                     // client_id alone: a public client, or one that its TLS certificate authenticates
+	AuthStyleNone                     // only client_id: a public client, or one authenticated by its TLS certificate
 
-	authStyleAssertion // client_id and client_assertion, of EndpointOptions.Assertion
+	authStyleAssertion // client_id and the client_assertion of EndpointOptions.Assertion
 )
 
 func (s AuthStyle) valid() bool { return s >= AuthStyleBasic && s <= AuthStyleNone }
@@ -42,12 +42,12 @@ func (s AuthStyle) basic(c Credentials) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+secret))
 }
 
-// formEncode is application/x-www-form-urlencoded, but leaves "*" and "~" as they are: all servers take them so, and some
-// do not decode them.
+// formEncode encodes s as application/x-www-form-urlencoded, but leaves "*" and "~" unescaped: all servers accept them
+// so, and some do not decode them.
 func formEncode(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "%2A", "*") }
 
-// assertionTransport authenticates each request by an assertion (RFC 7523, section 2.2). It is beneath the layer that
-// repeats requests, because servers take each assertion once.
+// assertionTransport adds an assertion to each request (RFC 7523, section 2.2). It is beneath the retries, because
+// servers accept an assertion only once.
 type assertionTransport struct {
 	base     http.RoundTripper
 	assert   func(ctx context.Context, audience string) (string, error)
@@ -81,7 +81,7 @@ func (t *assertionTransport) RoundTrip(req *http.Request) (*http.Response, error
 		return resp, err
 	}
 	if resp != nil {
-		// An Error looks in the request of the response for the secrets that it must not show.
+		// Error looks in the request of the response for secrets that it must not show.
 		withForm := *cmp.Or(resp.Request, signed)
 		withForm.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(form)), nil }
 		resp.Request = &withForm

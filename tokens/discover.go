@@ -12,10 +12,10 @@ import (
 	"github.com/grantwright/oauth-go/gen/oauth2"
 )
 
-// Discover returns the [Endpoint] of a server that describes itself: by RFC 8414, else by OpenID Connect Discovery. It asks
-// the issuer once, and fails unless the metadata is the issuer's own. What opts says goes before what the metadata says; if
-// opts has neither an AuthStyle nor an Assertion, the client authenticates by Basic, in the body or not at all, as the
-// server supports. The endpoints may be on other hosts than the issuer, if they are https.
+// Discover returns the [Endpoint] of a server that publishes its metadata by RFC 8414 or by OpenID Connect Discovery.
+// It requests the metadata once, and fails unless it is the issuer's own. opts takes precedence over the metadata. If
+// opts has neither an AuthStyle nor an Assertion, the style is one that the server supports: AuthStyleBasic,
+// AuthStyleBody or AuthStyleNone. The endpoints may be on other hosts than the issuer, if they are https.
 func Discover(ctx context.Context, issuer string, creds CredentialsProvider, opts *EndpointOptions) (*Endpoint, error) {
 	var o EndpointOptions
 	if opts != nil {
@@ -82,8 +82,8 @@ func (o EndpointOptions) discover(ctx context.Context, issuer string, creds Cred
 	return e, nil
 }
 
-// metadata asks for the server's metadata where RFC 8414 section 3.1 has it, then where OpenID Connect Discovery section 4
-// has it. A document of another issuer is no better than none.
+// metadata requests the server's metadata from the URL of RFC 8414, section 3.1, and then from that of OpenID Connect
+// Discovery, section 4. It ignores metadata of another issuer.
 func (o EndpointOptions) metadata(ctx context.Context, at *url.URL, issuer string) (*oauth2.ServerMetadata, error) {
 	path := strings.TrimRight(at.EscapedPath(), "/")
 	var failures []error
@@ -124,7 +124,7 @@ func (o EndpointOptions) metadataAt(ctx context.Context, issuer *url.URL, path s
 		for name, values := range o.Header {
 			req.Header[http.CanonicalHeaderKey(name)] = slices.Clone(values)
 		}
-		req.Header.Set("Accept", accept) // set here, the media type is not looked at: files are served under any
+		req.Header.Set("Accept", accept) // with Accept set, the Doer does not check the media type: servers of files send any
 		return nil
 	})
 	if err != nil {
@@ -134,8 +134,8 @@ func (o EndpointOptions) metadataAt(ctx context.Context, issuer *url.URL, path s
 	return &metadata, DecodeResponse(resp, &metadata)
 }
 
-// metadataURL returns the URL of an endpoint that the metadata names, or "" if it names none. Only an issuer on loopback may
-// have endpoints that are not https.
+// metadataURL returns the URL of an endpoint in the metadata, or "" if it has none. Endpoints must be https, unless the
+// issuer is on loopback.
 func metadataURL(name string, endpoint *string, issuer *url.URL) (string, error) {
 	if endpoint == nil || *endpoint == "" {
 		return "", nil
@@ -150,7 +150,7 @@ func metadataURL(name string, endpoint *string, issuer *url.URL) (string, error)
 	return *endpoint, nil
 }
 
-// supportedStyle returns how to authenticate at a server, given the methods that it says it supports (RFC 8414, section 2).
+// supportedStyle returns the AuthStyle for the methods that the server's metadata lists (RFC 8414, section 2).
 func supportedStyle(methods []string, creds CredentialsProvider) (AuthStyle, error) {
 	supports := func(method string) bool { return slices.Contains(methods, method) }
 	fixed, ok := creds.(Credentials)

@@ -18,51 +18,53 @@ import (
 
 const maxTokenResponse = 1 << 20
 
-// An Endpoint asks one token endpoint, anew at each call, as one client. Make it with [NewThousandEyes], [NewMoov] or
-// [NewSailPoint], or for any other server with [NewEndpoint] or [Discover]; keep what it returns in a [Cache].
+// An Endpoint is a token endpoint and a client of it. Each call of Exchange requests a new token; use a [Cache] to keep
+// one. Make an Endpoint with [NewThousandEyes], [NewMoov] or [NewSailPoint], or for any other server with [NewEndpoint]
+// or [Discover]. It is safe for concurrent use.
 type Endpoint struct {
 	vendor   vendor
 	baseURL  string // of the API that the tokens are for; may be empty
 	tokenURL string
-	tenant   string // what tells this endpoint's users from those of another, where the URL does not
+	tenant   string // distinguishes tenants that have the same URL
 	style    AuthStyle
 	timeout  time.Duration // of an exchange
 	secrets  *endpointSecrets
 
 	exchange func(context.Context, tokenForm, requestEditor) (*http.Response, error)
-	revoke   func(context.Context, revocationForm, requestEditor) (*http.Response, error) // if nil, there is no revocation
+	revoke   func(context.Context, revocationForm, requestEditor) (*http.Response, error) // nil without revocation
 
-	authorizationURL *url.URL // if nil, there is no login
-	issuer           string   // if empty, it is not known
-	issuerRequired   bool     // every callback of a login names it
+	authorizationURL *url.URL // nil without logins
+	issuer           string   // empty if not known
+	issuerRequired   bool     // every callback of a login must name the issuer
 
-	holdOff holdOff // of all Caches of the Endpoint
+	holdOff holdOff // shared by all Caches of the Endpoint
 	limiter *Limiter
 	logger  *slog.Logger // if nil, nothing is logged
 }
 
-// endpointSecrets are the parts of an Endpoint that hold secrets, behind a pointer for the reason that cacheSecrets are.
+// endpointSecrets are the parts of an Endpoint that hold secrets. They are behind a pointer for the same reason as
+// cacheSecrets.
 type endpointSecrets struct {
 	creds    CredentialsProvider
 	header   http.Header
 	clientID atomic.Pointer[string] // for logs; nil until it is known
 }
 
-// vendor is what makes one vendor's endpoint different from another's.
+// vendor describes how one vendor's endpoint differs from others.
 type vendor struct {
-	name       string    // in error texts
-	style      AuthStyle // by default
+	name       string    // for error texts
+	style      AuthStyle // the default
 	refreshes  bool      // has the refresh_token grant
 	logins     bool      // has the authorization_code grant
 	extensions bool      // has extension grants
-	onBehalf   bool      // takes a UserToken
-	mustScope  bool      // needs a scope with client_credentials
+	onBehalf   bool      // accepts a UserToken
+	mustScope  bool      // requires a scope with client_credentials
 }
 
-// tokenForm and revocationForm are the fields of a request. Empty ones are not sent: RFC 6749 section 3.2 treats them as
-// omitted.
+// tokenForm and revocationForm are the fields of a request. Empty fields are not sent; RFC 6749, section 3.2, treats
+// them as omitted.
 type tokenForm struct {
-	clientID, clientSecret          string // empty where the request authenticates otherwise
+	clientID, clientSecret          string // empty unless they are sent as form fields
 	grantType, scope                string
 	refreshToken                    string
 	code, redirectURI, codeVerifier string
@@ -71,7 +73,7 @@ type tokenForm struct {
 
 type revocationForm struct{ clientID, clientSecret, token, hint string }
 
-// optional returns the optional field of a generated request.
+// optional returns a pointer to s for an optional field of a generated request, or nil if s is empty.
 func optional(s string) *string {
 	if s == "" {
 		return nil
@@ -79,19 +81,19 @@ func optional(s string) *string {
 	return new(s)
 }
 
-// requestEditor adds to a request what no field of the generated client holds.
+// requestEditor adds to a request what the generated client has no field for.
 type requestEditor = func(context.Context, *http.Request) error
 
-// endpointConfig is what the options of all Endpoints have in common. The BaseURL is that of the API, and the Header that of
-// the Endpoint.
+// endpointConfig is the common part of the options of all Endpoints. BaseURL is that of the API, and Header that of the
+// Endpoint.
 type endpointConfig struct {
 	DoerOptions
 
 	style   AuthStyle
-	asserts bool // by EndpointOptions.Assertion, in place of style
+	asserts bool // EndpointOptions.Assertion is used instead of style
 }
 
-// newEndpoint returns an Endpoint that cannot send yet, after the checks that are the same for all.
+// newEndpoint returns an Endpoint that cannot send yet, after the checks that all Endpoints share.
 func newEndpoint(v vendor, tokenURL string, creds CredentialsProvider, c endpointConfig) (*Endpoint, error) {
 	style := cmp.Or(c.style, v.style)
 	if isNil(creds) {
@@ -136,8 +138,8 @@ func newEndpoint(v vendor, tokenURL string, creds CredentialsProvider, c endpoin
 	return e, nil
 }
 
-// newVendorEndpoint returns an Endpoint whose token endpoint is part of the API at c.BaseURL, and the Doer that its
-// generated client needs.
+// newVendorEndpoint returns an Endpoint whose token endpoint is part of the API at c.BaseURL, and the Doer for its
+// generated client.
 func newVendorEndpoint(v vendor, path string, creds CredentialsProvider, c endpointConfig) (*Endpoint, Doer, error) {
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
 	c.Limiter = cmp.Or(c.Limiter, new(Limiter))
@@ -151,7 +153,7 @@ func newVendorEndpoint(v vendor, path string, creds CredentialsProvider, c endpo
 	return nil, Doer{}, fmt.Errorf("tokens: %s: %w", v.name, err)
 }
 
-// newTokenDoer returns the Doer for requests to the origin of baseURL.
+// newTokenDoer returns a Doer for token requests to the origin of baseURL.
 func newTokenDoer(baseURL string, c endpointConfig) (Doer, error) {
 	if _, err := parseBaseURL(baseURL); err != nil {
 		return Doer{}, fmt.Errorf("BaseURL: %w", err)
@@ -166,7 +168,8 @@ func newTokenDoer(baseURL string, c endpointConfig) (Doer, error) {
 	return doer, nil
 }
 
-// BaseURL returns the URL of the API that the tokens are for. An Endpoint of NewEndpoint has one only if its options do.
+// BaseURL returns the URL of the API that the tokens are for. With NewEndpoint and Discover, it is "" unless the
+// options set it.
 func (e *Endpoint) BaseURL() string {
 	if e == nil {
 		return ""
@@ -174,9 +177,9 @@ func (e *Endpoint) BaseURL() string {
 	return e.baseURL
 }
 
-// Limiter returns the Limiter that requests to BaseURL share with those to the endpoint. It is nil if these are two origins, or
-// if there is no BaseURL, even where the options have one: that is the token endpoint's alone, and [DoerOptions].Limiter
-// sets the API's.
+// Limiter returns the Limiter that the token endpoint and the API share. It is nil if they have different origins, or
+// if there is no BaseURL, even if the options have a Limiter: that one is then used only for the token endpoint, and
+// [DoerOptions].Limiter sets the API's.
 func (e *Endpoint) Limiter() *Limiter {
 	if e == nil {
 		return nil
@@ -191,7 +194,7 @@ func (e *Endpoint) Limiter() *Limiter {
 	return e.limiter
 }
 
-// Format prints whose endpoint this is, and nothing of its credentials and headers.
+// Format prints the vendor's name, but neither credentials nor headers.
 func (e *Endpoint) Format(f fmt.State, _ rune) {
 	if e == nil {
 		fmt.Fprint(f, "tokens.Endpoint(nil)")
@@ -200,7 +203,7 @@ func (e *Endpoint) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "tokens.Endpoint(%s)", e.vendor.name)
 }
 
-// ready returns an error for what would panic later.
+// ready returns an error if e or ctx is nil or zero, where use would panic.
 func (e *Endpoint) ready(ctx context.Context) error {
 	switch {
 	case e == nil || e.exchange == nil:
@@ -211,11 +214,12 @@ func (e *Endpoint) ready(ctx context.Context) error {
 	return nil
 }
 
-// Exchange asks for a token (RFC 6749, sections 4.1.3, 4.4, 4.5 and 6), in at most Retry.Attempts requests. If g has a
-// RefreshToken, the server may have replaced it when Exchange returns: keep the one of the Token, unless it is empty.
+// Exchange requests a token (RFC 6749, sections 4.1.3, 4.4, 4.5 and 6). It sends at most Retry.Attempts requests. If g
+// has a RefreshToken, the server may have replaced that: from now on use the RefreshToken of the returned Token, unless
+// it is empty.
 //
-// A grant that the vendor does not have is an errors.ErrUnsupported, and other bad input an error that names the field;
-// nothing is sent then. Any other error is an [*Error], or that of the CredentialsProvider.
+// If the vendor does not have the grant, the error is errors.ErrUnsupported. Errors in g name the field. In both cases
+// nothing is sent. Any other error is an [*Error], or that of the CredentialsProvider.
 func (e *Endpoint) Exchange(ctx context.Context, g Grant) (*Token, error) {
 	if err := e.ready(ctx); err != nil {
 		return nil, err
@@ -224,10 +228,10 @@ func (e *Endpoint) Exchange(ctx context.Context, g Grant) (*Token, error) {
 	return e.exchangeWith(ctx, g, settingsOf(ctx), &requested)
 }
 
-// exchangeWith is Exchange with the given settings. It sets requested to when the last request began, as soon as it
-// begins: zero means that none did.
+// exchangeWith is Exchange with the given settings. It sets requested to the time when the last request began, before
+// it is sent. requested stays zero if there is none.
 func (e *Endpoint) exchangeWith(ctx context.Context, g Grant, set settings, requested *time.Time) (*Token, error) {
-	g = g.clone() // the caller may change its own while the credentials are read
+	g = g.clone() // the caller may change g while Retrieve runs
 	if err := g.check(e.vendor); err != nil {
 		return nil, fmt.Errorf("tokens: %s: %w", e.vendor.name, err)
 	}
@@ -254,19 +258,19 @@ func (e *Endpoint) exchangeWith(ctx context.Context, g Grant, set settings, requ
 	return readToken(resp, *requested, g.Scopes)
 }
 
-// Hint tells the server what kind of token to look for first (RFC 7009, section 2.1).
+// Hint tells the server which kind of token to look for first (RFC 7009, section 2.1).
 type Hint string
 
-// The hints of RFC 7009. The empty one is not sent.
+// The hints of RFC 7009. HintNone is not sent.
 const (
 	HintNone         Hint = ""
 	HintAccessToken  Hint = "access_token"
 	HintRefreshToken Hint = "refresh_token"
 )
 
-// Revoke asks the server to end a token's life (RFC 7009). Revoking a refresh token should end that of its access tokens
-// too. Success does not mean that the token was alive. Where there is no revocation (ThousandEyes, SailPoint) the error
-// is errors.ErrUnsupported.
+// Revoke asks the server to revoke a token (RFC 7009). Revoking a refresh token should also revoke its access tokens.
+// It succeeds even if the token was not valid. If the vendor has no revocation (ThousandEyes, SailPoint), the error is
+// errors.ErrUnsupported.
 func (e *Endpoint) Revoke(ctx context.Context, token string, hint Hint) error {
 	if err := e.ready(ctx); err != nil {
 		return err
@@ -293,17 +297,17 @@ func (e *Endpoint) Revoke(ctx context.Context, token string, hint Hint) error {
 		if !e.style.isBasic() {
 			f.clientID, f.clientSecret = creds.ClientID, creds.ClientSecret
 		}
-		return e.revoke(ctx, f, e.editor(creds, "*/*", nil)) // the response has no content that matters
+		return e.revoke(ctx, f, e.editor(creds, "*/*", nil)) // the content of the response does not matter
 	})
 	if err != nil {
 		return err
 	}
-	discard(resp, time.Second) // any 2xx is success, and its body says nothing (section 2.2)
+	discard(resp, time.Second) // any 2xx is success; the body is ignored (RFC 7009, section 2.2)
 	return nil
 }
 
-// authenticated sends a request as the client. After a 401 or invalid_client the credentials are read again, and the
-// request is sent once more only if they changed: a secret that was rotated.
+// authenticated calls send with the client's credentials. After a 401 or invalid_client it retrieves the credentials
+// again, and sends the request once more if they have changed, as after a rotation.
 func (e *Endpoint) authenticated(ctx context.Context, send func(Credentials) (*http.Response, error)) (*http.Response, error) {
 	creds, err := e.credentials(ctx)
 	if err != nil {
@@ -338,7 +342,7 @@ func (e *Endpoint) credentials(ctx context.Context) (Credentials, error) {
 	return creds, nil
 }
 
-// noteClient keeps the client id for logs.
+// noteClient records the client id for logs.
 func (s *endpointSecrets) noteClient(creds Credentials) {
 	if known := s.clientID.Load(); known == nil || *known != creds.ClientID {
 		id := creds.ClientID
@@ -346,11 +350,11 @@ func (s *endpointSecrets) noteClient(creds Credentials) {
 	}
 }
 
-// editor adds to a request the headers, and the params that no generated field holds.
+// editor returns a requestEditor that adds the Endpoint's headers and params.
 func (e *Endpoint) editor(creds Credentials, accept string, params url.Values) requestEditor {
 	return func(_ context.Context, req *http.Request) error {
 		maps.Copy(req.Header, e.secrets.header)
-		req.Header.Set("Accept", accept) // set here, the media type of the response is not looked at: none may cost a token
+		req.Header.Set("Accept", accept) // with Accept set, the Doer does not check the media type: a wrong one must not lose a token
 		if e.style.isBasic() {
 			req.Header.Set("Authorization", e.style.basic(creds))
 		}
@@ -359,7 +363,7 @@ func (e *Endpoint) editor(creds Credentials, accept string, params url.Values) r
 	}
 }
 
-// appendForm adds fields to a form request, and returns its whole form if there were any.
+// appendForm adds fields to the form of a request. It returns the whole form, or "" if there is nothing to add.
 func appendForm(req *http.Request, params url.Values) (string, error) {
 	added := url.Values{}
 	for name, values := range params {
@@ -385,7 +389,7 @@ func appendForm(req *http.Request, params url.Values) (string, error) {
 	return form, nil
 }
 
-// checkHeader refuses headers that the SDK or net/http sets itself, and those that cannot be sent.
+// checkHeader returns an error if h has headers that the SDK or net/http sets itself, or that cannot be sent.
 func checkHeader(h http.Header) error {
 	seen := make(map[string]string, len(h))
 	for _, name := range slices.Sorted(maps.Keys(h)) {
@@ -411,7 +415,7 @@ func checkHeader(h http.Header) error {
 	return nil
 }
 
-// formatOptions prints options without what may be secret in them.
+// formatOptions prints the name and base URL of options, but nothing that may be secret.
 func formatOptions(f fmt.State, name, baseURL string) {
 	u, err := url.Parse(baseURL)
 	if err != nil {

@@ -11,39 +11,41 @@ import (
 	"strings"
 )
 
-// The grant types of RFC 6749. Others are named by a URI (Grant.Type).
+// The grant types of RFC 6749. Other grant types are identified by a URI (Grant.Type).
 const (
 	clientCredentials = "client_credentials"
 	refreshToken      = "refresh_token"
 	authorizationCode = "authorization_code"
 )
 
-// Grant says what to ask for. The zero value is client_credentials (RFC 6749, section 4.4) with the server's default
-// scopes. At most one of RefreshToken, Code and Type is set. A Grant prints redacted.
+// Grant describes a token request. The zero value is client_credentials (RFC 6749, section 4.4) with the server's
+// default scopes. At most one of RefreshToken, Code and Type may be set. A Grant prints redacted.
 type Grant struct {
-	// Scopes are the scopes to ask for, none of them empty. Moov wants at least one with client_credentials. With a Code
-	// they are not sent, but taken as granted if the response names none.
+	// Scopes are the requested scopes; none may be empty. Moov requires at least one with client_credentials. With a Code
+	// they are not sent, but are the Token's Scopes if the response has none.
 	Scopes []string
-	// RefreshToken, if set, makes this the grant type refresh_token (RFC 6749, section 6). ThousandEyes has none.
+	// RefreshToken, if not empty, makes this a refresh_token grant (RFC 6749, section 6). ThousandEyes does not support
+	// it.
 	RefreshToken string
-	// Code, if not nil, makes this the grant type authorization_code (RFC 6749, section 4.1.3). Moov and ThousandEyes have
-	// none.
+	// Code, if not nil, makes this an authorization_code grant (RFC 6749, section 4.1.3). Moov and ThousandEyes do not
+	// support it.
 	Code *AuthorizationCode
-	// Type, if set, is an extension grant (RFC 6749, section 4.5), named by its URI, such as
-	// urn:ietf:params:oauth:grant-type:token-exchange (RFC 8693). Params hold its fields. The vendors have none.
+	// Type, if not empty, is the URI of an extension grant (RFC 6749, section 4.5), such as
+	// urn:ietf:params:oauth:grant-type:token-exchange (RFC 8693). Params has its fields. The three vendors do not support
+	// any.
 	Type string
-	// UserToken is the token of a user on whose behalf ThousandEyes shall issue one. It is sent as a form field.
+	// UserToken is the token of the user on whose behalf ThousandEyes issues a token. It is sent as a form field.
 	UserToken string
-	// Params are further form fields, such as resource (RFC 8707). Empty values are not sent. A field that the other
-	// members or the options of the Endpoint set is refused, and so is more than one value, but for resource and audience.
+	// Params are additional form fields, such as resource (RFC 8707). Empty values are not sent. Fields that the SDK sets
+	// itself are refused. Only resource and audience may have several values.
 	Params url.Values
 }
 
-// AuthorizationCode is what a login brought (RFC 6749, section 4.1.3). [Login.Grant] makes it. It prints redacted.
+// AuthorizationCode is the result of a login (RFC 6749, section 4.1.3). [Login.Grant] returns it. It prints redacted.
 type AuthorizationCode struct {
 	Code         string
-	RedirectURI  string // that of the authorization request, if it had one
-	CodeVerifier string // what the code challenge was made of (RFC 7636)
+	RedirectURI  string // as in the authorization request; "" if it had none
+	CodeVerifier string // the verifier of the code challenge (RFC 7636)
 }
 
 // Format prints the code redacted, whatever the verb.
@@ -90,10 +92,10 @@ func (g Grant) clone() Grant {
 	return g
 }
 
-// isZero reports whether nothing of g is set.
+// isZero reports whether g is the zero Grant.
 func (g Grant) isZero() bool { return reflect.ValueOf(g).IsZero() }
 
-// grantType returns the grant_type that g is.
+// grantType returns the grant_type of g.
 func (g Grant) grantType() string {
 	switch {
 	case g.RefreshToken != "":
@@ -106,7 +108,7 @@ func (g Grant) grantType() string {
 	return clientCredentials
 }
 
-// check reports what is wrong with the grant at a vendor, before anything is sent.
+// check returns an error if the vendor cannot accept the grant.
 func (g Grant) check(v vendor) error {
 	var set []string
 	for _, member := range []struct {
@@ -140,7 +142,7 @@ func (g Grant) check(v vendor) error {
 	return checkParams("Grant.Params", g.Params, sentFields)
 }
 
-// checkGrantType refuses a Grant.Type that is not the URI of an extension grant.
+// checkGrantType returns an error if grantType is not the URI of an extension grant.
 func checkGrantType(grantType string) error {
 	switch grantType {
 	case "":
@@ -170,7 +172,7 @@ func (c *AuthorizationCode) check() error {
 	return cmp.Or(checkText("Grant.Code.Code", c.Code), checkText("Grant.Code.RedirectURI", c.RedirectURI))
 }
 
-// checkParams refuses further fields of a request that are set otherwise, or repeated.
+// checkParams returns an error if params has fields that the SDK sets itself, or repeats a field.
 func checkParams(name string, params url.Values, set []string) error {
 	if len(params) == 0 {
 		return nil

@@ -14,64 +14,67 @@ import (
 
 const (
 	defaultMaxWait = 2 * time.Minute
-	growEvery      = 5 * time.Second // the number of requests in flight doubles in this time
-	fewAtFirst     = 4               // requests in flight after the first 429
-	dissolveAt     = 64              // requests in flight at which a Limiter no longer limits anything
+	growEvery      = 5 * time.Second // the limit on requests in flight doubles in this time
+	fewAtFirst     = 4               // limit on requests in flight after the first 429
+	dissolveAt     = 64              // limit on requests in flight at which the Limiter becomes idle again
 	firstClosing   = time.Second     // how long a 429 without a hint closes a Limiter
 	maxClosing     = 30 * time.Second
 )
 
-// A Limiter lets callers share what one of them learns of a server's rate limit, so that a 429 holds back all of them, and
-// none fails because of it. The zero value is ready to use. A Limiter must not be copied after first use.
+// A Limiter lets callers share what one of them learns about a server's rate limit, so that a 429 delays all of them
+// and none fails because of it. The zero value is ready to use. A Limiter is safe for concurrent use, and must not be
+// copied after first use.
 //
-// Until the first 429 it does nothing, and costs one atomic load per request. A 429 closes it for all until the time that
-// Retry-After or the vendor's reset header says, or else for a second, and for twice as long each time that nothing but 429
-// came since, up to 30 s. Then few requests are in flight at a time: four after the first 429, and after each later one half
-// as many as there were, but at least one. Where nothing but 429 came since the last opening, one request goes ahead of the
-// others. Their number doubles every 5 s without a 429. At 64 the Limiter does nothing again.
+// Until the first 429, a Limiter does nothing and costs one atomic load per request. A 429 closes it for all callers
+// until the time that Retry-After or the vendor's reset header says. Without such a header it closes for one second,
+// and for twice as long each time that it received nothing but 429 since it last opened, up to 30 s. After that it
+// limits the requests in flight: to four after the first 429, and after each later one to half as many as before, but
+// at least one. If it received nothing but 429 since it last opened, it first sends a single request. The limit doubles
+// every 5 s without a 429. At 64 the Limiter does nothing again.
 //
-// If responses say how many requests remain (X-Organization-Rate-Limit-Remaining and -Reset, as at ThousandEyes), then
-// these are spread evenly over the rest of the window as soon as less than 80 % of the limit remains, before any 429.
+// If responses say how many requests remain (X-Organization-Rate-Limit-Remaining and -Reset, as at ThousandEyes), the
+// Limiter spreads these evenly over the rest of the window, as soon as less than 80 % of the limit remains. It does so
+// even before the first 429.
 //
-// Requests go in the order in which their calls came; one that was refused keeps its place. Requests for tokens are counted
-// apart and go first, because the others may wait for the token.
+// Requests are sent in the order in which their calls began; a request that was refused keeps its place. Token requests
+// are counted separately and go first, because other requests may be waiting for the token.
 //
-// A [Doer] waits at the Limiter of its options or of its [Source]. What the rate limit costs a call is bounded by its
-// context and by MaxWait, and not by the Doer's Timeout; but while the call waits for a token its Timeout runs, whatever
-// holds up the token, and a [Cache] waits with its own request for less than a minute.
+// A [Doer] waits at the Limiter of its options or of its [Source]. MaxWait and the call's context limit that wait; the
+// Doer's Timeout does not. The Timeout does include the time that the call waits for a token, whatever delays the
+// token, and a [Cache] delays its own request for less than a minute.
 type Limiter struct {
-	// MaxWait is how long the rate limit may hold up a call, counted from when the call first had to wait or was refused. A
-	// call that would have to wait longer fails at once. If zero, it is 2 minutes. It must not be negative, and must not be
-	// changed after first use.
+	// MaxWait is how long a rate limit may delay a call, counted from when the call first had to wait or was refused. A
+	// call that would have to wait longer fails at once. If zero, it is 2 minutes. It must not be negative, and must not
+	// be changed after first use.
 	MaxWait time.Duration
 
-	// state is twice the generation, plus one if requests queue.
+	// state is twice the generation, plus one if requests must queue.
 	state atomic.Uint64
 
 	mu         sync.Mutex
-	limited    bool      // a 429 came, and the number in flight has not grown to dissolveAt since
-	closed     bool      // a 429 of this generation came
+	limited    bool      // there was a 429, and the limit has not grown to dissolveAt since
+	closed     bool      // there was a 429 in this generation
 	until      time.Time // when a closed Limiter opens
-	hold       time.Time // until when late 429s of older generations keep everyone waiting
-	generation uint64    // counts the openings
-	opened     time.Time // when the number in flight began to grow
-	few        float64   // requests in flight at the opening
+	hold       time.Time // all wait until then, because of a late 429 from an older generation
+	generation uint64    // how often the Limiter has opened
+	opened     time.Time // when the limit began to grow
+	few        float64   // the limit on requests in flight when the Limiter opened
 	inFlight   [lanes]int
-	peak       int  // the most in flight in one lane since the opening
-	successes  int  // since the opening
-	fruitless  int  // rounds in a row without a success; a round is what lies between an opening and the next closing
-	served     bool // a round since limited was set had a success
+	peak       int  // the most requests in flight in one lane since it opened
+	successes  int  // since it opened
+	fruitless  int  // consecutive rounds without a success; a round lasts from opening to closing
+	served     bool // a round had a success since limited was set
 	window     window
 	queues     [lanes]queue
 	arrivals   uint64
 	timer      *time.Timer
 	refused    int64
-	logger     *slog.Logger // that of the call that closed the Limiter
-	lines      []func()     // log lines to be written once mu is free
+	logger     *slog.Logger // the logger of the call that closed the Limiter
+	lines      []func()     // log lines to write after mu is unlocked
 }
 
-// A lane is a kind of request that is counted apart from others. An API request in flight may be waiting for a token: if the
-// request for the token then had to wait until the API request is done, neither would ever be sent.
+// A lane is a kind of request that is counted separately. An API request in flight may be waiting for a token. If the
+// request for that token had to wait until the API request is done, neither would ever be sent.
 type lane int
 
 const (
@@ -80,24 +83,24 @@ const (
 	lanes
 )
 
-// A visit is one call at a Limiter. Its requests, the first and those that repeat it, have the same place in the queue.
+// A visit is one call at a Limiter. The first request of the call and its retries have the same place in the queue.
 type visit struct {
 	lane    lane
 	arrival time.Time // when the call began
-	latest  time.Time // when it is too late for a turn, whatever MaxWait is; if zero, it never is
+	latest  time.Time // the latest time for a turn, whatever MaxWait is; if zero, there is none
 	logger  *slog.Logger
 
-	number uint64    // orders the calls that arrived at the same instant; 0 until it is given
-	giveUp time.Time // when MaxWait is over, or latest; zero until the call has to wait or is refused
+	number uint64    // orders calls that arrived at the same instant; 0 until assigned
+	giveUp time.Time // the end of MaxWait or latest; zero until the call must wait or is refused
 }
 
-// A turn is the right to send one request. Its done method must be called once.
+// A turn is the right to send one request. Its done method must be called exactly once.
 type turn struct {
 	limiter    *Limiter
 	visit      *visit
 	generation uint64
-	counted    bool      // in inFlight
-	sent       time.Time // not after the request was sent
+	counted    bool      // it is part of inFlight
+	sent       time.Time // a time before the request was sent
 }
 
 // A limitError is the error of a request that would have to wait longer than MaxWait or its context allows.
@@ -114,7 +117,7 @@ func (l *Limiter) check() error {
 	return nil
 }
 
-// take waits for the turn to send a request. The error is a *limitError, or that of ctx.
+// take waits for a turn. The error is a *limitError or that of ctx.
 func (l *Limiter) take(ctx context.Context, v *visit) (turn, error) {
 	if turn, ok := l.takeNow(v); ok {
 		return turn, nil
@@ -126,7 +129,7 @@ func (l *Limiter) take(ctx context.Context, v *visit) (turn, error) {
 	return l.await(ctx, w)
 }
 
-// takeNow takes the turn to send a request if the Limiter does nothing.
+// takeNow returns a turn if the Limiter does nothing at the moment.
 func (l *Limiter) takeNow(v *visit) (turn, bool) {
 	state := l.state.Load()
 	if state&1 != 0 {
@@ -135,8 +138,8 @@ func (l *Limiter) takeNow(v *visit) (turn, bool) {
 	return turn{limiter: l, visit: v, generation: state >> 1, sent: v.arrival}, true
 }
 
-// enter begins to wait for a turn, unless the wait would be too long. A request that was refused gets none once MaxWait is
-// over; any other still gets one that it need not wait for.
+// enter begins to wait for a turn, unless the wait would be too long. Once MaxWait is over, a request that was refused
+// gets no turn; any other request still gets one that is available at once.
 func (l *Limiter) enter(ctx context.Context, v *visit, refused bool) (*waiter, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
@@ -156,7 +159,7 @@ func (l *Limiter) enter(ctx context.Context, v *visit, refused bool) (*waiter, e
 	return w, nil
 }
 
-// startMaxWait notes from when on MaxWait counts for a call.
+// startMaxWait starts MaxWait for a call, unless it has started.
 func (l *Limiter) startMaxWait(v *visit, now time.Time) {
 	if !v.giveUp.IsZero() {
 		return
@@ -171,10 +174,10 @@ func (l *Limiter) startMaxWait(v *visit, now time.Time) {
 	}
 }
 
-// await waits until w has its turn, or its wait is over without one.
+// await waits until w gets its turn, or its time is over.
 func (l *Limiter) await(ctx context.Context, w *waiter) (turn, error) {
 	select {
-	case <-w.ready: // before anything else: most turns are given at once
+	case <-w.ready: // checked first, because most turns are given at once
 		return w.turn, w.err
 	default:
 	}
@@ -188,7 +191,7 @@ func (l *Limiter) await(ctx context.Context, w *waiter) (turn, error) {
 		return turn{}, ctx.Err()
 	case <-timer.C:
 		select {
-		case <-w.ready: // in the same instant
+		case <-w.ready: // at the same instant
 			return w.turn, w.err
 		default:
 			return turn{}, l.leave(w)
@@ -196,7 +199,7 @@ func (l *Limiter) await(ctx context.Context, w *waiter) (turn, error) {
 	}
 }
 
-// leave takes w out of the queue. If it was given its turn in this very instant, the turn goes to the next.
+// leave removes w from the queue. If w was given its turn at this very instant, the turn goes to the next waiter.
 func (l *Limiter) leave(w *waiter) error {
 	l.mu.Lock()
 	now := time.Now()
@@ -210,7 +213,7 @@ func (l *Limiter) leave(w *waiter) error {
 	return err
 }
 
-// done ends a turn: with the response or, if there is none, with nil.
+// done ends a turn. resp is nil if there was no response.
 func (t turn) done(resp *http.Response) {
 	l := t.limiter
 	refused := resp != nil && resp.StatusCode == http.StatusTooManyRequests
@@ -244,16 +247,16 @@ func (t turn) done(resp *http.Response) {
 	l.settle(now)
 }
 
-// refuse closes the Limiter after a 429. It does so once per generation: of ten requests in flight that are all refused the
-// first one says all there is to say.
+// refuse closes the Limiter after a 429. It does so once per generation: if ten requests in flight are all refused, the
+// first one says it all.
 func (l *Limiter) refuse(t turn, hint time.Duration, now time.Time) {
 	hint = min(max(hint, 0), maxHint)
 	switch {
 	case t.generation != l.generation:
-		// Sent before the last opening. It was refused at its sending or later, so its wait does not end before this:
+		// The request was sent before the Limiter last opened, and refused after that. So its wait lasts at least until:
 		if hold := t.sent.Add(hint); l.limited && hold.After(l.hold) {
 			l.hold = hold
-			l.opened = laterOf(l.opened, hold) // nothing grows while nothing is sent
+			l.opened = laterOf(l.opened, hold) // the limit does not grow while nothing is sent
 		}
 		return
 	case l.closed:
@@ -265,7 +268,7 @@ func (l *Limiter) refuse(t turn, hint time.Duration, now time.Time) {
 		l.few, l.fruitless, l.served = max(1, float64(l.peak)/2), 0, true
 	default:
 		l.fruitless++
-		if l.served { // else nothing is known yet of how many the server takes
+		if l.served { // otherwise it is not known yet how many requests the server accepts
 			l.few = max(1, l.few/2)
 		}
 	}
@@ -277,8 +280,8 @@ func (l *Limiter) refuse(t turn, hint time.Duration, now time.Time) {
 	l.log("rate limit reached, requests wait", next{"opening", wait.Round(time.Millisecond)}, slog.Int("waiting", l.waiting()))
 }
 
-// closing is how long a Limiter stays closed if the server does not say, after so many rounds without a success. Part of it is
-// random, so that processes that share a limit do not come back together.
+// closing returns how long a Limiter stays closed if the server does not say, given the number of rounds without a
+// success. Part of it is random, so that processes that share a limit do not resume at the same time.
 func closing(fruitless int) time.Duration {
 	wait := maxClosing
 	if fruitless < 5 {
@@ -287,12 +290,12 @@ func closing(fruitless int) time.Duration {
 	return wait + rand.N(wait/4+1)
 }
 
-// settle opens the Limiter if it is time, hands out the turns that are due, and unlocks mu.
+// settle opens the Limiter if it is time, gives the turns that are due, and unlocks mu.
 func (l *Limiter) settle(now time.Time) {
 	if l.closed && !now.Before(l.until) {
 		l.open()
 	}
-	var next time.Time // when to look again
+	var next time.Time // when to call settle again
 	for lane := range lanes {
 		for queue := &l.queues[lane]; queue.Len() > 0; {
 			if at := l.nextTurn(lane, now); at.After(now) {
@@ -317,11 +320,11 @@ func (l *Limiter) settle(now time.Time) {
 	l.lines = nil
 	l.mu.Unlock()
 	for _, line := range lines {
-		line() // a log handler may take its time, or use this Limiter
+		line() // without the lock: a log handler may be slow, or use this Limiter
 	}
 }
 
-// open opens the Limiter as of the time when that was due: while nobody waits, nobody opens it.
+// open opens the Limiter as of the time when that was due. Without waiting requests, that may be long ago.
 func (l *Limiter) open() {
 	l.closed = false
 	l.generation++
@@ -332,11 +335,11 @@ func (l *Limiter) open() {
 		slog.Int("in_flight", int(l.atOpening())), slog.Int("waiting", l.waiting()))
 }
 
-// most is how many requests may be in flight in one lane.
+// most returns the limit on requests in flight in one lane.
 func (l *Limiter) most(now time.Time) int { return grown(l.atOpening(), now.Sub(l.opened)) }
 
-// atOpening is how many requests may be in flight at the opening. After a round without a success one request goes ahead, and
-// others follow when it succeeds, or as time passes.
+// atOpening returns the limit on requests in flight when the Limiter opened. After a round without a success it is one;
+// others follow when that request succeeds, or as time passes.
 func (l *Limiter) atOpening() float64 {
 	if l.fruitless > 0 && l.successes == 0 {
 		return 1
@@ -344,7 +347,7 @@ func (l *Limiter) atOpening() float64 {
 	return l.few
 }
 
-// nextTurn is the earliest time at which the next request may be sent, as far as is known.
+// nextTurn returns the earliest time at which the next request may be sent, as far as is known.
 func (l *Limiter) nextTurn(lane lane, now time.Time) time.Time {
 	if l.closed {
 		return l.until
@@ -359,7 +362,7 @@ func (l *Limiter) nextTurn(lane lane, now time.Time) time.Time {
 	return at
 }
 
-// opening is the time before which certainly no request is sent.
+// opening returns a time before which no request can be sent.
 func (l *Limiter) opening(now time.Time) time.Time {
 	at := l.window.opening(now)
 	if l.limited {
@@ -380,7 +383,7 @@ func (l *Limiter) give(w *waiter, now time.Time) {
 	close(w.ready)
 }
 
-// failLate ends the wait of all whose time is over before the Limiter opens.
+// failLate fails all waiters whose time will be over before the Limiter opens.
 func (l *Limiter) failLate(now time.Time) {
 	err := l.tooLong(now)
 	for lane := range l.queues {
@@ -396,7 +399,7 @@ func (l *Limiter) tooLong(now time.Time) *limitError {
 	return &limitError{max(l.opening(now).Sub(now), time.Second)}
 }
 
-// holdsUp returns why requests of a lane wait, or nil if none does.
+// holdsUp returns the reason why requests of a lane are waiting, or nil if none is.
 func (l *Limiter) holdsUp(lane lane) *limitError {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -432,15 +435,15 @@ func (l *Limiter) log(message string, n next, attrs ...slog.Attr) {
 	}
 }
 
-// LimiterStats says what a [Limiter] does.
+// LimiterStats is a snapshot of a [Limiter].
 type LimiterStats struct {
-	Waiting     int       // requests that wait for their turn now
-	InFlight    int       // requests in flight now; those sent while the Limiter did nothing are not counted
-	ClosedUntil time.Time // before this time nothing is sent; zero if requests may be sent now
-	Refused     int64     // responses of status 429 so far
+	Waiting     int       // requests that wait for their turn
+	InFlight    int       // requests in flight, except those sent while the Limiter did nothing
+	ClosedUntil time.Time // nothing is sent before this; zero if requests may be sent now
+	Refused     int64     // responses with status 429 so far
 }
 
-// Stats returns what the Limiter does now. That of a nil Limiter, as [Cache.Limiter] may return, is zero.
+// Stats returns a snapshot of the Limiter. It is zero for a nil Limiter, as [Cache.Limiter] may return.
 func (l *Limiter) Stats() LimiterStats {
 	if l == nil {
 		return LimiterStats{}
@@ -454,13 +457,13 @@ func (l *Limiter) Stats() LimiterStats {
 	return s
 }
 
-// grown is what few has grown to after a while, rounded down.
+// grown returns the limit few after it has grown for a while, rounded down.
 func grown(few float64, after time.Duration) int {
-	const largest = 1 << 30 // so that it can be an int
+	const largest = 1 << 30 // fits an int on all platforms
 	return int(min(largest, few*math.Exp2(max(0, after.Seconds())/growEvery.Seconds())))
 }
 
-// growing is how long few takes to grow to n.
+// growing returns how long the limit few takes to grow to n.
 func growing(few float64, n int) time.Duration {
 	return time.Duration(math.Ceil(math.Log2(float64(n)/few) * float64(growEvery)))
 }

@@ -19,8 +19,8 @@ type heldTurn struct {
 	used bool
 }
 
-// takeTurn waits for the turn of a single request to the endpoint, for oneAttempt, until it is too late for it. Whoever takes
-// it must release it. If the rate limit does not allow it in time, the error is an *Error.
+// takeTurn waits until latest for the turn of a single request, for use with oneAttempt. The caller must release it. If
+// the rate limit does not allow the request in time, the error is an *Error.
 func (e *Endpoint) takeTurn(ctx context.Context, latest time.Time, logger *slog.Logger) (*heldTurn, error) {
 	turn, err := e.limiter.take(ctx, &visit{lane: tokenLane, arrival: time.Now(), latest: latest, logger: cmp.Or(logger, e.logger)})
 	if limited, ok := errors.AsType[*limitError](err); ok {
@@ -32,7 +32,7 @@ func (e *Endpoint) takeTurn(ctx context.Context, latest time.Time, logger *slog.
 	return &heldTurn{turn: turn}, nil
 }
 
-// limited returns the Error of a request that the rate limit holds up.
+// limited returns the Error of a request that the rate limit delays for too long.
 func (e *Endpoint) limited(err *limitError, cause error) *Error {
 	failed := &Error{Method: http.MethodPost, StatusCode: http.StatusTooManyRequests, RetryAfter: err.retryAfter, cause: cause, unsent: true}
 	if at, err := url.Parse(e.tokenURL); err == nil {
@@ -41,8 +41,8 @@ func (e *Endpoint) limited(err *limitError, cause error) *Error {
 	return failed
 }
 
-// waitEnded returns the error of a caller whose ctx ended while it waited for a token. If time ran out because the request for
-// the token waits for the rate limit, the error says so too.
+// waitEnded returns the error of a caller whose ctx ended while it waited for a token. If the token request is waiting
+// for the rate limit, the error says so.
 func (e *Endpoint) waitEnded(ctx context.Context) error {
 	err := ctx.Err()
 	if context.Cause(ctx) == errTimeout { //nolint:errorlint // the very cause that the deadline of a call sets
@@ -89,8 +89,8 @@ func (c *doerCall) takeTurn(ctx context.Context) (turn, error) {
 	return turn, nil
 }
 
-// takeTurnAgain waits for the turn of a request that was sent at a time, and refused by resp. If there is none before
-// MaxWait is over, it returns resp.
+// takeTurnAgain waits for another turn after the request that was sent at the given time was refused with resp. If
+// there is no turn before MaxWait is over, it returns resp.
 func (c *doerCall) takeTurnAgain(ctx context.Context, resp *http.Response, sent time.Time) (turn, *http.Response, error) {
 	c.timer.Stop()
 	defer c.wasLimited(sent)
@@ -102,7 +102,7 @@ func (c *doerCall) takeTurnAgain(ctx context.Context, resp *http.Response, sent 
 		_ = resp.Body.Close()
 		return turn{}, nil, c.noTurn(err)
 	}
-	body := keepBody(resp) // reads it in the background
+	body := keepBody(resp) // reads the body in the background
 	next, err := c.limiter.await(ctx, w)
 	switch {
 	case err == nil:
@@ -115,14 +115,14 @@ func (c *doerCall) takeTurnAgain(ctx context.Context, resp *http.Response, sent 
 	}
 }
 
-// wasLimited takes the time since then off what the call is charged for: the rate limit has cost it.
+// wasLimited excludes the time since then from the call's limits, because the rate limit caused it.
 func (c *doerCall) wasLimited(since time.Time) {
 	d := time.Since(since)
 	c.began = c.began.Add(d)
 	c.postpone(d)
 }
 
-// noTurn returns the error of a call that ends because it got no turn.
+// noTurn returns the error of a call that got no turn.
 func (c *doerCall) noTurn(err error) error {
 	if !errors.As(err, &c.limited) {
 		err = fmt.Errorf("waiting for the rate limit: %w", err)
@@ -133,14 +133,14 @@ func (c *doerCall) noTurn(err error) error {
 	return fmt.Errorf("not sent: %w", err)
 }
 
-// keepBody frees the connection of a response that may be needed after a wait. The function that it returns returns the
-// start of the body.
+// keepBody reads the body of a response in the background, so that its connection can be reused. The returned function
+// returns the start of the body.
 func keepBody(resp *http.Response) func() []byte {
-	const patience = 50 * time.Millisecond // with a body that is still to come after the wait
+	const patience = 50 * time.Millisecond // how long the returned function waits for the body
 	body, kept := resp.Body, make(chan []byte, 1)
 	go func() {
 		defer close(kept)
-		defer func() { _ = recover() }() // of a body that is not net/http's; nobody could catch it here
+		defer func() { _ = recover() }() // the body may be of any type, and nobody else can recover here
 		defer func() { _ = body.Close() }()
 		start, _ := io.ReadAll(io.LimitReader(body, maxErrorBody))
 		kept <- start

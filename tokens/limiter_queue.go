@@ -9,7 +9,7 @@ import (
 // A waiter is a request that waits for its turn.
 type waiter struct {
 	visit    *visit
-	deadline time.Time // after which it does not wait any longer: the end of MaxWait or of its context, whichever comes first
+	deadline time.Time // the end of MaxWait or of its context, whichever is first
 	index    int       // in the queue, or -1
 
 	// ready is closed when turn or err is set.
@@ -37,16 +37,16 @@ func (l *Limiter) enqueue(w *waiter) {
 	heap.Push(&l.queues[w.visit.lane], w)
 }
 
-// A queue is a heap of waiters, those first whose calls came first.
+// A queue is a heap of waiters, ordered by when their calls began.
 type queue []*waiter
 
 // pop removes and returns the first waiter.
-func (q *queue) pop() *waiter { return heap.Pop(q).(*waiter) } //nolint:forcetypeassert // it holds nothing else
+func (q *queue) pop() *waiter { return heap.Pop(q).(*waiter) } //nolint:forcetypeassert // a queue holds only waiters
 
-// remove removes a waiter that is in the queue.
+// remove removes w, which must be in the queue.
 func (q *queue) remove(w *waiter) { heap.Remove(q, w.index) }
 
-// before returns the waiters that do not wait until t.
+// before returns the waiters whose deadline is before t.
 func (q *queue) before(t time.Time) (late []*waiter) {
 	for _, w := range *q {
 		if w.deadline.Before(t) {

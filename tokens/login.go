@@ -16,23 +16,24 @@ import (
 	"strings"
 )
 
-// A Login is the login of one user by an authorization code (RFC 6749, section 4.1, with RFC 7636): from
-// [Endpoint.AuthorizationURL], which sends the user to the server, to Login.Grant, which reads what the server sends back
-// to the RedirectURI. A web application keeps it in between, as JSON, where only that user's browser leads to it. It prints
-// redacted under fmt, slog and YAML.
+// A Login is one user's login by an authorization code (RFC 6749, section 4.1, with RFC 7636). It begins with
+// [Endpoint.AuthorizationURL], which returns where to send the user, and ends with Login.Grant, which reads the
+// callback to RedirectURI. In between, a web application stores the Login as JSON, where only that user's browser can
+// reach it, such as in its session. A Login prints redacted under fmt, slog and YAML.
 type Login struct {
-	// RedirectURI is where the server sends the user back to, exactly as it is registered: https, loopback, or a scheme of
-	// the application's own (RFC 8252).
+	// RedirectURI is where the server sends the user back to, exactly as registered. It must be https, loopback, or a
+	// private-use scheme of the application (RFC 8252).
 	RedirectURI string `json:"redirect_uri"`
-	// Scopes are the scopes to ask for.
+	// Scopes are the requested scopes.
 	Scopes []string `json:"scopes,omitempty"`
-	// Params are further parameters of the authorization request, such as prompt.
+	// Params are additional parameters of the authorization request, such as prompt.
 	Params url.Values `json:"params,omitempty"`
-	// State ties the response to this login, and CodeVerifier the exchange. AuthorizationURL makes them if they are empty.
+	// State binds the callback to this login, and CodeVerifier the exchange. If empty, AuthorizationURL sets them to
+	// random values.
 	State        string `json:"state"`
 	CodeVerifier string `json:"code_verifier"`
-	// Issuer is the server's, if the Endpoint knows it; IssuerRequired means that each response names it (RFC 9207).
-	// AuthorizationURL sets both.
+	// Issuer is the server's issuer, if the Endpoint knows it. IssuerRequired means that each callback must name it (RFC
+	// 9207). AuthorizationURL sets both.
 	Issuer         string `json:"issuer,omitempty"`
 	IssuerRequired bool   `json:"issuer_required,omitempty"`
 }
@@ -54,8 +55,8 @@ func (l Login) LogValue() slog.Value {
 // MarshalYAML returns what Format prints.
 func (l Login) MarshalYAML() (any, error) { return fmt.Sprint(l), nil }
 
-// GenerateVerifier returns a random code verifier (RFC 7636, section 4.1). [Endpoint.AuthorizationURL] makes one itself if
-// a Login has none.
+// GenerateVerifier returns a random code verifier (RFC 7636, section 4.1). [Endpoint.AuthorizationURL] calls it for a
+// Login that has none.
 func GenerateVerifier() string {
 	data := make([]byte, 32)
 	_, _ = rand.Read(data) // never fails
@@ -73,9 +74,9 @@ var authorizationFields = []string{
 	"response_type", "client_id", "redirect_uri", "scope", "state", "code_challenge", "code_challenge_method", "client_secret",
 }
 
-// AuthorizationURL returns the URL to send a user to for a login, with a code challenge by S256 (RFC 7636). It sets l's
-// State and CodeVerifier if they are empty, and its Issuer. Where there is no login by authorization code (Moov,
-// ThousandEyes) the error is errors.ErrUnsupported.
+// AuthorizationURL returns the URL to send a user to for a login, with an S256 code challenge (RFC 7636). It sets l's
+// State and CodeVerifier if they are empty, and its Issuer. If the vendor has no login by authorization code (Moov,
+// ThousandEyes), the error is errors.ErrUnsupported.
 func (e *Endpoint) AuthorizationURL(ctx context.Context, l *Login) (string, error) {
 	if err := e.ready(ctx); err != nil {
 		return "", err
@@ -114,13 +115,13 @@ func (e *Endpoint) AuthorizationURL(ctx context.Context, l *Login) (string, erro
 	}
 	u := *e.authorizationURL
 	if u.RawQuery != "" {
-		u.RawQuery += "&" // what the URL had before is kept (RFC 6749, section 3.1)
+		u.RawQuery += "&" // an existing query must be kept (RFC 6749, section 3.1)
 	}
 	u.RawQuery += query.Encode()
 	return u.String(), nil
 }
 
-// checkLogin reports what is wrong with a login before anyone is sent anywhere.
+// checkLogin returns an error if l cannot be used for a login.
 func (e *Endpoint) checkLogin(l *Login) error {
 	switch {
 	case !e.vendor.logins:
@@ -158,9 +159,9 @@ func checkRedirectURI(redirectURI string) error {
 	return nil
 }
 
-// Grant returns the grant for [Endpoint.Exchange], given the query of the request to RedirectURI. It fails if the callback
-// belongs to another login or another server, or if the server refused the login; the error then matches the server's
-// [Code], such as [AccessDenied].
+// Grant returns the grant for [Endpoint.Exchange], given the query parameters of the callback to RedirectURI. It fails
+// if the callback belongs to another login or another server. It also fails if the server refused the login; the error
+// then matches the server's [Code], such as [AccessDenied].
 func (l *Login) Grant(callback url.Values) (Grant, error) {
 	grant, err := l.grant(callback)
 	if err != nil {

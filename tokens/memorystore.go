@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// NewMemoryStore returns a [Store] in memory: for tests, and for several Caches of one process. It forgets records whose
-// time is over.
+// NewMemoryStore returns a [Store] in memory, for tests and for several Caches of one process. It deletes records that
+// have expired.
 func NewMemoryStore() Store {
 	return &memoryStore{records: make(map[string]memoryRecord)}
 }
@@ -18,7 +18,7 @@ func NewMemoryStore() Store {
 type memoryStore struct {
 	mu      sync.Mutex
 	records map[string]memoryRecord
-	sweepAt int // the number of records at which those whose time is over are deleted
+	sweepAt int // the number of records at which expired ones are deleted
 }
 
 type memoryRecord struct {
@@ -81,7 +81,7 @@ func (s *memoryStore) load(key string, now time.Time) Record {
 
 func (r memoryRecord) over(now time.Time) bool { return !r.expires.IsZero() && !now.Before(r.expires) }
 
-// sweep deletes the records whose time is over, each time that the number of records has doubled.
+// sweep deletes expired records each time that the number of records has doubled.
 func (s *memoryStore) sweep(now time.Time) {
 	if len(s.records) < max(s.sweepAt, 1024) {
 		return

@@ -184,8 +184,8 @@ func newOAuth2Client(at *url.URL, config endpointConfig) (*oauth2.Client, error)
 	}))
 }
 
-// parseEndpointURL parses the URL of an endpoint, which must be https or loopback. It may have a query, and must not have
-// a fragment (RFC 6749, sections 3.1 and 3.2).
+// parseEndpointURL parses the URL of an endpoint, which must be https or loopback. It may have a query, but no fragment
+// (RFC 6749, sections 3.1 and 3.2).
 func parseEndpointURL(name, endpoint string) (*url.URL, error) {
 	u, err := url.Parse(endpoint)
 	switch {

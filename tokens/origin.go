@@ -30,7 +30,7 @@ func isLoopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
-// baseOriginOf returns the origin that src's tokens are for, which src says itself or the caller gave as base URL.
+// baseOriginOf returns the origin that src's tokens are for, taken from src or from the base URL that the caller gave.
 func baseOriginOf(src Source, given string) (origin, error) {
 	baseURL, err := baseURLOf(src, given)
 	if err != nil {
@@ -48,7 +48,7 @@ type origin struct{ scheme, host string }
 
 func originOf(u *url.URL) origin { return origin{u.Scheme, normalHost(u.Scheme, u.Host)} }
 
-// normalHost returns a host in lower case and without the port that its scheme has by default.
+// normalHost returns host in lower case and without the default port of its scheme.
 func normalHost(scheme, host string) string {
 	host = strings.TrimSuffix(strings.ToLower(host), ":")
 	switch scheme {
@@ -62,13 +62,13 @@ func normalHost(scheme, host string) string {
 
 func (o origin) String() string { return o.scheme + "://" + o.host }
 
-// has reports whether u is of this origin. Mostly it is, and spelled alike.
+// has reports whether u is of this origin. The first comparison is the fast path.
 func (o origin) has(u *url.URL) bool {
 	return u.Scheme == o.scheme && u.Host == o.host || originOf(u) == o
 }
 
-// takes reports whether req goes to this origin and names it: by its URL, by its Host header, and by the target of its
-// request line, which URL.Opaque can set.
+// takes reports whether req goes to this origin by its URL, its Host header and the target of its request line, which
+// URL.Opaque can set.
 func (o origin) takes(req *http.Request) bool {
 	return o.has(req.URL) && (req.Host == "" || req.Host == o.host || normalHost(o.scheme, req.Host) == o.host) &&
 		(req.URL.Opaque == "" || req.URL.Opaque[0] == '/' && !strings.HasPrefix(req.URL.Opaque, "//"))

@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// A SealKey is a key of [Sealed]. It prints redacted under fmt, slog and JSON.
+// A SealKey is an encryption key for [Sealed]. It prints redacted with fmt, slog and JSON.
 type SealKey struct {
-	ID  string // names the key in the records; not secret
+	ID  string // identifies the key in the records; not secret
 	Key []byte // 32 random bytes
 }
 
@@ -23,23 +23,24 @@ func (k SealKey) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "{ID:%s Key:%s}", k.ID, redact(string(k.Key)))
 }
 
-// LogValue gives the key redacted.
+// LogValue returns the key redacted.
 func (k SealKey) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("id", k.ID), slog.String("key", redact(string(k.Key))))
 }
 
-// MarshalJSON gives the key redacted.
+// MarshalJSON returns the key redacted.
 func (k SealKey) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]string{"ID": k.ID, "Key": redact(string(k.Key))})
 }
 
-// Sealed returns a Store that keeps its values in store, encrypted with AES-256-GCM. The first key encrypts, and all of them
-// decrypt: to change keys, first add the new one behind the old one everywhere, then put it first. The key's ID stands in
-// the record. Key and version of a record are authenticated with its value, so that a record under another's key or with an
-// older value is found out. What Sealed cannot know is whether a whole record, version and value, was set back to an earlier
-// one.
+// Sealed returns a Store that keeps its values in store, encrypted with AES-256-GCM. The first key encrypts; all keys
+// decrypt. To change the key, first add the new key after the old one in all processes, then put it first. The record
+// holds the ID of its key. The key and version of the record are authenticated together with its value, so that a
+// record that was copied to another key, or has an older value, is refused. Sealed cannot detect that a whole record,
+// version and value, was set back to an earlier one.
 //
-// It fails if there is no key, if a key is not 32 bytes long, and if an ID is empty, longer than 64 bytes, or there twice.
+// Sealed fails if there is no key, if a key is not 32 bytes long, or if an ID is empty, longer than 64 bytes, or used
+// twice.
 func Sealed(store Store, keys ...SealKey) (Store, error) {
 	switch {
 	case store == nil:
@@ -76,7 +77,7 @@ type sealedStore struct {
 	ids     []string
 }
 
-// sealedValue is what stands in the record.
+// sealedValue is the JSON form of a value in the store.
 type sealedValue struct {
 	Format int    `json:"sealed"`
 	KeyID  string `json:"key"`
@@ -132,7 +133,7 @@ func (s *sealedStore) open(key string, r Record) ([]byte, error) {
 	return value, nil
 }
 
-// sealedContext is what is authenticated with a value: the lengths keep the parts apart.
+// sealedContext returns the additional data that is authenticated with a value. Lengths separate the parts.
 func sealedContext(parts ...string) []byte {
 	var b []byte
 	for _, part := range parts {

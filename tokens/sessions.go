@@ -9,32 +9,32 @@ import (
 	"weak"
 )
 
-// recentSessions is how many logins stay in memory though nobody uses them, at least; at most it is twice as many.
+// recentSessions is the minimum number of unused logins that stay in memory; the maximum is twice that.
 const recentSessions = 4096
 
-// Sessions are the logins of many users on one [Endpoint], such as one per customer of a platform. They live in a [Store],
-// and any number of processes may have Sessions on it. Make them with [NewSessions].
+// Sessions are the logins of many users on one [Endpoint], such as one per customer of a platform. They are kept in a
+// [Store], which any number of processes may share. Make them with [NewSessions]. Sessions are safe for concurrent use.
 type Sessions struct {
 	endpoint *Endpoint
 	opts     CacheOptions
 
 	mu        sync.Mutex
 	caches    map[string]session
-	pinned    map[*Cache]struct{} // have something that is not stored
-	young     map[*Cache]struct{} // were used last
-	old       map[*Cache]struct{} // and before
-	collected Stats               // of Caches that are gone
+	pinned    map[*Cache]struct{} // Caches that have something to save
+	young     map[*Cache]struct{} // Caches that were used recently
+	old       map[*Cache]struct{} // Caches that were used before those in young
+	collected Stats               // counts of Caches that are gone
 	closed    bool
 }
 
-// A session is a Cache that may be gone, with its counts.
+// A session is a Cache that may have been collected, with its counts.
 type session struct {
 	cache weak.Pointer[Cache]
 	stats *Stats
 }
 
-// NewSessions returns the logins that opts.Store has. The options are those of each login's Cache; Session and Initial must be
-// empty: a login begins by the [Cache.Set] of its Cache.
+// NewSessions returns the logins in opts.Store. opts are the options of each login's Cache. Session and Initial must be
+// empty; a new login begins with [Cache.Set].
 func NewSessions(endpoint *Endpoint, opts *CacheOptions) (*Sessions, error) {
 	s := &Sessions{
 		endpoint: endpoint,
@@ -64,10 +64,9 @@ func NewSessions(endpoint *Endpoint, opts *CacheOptions) (*Sessions, error) {
 	return s, nil
 }
 
-// Session returns the Cache of the login with this name. It is there to be used and forgotten: there is nothing to close. As
-// long as it is in use, which means that the program can reach it or that it has something to store, each call returns the
-// same one. After a Close of it the next call returns another, and whoever has the closed one gets [ErrClosed]. A name that
-// is empty or longer than 1 KB makes a Cache that fails.
+// Session returns the Cache of the login with this name. It need not be closed. Calls return the same Cache as long as
+// the program can reach it, or it has something to save. After the Cache is closed, the next call returns a new one,
+// and the closed one fails with [ErrClosed]. If the name is empty or longer than 1 KB, every call of the Cache fails.
 func (s *Sessions) Session(id string) *Cache {
 	if s == nil || s.endpoint == nil {
 		return &Cache{unusable: errors.New("tokens: the Sessions are nil or zero; make them with NewSessions")}
@@ -104,8 +103,8 @@ func (s *Sessions) newCache(id string) (*Cache, error) {
 	return NewCache(s.endpoint, &opts)
 }
 
-// used keeps c in memory for a while: so that a login in steady use is not loaded again after each garbage collection. The lock
-// is held.
+// used keeps c in memory for a while, so that a login in steady use is not loaded again after each garbage collection.
+// The lock is held.
 func (s *Sessions) used(c *Cache) {
 	if _, ok := s.young[c]; ok {
 		return
@@ -116,7 +115,7 @@ func (s *Sessions) used(c *Cache) {
 	s.young[c] = struct{}{}
 }
 
-// pin keeps c in memory as long as it has something that is not stored.
+// pin keeps c in memory while it has something to save.
 func (s *Sessions) pin(c *Cache, pinned bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -127,7 +126,7 @@ func (s *Sessions) pin(c *Cache, pinned bool) {
 	}
 }
 
-// retire takes c, which its user closed, out of the logins, so that the next to ask for it gets one that works.
+// retire removes c, which was closed, so that the next call of Session returns a new Cache.
 func (s *Sessions) retire(c *Cache) {
 	stats := c.Stats()
 	s.mu.Lock()
@@ -141,7 +140,7 @@ func (s *Sessions) retire(c *Cache) {
 	s.collected.add(stats)
 }
 
-// forgotten is what is left of a Cache that was collected.
+// forgotten identifies a Cache that was collected.
 type forgotten struct {
 	id    string
 	stats *Stats
@@ -150,7 +149,7 @@ type forgotten struct {
 func (s *Sessions) forget(f forgotten) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.caches[f.id].stats == f.stats { // else there is a new one, and the old one is counted
+	if s.caches[f.id].stats == f.stats { // otherwise there is a new Cache, and the old one has been counted
 		delete(s.caches, f.id)
 		s.collected.add(*f.stats)
 	}
@@ -167,8 +166,9 @@ func (s *Sessions) live() []*Cache {
 	return live
 }
 
-// Close closes the Caches of all logins at once: each lets a fetch under way end and stores what is not stored. Thereafter
-// every Token fails with [ErrClosed]. It returns the errors of those that could not store a token; Close may be called again.
+// Close closes the Caches of all logins concurrently: each waits for a fetch in flight and saves what is unsaved.
+// Afterwards every Token fails with [ErrClosed]. Close returns the errors of Caches that could not save a token; it may
+// be called again.
 func (s *Sessions) Close(ctx context.Context) error {
 	if s == nil || s.endpoint == nil {
 		return errors.New("tokens: the Sessions are nil or zero; make them with NewSessions")
@@ -193,7 +193,7 @@ func (s *Sessions) Close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Stats returns the sum of the counts of all logins so far, and the last error of one of them. There is no Expiry.
+// Stats returns the sum of the counts of all logins, and the last error of one of them. Expiry is zero.
 func (s *Sessions) Stats() Stats {
 	if s == nil || s.endpoint == nil {
 		return Stats{}
@@ -201,7 +201,7 @@ func (s *Sessions) Stats() Stats {
 	s.mu.Lock()
 	live, sum := s.live(), s.collected
 	for _, session := range s.caches {
-		if session.cache.Value() == nil { // live keeps the others
+		if session.cache.Value() == nil { // live keeps the others in memory
 			sum.add(*session.stats)
 		}
 	}
@@ -212,7 +212,7 @@ func (s *Sessions) Stats() Stats {
 	return sum
 }
 
-// Format prints how many logins are in memory, and nothing of them.
+// Format prints the number of logins in memory, and nothing about them.
 func (s *Sessions) Format(f fmt.State, _ rune) {
 	if s == nil || s.endpoint == nil {
 		fmt.Fprint(f, "tokens.Sessions(nil or zero)")
@@ -224,7 +224,7 @@ func (s *Sessions) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "tokens.Sessions(%s, %d)", s.endpoint.vendor.name, n)
 }
 
-// add adds the counts of t, and takes its error over if there is one.
+// add adds the counts of t, and takes its error if there is one.
 func (s *Stats) add(t Stats) {
 	s.Fetches += t.Fetches
 	s.Failures += t.Failures

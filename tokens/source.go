@@ -6,25 +6,26 @@ import (
 	"fmt"
 )
 
-// A Source returns the token to use now. Implementations are safe for concurrent use, and return early with ctx's error
-// when ctx ends. The Token is shared, so it must not be modified.
+// A Source returns a token that is valid now. Implementations must be safe for concurrent use, and must return ctx's
+// error when ctx ends. The returned Token is shared and must not be modified.
 //
-// What a Source can do beside is found by the methods that it has: Invalidate of [Invalidator], BaseURL() string,
-// TokenFor(context.Context, time.Duration) (*Token, error). A [Cache] has all of them. A Source that wraps another has
-// Unwrap() Source, and need not repeat them; see [As].
+// A Source may have further methods: Invalidate of [Invalidator], BaseURL() string, Limiter() *Limiter, and
+// TokenFor(context.Context, time.Duration) (*Token, error). A [Cache] has all of them. A Source that wraps another may
+// have an Unwrap() Source method instead of repeating them; see [As].
 type Source interface {
 	Token(ctx context.Context) (*Token, error)
 }
 
-// An Invalidator is a [Source] that can be told that the API responded to a token with 401. A [Transport] repeats a
-// request only if the Source then returns another token.
+// An Invalidator is a [Source] whose tokens can be invalidated after the API responded with 401. A [Transport] retries
+// a request only if the Source then returns another token.
 type Invalidator interface {
 	Invalidate(rejected *Token)
 }
 
-// As returns the first Source that is a T: src itself, or one behind its Unwrap() Source methods. T is an interface that
-// names a capability, such as [Invalidator] or interface{ BaseURL() string }. It is how everything in this module that takes
-// a Source looks for what the Source can do, so that a wrapper need not repeat it.
+// As returns the first Source in src's chain that is a T. The chain is src itself, followed by the Sources that its
+// Unwrap() Source method returns. T is an interface with an optional method of a Source, such as [Invalidator] or
+// interface{ BaseURL() string }. All code in this module looks for these methods with As, so that a wrapper need not
+// repeat them.
 func As[T any](src Source) (T, bool) {
 	for src != nil {
 		if t, ok := src.(T); ok {
@@ -40,8 +41,8 @@ func As[T any](src Source) (T, bool) {
 	return none, false
 }
 
-// baseURLOf returns the base URL that src's tokens are for: its own if it has one (BaseURL() string), else the one that
-// the caller gave.
+// baseURLOf returns the base URL that src's tokens are for: that of src if it has one (BaseURL() string), or else
+// given.
 func baseURLOf(src Source, given string) (string, error) {
 	own := ""
 	if s, ok := As[interface{ BaseURL() string }](src); ok {
@@ -81,12 +82,12 @@ func limiterOf(src Source) *Limiter {
 	return nil
 }
 
-// Static is a [Source] of one Bearer token that never changes. It has no expiry and cannot be renewed.
+// Static returns a [Source] of one Bearer token that never changes. The token has no expiry and cannot be renewed.
 func Static(accessToken string) Source {
 	return &static{&Token{AccessToken: accessToken, TokenType: "Bearer"}}
 }
 
-type static struct{ token *Token } // a pointer, for the reason that cacheSecrets is one
+type static struct{ token *Token } // a pointer for the same reason as cacheSecrets
 
 func (s *static) Token(context.Context) (*Token, error) {
 	if s.token.AccessToken == "" {

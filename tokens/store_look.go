@@ -12,94 +12,94 @@ import (
 	"time"
 )
 
-// How processes agree through a Store on which of them fetches the next token. A process that wants to fetch swaps an attempt
-// into the record, sends one request, and then swaps the token in and the attempt out. A process that finds another's attempt
-// polls. If nobody changes the record for as long as the attempt's hold lasts, the process that made the attempt is dead, and
-// another takes its place.
+// This file implements how processes agree through a Store on which of them fetches the next token. A process that
+// wants to fetch writes an attempt into the record by compare-and-swap, sends one request, and then swaps in the token
+// and removes the attempt. A process that finds another's attempt polls. If the record does not change for the hold of
+// the attempt, the process that wrote it is assumed dead, and another takes over.
 //
-// A look is one goroutine of a Cache that loads the record, takes over what it finds there (observe), decides what comes
-// next (decide), and does it (look), until there is nothing left to do.
+// A look is a goroutine of a Cache that loads the record, applies what it finds (observe), decides on the next action
+// (decide), and carries it out (look), until nothing is left to do.
 
 const (
-	storeTimeout  = 3 * time.Second // bounds each call of the Store
+	storeTimeout  = 3 * time.Second // limits each call of the Store
 	loadAgain     = 50 * time.Millisecond
 	firstPoll     = 20 * time.Millisecond
 	maxPoll       = 250 * time.Millisecond
-	lookEvery     = time.Minute      // how old what a busy process knows may be
-	lookSoon      = 5 * time.Second  // after a failure: another process may have mended it
-	loginSoon     = maxPoll          // without a login: a person may have logged in by way of another process
-	markAfter     = time.Second      // an attempt is watched for this long before what is left of its hold is written down
-	fetchHold     = 10 * time.Second // of an attempt that presents no refresh token
-	minTimeout    = 10 * time.Second // of an exchange, as far as the hold goes: swaps and pauses before and after it take time too
-	lossHold      = 90 * time.Second // of a record that was put back: for those who may know a newer one
-	steadyAfter   = 5 * time.Second  // how long a Store must be well before a refresh token is presented
+	lookEvery     = time.Minute      // how often a process in use reloads the record
+	lookSoon      = 5 * time.Second  // after a failure, because another process may have succeeded meanwhile
+	loginSoon     = maxPoll          // without a login, because a person may log in through another process
+	markAfter     = time.Second      // how long an attempt is watched before the rest of its hold is written to the record
+	fetchHold     = 10 * time.Second // the hold of an attempt without a refresh token
+	minTimeout    = 10 * time.Second // the minimum timeout of an exchange in the computation of the hold, which includes swaps and pauses
+	lossHold      = 90 * time.Second // the hold of a record that was put back, for processes that may know a newer one
+	steadyAfter   = 5 * time.Second  // how long a Store must work before a refresh token is presented
 	freshFor      = 5 * time.Second  // how long after its swap an attempt may present a refresh token
-	turnTimeout   = 55 * time.Second // how long a fetch waits for its turn at the Limiter: the request needs time too
-	lateTurn      = time.Second      // a turn that took longer is late: what was decided before may have changed
-	maxSteps      = 10               // how often in a row a look changes the record without an end in sight
-	maxPuts       = 3                // how often a result is published before callers get it all the same
-	maxConfirms   = 3                // how often an attempt that grew old is swapped in again
-	responseGrace = time.Second      // after a pause the response and the end of the timeout are there at once
-	appRecordTTL  = 24 * time.Hour   // how long the record of an app outlives its token
+	turnTimeout   = 55 * time.Second // how long a fetch waits for its turn at the Limiter, which leaves time for the request
+	lateTurn      = time.Second      // after a longer wait for a turn, the decision is made again
+	maxSteps      = 10               // consecutive actions of a look before it gives up on the Store
+	maxPuts       = 3                // attempts to publish a result before callers get it anyway
+	maxConfirms   = 3                // how often an attempt that became too old is swapped in again
+	responseGrace = time.Second      // after a pause of the process, a response may arrive together with its timeout
+	appRecordTTL  = 24 * time.Hour   // how long an app's record is kept after its token has expired
 )
 
-// A replica is the part of a Cache that has a Store: what this process knows of the record that it shares with others. It
-// belongs to the lock of its Cache, but for store, initial, seedDelay and refreshWithoutStore, which do not change.
+// A replica is the state of a Cache with a Store: what this process knows of the shared record. The Cache's mutex
+// guards it, except store, initial, seedDelay and refreshWithoutStore, which do not change.
 type replica struct {
 	store               Store
 	initial             *Token
 	seedDelay           time.Duration
-	initialSeen         bool // Initial has stood in the Store
+	initialSeen         bool // Initial has been in the Store
 	refreshWithoutStore bool
 
-	key      string        // of the record; empty until the client id is known
-	known    *record       // the newest record that was seen in the Store, or swapped in without an error; never nil
-	lookedAt moment        // when the last Load or swap that succeeded was sent; its mono is -never if there was none
-	watched  string        // the version that the last Load or swap showed
-	since    time.Duration // when it was seen first
-	own      *ownAttempt   // the attempt whose request was not sent yet, or nil
-	result   *result       // what the last attempt brought, until it is in the Store; or nil
-	upset    bool          // the Store has failed, and has not been well for steadyAfter since
-	wellFrom time.Duration // when the first Load was sent that succeeded after that; never if there was none
+	key      string        // of the record; "" until the client id is known
+	known    *record       // the newest record that was loaded, or swapped in without an error; never nil
+	lookedAt moment        // when the last successful Load or swap was sent; mono is -never if there was none
+	watched  string        // the version of the last Load or swap
+	since    time.Duration // when that version was first seen
+	own      *ownAttempt   // an attempt of this process whose request has not been sent, or nil
+	result   *result       // the result of the last attempt until it is in the Store, or nil
+	upset    bool          // the Store failed, and has not worked for steadyAfter since
+	wellFrom time.Duration // when the first successful Load after the failure was sent; never if there was none
 	hadToken bool          // this process has had a token
-	rejected string        // the access token that Invalidate dropped; empty once another came
-	minLife  time.Duration // the longest life that a waiting caller asks for
+	rejected string        // the access token that Invalidate dropped; "" after a new one arrived
+	minLife  time.Duration // the largest minLife of the waiting callers
 
-	// A request without the Store that fails is not repeated before pausedTo. pausedErr is its error.
+	// After a failed request without the Store, none is sent before pausedTo. pausedErr is its error.
 	pausedTo  time.Duration
 	pausedErr error
 
-	changes  int           // calls of Set and Revoke that are storing their record
-	change   int           // how many calls of Set and Revoke there were
-	looking  bool          // a look is under way
-	stuckAt  time.Duration // when the look will have been in a hook or in the Store for too long
-	lookFrom time.Duration // no look starts before
-	failures int           // looks in a row that failed
+	changes  int           // calls of Set and Revoke that are writing their record
+	change   int           // counts calls of Set and Revoke
+	looking  bool          // a look is running
+	stuckAt  time.Duration // when the current call of a hook or of the Store will have taken too long
+	lookFrom time.Duration // no look starts before this
+	failures int           // consecutive failed looks
 	err      error         // of the last look, or nil
-	room     *waitRoom     // of the callers who wait for the look; never nil
+	room     *waitRoom     // where callers wait for the look; never nil
 	wake     chan struct{} // ends a pause of the look
 	closing  int           // calls of Close that wait
-	timer    *time.Timer   // of the looks after a token was published, or nil
+	timer    *time.Timer   // starts the looks after a token was published; or nil
 	storeErr error         // the last error of the Store
 
-	// pin keeps the Cache in memory while it has something to store. It is nil if the Cache is not one of Sessions.
+	// pin keeps the Cache in memory while it has something to save. It is nil unless the Cache belongs to Sessions.
 	pin      func(c *Cache, pinned bool)
 	isPinned bool
-	retire   func(c *Cache) // lets go of the Cache, which is closed; if nil, that is its user's affair
+	retire   func(c *Cache) // removes the closed Cache from its Sessions; nil if there are none
 }
 
-// An ownAttempt is an attempt of this process. It keeps its id until its request is sent, however often it is swapped in, so
-// that a swap that takes effect late is recognized.
+// An ownAttempt is an attempt of this process. It keeps its id until its request is sent, even if it is swapped in
+// several times, so that a swap that takes effect late is recognized.
 type ownAttempt struct {
 	id       string
 	sent     bool
-	into     *record           // the record that it was put into
-	swaps    map[string]moment // before each of its swaps, by version
+	into     *record           // the record that it was added to
+	swaps    map[string]moment // the time before each of its swaps, by version
 	confirms int
-	pass     holdPass // that of the Endpoint
+	pass     holdPass // from the Endpoint's holdOff
 }
 
-// A waitRoom is where callers without a token wait for the look. Its token and err may be read once done is closed.
+// A waitRoom is where callers without a token wait for a look. token and err may be read once done is closed.
 type waitRoom struct {
 	done    chan struct{}
 	token   *Token
@@ -119,44 +119,44 @@ func newReplica(o *CacheOptions) *replica {
 	return r
 }
 
-// An action is what comes next in a look.
+// An action is the next step of a look.
 type action int
 
 const (
-	doNothing action = iota // nothing: there is a token, or it is not the time for one
-	doPoll                  // look again in a moment, as long as somebody waits
-	doMark                  // write down what is left of the attempt's hold
-	doPutBack               // put the record back that the Store lost
-	doSeed                  // put Initial into the record
-	doStart                 // put an attempt into the record
-	doPresent               // send the request of the own attempt
+	doNothing action = iota // end the look: there is a token, or no fetch may start yet
+	doPoll                  // load again soon, as long as a caller waits
+	doMark                  // write the rest of the attempt's hold to the record
+	doPutBack               // write a record that the Store lost
+	doSeed                  // write Initial
+	doStart                 // add an attempt to the record
+	doPresent               // send the request of the process's own attempt
 )
 
-// A decision is an action with its details.
+// A decision is an action with its details. The other fields are for doNothing.
 type decision struct {
 	action action
-	token  *Token        // doNothing: for those who wait, if it is not the current one
-	err    error         // doNothing: why there is no token
-	again  time.Duration // doNothing: when to look again at the latest; if zero, as for a living token
-	keep   bool          // doNothing: the rejected token stays
+	token  *Token        // for the callers that wait, if it is not the current token
+	err    error         // why there is no token
+	again  time.Duration // when to look again at the latest; if zero, at the usual time
+	keep   bool          // the rejected token stays
 }
 
-// A memory is what decide needs to know apart from the record.
+// A memory is what decide needs to know besides the record.
 type memory struct {
-	rotates    bool          // it is a login, renewed by its refresh token
-	known      order         // of the newest record known
-	living     bool          // there is a token that was not rejected and does not end soon
-	due        bool          // it is to be renewed
-	hadToken   bool          // this process has had one
+	rotates    bool          // the Cache holds a login, which its refresh token renews
+	known      order         // the order of the newest record known
+	living     bool          // there is a token that was not rejected and does not expire soon
+	due        bool          // that token is due for renewal
+	hadToken   bool          // this process has had a token
 	rejected   string        // the access token that was rejected
-	own        string        // the id of the own attempt that was not sent yet
-	watchedFor time.Duration // how long this version has been seen unchanged
-	upset      bool          // the Store failed, and has not been well for long
+	own        string        // the id of the process's own attempt, if its request has not been sent
+	watchedFor time.Duration // how long the record's version has been unchanged
+	upset      bool          // the Store failed recently
 	initial    *Token
-	waiting    bool // somebody waits
+	waiting    bool // a caller waits
 }
 
-// decide returns what comes next, as the record stands. It changes nothing.
+// decide returns the next action for the record r. It has no side effects.
 func (m memory) decide(r *record, now moment) decision {
 	if r.order.before(m.known) {
 		return decision{action: doPutBack}
@@ -182,19 +182,19 @@ func (m memory) decide(r *record, now moment) decision {
 			return m.await(a, left)
 		}
 		if a.presents && m.living {
-			return decision{action: doNothing, again: lookSoon} // the refresh token may be used up: the access token serves to its end
+			return decision{action: doNothing, again: lookSoon} // the refresh token may have been consumed: use the access token until it expires
 		}
 	}
 	if m.rejected != "" && r.accessToken() == m.rejected && r.after401 && now.mono-r.bornAt < rejectedAgainAfter {
-		return decision{action: doNothing, keep: true} // the API would reject the next one as well
+		return decision{action: doNothing, keep: true} // the API would reject the next token as well
 	}
 	if m.rotates && m.upset {
-		return m.pollOr(decision{action: doPoll}) // somebody may be about to store what a refresh brought
+		return m.pollOr(decision{action: doPoll}) // another process may be about to write the result of a refresh
 	}
 	return decision{action: doStart}
 }
 
-// await decides while the hold of another's attempt lasts.
+// await decides while the hold of another process's attempt lasts.
 func (m memory) await(a *storedAttempt, left time.Duration) decision {
 	if a.state == attemptFailed {
 		return m.serveOr(&attemptError{a, left}, min(left, lookSoon))
@@ -208,7 +208,7 @@ func (m memory) await(a *storedAttempt, left time.Duration) decision {
 	return m.serveOr(&attemptError{a, left}, min(left, lookSoon))
 }
 
-// pollOr returns d if there is no token to serve, and otherwise looks again in a second.
+// pollOr returns d if there is no usable token. Otherwise it ends the look and looks again in one second.
 func (m memory) pollOr(d decision) decision {
 	if m.living {
 		return decision{action: doNothing, again: time.Second}
@@ -216,7 +216,7 @@ func (m memory) pollOr(d decision) decision {
 	return d
 }
 
-// serveOr lets a living token serve, or fails with err, and looks again after a while.
+// serveOr ends the look, with err unless there is a usable token, and looks again after the given time.
 func (m memory) serveOr(err error, again time.Duration) decision {
 	if m.living {
 		err = nil
@@ -224,8 +224,8 @@ func (m memory) serveOr(err error, again time.Duration) decision {
 	return decision{action: doNothing, err: err, again: again}
 }
 
-// left returns how long an attempt's hold still lasts for an observer who has seen it unchanged for watchedFor. The wall
-// clock counts only where a wrong one costs no more than an early request.
+// left returns how long the attempt's hold still lasts, given that the record has been unchanged for watchedFor. The
+// wall clock is used only for a failed attempt, where a wrong clock at worst causes an early request.
 func (a *storedAttempt) left(watchedFor time.Duration, now moment) time.Duration {
 	left := a.hold - watchedFor
 	if a.state == attemptFailed {
@@ -246,7 +246,7 @@ func whyNoLogin(r *record) error {
 	return errors.New("the token in the Store has no refresh token; Set one that has")
 }
 
-// An attemptError says what another process, or this one earlier, found out.
+// An attemptError is a failure that this process learned from an attempt in the record.
 type attemptError struct {
 	attempt *storedAttempt
 	left    time.Duration
@@ -270,7 +270,7 @@ func (e *attemptError) Error() string {
 	return fmt.Sprintf("%s; the next one is due in %v", text, e.left.Round(time.Millisecond))
 }
 
-// As lets the response be found as an *Error.
+// As sets an **Error to the response that the attempt recorded.
 func (e *attemptError) As(target any) bool {
 	t, ok := target.(**Error)
 	if ok {
@@ -279,15 +279,15 @@ func (e *attemptError) As(target any) bool {
 	return ok
 }
 
-// Is reports whether target is the Code of the response.
+// Is reports whether target is the Code of that response.
 func (e *attemptError) Is(target error) bool {
 	code, ok := target.(Code)
 	return ok && code != "" && code == e.attempt.code
 }
 
-// look looks until there is nothing left to do.
+// look loads the record and acts on it until nothing is left to do.
 func (c *Cache) look(ctx context.Context) {
-	var turn *heldTurn // of the request to come
+	var turn *heldTurn // for the next request
 	defer func() { turn.release() }()
 	pause, steps := firstPoll, 0
 	for {
@@ -314,7 +314,7 @@ func (c *Cache) look(ctx context.Context) {
 				return
 			}
 			if turn = held; turn == nil || late {
-				continue // what was decided may have changed
+				continue // decide again: the record may have changed
 			}
 		default:
 			turn.release()
@@ -361,9 +361,9 @@ func (c *Cache) look(ctx context.Context) {
 
 var errForgetful = errors.New("the Store does not show what is swapped into it; package storetest may tell why")
 
-// takeTurn takes the turn of a request at the Limiter, before an attempt begins whose hold would run meanwhile. It reports
-// whether that took so long that what was decided may have changed. If there is no turn to be had, the look ends, or
-// the own attempt that stands in r fails.
+// takeTurn takes a turn at the Limiter for the next request. It does so before an attempt begins, so that the wait does
+// not use up the attempt's hold. late reports whether the wait was so long that the decision must be made again. If
+// there is no turn, it ends the look, or fails the process's own attempt in r.
 func (c *Cache) takeTurn(ctx context.Context, r *record, next action) (turn *heldTurn, late bool, ended *decision) {
 	c.notStuck()
 	asked := c.now()
@@ -383,7 +383,7 @@ func (c *Cache) takeTurn(ctx context.Context, r *record, next action) (turn *hel
 	return nil, false, &d
 }
 
-// loadAndDecide loads the record, takes over what stands there, and returns what comes next.
+// loadAndDecide loads the record, applies it, and returns the next action.
 func (c *Cache) loadAndDecide(ctx context.Context) (*record, decision) {
 	generation := c.currentGeneration()
 	if _, err := c.findKey(ctx); err != nil {
@@ -411,7 +411,7 @@ func (c *Cache) loadAndDecide(ctx context.Context) (*record, decision) {
 	return r, d
 }
 
-// remember returns what decide needs to know. The lock is held.
+// remember returns the memory for decide. The lock is held.
 func (c *Cache) remember(now moment) memory {
 	s := c.replica
 	m := memory{
@@ -426,13 +426,12 @@ func (c *Cache) remember(now moment) memory {
 		m.due = e.at(now) >= e.renewAt
 	}
 	if s.initial != nil && (c.session == "" && !s.initial.ValidFor(1) || s.initialSeen) {
-		m.initial = nil // of an app it would bring nothing; and one that stood in the Store is older than what came after it
+		m.initial = nil // an app's expired token is useless, and the Store already has something newer than an Initial that was in it
 	}
 	return m
 }
 
-// load loads the record, tries once more if that fails, and takes over what stands there, unless Set or Revoke has been
-// called since generation.
+// load loads the record, with one retry, and applies it unless Set or Revoke has been called since generation.
 func (c *Cache) load(ctx context.Context, generation int) (*record, error) {
 	r, err := c.loadOnce(ctx, generation)
 	if err != nil {
@@ -474,10 +473,10 @@ func (c *Cache) loadOnce(ctx context.Context, generation int) (*record, error) {
 	return r, nil
 }
 
-// storeFailed notes that a look failed, or that the outcome of a swap is unknown.
+// storeFailed records that a load failed, or that the outcome of a swap is unknown.
 func (s *replica) storeFailed(err error) { s.upset, s.wellFrom, s.storeErr = true, never, err }
 
-// observe takes over what a Load that was sent at sent showed. The lock is held.
+// observe applies the result of a Load that was sent at the given time. The lock is held.
 func (c *Cache) observe(r *record, age, left time.Duration, sent, now moment, generation int) {
 	s := c.replica
 	isNew := r.version != s.watched
@@ -501,12 +500,12 @@ func (c *Cache) observe(r *record, age, left time.Duration, sent, now moment, ge
 		s.initialSeen = true
 	}
 	if res := s.result; res != nil && res.served && res.judge(r, c.session != "") == putIn {
-		return // what is served is newer, and about to be put into the Store
+		return // the current token is newer and about to be written to the Store
 	}
 	c.takeOver(r, now)
 }
 
-// takeOver serves the token of a record from now on. The lock is held.
+// takeOver makes the token of a record the current one. The lock is held.
 func (c *Cache) takeOver(r *record, now moment) {
 	s := c.replica
 	current := c.newest()
@@ -532,7 +531,7 @@ func (c *Cache) takeOver(r *record, now moment) {
 	}
 }
 
-// swap puts next in place of over. Without an error this process knows next.
+// swap replaces the record over with next. After success next is the known record.
 func (c *Cache) swap(ctx context.Context, over, next *record) error {
 	s := c.replica
 	c.notStuck()
@@ -558,15 +557,15 @@ func (c *Cache) swap(ctx context.Context, over, next *record) error {
 	switch {
 	case err == nil && !next.order.before(s.known.order):
 		s.known, s.watched, s.since, s.lookedAt = next, next.version, c.now().mono, sent
-	case err == nil: // a Set or Revoke has been faster
+	case err == nil: // superseded by Set or Revoke
 	case !errors.Is(err, ErrConflict):
 		s.storeFailed(err)
 	}
 	return err
 }
 
-// ttl returns how long the Store must keep a record. Logins are never forgotten, and neither is a logout: without its record an
-// older login could come back.
+// ttl returns how long the Store must keep a record. Logins are kept for ever, and so are logouts: without a logout's
+// record, an older login could come back.
 func (c *Cache) ttl(r *record, now moment) time.Duration {
 	switch {
 	case c.session != "" || r.token == nil && r.order.epoch > 0:
@@ -579,8 +578,8 @@ func (c *Cache) ttl(r *record, now moment) time.Duration {
 	return max(0, r.remains(now)) + appRecordTTL
 }
 
-// recordToPutBack returns the newest record that is known, to be put in place of an older one. Whoever knows a newer one gets time to
-// put that back before the refresh token is presented.
+// recordToPutBack returns the newest known record, to replace an older one. Its hold gives processes that know a newer
+// one time to write that before the refresh token is presented.
 func (c *Cache) recordToPutBack() *record {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -595,7 +594,8 @@ func (c *Cache) recordToPutBack() *record {
 	return &next
 }
 
-// initialRecord returns Initial as a record: the oldest that there can be or, in place of a login that ended, a new one.
+// initialRecord returns a record of Initial. It has the lowest order or, if it replaces a login that ended, the next
+// one.
 func (c *Cache) initialRecord(r *record) *record {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -611,7 +611,7 @@ func (c *Cache) initialRecord(r *record) *record {
 	return next
 }
 
-// recordOf returns a record of a token that the caller of Set or NewCache had. The lock is held.
+// recordOf returns a record of a token that was passed to Set or NewCache. The lock is held.
 func (c *Cache) recordOf(t *Token, o order, now moment) *record {
 	r := &record{order: o, placedAt: now, bornAt: now.mono, endAt: never}
 	if t == nil {
@@ -624,13 +624,13 @@ func (c *Cache) recordOf(t *Token, o order, now moment) *record {
 	return r
 }
 
-// nextEpoch returns the order of a login or logout that is newer than all that is known. The lock is held.
+// nextEpoch returns the order of a login or logout that is newer than every known record. The lock is held.
 func (c *Cache) nextEpoch(r *record) order {
 	return order{max(max(c.replica.known.order.epoch, r.order.epoch)+1, time.Now().UnixMilli()), 0}
 }
 
-// startAttempt puts an attempt into r, and sends its request if that succeeds. It returns how the look ends if this is
-// not the time to ask the Endpoint.
+// startAttempt adds an attempt to r and, if that succeeds, sends its request. If the Endpoint must not be asked now, it
+// returns how the look ends.
 func (c *Cache) startAttempt(ctx context.Context, r *record, turn *heldTurn) (*decision, error) {
 	c.mu.Lock()
 	s, now := c.replica, c.now()
@@ -658,10 +658,10 @@ func (c *Cache) startAttempt(ctx context.Context, r *record, turn *heldTurn) (*d
 		return nil, err
 	}
 	c.presentAttempt(ctx, next, turn)
-	return nil, nil //nolint:nilnil // no decision: the look goes on
+	return nil, nil //nolint:nilnil // no decision: the look continues
 }
 
-// newAttempt returns an attempt of this process to be put into r. The lock is held.
+// newAttempt returns an attempt of this process to be added to r. The lock is held.
 func (c *Cache) newAttempt(id string, r *record, now moment) *storedAttempt {
 	a := &storedAttempt{id: id, state: attemptWorking, hold: fetchHold, at: now.time, presents: c.session != ""}
 	if a.presents {
@@ -674,8 +674,7 @@ func (c *Cache) newAttempt(id string, r *record, now moment) *storedAttempt {
 	return a
 }
 
-// presentAttempt uses a turn to send the request of the own attempt, which stands in r, and keeps the result to be
-// published.
+// presentAttempt sends the request of the process's own attempt in r, and keeps the result to be published.
 func (c *Cache) presentAttempt(ctx context.Context, r *record, turn *heldTurn) {
 	c.mu.Lock()
 	s := c.replica
@@ -713,7 +712,7 @@ func (c *Cache) presentAttempt(ctx context.Context, r *record, turn *heldTurn) {
 	own.pass = holdPass{}
 	if errors.Is(res.err, errLookAgain) && !res.sent {
 		c.stats.Fetches--
-		return // the attempt is another's now, or nobody knows
+		return // another process has the attempt now, or that is not known
 	}
 	s.own = nil
 	res.attempt, res.base, res.over, res.generation = own.id, own.into, confirmed, generation
@@ -725,8 +724,8 @@ func (c *Cache) presentAttempt(ctx context.Context, r *record, turn *heldTurn) {
 var errLookAgain = errors.New("the record has to be looked at again")
 var errTooOld = errors.New("not sent: the process was held up each time before the refresh token was presented")
 
-// confirm makes sure, right before a refresh token is presented, that the attempt in r is fresh: a process that slept must not
-// present it, as others may have waited the hold out or written down that it has become less.
+// confirm makes sure that the attempt in r is recent, right before its refresh token is presented. After a pause of the
+// process, others may have waited for the whole hold or shortened it.
 func (c *Cache) confirm(ctx context.Context, own *ownAttempt, r *record) (*record, error) {
 	for {
 		c.mu.Lock()
@@ -752,7 +751,7 @@ func (c *Cache) confirm(ctx context.Context, own *ownAttempt, r *record) (*recor
 	}
 }
 
-// request sends one request, after beforeSend allows it, and returns what came of it.
+// request sends one request, if beforeSend succeeds, and returns the result.
 func (c *Cache) request(ctx context.Context, refreshToken string, beforeSend func() error, turn *heldTurn) *result {
 	grant := c.secrets.grant
 	grant.RefreshToken = refreshToken
@@ -788,7 +787,7 @@ func (c *Cache) request(ctx context.Context, refreshToken string, beforeSend fun
 	return res
 }
 
-// guard calls f, which is not ours, and makes an error of a panic.
+// guard calls f, which is not code of this package, and turns a panic into an error.
 func guard(what string, f func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -798,13 +797,13 @@ func guard(what string, f func() error) (err error) {
 	return f()
 }
 
-// A panicError is a panic of code that is not ours.
+// A panicError is a panic of code outside this package.
 type panicError struct{ what, value, stack string }
 
 func (e *panicError) Error() string { return "tokens: panic in " + e.what + ": " + e.value }
 
-// withoutStore ends a look while the Store fails with err. A token is fetched without the Store once the old one has ended,
-// but only with RefreshWithoutStore if that takes a refresh token.
+// withoutStore ends a look because the Store failed with err. If the token has expired, it fetches one without the
+// Store. For a login it does so only with RefreshWithoutStore.
 func (c *Cache) withoutStore(ctx context.Context, err error) decision {
 	c.mu.Lock()
 	s, now := c.replica, c.now()
@@ -842,7 +841,7 @@ func (c *Cache) withoutStore(ctx context.Context, err error) decision {
 	}
 	c.accept(res)
 	if res.kind != resultToken && (earlier != nil || res.kind == resultFailed) {
-		s.result = earlier // what it found out does not concern others
+		s.result = earlier // the failure does not concern other processes
 	}
 	c.mu.Unlock()
 	if res.kind == resultToken {
@@ -853,7 +852,7 @@ func (c *Cache) withoutStore(ctx context.Context, err error) decision {
 	return d
 }
 
-// retryLater fails those who wait, if there is no token that lives, and looks again after a back-off.
+// retryLater ends a look with err, unless there is a usable token, and looks again after a backoff.
 func (c *Cache) retryLater(err error) decision {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -861,44 +860,44 @@ func (c *Cache) retryLater(err error) decision {
 	return c.orServe(err, min(backOff(c.replica.failures+3), lookSoon))
 }
 
-// orServe is serveOr with the token of now. The lock is held.
+// orServe is serveOr for the current state. The lock is held.
 func (c *Cache) orServe(err error, again time.Duration) decision {
 	return c.remember(c.now()).serveOr(err, again)
 }
 
-// A resultKind is what became of an attempt.
+// A resultKind is the kind of outcome of an attempt.
 type resultKind int
 
 const (
-	resultToken  resultKind = iota // there is a token
+	resultToken  resultKind = iota // it got a token
 	resultFailed                   // it failed, or was not sent
-	resultLost                     // the refresh token was presented, and nobody knows what became of it
-	resultFinal                    // the refresh token was refused for good
+	resultLost                     // the refresh token was presented, and the outcome is unknown
+	resultFinal                    // the server refused the refresh token for good
 )
 
-// A result is what an attempt brought, until it is in the Store. It belongs to the look.
+// A result is the outcome of an attempt until it is in the Store. Only the look uses it.
 type result struct {
 	kind       resultKind
-	attempt    string   // its id; empty if it was made without the Store
-	base       *record  // the record that the attempt was put into
-	over       *record  // the record to swap it over; if nil, that is to be looked up
-	presented  []string // refresh tokens, the last one for this
+	attempt    string   // id of the attempt; "" if it was made without the Store
+	base       *record  // the record that the attempt was added to
+	over       *record  // the record to replace; if nil, it must be loaded
+	presented  []string // refresh tokens; the last one got this result
 	token      *Token
-	placedAt   moment // as those of a record
+	placedAt   moment // placedAt, bornAt and endAt are as in a record
 	bornAt     time.Duration
 	endAt      time.Duration
 	after401   bool
 	err        error
-	outcome    refreshOutcome // of the refresh token
+	outcome    refreshOutcome // for the refresh token
 	sent       bool
-	tries      int // attempts that failed in a row, without this one
+	tries      int // consecutive failed attempts before this one
 	wait       time.Duration
 	generation int
-	puts       int // how often it was tried to publish it
+	puts       int // failed attempts to publish it
 	served     bool
 }
 
-// failedResult returns the result of an attempt in r that was not sent. The lock is held.
+// failedResult returns the result of an attempt in r whose request was not sent. The lock is held.
 func (c *Cache) failedResult(own *ownAttempt, r *record, err error) *result {
 	res := &result{
 		kind: resultFailed, attempt: own.id, base: own.into, over: r, err: err, after401: r.attempt.after401,
@@ -908,7 +907,7 @@ func (c *Cache) failedResult(own *ownAttempt, r *record, err error) *result {
 	return res
 }
 
-// hold returns how long nobody else begins after the result.
+// hold returns how long no other process may start an attempt after this result.
 func (res *result) hold() time.Duration {
 	if res.kind == resultLost {
 		return lostWait
@@ -916,7 +915,7 @@ func (res *result) hold() time.Duration {
 	return waitAfter(res.err, res.tries+1)
 }
 
-// accept keeps a result, to be published. The lock is held.
+// accept keeps a result to be published. The lock is held.
 func (c *Cache) accept(res *result) {
 	s, now := c.replica, c.now()
 	s.result = res
@@ -929,14 +928,14 @@ func (c *Cache) accept(res *result) {
 	if c.session == "" {
 		if res.token.RefreshToken != "" {
 			c.keepToRevoke(revocation{res.token.RefreshToken, HintRefreshToken})
-			res.token.RefreshToken = "" // shown to nobody
+			res.token.RefreshToken = "" // callers never see it
 		}
 	} else if res.token.RefreshToken == "" {
 		res.token.RefreshToken = res.presented[len(res.presented)-1]
 	}
 	if life := res.endAt - res.bornAt; res.endAt != never {
 		c.tokenLife = life
-		if res.endAt-min(10*time.Second, life/20) <= now.mono { // it arrived dead
+		if res.endAt-min(10*time.Second, life/20) <= now.mono { // already expired
 			res.err = fmt.Errorf("tokens: %s: tokens end before they can be used", c.endpoint.vendor.name)
 			res.wait = res.hold()
 			s.pausedTo, s.pausedErr = now.mono+res.wait, res.err
@@ -946,7 +945,7 @@ func (c *Cache) accept(res *result) {
 	}
 }
 
-// record returns the record in which the result is published in place of r.
+// record returns the record that replaces r and contains the result.
 func (res *result) record(r *record) *record {
 	next := *r
 	if res.kind == resultFinal {
@@ -984,16 +983,16 @@ func (res *result) record(r *record) *record {
 	return &next
 }
 
-// A verdict says what to do with a result that finds another record than the one its attempt was put into.
+// A verdict says what to do with a result if the record is not the one that its attempt was added to.
 type verdict int
 
 const (
-	superseded verdict = iota // somebody else's record counts
-	putIn                     // swap it in
-	alreadyIn                 // it is there
+	superseded verdict = iota // another record takes precedence
+	putIn                     // write the result
+	alreadyIn                 // the record contains it already
 )
 
-// judge decides what to do with a result where r stands in the Store.
+// judge decides what to do with a result when the Store contains r.
 func (res *result) judge(r *record, rotates bool) verdict {
 	own := res.attempt != "" && r.attempt != nil && r.attempt.id == res.attempt && r.attempt.state == attemptWorking &&
 		r.order.epoch == res.base.order.epoch
@@ -1003,7 +1002,7 @@ func (res *result) judge(r *record, rotates bool) verdict {
 		return alreadyIn
 	case own:
 		return putIn
-	case res.kind == resultToken && sameRefreshToken: // the attempt was taken over, but its successor must not be lost
+	case res.kind == resultToken && sameRefreshToken: // another process took over, but the new refresh token must not be lost
 		return putIn
 	case res.kind == resultToken && r.order.before(res.base.order): // the Store lost data
 		return putIn
@@ -1017,8 +1016,8 @@ func (res *result) judge(r *record, rotates bool) verdict {
 	return superseded
 }
 
-// publishResult puts the result of this process' last attempt into the Store, if it is not there yet. It returns how the look
-// ends, or nil if it goes on.
+// publishResult writes the result of the last attempt to the Store, if it is not there yet. It returns how the look
+// ends, or nil if it continues.
 func (c *Cache) publishResult(ctx context.Context) *decision {
 	s := c.replica
 	c.mu.Lock()
@@ -1046,10 +1045,10 @@ func (c *Cache) publishResult(ctx context.Context) *decision {
 	}
 }
 
-// putResult tries once to publish a result. It reports whether it is in the Store; without an error and not in, it was
-// dropped.
+// putResult tries once to publish a result. It reports whether the result is in the Store. If it is not, and err is
+// nil, the result was dropped.
 func (c *Cache) putResult(ctx context.Context, res *result) (in bool, err error) {
-	for range maxSteps { // conflicts
+	for range maxSteps { // each is a conflict
 		c.mu.Lock()
 		generation, loggedOut := c.generation, res.generation < c.revokedGeneration
 		c.mu.Unlock()
@@ -1081,7 +1080,7 @@ func (c *Cache) putResult(ctx context.Context, res *result) (in bool, err error)
 	return false, err
 }
 
-// revokeResult revokes what came after a logout.
+// revokeResult revokes a token that arrived after a logout.
 func (c *Cache) revokeResult(ctx context.Context, res *result) {
 	if res.kind != resultToken || c.endpoint.revoke == nil {
 		return
@@ -1094,7 +1093,7 @@ func (c *Cache) revokeResult(ctx context.Context, res *result) {
 	}
 }
 
-// notPublished decides whether to go on trying: a token that has a refresh token must not be lost.
+// notPublished decides whether to try again. A new refresh token must not be lost.
 func (c *Cache) notPublished(ctx context.Context, res *result, err error) (ended *decision, goesOn bool) {
 	failure := &noTokenError{kind: ErrStore, cause: err}
 	if res.kind != resultToken {
@@ -1102,7 +1101,7 @@ func (c *Cache) notPublished(ctx context.Context, res *result, err error) (ended
 			return nil, true
 		}
 		if res.puts > maxPuts {
-			return nil, false // it is tried once before each look
+			return nil, false // each look tries once more
 		}
 		d := c.ended(res)
 		return &d, false
@@ -1123,7 +1122,7 @@ func (c *Cache) notPublished(ctx context.Context, res *result, err error) (ended
 	case c.closed && (c.session == "" || s.closing == 0):
 		return &decision{err: failure}, false
 	case c.session == "" && living:
-		return &decision{again: lookSoon}, false // nothing is decided before it is in the Store
+		return &decision{again: lookSoon}, false // end the look; the next one tries again
 	case c.session == "":
 		return nil, false
 	}
@@ -1136,7 +1135,7 @@ func (c *Cache) notPublished(ctx context.Context, res *result, err error) (ended
 	return nil, true
 }
 
-// published serves a result that is in the Store, and returns how the look ends.
+// published makes the token of a published result the current one, and returns how the look ends.
 func (c *Cache) published(ctx context.Context, res *result) *decision {
 	if res.kind == resultToken {
 		if !res.served {
@@ -1148,7 +1147,7 @@ func (c *Cache) published(ctx context.Context, res *result) *decision {
 	return &d
 }
 
-// ended returns how a look ends that brought a result.
+// ended returns how a look with a result ends.
 func (c *Cache) ended(res *result) decision {
 	switch res.kind {
 	case resultToken:
@@ -1168,7 +1167,7 @@ func (c *Cache) ended(res *result) decision {
 	return c.orServe(noToken(res.err), min(res.wait, lookSoon))
 }
 
-// serveResult gives a token to OnToken and then to callers.
+// serveResult passes a token to OnToken and then to callers.
 func (c *Cache) serveResult(ctx context.Context, res *result) {
 	c.mu.Lock()
 	s, now := c.replica, c.now()
@@ -1190,7 +1189,7 @@ func (c *Cache) serveResult(ctx context.Context, res *result) {
 	c.logToken(e)
 }
 
-// saveUnsaved has OnToken store what it has not taken yet, if it is time.
+// saveUnsaved calls OnToken for an unsaved token, if that is due.
 func (c *Cache) saveUnsaved(ctx context.Context) {
 	c.mu.Lock()
 	due := c.unsaved != nil && c.now().mono >= c.nextSave
@@ -1213,8 +1212,8 @@ func (c *Cache) currentGeneration() int {
 	return c.generation
 }
 
-// watchedFor returns how long the version that is there has been seen unchanged: from the arrival of the first Load that
-// showed it to the sending of the last one.
+// watchedFor returns how long the record's version has been unchanged: from the arrival of the first Load that returned
+// it to the start of the last one.
 func (s *replica) watchedFor() time.Duration { return max(0, s.lookedAt.mono-s.since) }
 
 func (c *Cache) watchedFor() time.Duration {
@@ -1229,7 +1228,7 @@ func (c *Cache) somebodyWaits() bool {
 	return c.replica.room.waiting > 0 && !c.closed
 }
 
-// findKey returns the key of the record. It asks for the client id until it is known.
+// findKey returns the key of the record. It retrieves the credentials until the client id is known.
 func (c *Cache) findKey(ctx context.Context) (key string, err error) {
 	c.mu.Lock()
 	key = c.replica.key

@@ -17,26 +17,26 @@ import (
 	"time"
 )
 
-// recordFormat is the newest format of a record that this package reads, and the one that it writes. It is raised only
-// where an older reader would do wrong. Other members may be added at any time; a release that does not know them keeps them.
+// recordFormat is the record format that this package writes, and the newest one that it reads. It is increased only if
+// an older release would misread a record. Members may be added at any time; releases that do not know them preserve
+// them.
 const recordFormat = 1
 
-// A record is what stands in a Store under the key of a Cache: the token, and who is about to fetch another. It is not
-// modified once it is made.
+// A record is what a Store keeps for a Cache: the token, and the attempt to fetch the next one. A record is immutable.
 type record struct {
-	version  string // the Store's; empty if there is no record
+	version  string // "" if there is no record
 	order    order
-	token    *Token                     // its Expiry is by the clock of the process that fetched it; nil if there is none
-	placedAt moment                     // when bornAt and endAt were found out
-	bornAt   time.Duration              // when the token's life began, by the monotonic clock of this process
-	endAt    time.Duration              // when it ends, if the machine did not sleep since placedAt; see remains
-	after401 bool                       // it was fetched because the one before it was rejected
-	final    bool                       // the server refused its refresh token as invalid_grant
-	attempt  *storedAttempt             // if nil, nobody is about to fetch
+	token    *Token                     // nil if there is none; Expiry is by the clock of the process that fetched it
+	placedAt moment                     // when bornAt and endAt were computed
+	bornAt   time.Duration              // the start of the token's life, by the monotonic clock of this process
+	endAt    time.Duration              // its end, unless the machine has slept since placedAt; see remains
+	after401 bool                       // it was fetched because the API rejected the previous token
+	final    bool                       // the server refused its refresh token with invalid_grant
+	attempt  *storedAttempt             // nil if no process is about to fetch
 	rest     map[string]json.RawMessage // members that this release does not know
 }
 
-// An order tells the older of two records. A login and a logout raise the epoch, a token the generation.
+// An order says which of two records is older. A login or logout increases the epoch, a new token the generation.
 type order struct{ epoch, gen int64 }
 
 func (o order) compare(p order) int {
@@ -45,14 +45,14 @@ func (o order) compare(p order) int {
 
 func (o order) before(p order) bool { return o.compare(p) < 0 }
 
-// A storedAttempt says that somebody is about to fetch a token, or has failed to.
+// A storedAttempt says that a process is about to fetch a token, or failed to.
 type storedAttempt struct {
 	id       string
 	state    attemptState
-	presents bool          // a refresh token, which may be used up from then on
-	hold     time.Duration // how long nobody else begins
-	tries    int           // in a row, that failed
-	after401 bool          // it is to replace a token that was rejected
+	presents bool          // it presents a refresh token, which the server may then have consumed
+	hold     time.Duration // how long no other process may start an attempt
+	tries    int           // consecutive failed attempts
+	after401 bool          // it is to replace a token that the API rejected
 	at       time.Time     // when it was written, by the wall clock of its writer
 	status   int           // of the response, if it failed
 	code     Code
@@ -62,13 +62,13 @@ type storedAttempt struct {
 type attemptState string
 
 const (
-	attemptWorking attemptState = "working" // a request is about to be sent, or is under way
+	attemptWorking attemptState = "working" // a request is about to be sent, or is in flight
 	attemptFailed  attemptState = "failed"  // the server refused it, or it was not sent
-	attemptLost    attemptState = "lost"    // it was sent, and nobody knows what became of it
-	attemptHeld    attemptState = "held"    // there is no request: whoever knows a newer record has time to put it back
+	attemptLost    attemptState = "lost"    // it was sent, and the outcome is unknown
+	attemptHeld    attemptState = "held"    // there is no request; processes that know a newer record have time to write it
 )
 
-// refreshToken returns that of the record, or "".
+// refreshToken returns the refresh token of the record, or "".
 func (r *record) refreshToken() string {
 	if r.token == nil {
 		return ""
@@ -93,20 +93,20 @@ func (r *record) with(a *storedAttempt) *record {
 	return &next
 }
 
-// recordJSON is the form of a record in a Store.
+// recordJSON is the JSON form of a record.
 type recordJSON struct {
 	Format   int             `json:"format"`
 	Epoch    int64           `json:"epoch"`
 	Gen      int64           `json:"gen"`
 	Token    json.RawMessage `json:"token,omitempty"`
-	Age      float64         `json:"age,omitempty"`  // seconds since the token was asked for
-	Left     *float64        `json:"left,omitempty"` // seconds until it ends; missing if that is not known
+	Age      float64         `json:"age,omitempty"`  // seconds since the token was requested
+	Left     *float64        `json:"left,omitempty"` // seconds until it expires; absent if not known
 	After401 bool            `json:"after_401,omitempty"`
 	Final    bool            `json:"final,omitempty"`
 	Attempt  json.RawMessage `json:"attempt,omitempty"`
 }
 
-// attemptJSON is the form of an attempt in a record.
+// attemptJSON is the JSON form of an attempt.
 type attemptJSON struct {
 	ID       string    `json:"id"`
 	State    string    `json:"state"`
@@ -119,7 +119,7 @@ type attemptJSON struct {
 	Code     Code      `json:"code,omitempty"`
 }
 
-// encode returns r as it is written now.
+// encode returns the JSON form of r as of now.
 func (r *record) encode(now moment) ([]byte, error) {
 	j := recordJSON{
 		Format: recordFormat, Epoch: r.order.epoch, Gen: r.order.gen, After401: r.after401, Final: r.final,
@@ -146,8 +146,8 @@ func (r *record) encode(now moment) ([]byte, error) {
 	return marshalWith(j, r.rest)
 }
 
-// place finds out when the token in r ends on the clocks of this process, as its Expiry is by the clock of another. It has at
-// most left, as was written.
+// place computes when the token in r expires on the clocks of this process, because its Expiry is by the clock of
+// another. left is an upper bound, written by that process.
 func (r *record) place(age, left time.Duration, known *record, now moment) {
 	r.placedAt, r.bornAt, r.endAt = now, now.mono-age, never
 	if r.token == nil || r.token.Expiry.IsZero() && left == never {
@@ -167,8 +167,8 @@ func (r *record) place(age, left time.Duration, known *record, now moment) {
 	r.endAt = now.mono + remains
 }
 
-// liveAtLeast corrects the end of a token that was placed right now: its writer saw left of its life, and no more of that than
-// the time since this process looked last can be gone.
+// liveAtLeast extends the life of a token that was just placed: its writer computed left after this process last
+// looked, so no more than the time since then can have passed.
 func (r *record) liveAtLeast(atLeast, left, age time.Duration, now moment) {
 	if r.endAt == never || left == never || r.endAt >= now.mono+atLeast {
 		return
@@ -177,8 +177,8 @@ func (r *record) liveAtLeast(atLeast, left, age time.Duration, now moment) {
 	r.bornAt = r.endAt - left - age
 }
 
-// remains returns how long the token in r still lives, by whichever clock says less: the monotonic one may stand still while
-// the machine sleeps.
+// remains returns how long the token in r is still valid, by the clock that shows less: the monotonic clock may stop
+// while the machine sleeps.
 func (r *record) remains(now moment) time.Duration {
 	if r.endAt == never {
 		return never
@@ -186,12 +186,12 @@ func (r *record) remains(now moment) time.Duration {
 	return r.endAt - r.placedAt.mono - now.since(r.placedAt)
 }
 
-// age returns how long ago the token in r was asked for.
+// age returns how long ago the token in r was requested.
 func (r *record) age(now moment) time.Duration {
 	return now.since(r.placedAt) + r.placedAt.mono - r.bornAt
 }
 
-// entry returns the entry of the token in r, with its Expiry by the clock of this process.
+// entry returns an entry for the token in r, with an Expiry by the clock of this process.
 func (r *record) entry(now moment) *entry {
 	t := r.token.clone()
 	t.Expiry = time.Time{}
@@ -205,7 +205,7 @@ func (r *record) entry(now moment) *entry {
 	return e
 }
 
-// marshalWith marshals v, which is a struct, with the members of rest.
+// marshalWith marshals the struct v together with the members of rest.
 func marshalWith(v any, rest map[string]json.RawMessage) ([]byte, error) {
 	data, err := json.Marshal(v)
 	if err != nil || len(rest) == 0 {
@@ -218,7 +218,7 @@ func marshalWith(v any, rest map[string]json.RawMessage) ([]byte, error) {
 	return json.Marshal(members)
 }
 
-// unknownMembers returns those members of data that are none of known.
+// unknownMembers returns the members of data that are not in known.
 func unknownMembers(data []byte, known ...string) map[string]json.RawMessage {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(data, &members) != nil {
@@ -233,11 +233,11 @@ func unknownMembers(data []byte, known ...string) map[string]json.RawMessage {
 	return members
 }
 
-const maxOrder = 1 << 53 // of epoch and gen: 285,000 years of milliseconds, and what JSON carries everywhere
+const maxOrder = 1 << 53 // the largest integer that every JSON parser reads exactly; in milliseconds, 285,000 years
 
 var errNotOurs = errors.New("the record is not one of this package; is the database used by something else?")
 
-// decodeRecord reads a record that stands in a Store. The life of its token is not placed yet: age and left are as written.
+// decodeRecord decodes a record from a Store. age and left are as written; the caller must place the record.
 func decodeRecord(stored Record) (r *record, age, left time.Duration, err error) {
 	if stored.Version == "" {
 		return &record{endAt: never}, 0, never, nil
@@ -250,7 +250,7 @@ func decodeRecord(stored Record) (r *record, age, left time.Duration, err error)
 		return nil, 0, 0, fmt.Errorf("the record has format %d, and this release reads up to %d; it is left alone", j.Format, recordFormat)
 	}
 	if j.Epoch < 0 || j.Epoch > maxOrder || j.Gen < 0 || j.Gen > maxOrder {
-		return nil, 0, 0, errNotOurs // the next one would overflow
+		return nil, 0, 0, errNotOurs // the next value might overflow
 	}
 	r = &record{
 		version: stored.Version, order: order{j.Epoch, j.Gen}, endAt: never, after401: j.After401, final: j.Final,
@@ -282,20 +282,20 @@ func decodeRecord(stored Record) (r *record, age, left time.Duration, err error)
 
 func isPresent(data json.RawMessage) bool { return len(data) > 0 && string(data) != "null" }
 
-// seconds returns s seconds, within bounds that no sum overflows.
+// seconds converts s to a Duration, limited so that sums do not overflow.
 func seconds(s float64) time.Duration {
 	return time.Duration(max(-maxLife.Seconds(), min(s, maxLife.Seconds())) * float64(time.Second))
 }
 
-// randomID returns 128 random bits: a version that never comes back, or the name of an attempt.
+// randomID returns 128 random bits, for a version or the id of an attempt.
 func randomID() string {
 	b := make([]byte, 16)
-	_, _ = rand.Read(b) // it never fails
+	_, _ = rand.Read(b) // never fails
 	return hex.EncodeToString(b)
 }
 
-// storeKey returns the key of the Cache's record. The key of a login depends on nothing that another release may change,
-// such as scopes. That of an app depends on all that its requests do.
+// storeKey returns the key of the Cache's record. The key of a login does not depend on anything that a new release of
+// the program may change, such as scopes. The key of an app's token depends on everything that affects its request.
 func (c *Cache) storeKey(ctx context.Context) (string, error) {
 	creds, err := c.endpoint.credentials(ctx)
 	if err != nil {
@@ -311,7 +311,7 @@ func (c *Cache) storeKey(ctx context.Context) (string, error) {
 	return hashOf(parts...), nil
 }
 
-// sortedValues returns names and values of a header or a form in an order that does not change.
+// sortedValues returns the names and values of a header or a form in a fixed order.
 func sortedValues[M http.Header | url.Values](m M) []string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(m)) {
@@ -320,7 +320,7 @@ func sortedValues[M http.Header | url.Values](m M) []string {
 	return parts
 }
 
-// hashOf returns the hash of the parts, which their lengths keep apart.
+// hashOf returns a hash of parts. Lengths separate the parts.
 func hashOf(parts ...string) string {
 	var b strings.Builder
 	for _, part := range parts {

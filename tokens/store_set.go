@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// setInStore is Set with a Store: t serves at once, and stands in the Store when it returns nil.
+// setInStore is Set for a Cache with a Store. t is current at once; when setInStore returns nil, it is in the Store.
 func (c *Cache) setInStore(ctx context.Context, t *Token) error {
 	c.mu.Lock()
 	if c.closed {
@@ -48,7 +48,8 @@ func (c *Cache) setInStore(ctx context.Context, t *Token) error {
 	return nil
 }
 
-// newestRefreshToken returns that of the token not yet published, else of the newest record known. The lock is held.
+// newestRefreshToken returns the refresh token of a result that is not published yet, or else of the newest known
+// record. The lock is held.
 func (s *replica) newestRefreshToken() string {
 	if s.result != nil && s.result.kind == resultToken {
 		return s.result.token.RefreshToken
@@ -56,8 +57,8 @@ func (s *replica) newestRefreshToken() string {
 	return s.known.refreshToken()
 }
 
-// revokeInStore is Revoke with a Store: it serves nothing, puts a record without a token into the Store, so that others serve
-// nothing either, and then revokes what stood there.
+// revokeInStore is Revoke for a Cache with a Store. It drops the current token, writes a record without a token, so
+// that other processes drop theirs, and then revokes the tokens.
 func (c *Cache) revokeInStore(ctx context.Context) error {
 	c.mu.Lock()
 	s := c.replica
@@ -86,7 +87,7 @@ func (c *Cache) revokeInStore(ctx context.Context) error {
 		err = fmt.Errorf("tokens: %s: the logout is not in the Store: %w", c.endpoint.vendor.name, err)
 	}
 	c.mu.Lock()
-	toRevoke := slices.Clone(pending) // a Store that hangs may bring more
+	toRevoke := slices.Clone(pending) // if the Store hangs, storeChange may still append to pending
 	c.mu.Unlock()
 	revokeErr := c.revoke(ctx, toRevoke)
 	c.mu.Lock()
@@ -98,7 +99,8 @@ func (c *Cache) revokeInStore(ctx context.Context) error {
 	return errors.Join(err, revokeErr)
 }
 
-// supersedeLook makes the look under way forget what it has loaded, and those who wait for it look again. The lock is held.
+// supersedeLook makes the running look discard what it has loaded, and makes waiting callers look again. The lock is
+// held.
 func (c *Cache) supersedeLook() {
 	s := c.replica
 	c.generation++
@@ -112,8 +114,8 @@ func (c *Cache) supersedeLook() {
 
 var errSuperseded = errors.New("a later Set or Revoke took its place")
 
-// storeChange puts the record that makeRecord returns, with an order of its own, in place of whatever stands in the Store.
-// Meanwhile nothing is taken over from the Store. It returns soon after ctx ends, whatever the Store does.
+// storeChange replaces the record in the Store with the one that makeRecord returns, whatever is there. Meanwhile
+// loaded records are not applied. It returns soon after ctx ends, even if the Store hangs.
 func (c *Cache) storeChange(ctx context.Context, change int, makeRecord func(r *record, now moment) *record) error {
 	done := make(chan error, 1)
 	c.mu.Lock()
@@ -149,14 +151,14 @@ func (c *Cache) changeEnded() {
 	c.publish(c.now())
 }
 
-// tryChange carries storeChange out. It tries again after conflicts, and twice after failures.
+// tryChange carries out storeChange. It retries after conflicts, and twice after failures.
 func (c *Cache) tryChange(ctx context.Context, change int, makeRecord func(r *record, now moment) *record) error {
 	s := c.replica
 	if _, err := c.findKey(ctx); err != nil {
 		return err
 	}
-	var last *record   // that was swapped in without success
-	var inDoubt *order // of a swap with an unknown outcome
+	var last *record   // the record of the last failed swap
+	var inDoubt *order // the order of a swap with an unknown outcome
 	for failures, conflicts := 0, 0; ; {
 		r, err := c.loadOnce(ctx, c.currentGeneration())
 		if err == nil {
@@ -197,10 +199,10 @@ func (c *Cache) tryChange(ctx context.Context, change int, makeRecord func(r *re
 	}
 }
 
-// maxConflicts is far more than even a hundred processes cause that log the same user in at once.
+// maxConflicts is far more than a hundred processes cause that write the same login at once.
 const maxConflicts = 100
 
-// stored notes that a change was found in the Store though its swap seemed to have failed.
+// stored records that a change is in the Store although its swap seemed to fail.
 func (c *Cache) stored(r *record) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

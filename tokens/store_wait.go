@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// sharedToken is what tokenSlow does in a Cache with a Store.
+// sharedToken is tokenSlow for a Cache with a Store.
 func (c *Cache) sharedToken(ctx context.Context, ended error, minLife time.Duration) (*Token, error) {
 	for first := true; ; first = false {
 		token, room, err := c.serveOrWait(ctx, ended, minLife, first)
@@ -29,8 +29,8 @@ func (c *Cache) sharedToken(ctx context.Context, ended error, minLife time.Durat
 	}
 }
 
-// serveOrWait returns the current token if it can serve, with a look behind it if one is due; else the room to wait in for
-// a look, which it starts if need be; else the error.
+// serveOrWait returns the current token if it is usable, and starts a look in the background if that is due. Otherwise
+// it returns the room in which to wait for a look, which it starts if necessary, or an error.
 func (c *Cache) serveOrWait(ctx context.Context, ended error, minLife time.Duration, first bool) (*Token, *waitRoom, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -56,7 +56,7 @@ func (c *Cache) serveOrWait(ctx context.Context, ended error, minLife time.Durat
 		err = ended
 	}
 	if minLife > 0 && c.tokenLife > 0 && c.tokenLife < minLife && c.entry != nil && c.entry.lives(now, 0) {
-		err = c.tooShort(minLife) // asking would not help
+		err = c.tooShort(minLife) // a new token would be as short
 	}
 	if err != nil {
 		if e := c.entry; e != nil && e.lives(now, minLife) {
@@ -76,10 +76,11 @@ func (c *Cache) serveOrWait(ctx context.Context, ended error, minLife time.Durat
 	return nil, s.room, nil
 }
 
-// waitIn waits until the look serves it, and leaves early with the error of ctx or if the look is stuck. A process that was
-// stopped for longer than that finds both at once, what it waits for and the end of its patience: the look gets another moment.
+// waitIn waits for the result of the look. It returns early with the error of ctx, or if the look is stuck. After the
+// process has been stopped for a while, the timer may fire together with the result, so the look then gets one more
+// second.
 func (c *Cache) waitIn(ctx context.Context, room *waitRoom) error {
-	defer c.leave(room) // also if a method of ctx panics
+	defer c.leave(room) // even if a method of ctx panics
 	if ctx.Value(insideFetch{c}) != nil {
 		return fmt.Errorf("tokens: %s: a hook of this Cache asked it for the token that it is part of", c.endpoint.vendor.name)
 	}
@@ -106,7 +107,7 @@ func (c *Cache) waitIn(ctx context.Context, room *waitRoom) error {
 	}
 }
 
-// patience returns how long the look may still take.
+// patience returns how much longer the look may take before it counts as stuck.
 func (c *Cache) patience() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -123,7 +124,7 @@ func (c *Cache) leave(room *waitRoom) {
 	room.waiting--
 }
 
-// nextLook returns when the next look behind a token starts. The lock is held.
+// nextLook returns when the next background look may start. The lock is held.
 func (c *Cache) nextLook(e *entry) time.Duration {
 	s := c.replica
 	every := lookEvery
@@ -142,7 +143,7 @@ func (c *Cache) nextLook(e *entry) time.Duration {
 	return max(next, s.lookFrom)
 }
 
-// nextCheckShared returns when something has to be decided about the current token. The lock is held.
+// nextCheckShared is nextCheck for a Cache with a Store. The lock is held.
 func (c *Cache) nextCheckShared(e *entry) time.Duration {
 	if c.replica.looking {
 		return e.replaceAt
@@ -154,7 +155,7 @@ func (c *Cache) nextCheckShared(e *entry) time.Duration {
 	return min(c.nextLook(e), next)
 }
 
-// startLook starts a look under a context that no caller can end. The lock is held.
+// startLook starts a look whose context no caller can cancel. The lock is held.
 func (c *Cache) startLook(ctx context.Context) {
 	c.replica.looking = true
 	c.replica.stuckAt = c.now().mono + fetchTimeout
@@ -172,7 +173,7 @@ func (c *Cache) startLook(ctx context.Context) {
 	}()
 }
 
-// lookExited ends a look whose hook ended its goroutine.
+// lookExited ends a look whose hook called runtime.Goexit.
 func (c *Cache) lookExited() {
 	c.mu.Lock()
 	if own := c.replica.own; own != nil {
@@ -186,7 +187,7 @@ func (c *Cache) lookExited() {
 	c.finishLook(c.retryLater(noToken(errExited)))
 }
 
-// finishLook ends a look.
+// finishLook ends a look and gives its result to the callers that wait.
 func (c *Cache) finishLook(d decision) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -211,7 +212,7 @@ func (c *Cache) finishLook(d decision) {
 	c.pinIfUnsaved()
 }
 
-// pinIfUnsaved keeps the Cache in memory while it has something that is not stored, if it is one of Sessions. The lock is held.
+// pinIfUnsaved keeps a Cache of Sessions in memory while it has something to save. The lock is held.
 func (c *Cache) pinIfUnsaved() {
 	s := c.replica
 	pinned := c.unsaved != nil || s.result != nil || len(c.secrets.unrevoked) > 0
@@ -221,8 +222,8 @@ func (c *Cache) pinIfUnsaved() {
 	}
 }
 
-// release lets those who wait have the current token, if there is one, or the error for which it is held back. The lock is
-// held.
+// release gives the current token to the callers that wait or, if the token is held back, the reason for that. The lock
+// is held.
 func (c *Cache) release(now moment) {
 	if c.held && c.unsaved != nil && c.saveErr != nil {
 		c.serveWaiters(nil, noToken(c.saveErr))
@@ -233,7 +234,7 @@ func (c *Cache) release(now moment) {
 	}
 }
 
-// serveWaiters gives those who wait a token or an error, or neither if they have to look again. The lock is held.
+// serveWaiters gives a token or an error to the callers that wait. If both are nil, they look again. The lock is held.
 func (c *Cache) serveWaiters(token *Token, err error) {
 	s := c.replica
 	if s.room.waiting == 0 {
@@ -244,7 +245,7 @@ func (c *Cache) serveWaiters(token *Token, err error) {
 	s.room = &waitRoom{done: make(chan struct{})}
 }
 
-// notStuck says that the look goes on.
+// notStuck restarts the time after which the look counts as stuck.
 func (c *Cache) notStuck() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -253,7 +254,7 @@ func (c *Cache) notStuck() {
 	}
 }
 
-// pause waits for a while, or until Set, Revoke or Close have something for the look.
+// pause waits for d, or until Set, Revoke or Close need the look.
 func (c *Cache) pause(d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -271,8 +272,8 @@ func (c *Cache) wakeLook() {
 	}
 }
 
-// lookAfterPublishing looks a few times in the next seconds: a Store that fails over then loses the refresh token, and nobody
-// else has it.
+// lookAfterPublishing starts a few looks in the next seconds. If the Store fails over and loses the new refresh token,
+// this process is the only one that can restore it.
 func (c *Cache) lookAfterPublishing() {
 	if c.session == "" {
 		return
@@ -282,7 +283,7 @@ func (c *Cache) lookAfterPublishing() {
 	c.lookIn(2*time.Second, 4)
 }
 
-// lookIn starts a look after d, and more looks after it, each as much later again. The lock is held.
+// lookIn starts a number of looks, the first after d and each later one after a longer wait. The lock is held.
 func (c *Cache) lookIn(d time.Duration, looks int) {
 	s := c.replica
 	if s.timer != nil {
@@ -311,7 +312,7 @@ func (c *Cache) lookIn(d time.Duration, looks int) {
 	s.timer = timer
 }
 
-// closeReplica waits until a refresh token that this process alone has is in the Store.
+// closeReplica waits until the Store has any refresh token that only this process knows.
 func (c *Cache) closeReplica(ctx context.Context) error {
 	s := c.replica
 	c.mu.Lock()

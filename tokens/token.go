@@ -9,24 +9,26 @@ import (
 	"time"
 )
 
-// A Token is an access token with what came along.
+// A Token is an access token and what the server returned with it.
 //
-// It prints redacted under fmt and slog, and as text, YAML and XML. Its JSON form is for storage: it holds the real values,
-// and equals that of golang.org/x/oauth2 plus "scopes" and "extra". A Token prints as it is in two places, where nothing can
-// be done about it: as JSON within another value, which a logger that writes JSON may do; and under fmt in an unexported
-// field of a struct, whose methods fmt cannot call. Of a *Token there %v, %+v and %#v print the address, but %s and %q what it
-// points to. Let such a field hold a [Source]: a [Cache], or what [Static] returns, shows nothing anywhere.
+// A Token prints redacted with fmt and slog, and as text, YAML and XML. Its JSON form is for storage: it has the real
+// values, and is that of golang.org/x/oauth2 plus "scopes" and "extra".
+//
+// There are two places where a Token prints in the clear. One is JSON of a value that contains a Token, which a JSON
+// logger may produce. The other is fmt with a Token in an unexported field of a struct, because fmt cannot call its
+// methods there; for a *Token in such a field, %v, %+v and %#v print the address, but %s and %q print what it points
+// to. Store a [Source] in such a field instead: a [Cache], or what [Static] returns, never shows a token.
 type Token struct {
 	AccessToken string `json:"access_token"`
-	// TokenType is "Bearer" however the server spells it, or another type as the server spells it.
+	// TokenType is "Bearer", however the server spells it, or another type as the server spells it.
 	TokenType    string `json:"token_type,omitempty"`
 	RefreshToken string `json:"refresh_token,omitempty"`
-	// Scopes are the granted ones: those of the response or, if it names none, the requested ones (RFC 6749, section 5.1).
+	// Scopes are the granted scopes: those of the response or, if it has none, the requested ones (RFC 6749, section 5.1).
 	Scopes []string `json:"scopes,omitempty"`
-	// Expiry is the end of the token's life, counted from before it was requested. If zero, it is not known.
+	// Expiry is when the token expires, counted from before it was requested. If zero, it is not known.
 	Expiry time.Time `json:"expiry,omitzero"`
 	// Extra holds the members of the response that no other field holds, such as an id_token or SailPoint's tenant_id, as
-	// they came. Its values are redacted like the tokens. If nil, there are none.
+	// raw JSON. Its values are redacted like the tokens. If nil, there are none.
 	Extra map[string]json.RawMessage `json:"extra,omitempty"`
 }
 
@@ -62,8 +64,8 @@ func (t Token) MarshalJSON() ([]byte, error) {
 	return json.Marshal(plain(t))
 }
 
-// ValidFor reports whether t has an access token that lives for at least d from now, by both clocks of the machine. A token
-// whose end is not known does.
+// ValidFor reports whether t has an access token that will not expire within d by either clock of the machine. A token
+// without a known expiry is valid for any d. It returns false for a nil t.
 func (t *Token) ValidFor(d time.Duration) bool {
 	if t == nil || t.AccessToken == "" {
 		return false
@@ -71,8 +73,8 @@ func (t *Token) ValidFor(d time.Duration) bool {
 	return t.Expiry.IsZero() || t.left(time.Now()) >= max(d, 1)
 }
 
-// left returns how long t lives from now: by the monotonic clock, if Expiry has its reading, or by the wall clock,
-// whichever is less.
+// left returns how long t is valid from now, by the wall clock and, if Expiry has a monotonic reading, by the monotonic
+// clock, whichever is less.
 func (t *Token) left(now time.Time) time.Duration {
 	left := min(t.Expiry.Sub(now), t.Expiry.Round(0).Sub(now.Round(0)))
 	return max(-maxLife, min(left, maxLife))
@@ -91,7 +93,7 @@ func (t *Token) clone() *Token {
 
 const redacted = "[REDACTED]"
 
-// redact hides a secret but not its absence.
+// redact hides a secret, but shows whether there is one.
 func redact(secret string) string {
 	if secret == "" {
 		return ""
