@@ -15,6 +15,7 @@ import (
 // A Cache that renews a login meets every fault too. A refresh token whose response was lost is not presented again at once, however
 // often the Cache is asked, and one that came is stored.
 func TestCacheFaults(t *testing.T) {
+	t.Parallel()
 	op := operations[1]
 	require.Equal(t, "refresh_token", op.name)
 	for _, f := range faults {

@@ -34,6 +34,7 @@ var framings = []framing{
 // A response that breaks off is one that was lost, as long as its head has not come, and an error with its status from then on.
 // What came whole and cannot be had again is not lost with the rest: a new refresh token, the secret of a created client.
 func TestCutAtEveryByte(t *testing.T) {
+	t.Parallel()
 	for _, op := range operations {
 		bodies := map[string]string{"": op.good}
 		switch op.reads {
@@ -61,7 +62,7 @@ func cutAtEveryByte(t *testing.T, op operation, head, body, tail string) {
 	untilClose := strings.HasPrefix(head, "HTTP/1.0")
 	end := 0
 	s := &server{done: t.Context().Done()}
-	c := newCaller(t, "http://127.0.0.1", 0)
+	c := newCaller(t, "http://127.0.0.1", 0, 0)
 	c.transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
 		near, far := net.Pipe()
 		go func() {

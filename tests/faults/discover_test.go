@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"strings"
@@ -15,20 +16,17 @@ import (
 // Discover meets every fault too. It asks at two places, so that it may send twice as much; where the server cannot be reached it
 // asks at one.
 func TestDiscoverFaults(t *testing.T) {
+	t.Parallel()
 	for _, f := range faults {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			s, c := f.start(t, func(x *exchange) string {
 				return `{"name":"x","issuer":"` + x.server.url + `","token_endpoint":"` + x.server.url + `/token"}`
 			})
-			timeout := callerTimeout
-			if f.timeout > 0 {
-				timeout = f.timeout
-			}
 			began := time.Now()
 			e, err := tokens.Discover(t.Context(), s.url, tokens.Credentials{ClientID: "app", ClientSecret: canarySecret}, &tokens.EndpointOptions{
-				HTTPClient: &http.Client{Transport: c.transport}, Timeout: timeout, Retry: tokens.Retry{Initial: time.Millisecond},
-				Limiter: &tokens.Limiter{MaxWait: maxWait},
+				HTTPClient: &http.Client{Transport: c.transport}, Timeout: cmp.Or(f.timeout, callerTimeout), Retry: tokens.Retry{Initial: time.Millisecond},
+				Limiter: &tokens.Limiter{MaxWait: cmp.Or(f.maxWait, callerTimeout)},
 			})
 			assert.Less(t, time.Since(began), callerTimeout/2, "the call ends in time")
 			c.assertSilent(t, err)

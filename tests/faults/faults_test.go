@@ -34,6 +34,7 @@ type fault struct {
 	client  func(c *caller, s *server)  // on the caller's side
 	tls     func() *tls.Config          // of the server
 	timeout time.Duration               // of the call, where the fault lasts longer than that
+	maxWait time.Duration               // at the Limiter, where the rate limit lasts longer than that
 
 	// What the call returns.
 	fails  string                                      // the readers whose call fails
@@ -59,7 +60,7 @@ const (
 )
 
 // hang is the timeout of a call that the server leaves hanging. Before it ends a busy machine must have come so far.
-const hang = 5 * time.Second
+const hang = 10 * time.Second
 
 func has(readers, reader string) bool { return strings.Contains(" "+readers+" ", " "+reader+" ") }
 
@@ -126,15 +127,13 @@ func silent(beginning func(good string) string) func(*exchange) {
 // inHead is the head of a response of 200, with further headers, that has no length.
 func inHead(header string) string { return "HTTP/1.1 200 OK\r\n" + inJSON + header + "\r\n" }
 
-// bomb is 100 MB of spaces, compressed.
+// bomb is 100 MB of spaces, compressed: a hundred members of 1 MB.
 var bomb = sync.OnceValue(func() string {
-	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
-	for spaces := bytes.Repeat([]byte{' '}, 1<<20); w != nil && b.Len() < 100<<10; {
-		_, _ = w.Write(spaces)
-	}
+	var member bytes.Buffer
+	w := gzip.NewWriter(&member)
+	_, _ = w.Write(bytes.Repeat([]byte{' '}, 1<<20))
 	_ = w.Close()
-	return b.String()
+	return strings.Repeat(member.String(), 100)
 })
 
 // body returns a fault that responds with 200 and a body.
@@ -337,12 +336,12 @@ var faults = []fault{
 			return 2, 2
 		}},
 	{name: "503 with a reset hint of another vendor", respond: status(503, "X-Organization-Rate-Limit-Reset: 99999999999\r\n", ""), fails: checks, status: 503},
-	{name: "429", respond: status(429, "", ""), fails: checks, status: 429, requests: once},
-	{name: "429 with a long hint", respond: status(429, "Retry-After: 3600\r\n", ""), fails: checks, status: 429, requests: once, check: retriesAfter(time.Hour)},
-	{name: "429 with short hints", respond: status(429, "Retry-After: 0.01\r\n", ""), fails: checks, status: 429,
+	{name: "429", maxWait: 500 * time.Millisecond, respond: status(429, "", ""), fails: checks, status: 429, requests: once},
+	{name: "429 with a long hint", maxWait: 500 * time.Millisecond, respond: status(429, "Retry-After: 3600\r\n", ""), fails: checks, status: 429, requests: once, check: retriesAfter(time.Hour)},
+	{name: "429 with short hints", maxWait: 5 * time.Second, respond: status(429, "Retry-After: 0.01\r\n", ""), fails: checks, status: 429,
 		requests: func(operation) (int, int) { return 2, 20 }},
 	{name: "429 once", respond: first(status(429, "Retry-After: 0.01\r\n", "")), keeps: all, requests: func(operation) (int, int) { return 2, 2 }},
-	{name: "429 with a reset that lies far ahead", respond: status(429, "X-Organization-Rate-Limit-Reset: 99999999999\r\n", ""), fails: checks, status: 429, requests: once},
+	{name: "429 with a reset that lies far ahead", maxWait: 500 * time.Millisecond, respond: status(429, "X-Organization-Rate-Limit-Reset: 99999999999\r\n", ""), fails: checks, status: 429, requests: once},
 
 	// The status always wins over what the body is.
 	{name: "400 that breaks off", respond: raw("HTTP/1.1 400 Bad Request\r\nContent-Length: 500\r\n\r\n{\"error\":"), fails: checks + " raw", status: 400},
@@ -377,6 +376,7 @@ func isOneLine(t *testing.T, _ operation, err error) {
 }
 
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	for _, f := range faults {
 		for _, op := range operations {
 			t.Run(f.name+"/"+op.name, func(t *testing.T) {
@@ -407,7 +407,7 @@ func (f fault) start(t *testing.T, good func(*exchange) string) (*server, *calle
 		config = f.tls()
 	}
 	s := serve(t, config, connection)
-	c := newCaller(t, s.url, f.timeout)
+	c := newCaller(t, s.url, f.timeout, f.maxWait)
 	if config != nil {
 		c.transport.TLSClientConfig = &tls.Config{RootCAs: roots()}
 	}

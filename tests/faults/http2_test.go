@@ -92,6 +92,7 @@ func streamsBy(good string, respond func(*stream)) func(*server, net.Conn) {
 
 // Over HTTP/2 net/http repeats requests by itself, where it thinks that the server has not looked at them.
 func TestHTTP2(t *testing.T) {
+	t.Parallel()
 	ifSafe := func(op operation) bool { return op.class == safe }
 	never := func(operation) bool { return false }
 	for _, tt := range []struct {
@@ -157,7 +158,7 @@ func TestHTTP2(t *testing.T) {
 				config := goodTLS()
 				config.NextProtos = []string{"h2"}
 				s := serve(t, config, streamsBy(op.good, tt.respond))
-				c := newCaller(t, s.url, 0)
+				c := newCaller(t, s.url, 0, 0)
 				c.transport.TLSClientConfig = &tls.Config{RootCAs: roots()}
 				c.transport.ForceAttemptHTTP2 = true
 				began := time.Now()

@@ -10,8 +10,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// Most tests wait for something, so that more of them run at a time than there are processors.
-	_ = flag.Set("test.parallel", "32")
+	// Most tests wait for something, so more of them can run at a time than there are processors. -parallel replaces this.
+	_ = flag.Set("test.parallel", "192")
 	flag.Parse()
 	os.Exit(run(m))
 }

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -170,14 +171,14 @@ type caller struct {
 	log       log
 }
 
-const callerTimeout = time.Minute
+const callerTimeout = 2 * time.Minute
 
-// newCaller returns a caller whose server is at base. Its calls end within the timeout, or, if it is 0, in some seconds.
-func newCaller(t *testing.T, base string, timeout time.Duration) *caller {
+// newCaller returns a caller whose server is at base. Its calls end within timeout, and a rate limit holds them up for maxWait at
+// most; if one is zero, it is callerTimeout.
+func newCaller(t *testing.T, base string, timeout, maxWait time.Duration) *caller {
 	t.Helper()
-	if timeout == 0 {
-		timeout = callerTimeout
-	}
+	maxWait = cmp.Or(maxWait, callerTimeout)
+	timeout = cmp.Or(timeout, callerTimeout)
 	c := &caller{base: base, transport: &http.Transport{MaxResponseHeaderBytes: 1 << 20}}
 	t.Cleanup(c.transport.CloseIdleConnections)
 	httpClient := &http.Client{Transport: c.transport}
@@ -202,18 +203,20 @@ func newCaller(t *testing.T, base string, timeout time.Duration) *caller {
 	return c
 }
 
-const (
-	maxBody = 2 << 20
-	maxWait = 100 * time.Millisecond // at the Limiter
-)
+const maxBody = 2 << 20
 
 // log is what was logged.
 type log struct {
+	onLine func(line string) // if nil, nothing is called
+
 	mu   sync.Mutex
 	text strings.Builder
 }
 
 func (l *log) Write(p []byte) (int, error) {
+	if l.onLine != nil {
+		l.onLine(string(p))
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.Write(p)

@@ -53,8 +53,8 @@ var toxics = []toxic{
 	{name: "silence", kind: "timeout", stream: "downstream", attributes: map[string]any{"timeout": 0}, timeout: hang, fails: all, slow: true, requests: once},
 	{name: "requests that get lost", kind: "timeout", stream: "upstream", attributes: map[string]any{"timeout": 0}, timeout: hang,
 		fails: all, slow: true, requests: nothing},
-	{name: "closed in place of a response", kind: "timeout", stream: "downstream", attributes: map[string]any{"timeout": 300}, fails: all},
-	{name: "reset in place of a response", kind: "reset_peer", stream: "downstream", attributes: map[string]any{"timeout": 300}, fails: all},
+	{name: "closed in place of a response", kind: "timeout", stream: "downstream", attributes: map[string]any{"timeout": 2000}, fails: all},
+	{name: "reset in place of a response", kind: "reset_peer", stream: "downstream", attributes: map[string]any{"timeout": 2000}, fails: all},
 	{name: "reset in place of a request", kind: "reset_peer", stream: "upstream", attributes: map[string]any{"timeout": 50}, fails: all, requests: nothing},
 	{name: "10 bytes of the response", kind: "limit_data", stream: "downstream", attributes: map[string]any{"bytes": 10}, fails: all},
 	{name: "50 bytes of the response", kind: "limit_data", stream: "downstream", attributes: map[string]any{"bytes": 50}, fails: all},
@@ -63,6 +63,7 @@ var toxics = []toxic{
 }
 
 func TestToxiproxy(t *testing.T) {
+	t.Parallel()
 	control := newControl()
 	for _, toxic := range toxics {
 		for _, op := range operations {
@@ -113,7 +114,7 @@ func (f toxic) run(t *testing.T, control *toxiproxy.ApiServer, op operation) {
 		})))
 		require.NoError(t, err)
 	}
-	c := newCaller(t, "http://"+p.Listen, f.timeout)
+	c := newCaller(t, "http://"+p.Listen, f.timeout, 0)
 	began := time.Now()
 	result, err := op.do(t.Context(), c)
 	assert.Less(t, time.Since(began), callerTimeout/2, "the call ends in time")
@@ -156,7 +157,7 @@ func TestToxiproxyThatComesAndGoes(t *testing.T) {
 		t.Run(op.name, func(t *testing.T) {
 			t.Parallel()
 			p, s := proxy(t, control, op)
-			c := newCaller(t, "http://"+p.Listen, 0)
+			c := newCaller(t, "http://"+p.Listen, 0, 0)
 			stop := make(chan struct{})
 			var switching sync.WaitGroup
 			switching.Go(func() {
@@ -173,7 +174,10 @@ func TestToxiproxyThatComesAndGoes(t *testing.T) {
 				}
 			})
 			calls, good := 0, 0
-			for end := time.Now().Add(time.Second); time.Now().Before(end) && calls < 300; calls++ {
+			for began := time.Now(); calls < 300; calls++ {
+				if took := time.Since(began); took > time.Second && good > 0 || took > callerTimeout/2 {
+					break
+				}
 				_, err := op.do(t.Context(), c)
 				if err == nil {
 					good++
