@@ -1,7 +1,8 @@
 // Package gen holds one generated client per vendor, made from the descriptions in api/ by `go generate ./...`.
 //
-// Nothing below it is written by hand but package wire and the files doc.go, which lead to the packages that use the
-// generated ones, and keep secrets out of logs: change api/<vendor>.yaml or oapi-codegen.yaml and generate again.
+// Except for package wire, all code below is generated. The files doc.go are written by hand: they direct users to the
+// packages that use the generated ones, and keep secrets out of logs. To change the generated code, edit
+// api/<vendor>.yaml or oapi-codegen.yaml and generate again.
 package gen
 
 //go:generate go tool -modfile=../tools/go.mod oapi-codegen -config ../oapi-codegen.yaml -package thousandeyes -o thousandeyes/thousandeyes.gen.go ../api/thousandeyes.yaml

@@ -19,17 +19,17 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// Create creates a client and returns it with its secret, which the vendor never shows again: POST /oauth-clients.
-// Without a Scope the client gets sp:scopes:all, and with it every right of its owner. Names need not be unique.
+// Create creates a client and returns it with its secret, which the vendor shows only once: POST /oauth-clients.
+// Without a Scope, the client gets sp:scopes:all, and with it all rights of its owner. Names need not be unique.
 //
-// Needs sp:oauth-client:manage and a user. Errors: 400, 401, 403, 429, 500.
+// Create needs the scope sp:oauth-client:manage and a user. The vendor documents errors 400, 401, 403, 429 and 500.
 //
-// Every 2xx means that the client was created. If something in the response cannot be read, the error is returned beside
-// a response with all that could be read, above all ID and Secret: store those whatever the error is, or the client is
-// lost. The error's Body is the response as it came. If the response is lost or the server fails, the error says that the
-// client may exist. The request is repeated only if the vendor cannot have acted on it.
+// Any 2xx means that the client was created. If part of the response cannot be read, Create returns an error together
+// with a response that has everything that could be read, above all ID and Secret. Store them even if there is an
+// error, or the client is lost. The error's Body is the raw response. If the response is lost or the server fails, the
+// error says that the client may exist. The request is retried only if the vendor cannot have acted on it.
 //
-// Before anything is sent, Create returns an error that names what is missing: a name, grant types, an access type, a
+// Create returns an error before anything is sent if one of these is missing: a name, grant types, an access type, a
 // positive life of access tokens, or redirect URIs for AUTHORIZATION_CODE.
 func (s *SailPoint) Create(ctx context.Context, req sailpoint.CreateOAuthClientRequest) (*sailpoint.CreateOAuthClientResponse, error) {
 	if err := cmp.Or(s.check(ctx), checkCreate(req)); err != nil {
@@ -66,8 +66,8 @@ func checkCreate(req sailpoint.CreateOAuthClientRequest) error {
 	return nil
 }
 
-// readCreated reads the response to a creation and closes it. Nothing that is wrong with it, not even that it is cut
-// off, may cost the secret.
+// readCreated reads the response to a creation and closes its body. The secret must not be lost, whatever is wrong with
+// the response, even if it is incomplete.
 func readCreated(resp *http.Response) (*sailpoint.CreateOAuthClientResponse, error) {
 	data, err := io.ReadAll(resp.Body)
 	_ = resp.Body.Close()
@@ -78,7 +78,7 @@ func readCreated(resp *http.Response) (*sailpoint.CreateOAuthClientResponse, err
 		resp.Body = io.NopCloser(bytes.NewReader(data))
 		err = tokens.DecodeResponse(resp, created)
 	} else if e, ok := errors.AsType[*tokens.Error](err); ok {
-		err = tokens.NewError(resp, data, e.Unwrap()) // with the part that came
+		err = tokens.NewError(resp, data, e.Unwrap()) // with the part that arrived
 	}
 	created.ID, created.Secret = id, wire.NewSecret(secret)
 	switch {
@@ -91,9 +91,8 @@ func readCreated(resp *http.Response) (*sailpoint.CreateOAuthClientResponse, err
 	return created, err
 }
 
-// readSecret returns the two members of the response to a creation that must not be lost, as far as they can be found.
-// Their names may be spelled in any case, although the exact spelling is preferred, and a null or empty value does not
-// replace another.
+// readSecret returns the id and the secret in the response to a creation, as far as they can be found. Their names may
+// have any case, although exact names take precedence. A null or empty value does not replace another.
 func readSecret(data []byte) (id, secret string) {
 	values := map[string]string{}
 	set := func(name string, value json.RawMessage) {
@@ -111,7 +110,7 @@ func readSecret(data []byte) (id, secret string) {
 			}
 		}
 	}
-	if err != nil || !object { // what looks like the members is better than nothing
+	if err != nil || !object { // members that look right are better than nothing
 		for _, m := range looksLikeMember.FindAllSubmatch(data[dec.InputOffset():], -1) {
 			if name := string(m[1]); values[name] == "" {
 				set(name, m[2])

@@ -11,22 +11,22 @@
 //		// ...
 //	}
 //
-// [NewSailPoint] takes the origin of the tenant's API from its [tokens.Source], which in most programs is a tokens.Cache
-// over tokens.NewSailPoint. Its methods return the generated models of gen/sailpoint. Patches are made with
-// oauthclients/patch, which has the fields that can be patched with their types, or with oauthclients/jsonpatch, which
-// has everything of RFC 6902.
+// [NewSailPoint] takes the origin of the tenant's API from its [tokens.Source], usually a tokens.Cache over
+// tokens.NewSailPoint. Its methods return the generated models of gen/sailpoint. Make patches with oauthclients/patch,
+// which has a typed value for each field that can be patched, or with oauthclients/jsonpatch, which has all of RFC
+// 6902.
 //
 // # Errors
 //
-// Bad input is an error that names the field, before anything is sent. Everything else is a [*tokens.Error], possibly
-// wrapped, which is matched by status and decoded into a generated model:
+// Invalid input is reported by an error that names the field, before anything is sent. Every other error is a
+// [*tokens.Error], possibly wrapped. Match it by status, or decode it into a generated model:
 //
 //	errors.Is(err, tokens.Status(http.StatusForbidden))
 //	errors.As(err, &tokenErr) && tokenErr.Decode(&model) == nil // sailpoint.ErrorResponseDto, ...
 //
-// If there was no token, nothing was sent and the error matches [tokens.ErrNoToken], and no status: the 404 of a token
-// endpoint does not mean that a client is missing. An *Error with a StatusCode of 2xx means that the vendor did what was
-// asked, but that its response could not be read.
+// If there is no token, nothing is sent and the error matches [tokens.ErrNoToken], but no status: a 404 of the token
+// endpoint must not look as if a client did not exist. An *Error with a StatusCode of 2xx means that the vendor did
+// what was asked, but that its response could not be read.
 //
-// The settings of one call are passed in its context, with tokens.WithRetry and tokens.WithResponse.
+// To change the settings of a single call, use tokens.WithRetry and tokens.WithResponse on its context.
 package oauthclients

@@ -11,13 +11,13 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// elements splits the JSON array in the body of a response into its elements as they arrive. It finds where each element
-// ends. It does not check that an element is JSON; whoever decodes it does.
+// elements splits the JSON array in the body of a response into its elements as they arrive. It finds the end of each
+// element, but does not check that the element is valid JSON; its decoder does.
 type elements struct {
 	resp *http.Response
-	most int64 // bytes of an element; if negative, there is no bound
+	most int64 // the maximum size of an element in bytes; if negative, there is no limit
 
-	buf  []byte // what has been read; buf[:pos] has been used
+	buf  []byte // the bytes that were read; buf[:pos] have been used
 	pos  int
 	open bool // the opening bracket has been used
 }
@@ -29,15 +29,15 @@ func newElements(resp *http.Response, most int64) *elements {
 }
 
 var (
-	// errDone is the end of the array and of the body. It is not io.EOF, which the error of a broken connection may wrap:
-	// a list that is cut off must not look like a complete one.
+	// errDone is the end of the array and of the body. It is not io.EOF, because the error of a broken connection may wrap
+	// that, and an incomplete list must not look complete.
 	errDone = errors.New("the array has been read")
-	// errEnd is the end of the body, wherever it comes.
+	// errEnd is the end of the body.
 	errEnd = errors.New("the response ends before the array does")
 )
 
-// next returns the next element, which is valid until the next call, or errDone after the last. Any other error is a
-// *tokens.Error.
+// next returns the next element, which is valid until the next call, or errDone after the last one. Any other error is
+// a *tokens.Error.
 func (e *elements) next() ([]byte, error) {
 	data, err := e.element()
 	if errors.Is(err, errEnd) {
@@ -123,7 +123,7 @@ func (e *elements) take(n int) ([]byte, error) {
 	return data, nil
 }
 
-// end reads to the end of the body, so that the connection can be used again. Nothing but white space may be left.
+// end reads the rest of the body, so that the connection can be reused. Only white space may be left.
 func (e *elements) end() error {
 	_, err := e.peek()
 	switch {
@@ -135,7 +135,8 @@ func (e *elements) end() error {
 	return err
 }
 
-// peek returns the next byte that is not white space, without using it. White space is bounded as an element is.
+// peek returns the next byte that is not white space, without using it. The amount of white space is limited like the
+// size of an element.
 func (e *elements) peek() (byte, error) {
 	for spaces := int64(0); ; {
 		before := e.pos
@@ -164,14 +165,14 @@ func (e *elements) fill() error {
 	e.buf = e.buf[:len(e.buf)+n]
 	switch {
 	case n > 0:
-		return nil // an error will be returned by the next Read too
-	case err == io.EOF: // if it is wrapped, it is an error
+		return nil // the next Read returns the error again
+	case err == io.EOF: // a wrapped EOF is an error
 		return errEnd
 	}
 	return err
 }
 
-// wrong returns the error of a body that is not an array as it should be.
+// wrong returns the error of a body that is not a valid array.
 func (e *elements) wrong(text string) error {
 	return tokens.NewError(e.resp, e.buf[e.pos:], errors.New(text))
 }

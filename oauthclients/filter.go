@@ -6,17 +6,16 @@ import (
 	"time"
 )
 
-// A Filter selects clients in [SailPoint.List] and [SailPoint.All], in the vendor's grammar for collections. The vendor
-// documents two filters for OAuth clients, [LastUsedBefore] and [NeverUsed], and returns 400 for those that it does not
-// support.
+// A Filter selects clients in [SailPoint.List] and [SailPoint.All], in the vendor's filter syntax. The vendor documents
+// two filters for OAuth clients, [LastUsedBefore] and [NeverUsed], and returns 400 for unsupported ones.
 type Filter struct {
 	text string
-	raw  bool // may have operators that bind less than "and"
+	raw  bool // may have operators with a lower precedence than "and"
 	err  error
 }
 
-// LastUsedBefore selects the clients to which a token was last issued at t or before. The vendor records that at most
-// once a day, so a client may have been used up to a day later. Clients that were never used are not selected.
+// LastUsedBefore selects clients that last got a token at or before t. The vendor records that at most once a day, so a
+// client may have been used up to a day later. Clients that were never used are not selected.
 func LastUsedBefore(t time.Time) Filter {
 	if t.IsZero() {
 		return Filter{err: errors.New("LastUsedBefore: the time is zero")}
@@ -24,12 +23,12 @@ func LastUsedBefore(t time.Time) Filter {
 	return Filter{text: "lastUsed le " + t.UTC().Format("2006-01-02T15:04:05.000Z")}
 }
 
-// NeverUsed selects the clients to which no token was ever issued. One that was made a minute ago is among them: whoever deletes
-// what it selects compares Created too.
+// NeverUsed selects clients that never got a token. These include clients that were created a minute ago: compare
+// Created too before you delete any.
 func NeverUsed() Filter { return Filter{text: "lastUsed isnull"} }
 
-// RawFilter returns a filter as the vendor's documentation writes it, not escaped, such as
-// lastUsed le 2023-02-05T10:59:27.214Z.
+// RawFilter returns a filter in the syntax of the vendor's documentation, not URL-escaped, such as lastUsed le
+// 2023-02-05T10:59:27.214Z.
 func RawFilter(text string) Filter {
 	if strings.TrimSpace(text) == "" {
 		return Filter{err: errors.New("RawFilter: the text is empty")}
@@ -37,10 +36,10 @@ func RawFilter(text string) Filter {
 	return Filter{text: text, raw: true}
 }
 
-// String returns the filter in the vendor's grammar.
+// String returns the filter in the vendor's syntax.
 func (f Filter) String() string { return f.text }
 
-// joinFilters returns the filter that selects what all filters select, or "" if there are none.
+// joinFilters joins filters with "and". It returns "" if there are none.
 func joinFilters(filters []Filter) (string, error) {
 	texts := make([]string, len(filters))
 	for i, f := range filters {

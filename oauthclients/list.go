@@ -12,16 +12,19 @@ import (
 	"github.com/grantwright/oauth-go/gen/sailpoint"
 )
 
-// usualPage is the most that the vendor's collections return at once. This one documents neither a limit nor an offset.
+// usualPage is the maximum page size of the vendor's other collections. This one documents neither a limit nor an
+// offset.
 const usualPage = 250
 
-// List returns the clients that all filters select, or every client if there are none: GET /oauth-clients.
+// List returns the clients that match all filters, or all clients if there are none: GET /oauth-clients.
 //
-// The vendor documents no paging for this list, and 250 is the most that its other lists return at once. So a list of exactly
-// 250 clients may have been cut: check its length, and use narrower filters then. The Logger of the options is told, too.
+// The vendor documents no paging for this list, but its other lists return at most 250 items at once. A list of exactly
+// 250 clients may therefore be incomplete: check the length, and use narrower filters in that case. List also logs a
+// warning to the Logger of the options.
 //
-// Needs sp:oauth-client:read or sp:oauth-client:manage, and a user. Errors: 400 (also for a filter that the vendor does
-// not support), 401, 403, 429, 500. If there is an error, the clients that were read before it are returned too.
+// List needs the scope sp:oauth-client:read or sp:oauth-client:manage, and a user. The vendor documents errors 400
+// (also for an unsupported filter), 401, 403, 429 and 500. If there is an error, the clients that were read before it
+// are returned too.
 func (s *SailPoint) List(ctx context.Context, filters ...Filter) ([]sailpoint.OAuthClient, error) {
 	clients := []sailpoint.OAuthClient{}
 	if err := s.check(ctx); err != nil {
@@ -36,17 +39,16 @@ func (s *SailPoint) List(ctx context.Context, filters ...Filter) ([]sailpoint.OA
 	return clients, nil
 }
 
-// All is [SailPoint.List] for lists of any length: it decodes one client after the other as they arrive, and holds no
-// more than one. Each range over the result sends a new request. If the loop is left early, the rest of the response is
-// dropped.
+// All is [SailPoint.List] for lists of any length: it decodes clients as they arrive, and holds one at a time in
+// memory. Each range over the result sends a new request. If the loop ends early, the rest of the response is
+// discarded.
 //
-// Timeout bounds the call until the list begins. From then on IdleTimeout bounds the time in which each read must bring
-// something. Only reading counts, not what the loop does with a client: it may take its time, as long as the vendor keeps
-// the connection open. The context bounds the whole.
+// Timeout limits the call until the list begins. After that, IdleTimeout limits each read. Only reads count: the loop
+// may spend any time on a client, as long as the vendor keeps the connection open. The context limits the whole call.
 //
-// An error is the last pair, and its client is zero. The error of a client that cannot be read, and of a list that ends
-// early, names the index of the client, counted from 0. The clients before it are good. As with List, a loop that had exactly
-// 250 clients may not have had all.
+// An error comes with the last pair, whose client is zero. If a client cannot be read, or the list ends early, the
+// error says the index of the client, counted from 0. The clients before it are valid. As with List, a loop over
+// exactly 250 clients may not have seen all of them.
 func (s *SailPoint) All(ctx context.Context, filters ...Filter) iter.Seq2[sailpoint.OAuthClient, error] {
 	if err := s.check(ctx); err != nil {
 		return func(yield func(sailpoint.OAuthClient, error) bool) {
@@ -99,8 +101,8 @@ func (s *SailPoint) list(ctx context.Context, api *sailpoint.Client, filters []F
 	}
 }
 
-// spacesAsPercent20 writes spaces as the vendor documents them. The generated client writes a plus sign for a space, and
-// %2B for a plus sign.
+// spacesAsPercent20 encodes spaces as %20, as the vendor documents. The generated client encodes a space as a plus
+// sign, and a plus sign as %2B.
 func spacesAsPercent20(_ context.Context, req *http.Request) error {
 	req.URL.RawQuery = strings.ReplaceAll(req.URL.RawQuery, "+", "%20")
 	return nil

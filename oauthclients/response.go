@@ -14,7 +14,7 @@ import (
 
 var errNull = errors.New("the response has null in place of a client")
 
-// readClient reads the response to Get or Patch and closes it.
+// readClient reads the response to Get or Patch and closes its body.
 func readClient(resp *http.Response) (*sailpoint.OAuthClient, error) {
 	var client *sailpoint.OAuthClient
 	if err := tokens.DecodeResponse(resp, &client); err != nil {
@@ -40,15 +40,15 @@ func decodeElement(resp *http.Response, data []byte) (sailpoint.OAuthClient, err
 	return client, nil
 }
 
-// anyMediaType sets the Accept header that the Doer would set. A Doer does not refuse a success for its media type if the
-// request has an Accept header.
+// anyMediaType sets the Accept header that the Doer would set. If a request has an Accept header, the Doer does not
+// check the media type of the response.
 func anyMediaType(_ context.Context, req *http.Request) error {
 	req.Header.Set("Accept", "application/json, application/problem+json")
 	return nil
 }
 
-// mayBeDone reports whether the vendor may have done what was asked although the call failed with err: the response was
-// lost, or the server failed.
+// mayBeDone reports whether the vendor may have acted although the call failed with err, because the response was lost
+// or the server failed.
 func mayBeDone(err error) bool {
 	e, ok := errors.AsType[*tokens.Error](err)
 	return ok && !errors.Is(err, tokens.ErrNoToken) && (e.MayHaveActed() || e.StatusCode >= http.StatusInternalServerError)

@@ -18,46 +18,48 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// A SailPoint manages the OAuth clients of one tenant. It is made by [NewSailPoint] and safe for concurrent use. The
+// A SailPoint manages the OAuth clients of one tenant. Make it with [NewSailPoint]; it is safe for concurrent use. The
 // methods of the zero SailPoint return errors.
 type SailPoint struct {
 	api        *sailpoint.Client
-	stream     *sailpoint.Client // for All: without a bound of time or size
+	stream     *sailpoint.Client // for All: without a limit on time and size
 	maxElement int64
 	logger     *slog.Logger
 }
 
 // SailPointOptions are the options of [NewSailPoint].
 type SailPointOptions struct {
-	// BaseURL is the origin of the tenant's API, such as https://{tenant}.api.identitynow.com, for a Source that has none.
-	// If both have one, they must be of the same origin.
+	// BaseURL is the origin of the tenant's API, such as https://{tenant}.api.identitynow.com. It is required for a Source
+	// that has none. If both have one, they must have the same origin.
 	BaseURL string
 	// Version is the API version. If empty, it is VersionBeta.
 	Version Version
-	// HTTPClient sends the requests, as that of tokens.DoerOptions. If nil, it is one with http.DefaultTransport.
+	// HTTPClient sends the requests, as in tokens.DoerOptions. If nil, http.DefaultTransport is used.
 	HTTPClient *http.Client
-	// Header is added to each request, except for names that the request has itself.
+	// Header is added to each request, except for names that the request already has.
 	Header http.Header
-	// Retry is for calls that have no other from tokens.WithRetry.
+	// Retry is the retry policy of calls whose context has none from tokens.WithRetry.
 	Retry tokens.Retry
-	// Timeout bounds a call with its retries and its body; that of All, until the list begins. If zero, it is 30 s.
+	// Timeout limits a call, including its retries and reading its body; for All, it limits the time until the list
+	// begins. If zero, it is 30 s.
 	Timeout time.Duration
-	// IdleTimeout bounds the time that All waits for each further part of the list. If zero, it is 30 s.
+	// IdleTimeout limits how long All waits for each further part of the list. If zero, it is 30 s.
 	IdleTimeout time.Duration
-	// MaxBody bounds a response in bytes, that to List included; All has no such bound. If zero, it is 64 MiB. If negative,
-	// there is no bound.
+	// MaxBody is the maximum size of a response in bytes, including that to List, but not to All. If zero, it is 64 MiB.
+	// If negative, there is no limit.
 	MaxBody int64
-	// MaxElement bounds each client of a list in bytes. If zero, it is 1 MiB. If negative, there is no bound.
+	// MaxElement is the maximum size of each client of a list in bytes. If zero, it is 1 MiB. If negative, there is no
+	// limit.
 	MaxElement int64
-	// Limiter holds back requests while a rate limit is known, as that of tokens.DoerOptions. If nil, it is that of the
-	// Source, or else one of its own.
+	// Limiter delays requests while a rate limit is in force, as in tokens.DoerOptions. If nil, it is that of the Source,
+	// or else a new one.
 	Limiter *tokens.Limiter
-	// Logger logs each repetition, lists that may have been cut, and when the Limiter closes and opens. If nil, nothing is
-	// logged.
+	// Logger receives a line for each request that is repeated, for lists that may be incomplete, and when the Limiter
+	// closes and opens. If nil, nothing is logged.
 	Logger *slog.Logger
 }
 
-// Format prints the version alone, because headers and the client may hold secrets.
+// Format prints only the version, because headers and the client may hold secrets.
 func (o SailPointOptions) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "oauthclients.SailPointOptions(%s)", cmp.Or(o.Version, VersionBeta))
 }
@@ -70,12 +72,12 @@ const (
 	defaultMaxElement  = 1 << 20
 )
 
-// NewSailPoint returns the OAuth clients of the tenant that src's tokens are for. The tokens are sent to one origin and
-// to no other: that of src, if src or a Source behind its Unwrap method has a BaseURL() string method, as a tokens.Cache
-// has, and else opts.BaseURL. If opts is nil, the defaults are used.
+// NewSailPoint returns a SailPoint for the tenant that src's tokens are for. It sends the tokens to one origin and to
+// no other: that of src, if src or a Source that it wraps (see [tokens.As]) has a BaseURL() string method, as a
+// tokens.Cache does, or else opts.BaseURL. If opts is nil, the defaults are used.
 //
-// It returns an error if src is nil, if there is no origin, if that of src and opts.BaseURL differ, if the origin is
-// neither https nor loopback or has an API version in its path, or if the version is unknown.
+// NewSailPoint fails if src is nil, if there is no origin, if src and opts.BaseURL have different ones, if the origin
+// is neither https nor loopback or has an API version in its path, or if the version is unknown.
 func NewSailPoint(src tokens.Source, opts *SailPointOptions) (*SailPoint, error) {
 	s, err := newSailPoint(src, opts)
 	if err != nil {
@@ -113,7 +115,7 @@ func newSailPoint(src tokens.Source, opts *SailPointOptions) (*SailPoint, error)
 		Logger: o.Logger,
 	}
 	if l, ok := tokens.As[interface{ Limiter() *tokens.Limiter }](src); do.Limiter == nil && (!ok || l.Limiter() == nil) {
-		do.Limiter = new(tokens.Limiter) // one for both clients
+		do.Limiter = new(tokens.Limiter) // shared by both clients
 	}
 	if s.api, err = newClient(do); err != nil {
 		return nil, err
@@ -125,10 +127,10 @@ func newSailPoint(src tokens.Source, opts *SailPointOptions) (*SailPoint, error)
 	return s, nil
 }
 
-// Get returns a client by its id: GET /oauth-clients/{id}. Its Secret is nil.
+// Get returns the client with this id: GET /oauth-clients/{id}. Its Secret is nil.
 //
-// Needs sp:oauth-client:read or sp:oauth-client:manage. It is the only one of these calls that a client without a user
-// may make. Errors: 400, 401, 403, 404, 429, 500.
+// Get needs the scope sp:oauth-client:read or sp:oauth-client:manage. It is the only one of these calls that does not
+// need a user. The vendor documents errors 400, 401, 403, 404, 429 and 500.
 func (s *SailPoint) Get(ctx context.Context, id string) (*sailpoint.OAuthClient, error) {
 	if err := cmp.Or(s.check(ctx), checkID(id)); err != nil {
 		return nil, fmt.Errorf("oauthclients: get: %w", err)
@@ -140,12 +142,13 @@ func (s *SailPoint) Get(ctx context.Context, id string) (*sailpoint.OAuthClient,
 	return readClient(resp)
 }
 
-// Patch changes a client by JSON Patch (RFC 6902), with all operations or none, and returns the client after the change:
-// PATCH /oauth-clients/{id}. The operations are sent as they are, nulls included.
+// Patch applies a JSON Patch (RFC 6902) to a client, all operations or none, and returns the changed client: PATCH
+// /oauth-clients/{id}. The operations are sent as they are, including nulls.
 //
-// Needs sp:oauth-client:manage and a user. Errors: 400 (for a test that failed as for a patch that is wrong, such as one of a
-// field that cannot be patched: Get the client to tell them apart), 401, 403, 404, 429, 500. A patch is repeated only if the vendor cannot have acted on it. If the response is lost or the server fails, the
-// error says that the patch may have been applied.
+// Patch needs the scope sp:oauth-client:manage and a user. The vendor documents errors 400, 401, 403, 404, 429 and 500.
+// A failed test is a 400, and so is an invalid patch, such as one of a field that cannot be patched; call Get to tell
+// them apart. A patch is retried only if the vendor cannot have acted on it. If the response is lost or the server
+// fails, the error says that the patch may have been applied.
 func (s *SailPoint) Patch(ctx context.Context, id string, ops ...jsonpatch.Operation) (*sailpoint.OAuthClient, error) {
 	if err := cmp.Or(s.check(ctx), checkID(id)); err != nil {
 		return nil, fmt.Errorf("oauthclients: patch: %w", err)
@@ -153,7 +156,7 @@ func (s *SailPoint) Patch(ctx context.Context, id string, ops ...jsonpatch.Opera
 	if len(ops) == 0 {
 		return nil, errors.New("oauthclients: patch: there are no operations; pass at least one")
 	}
-	// The generated method for typed operations would escape <, > and & in their values.
+	// The generated method for typed operations would escape <, > and & in values.
 	body, err := jsonpatch.Patch(ops).MarshalJSON()
 	if err != nil {
 		return nil, fmt.Errorf("oauthclients: patch: %w", err)
@@ -168,19 +171,20 @@ func (s *SailPoint) Patch(ctx context.Context, id string, ops ...jsonpatch.Opera
 	return readClient(resp)
 }
 
-// A DeleteOption changes what [SailPoint.Delete] does.
+// A DeleteOption is an option of [SailPoint.Delete].
 type DeleteOption func(*deleteOptions)
 
 type deleteOptions struct{ allowMissing bool }
 
-// AllowMissing makes Delete succeed if no client has the id: it has been deleted already. The 404 of a token endpoint is
-// an error all the same.
+// AllowMissing makes Delete succeed if no client has the id, because it was deleted before. A 404 of the token endpoint
+// is still an error.
 func AllowMissing() DeleteOption { return func(o *deleteOptions) { o.allowMissing = true } }
 
 // Delete deletes a client: DELETE /oauth-clients/{id}.
 //
-// Needs sp:oauth-client:manage and a user. Errors: 400, 401, 403, 404 (but see [AllowMissing]), 429, 500. After a broken
-// connection the request is repeated, and a 404 can then mean that the first request has deleted the client.
+// Delete needs the scope sp:oauth-client:manage and a user. The vendor documents errors 400, 401, 403, 404 (but see
+// [AllowMissing]), 429 and 500. After a broken connection the request is retried; a 404 may then mean that the first
+// request deleted the client.
 func (s *SailPoint) Delete(ctx context.Context, id string, opts ...DeleteOption) error {
 	var o deleteOptions
 	for _, opt := range opts {
@@ -199,11 +203,11 @@ func (s *SailPoint) Delete(ctx context.Context, id string, opts ...DeleteOption)
 	if err != nil {
 		return err
 	}
-	_ = resp.Body.Close() // it says nothing, and reading it could take until Timeout
+	_ = resp.Body.Close() // the body is of no use, and reading it could take until Timeout
 	return nil
 }
 
-// check refuses what would panic later.
+// check returns an error if s or ctx is nil or zero, where use would panic.
 func (s *SailPoint) check(ctx context.Context) error {
 	switch {
 	case s == nil || s.api == nil:
@@ -214,8 +218,8 @@ func (s *SailPoint) check(ctx context.Context) error {
 	return nil
 }
 
-// checkID refuses an id that would change the path, here or at a server that unescapes before it looks, and one with
-// characters that nobody sees: Delete with AllowMissing would report the deletion of a client that is still there.
+// checkID returns an error for an id that would change the path, here or on a server that unescapes it first, and for
+// one with invisible characters: with AllowMissing, Delete would report success although the client still exists.
 func checkID(id string) error {
 	switch {
 	case id == "":

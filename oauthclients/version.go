@@ -11,10 +11,11 @@ import (
 	"github.com/grantwright/oauth-go/gen/sailpoint"
 )
 
-// A Version is a version of SailPoint's API. The OAuth clients are the same in all of them.
+// A Version is a version of SailPoint's API. OAuth clients are the same in all versions.
 type Version string
 
-// The versions that have OAuth clients. The vendor ends all but VersionPerService in the first quarter of 2029.
+// The versions that have OAuth clients. The vendor will retire all except VersionPerService in the first quarter of
+// 2029.
 const (
 	VersionBeta  Version = "beta"
 	VersionV3    Version = "v3"
@@ -27,10 +28,10 @@ const (
 
 const collection = "/oauth-clients"
 
-// inPath matches what the origin must not have in its path, because the Version adds it.
+// inPath matches what the path of the origin must not have, because the Version adds it.
 var inPath = regexp.MustCompile(`/(beta|latest|v[0-9]+|oauth-clients)(/|$)`)
 
-// server returns the URL to which the generated client appends its paths, and how those paths are rewritten.
+// server returns the URL to which the generated client appends its paths, and options that rewrite these paths.
 func (v Version) server(origin string) (string, []sailpoint.ClientOption, error) {
 	if u, err := url.Parse(origin); err == nil && inPath.MatchString(u.Path) {
 		return "", nil, fmt.Errorf("the origin has the path %s; leave it off and set Version", u.Path)
@@ -47,7 +48,7 @@ func (v Version) server(origin string) (string, []sailpoint.ClientOption, error)
 	return "", nil, fmt.Errorf("Version %q is unknown; use one of the Version constants", string(v))
 }
 
-// perService puts the service's own version into a path of the generated client.
+// perService inserts the service's own version into the path of a request.
 func perService(_ context.Context, req *http.Request) error {
 	u := req.URL
 	u.Path = strings.Replace(u.Path, collection, collection+"/v1", 1)

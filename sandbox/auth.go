@@ -27,9 +27,9 @@ const (
 // 5.2).
 const basicChallenge = `Basic realm="sandbox", charset="UTF-8"`
 
-// clientCredentials returns the credentials of a request: those of HTTP Basic or those in the form. Both at once are
-// refused (RFC 6749, section 2.3), and from a strict vendor even a client_id beside Basic is. Basic has both parts
-// form-encoded (section 2.3.1), unless the vendor reads it raw.
+// clientCredentials returns the credentials in the Basic header or the form of a request. Both at once are refused (RFC
+// 6749, section 2.3); a strict vendor refuses even a client_id together with Basic. Both parts of Basic are
+// form-encoded (section 2.3.1), unless the vendor does not decode them.
 func clientCredentials(c *call, f form, rawBasic bool) (id, secret string, bad *oauthError) {
 	headers := c.Header.Values("Authorization")
 	if len(headers) == 0 {
@@ -59,7 +59,7 @@ func clientCredentials(c *call, f form, rawBasic bool) (id, secret string, bad *
 	return id, secret, nil
 }
 
-// registered are the clients that options name, by id.
+// registered are the clients in the options, by id.
 type registered map[string]Client
 
 func newRegistered(clients []Client, defaults ...Client) registered {
@@ -85,7 +85,7 @@ func (r registered) authenticate(c *call, f form, rawBasic bool) (Client, *oauth
 	return client, nil
 }
 
-// bearer returns the token of the Authorization header, or "" unless there is exactly one.
+// bearer returns the token of the Authorization header, or "" unless there is exactly one header.
 func bearer(r *http.Request) string {
 	headers := r.Header.Values("Authorization")
 	if len(headers) != 1 {
@@ -98,8 +98,8 @@ func bearer(r *http.Request) string {
 	return value
 }
 
-// scopeList splits a scope parameter. It reports false if a scope is empty or has a character that RFC 6749, section 3.3,
-// does not allow.
+// scopeList splits a scope parameter. It returns false if a scope is empty or has a character that RFC 6749, section
+// 3.3, does not allow.
 func scopeList(s string) ([]string, bool) {
 	scopes := strings.Split(s, " ")
 	for _, scope := range scopes {
@@ -112,7 +112,7 @@ func scopeList(s string) ([]string, bool) {
 	return scopes, true
 }
 
-// subset reports whether every scope is among the allowed ones. If allowed is nil, any is.
+// subset reports whether all scopes are allowed. If allowed is nil, all are.
 func subset(scopes, allowed []string) bool {
 	if allowed == nil {
 		return true

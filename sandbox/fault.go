@@ -7,51 +7,52 @@ import (
 	"time"
 )
 
-// Forever is the Times of a [Fault] that lasts until ClearFaults.
+// Forever is the value of Times for a [Fault] that lasts until ClearFaults.
 const Forever = -1
 
-// Fault changes the response to one request of an operation. The zero Fault changes nothing, so it can stand for a good
-// response among others.
+// Fault changes the response to a request of an operation. The zero Fault changes nothing; it stands for a good
+// response in a list of faults.
 //
-// With Status or Drop, the operation does not run, unless After is set. Otherwise it runs, and the fields that are set
-// replace those of its response.
+// If Status or Drop is set, the operation does not run, unless After is set too. Otherwise it runs, and the other
+// fields replace parts of its response.
 type Fault struct {
-	// Status is the status of the response. If zero, it is the vendor's.
+	// Status is the status of the response. If zero, it is that of the operation.
 	Status int
 
-	// Header is set on the response, after everything else. A name without values removes the header, Content-Type
-	// included.
+	// Header is set on the response after everything else. A name without values removes the header; this includes
+	// Content-Type.
 	Header http.Header
 
-	// ContentType is the media type of Body. If empty, it is application/json, or the vendor's if Body is empty too.
+	// ContentType is the media type of Body. If empty, it is application/json, or that of the operation if Body is empty
+	// too.
 	ContentType string
 
-	// Body is the body of the response. If empty, it is the vendor's if the operation runs.
+	// Body is the body of the response. If empty, it is that of the operation if the operation runs.
 	Body string
 
-	// Delay passes before the operation runs or, with After, between the operation and its response. If the caller leaves
-	// meanwhile, the delay ends and the operation does not run.
+	// Delay is a pause before the operation or, with After, between the operation and its response. If the caller goes
+	// away meanwhile, the delay ends and the operation does not run.
 	Delay time.Duration
 
-	// Drop breaks the connection in place of a response. Over real connections net/http itself repeats a GET that was
-	// dropped on a connection which it had used before; over [Transport] it does not.
+	// Drop breaks the connection instead of sending a response. Over a real connection that has been used before, net/http
+	// itself retries a dropped GET; over [Transport] it does not.
 	Drop bool
 
-	// After runs the operation first, so that the state changes and only the response is replaced or lost.
+	// After, if true, runs the operation first, so that the state changes and only the response is replaced or lost.
 	After bool
 
-	// Cut ends the body after so many bytes, although Content-Length promised more, and breaks the connection. If not
-	// positive, nothing is cut.
+	// Cut, if positive, ends the body after so many bytes, although Content-Length says more, and breaks the connection.
 	Cut int
 
-	// Times is how many requests meet the fault. If zero, it is one; [Forever] is all that follow.
+	// Times is the number of requests that the fault applies to. If zero, it is one; [Forever] means all further requests.
 	Times int
 }
 
-// faults are the faults to come by operation, in order.
+// faults are the queued faults of each operation.
 type faults map[string][]Fault
 
-// Fault queues faults for an operation. It panics if the vendor has no such operation.
+// Fault queues faults for an operation; each is used up by Times requests. It panics if the vendor has no such
+// operation.
 func (s *server) Fault(operationID string, f ...Fault) {
 	if !s.known(operationID) {
 		panic(fmt.Sprintf("sandbox: %s has no operation %q", s.vendor.name, operationID))
@@ -87,7 +88,8 @@ func (q faults) next(operationID string) Fault {
 	return f
 }
 
-// play waits, runs the operation and drops the connection as the fault says. It returns the response, still to be edited.
+// play applies the fault's delay, runs the operation and drops the connection as required. It returns the response,
+// which edit then changes.
 func (f Fault) play(ctx context.Context, run func() response) (resp response) {
 	runs := f.After || f.Status == 0 && !f.Drop
 	if runs && f.After {

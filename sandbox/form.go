@@ -12,25 +12,25 @@ import (
 	"unicode/utf8"
 )
 
-// form holds the fields of a token or revoke request that have a value.
+// form holds the nonempty fields of a token or revoke request.
 type form map[string]string
 
-// fieldError says what is wrong with a form. Its text never holds what was sent, which may be a secret.
+// fieldError says what is wrong with a form. Its text does not quote the request, which may hold secrets.
 type fieldError struct {
 	field string // "" if no known field is at fault
 	text  string
 	media bool // the media type is at fault
 }
 
-// Media types in which a form may arrive.
+// The media types of a form.
 const (
 	mediaForm = "application/x-www-form-urlencoded"
 	mediaJSON = "application/json"
 )
 
-// readForm reads the body as a form or, if mediaTypes has it, as a JSON object of strings. It refuses a field that is
-// sent twice (RFC 6749, section 3.2). Fields that are unknown or empty, and all in the URL, are ignored, or refused if
-// the vendor is strict.
+// readForm reads the body as a form or, if mediaTypes has it, as a JSON object of strings. A field that occurs twice is
+// an error (RFC 6749, section 3.2). Unknown and empty fields, and fields in the URL, are ignored; if the vendor is
+// strict, they are errors.
 func readForm(c *call, mediaTypes []string, fields ...string) (form, *fieldError) {
 	if c.strict && (c.URL.RawQuery != "" || c.URL.ForceQuery) {
 		return nil, &fieldError{text: "parameters belong into the body, not into the URL"}
@@ -46,7 +46,7 @@ func readForm(c *call, mediaTypes []string, fields ...string) (form, *fieldError
 	return r.form, r.readPairs(string(c.body))
 }
 
-// mediaTypeOf returns the media type in lower case, or "" unless there is exactly one, in UTF-8.
+// mediaTypeOf returns the media type in lower case, or "" unless there is exactly one and its charset is UTF-8.
 func mediaTypeOf(h http.Header) string {
 	values := h.Values("Content-Type")
 	if len(values) != 1 {
@@ -63,7 +63,7 @@ func mediaTypeOf(h http.Header) string {
 }
 
 type formReader struct {
-	fields []string // that are known
+	fields []string // the known fields
 	strict bool
 	form   form
 }

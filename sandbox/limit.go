@@ -5,27 +5,27 @@ import (
 	"time"
 )
 
-// Limit says how many requests a vendor accepts of one caller: of one client id at SailPoint and Moov, of all clients
-// together, being one organization, at ThousandEyes. The zero Limit is what the vendor documents.
+// Limit is the rate limit of a vendor. SailPoint and Moov count the requests of each client id; ThousandEyes counts
+// those of all clients together, because they belong to one organization. The zero Limit is the documented one.
 type Limit struct {
-	// Requests is how many requests are accepted within Per. If zero, it is the vendor's documented number, and if
-	// negative, there is no limit.
+	// Requests is the number of requests accepted within Per. If zero, it is the documented number. If negative, there is
+	// no limit.
 	Requests int
 
-	// Per is the length of the window in which requests are counted. If not positive, it is the vendor's own.
+	// Per is the length of the window in which requests are counted. If not positive, it is the documented length.
 	Per time.Duration
 
 	// Window is how requests are counted. If zero, it is WindowFromFirst.
 	Window Window
 
-	// RetryAfter returns the Retry-After header of a 429, given how long the caller must wait. If it returns "", there
-	// is no such header. If nil, the header says the wait in whole seconds, rounded up, except at ThousandEyes, whose
-	// X-Organization-Rate-Limit-Reset says when the wait is over, in Unix seconds.
+	// RetryAfter returns the Retry-After header of a 429, given how long the caller must wait. If it returns "", the
+	// header is omitted. If nil, the header is the wait in whole seconds, rounded up; ThousandEyes instead sends
+	// X-Organization-Rate-Limit-Reset, the end of the wait in Unix seconds.
 	RetryAfter func(wait time.Duration) string
 
-	// Escalate shuts out a caller that asks again before its wait is over: for a minute the first time, then for twice
-	// as long as the last time, up to 20 minutes, until it waits as long as it was told to. What arrives within 2 s of
-	// the 429 is refused only, as it may have been under way.
+	// Escalate, if true, blocks a caller that sends another request before its wait is over: for one minute the first
+	// time, then for twice as long as the last time, up to 20 minutes, until it waits as long as it was told to. A request
+	// within 2 s of the 429 is only refused, because it may have been in flight.
 	Escalate bool
 }
 
@@ -33,9 +33,9 @@ type Limit struct {
 type Window int
 
 const (
-	WindowFromFirst Window = iota // fixed windows, each of which begins with its first request
+	WindowFromFirst Window = iota // fixed windows; each begins with its first request
 	WindowAligned                 // fixed windows that begin at multiples of their length since midnight UTC
-	WindowSliding                 // the requests of the last Per, at any moment
+	WindowSliding                 // a sliding window: the requests within the last Per
 	WindowBucket                  // a bucket of Requests tokens, refilled evenly at Requests in each Per
 )
 
@@ -45,11 +45,11 @@ const (
 	escalateGrace = 2 * time.Second
 )
 
-// SetLimit changes the limit from the next request on. Requests that were accepted still count, unless Window or Per
-// change. It panics if the Window is unknown.
+// SetLimit changes the limit. Requests that were accepted before still count, unless Window or Per changes. It panics
+// if the Window is unknown.
 //
-// A client that believes what responses say remains, as those of package tokens do at ThousandEyes, never asks once too often,
-// and so never sees the 429. To have one for certain, use a [Fault] with Status 429.
+// A client that respects the remaining number of requests in responses, as package tokens does at ThousandEyes, never
+// exceeds the limit, and so never gets a 429. To force one, use a [Fault] with Status 429.
 func (s *server) SetLimit(l Limit) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,11 +63,11 @@ type limiter struct {
 	callers map[string]*caller
 }
 
-// caller is what a limiter knows of one key.
+// caller is the state of a limiter for one key.
 type caller struct {
 	used     int         // requests accepted in the fixed window
 	ends     time.Time   // when the fixed window ends
-	accepted []time.Time // of the last Per, for a sliding window
+	accepted []time.Time // times of the requests within the last Per, for a sliding window
 	full     time.Time   // when the bucket will be full
 
 	refused time.Time     // when the caller was last told to wait
@@ -97,8 +97,8 @@ func (l *limiter) set(limit Limit) {
 	l.Limit = limit
 }
 
-// take counts a request. It reports whether the request is accepted, how many more would be, and the time at which the
-// count starts anew or, after a refusal, at which the caller may ask again.
+// take counts a request. It reports whether the request is accepted, how many more would be, and when the count is
+// reset or, after a refusal, when the caller may send another request.
 func (l *limiter) take(key string, now time.Time) (ok bool, left int, reset time.Time) {
 	if l.Requests < 0 {
 		return true, 0, time.Time{}
@@ -158,7 +158,7 @@ func (l *limiter) takeSliding(c *caller, now time.Time) (ok bool, left int, rese
 }
 
 func (l *limiter) takeBucket(c *caller, now time.Time) (ok bool, left int, reset time.Time) {
-	refill := l.Per / time.Duration(l.Requests) // of one token
+	refill := l.Per / time.Duration(l.Requests) // the time for one token
 	if c.full.Before(now) {
 		c.full = now
 	}
@@ -169,7 +169,7 @@ func (l *limiter) takeBucket(c *caller, now time.Time) (ok bool, left int, reset
 	return true, int((l.Per - c.full.Sub(now)) / refill), c.full
 }
 
-// secondsUntil rounds up, so that a caller that waits so long does not come too early.
+// secondsUntil rounds up, so that a caller that waits so long is not too early.
 func secondsUntil(t, now time.Time) int64 {
 	return int64((t.Sub(now) + time.Second - 1) / time.Second)
 }

@@ -12,14 +12,14 @@ import (
 	"sync"
 )
 
-// Transport returns a RoundTripper that serves requests to any scheme and host with h, in memory. It needs no sockets, and
-// so works inside a testing/synctest bubble. Bodies stream. If h panics with [http.ErrAbortHandler], the connection is
-// broken: the round trip, or the reading of the body, fails as it does over TCP.
+// Transport returns a RoundTripper that passes requests to any scheme and host to h, in memory. It uses no sockets, so
+// it works in a testing/synctest bubble. Bodies are streamed. If h panics with [http.ErrAbortHandler], the connection
+// breaks: RoundTrip or reading the body fails, as over TCP.
 func Transport(h http.Handler) http.RoundTripper { return memory{h} }
 
 type memory struct{ handler http.Handler }
 
-// errReset is the error of a connection that was broken before there was a response.
+// errReset is the error of a connection that broke before there was a response.
 var errReset = &net.OpError{Op: "read", Net: "memory", Err: connectionReset}
 
 // RoundTrip implements http.RoundTripper.
@@ -36,7 +36,7 @@ func (m memory) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, context.Cause(r.Context())
 	}
 
-	// As over a network, the handler's context ends with the caller's but has none of its values.
+	// As over a network, the handler's context ends with the caller's, but does not have its values.
 	ctx, cancel := context.WithCancel(context.Background())
 	in := r.Clone(ctx)
 	in.Body, in.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
@@ -51,7 +51,7 @@ func (m memory) RoundTrip(r *http.Request) (*http.Response, error) {
 	stream := newMemoryStream()
 	w := &memoryWriter{request: r, header: http.Header{}, body: stream, started: make(chan *http.Response, 1)}
 	w.reader = &memoryBody{memoryStream: stream, cancel: cancel, leave: context.AfterFunc(r.Context(), func() {
-		stream.abort(context.Cause(r.Context())) // first, or the end of h would look like the end of the body
+		stream.abort(context.Cause(r.Context())) // must come first; otherwise the end of h would look like the end of the body
 		cancel()
 	})}
 	go w.serve(m.handler, in)
@@ -69,7 +69,7 @@ func (m memory) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
-// memoryBody is the body of a response. Closing it ends the handler's context.
+// memoryBody is the body of a response. Closing it cancels the handler's context.
 type memoryBody struct {
 	*memoryStream
 	cancel context.CancelFunc
@@ -88,8 +88,8 @@ func (b *memoryBody) Close() error {
 type memoryWriter struct {
 	request *http.Request
 	header  http.Header
-	status  int         // 0: not written yet
-	sent    http.Header // as it was when the status was written
+	status  int         // 0 if not written yet
+	sent    http.Header // a copy from when the status was written
 	body    *memoryStream
 	reader  *memoryBody
 	started chan *http.Response // nil if the connection is broken
@@ -130,10 +130,10 @@ func (w *memoryWriter) Write(p []byte) (int, error) {
 	return w.body.write(p)
 }
 
-// Flush implements http.Flusher. Only the header is held back, until the body begins.
+// Flush implements http.Flusher. It sends the header, which is otherwise delayed until the body begins.
 func (w *memoryWriter) Flush() { w.start(nil) }
 
-// start returns the response to the caller, unless that is done. Its body begins with p.
+// start returns the response to the caller, unless that has been done. Its body begins with p.
 func (w *memoryWriter) start(p []byte) {
 	w.WriteHeader(http.StatusOK)
 	w.once.Do(func() {

@@ -5,16 +5,16 @@ import (
 	"sync"
 )
 
-// maxUnread is how much of a body a handler can write before anyone reads it, as a connection has buffers: a response that its
-// caller neither reads nor closes then leaves no goroutine behind, unless it is large.
+// maxUnread is how much of a body a handler can write before anyone reads it, like the buffers of a connection. A small
+// response that its caller neither reads nor closes then leaves no goroutine behind.
 const maxUnread = 64 << 10
 
 // A memoryStream carries a body from the handler to the caller.
 type memoryStream struct {
 	mu     sync.Mutex
-	change sync.Cond // of the fields below
+	change sync.Cond // signals changes of the fields below
 	unread []byte
-	err    error // what Read returns once nothing is unread; nil while more may come
+	err    error // what Read returns after all unread data; nil while more may be written
 }
 
 func newMemoryStream() *memoryStream {
@@ -23,7 +23,7 @@ func newMemoryStream() *memoryStream {
 	return s
 }
 
-// write adds p to the body, and waits while too much of it is unread.
+// write adds p to the body, and blocks while too much of it is unread.
 func (s *memoryStream) write(p []byte) (n int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -59,7 +59,7 @@ func (s *memoryStream) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// end ends the body: what is unread can still be read, and then err comes.
+// end ends the body: unread data can still be read, and then Read returns err.
 func (s *memoryStream) end(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -69,7 +69,7 @@ func (s *memoryStream) end(err error) {
 	}
 }
 
-// abort ends the body at once, unless it was read to its end.
+// abort ends the body at once, unless it has been read to its end.
 func (s *memoryStream) abort(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -16,24 +16,24 @@ import (
 
 // MoovOptions are the settings of [NewMoov]. The zero value has the defaults.
 type MoovOptions struct {
-	Clients          []Client      // if nil, ClientID with ClientSecret, which may ask for any scope from any origin
-	TokenLife        time.Duration // of access tokens; if not positive, 15 minutes. Refresh tokens live until used or revoked
-	ExpiresInSeconds bool          // expires_in is the length of the life, and not its end in Unix seconds
-	RateLimit        Limit         // of one client id; documented are 40 requests a second
-	RawBasic         bool          // HTTP Basic is read as it is, without form-decoding both parts
-	Strict           bool          // what RFC 6749 would have ignored is refused
-	NoRequests       bool          // requests are counted and not kept, for benchmarks
+	Clients          []Client      // if nil, ClientID with ClientSecret, which may request any scope from any origin
+	TokenLife        time.Duration // of access tokens; if not positive, 15 minutes. Refresh tokens do not expire
+	ExpiresInSeconds bool          // expires_in is a number of seconds instead of a Unix time
+	RateLimit        Limit         // of each client id; the documented limit is 40 requests per second
+	RawBasic         bool          // HTTP Basic credentials are not form-decoded
+	Strict           bool          // refuses what RFC 6749 tells servers to ignore
+	NoRequests       bool          // requests are counted but not kept, for benchmarks
 }
 
-// Moov is Moov's OAuth endpoints, with JSON and form bodies:
+// Moov serves Moov's OAuth endpoints, with JSON and form bodies:
 //
 //	POST /oauth2/token     createAccessToken
 //	POST /oauth2/revoke    revokeAccessToken
 //
-// A refresh token can be used once; a second use revokes every token that came from the same grant. With a refresh token
-// its access tokens are revoked too.
+// A refresh token can be used once; a second use revokes every token from the same grant. Revoking a refresh token
+// revokes its access tokens too.
 //
-// Not part of the SDK, but as an example of an API that wants a token, there is also
+// There is also an example of an API that requires a token, which is not part of the SDK:
 //
 //	GET /ping    ping    200, or 401 without a live access token
 type Moov struct {
@@ -44,7 +44,7 @@ type Moov struct {
 	rawBasic         bool
 }
 
-// NewMoov returns a server without tokens. If opts is nil, it has the defaults.
+// NewMoov returns a Moov that has issued no tokens. If opts is nil, the defaults are used.
 func NewMoov(opts *MoovOptions) *Moov {
 	if opts == nil {
 		opts = &MoovOptions{}
@@ -151,11 +151,11 @@ func (m *Moov) refresh(c *call, client Client, f form) response {
 	return m.issued(c, client.ID, scopes, old.scopes, old.family)
 }
 
-// unixTimes is from when on expires_in can be a time. Read as one, a smaller number cannot be told from the length of a
-// life; a synctest bubble begins before that, in the year 2000.
+// unixTimes is the time from which expires_in is a Unix time. Before it, as in a synctest bubble, which begins in the
+// year 2000, a Unix time would look like a number of seconds.
 var unixTimes = time.Unix(1e9, 0)
 
-// issued responds with a new pair of tokens.
+// issued returns a response with a new pair of tokens.
 func (m *Moov) issued(c *call, client string, scopes, granted []string, of *family) response {
 	terms, _ := m.terms(client)
 	t := m.issue(c.now, Token{ClientID: client, Scopes: scopes, Expires: c.now.Add(m.tokenLife)}, terms, granted, of, true)
@@ -193,7 +193,7 @@ func (m *Moov) revokeAccessToken(c *call) response {
 	case hint != "" && !hint.Valid():
 		return jsonResponse(http.StatusUnprocessableEntity, moov.RevokeTokenRequestError{TokenTypeHint: new("is unknown")})
 	}
-	// A wrong hint does no harm, and an unknown token counts as revoked (RFC 7009, sections 2.1 and 2.2).
+	// A wrong hint is ignored, and an unknown token counts as revoked (RFC 7009, sections 2.1 and 2.2).
 	if t := m.tokens.find(f["token"]); t != nil && t.client != client.ID {
 		return moovError(http.StatusBadRequest, unauthorizedClient)
 	}
@@ -208,7 +208,7 @@ func (m *Moov) ping(c *call) response {
 	return response{status: http.StatusOK}
 }
 
-// authenticate returns the client of a request, or a response if there is none or its limit is reached.
+// authenticate returns the client of a request. If there is none, or its limit is exceeded, it returns a response.
 func (m *Moov) authenticate(c *call, f form) (Client, *response) {
 	client, bad := m.clients.authenticate(c, f, m.rawBasic)
 	if bad != nil {
@@ -218,7 +218,7 @@ func (m *Moov) authenticate(c *call, f form) (Client, *response) {
 	return client, m.limited(c, client.ID)
 }
 
-// originOf is the origin that a token request names. Origin takes precedence over Referer.
+// originOf returns the origin named by a token request. Origin takes precedence over Referer.
 func originOf(h http.Header) string {
 	if origin := h.Get("Origin"); origin != "" {
 		return origin

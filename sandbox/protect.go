@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// Protected is the operation id of requests to a handler behind Protect.
+// Protected is the operation id of requests to a handler returned by Protect.
 const Protected = "protected"
 
-// Protect returns a handler that serves requests with h if they carry a live access token with one of the scopes, or with
-// any scopes if none are given. Other requests get the vendor's 401 or 403, and its 429 past its limit. Requests are
-// recorded, without their bodies, and faults apply, under the operation id [Protected].
+// Protect returns a handler that calls h for requests with a live access token that has one of the scopes; without
+// scopes, any token will do. Other requests get the vendor's 401 or 403, or its 429 above the limit. Requests are
+// recorded without their bodies, and faults apply, under the operation id [Protected].
 func (s *server) Protect(h http.Handler, scopes ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := s.newCall(r)
@@ -27,7 +27,7 @@ func (s *server) Protect(h http.Handler, scopes ...string) http.Handler {
 		s.mu.Lock()
 		scripted := len(s.faults[Protected]) > 0
 		s.mu.Unlock()
-		if !scripted { // nothing to do with the response, so let h stream it
+		if !scripted { // no fault applies, so let h stream the response
 			s.mu.Lock()
 			recorded := s.record.add(Protected, c)
 			s.mu.Unlock()
@@ -54,8 +54,8 @@ func (s *server) Protect(h http.Handler, scopes ...string) http.Handler {
 	})
 }
 
-// authorize finds the token of a call. It returns a response if there is none that is live, it lacks the scopes, or the
-// limit is reached.
+// authorize finds the token of a call. It returns a response if there is no live token, if the token lacks the scopes,
+// or if the limit is exceeded.
 func (s *server) authorize(c *call, scopes []string) *response {
 	value, wrong := bearer(c.Request), ""
 	switch c.token = s.tokens.find(value); {
@@ -85,8 +85,8 @@ func (s *server) hasClient(id string) bool {
 	return ok
 }
 
-// bearerChallenge is the WWW-Authenticate header of a 401 (RFC 6750, section 3). It names an error only if there was a
-// token.
+// bearerChallenge returns the WWW-Authenticate header of a 401 (RFC 6750, section 3). It has an error only if there was
+// a token.
 func bearerChallenge(token string) string {
 	if token == "" {
 		return `Bearer realm="sandbox"`
@@ -94,7 +94,7 @@ func bearerChallenge(token string) string {
 	return `Bearer realm="sandbox", error="invalid_token"`
 }
 
-// buffer keeps a response that a fault may change.
+// buffer records a response that a fault may change.
 type buffer struct {
 	status  int
 	header  http.Header

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Request is a request as it was received. Its header, query and body hold the secrets that were sent.
+// Request is a request as it was received. It includes any secrets in the header, query and body.
 type Request struct {
 	Operation string // operation id of the vendor's description; "" if none has this method and path
 	Method    string
@@ -15,17 +15,17 @@ type Request struct {
 	Header    http.Header
 	Body      []byte // at most 1 MiB
 	Time      time.Time
-	Status    int // of the response; 0 while there is none, and if the connection was broken in its place
+	Status    int // of the response; 0 before it is sent, and if the connection was broken instead
 }
 
-// record is what was received: every request, or only how many of each operation.
+// record keeps the requests, or only their number by operation.
 type record struct {
 	off      bool
 	requests []*Request
 	counts   map[string]int
 }
 
-// add records a call. Its response is still to be noted in what add returns.
+// add records a call. The caller sets the status in the returned Request later.
 func (r *record) add(operationID string, c *call) *Request {
 	if r.counts == nil {
 		r.counts = map[string]int{}
@@ -47,7 +47,7 @@ func (r *record) add(operationID string, c *call) *Request {
 	return added
 }
 
-// Requests returns the requests so far, in order of arrival; none if the options say that they are not kept.
+// Requests returns the requests so far, in order of arrival. It is empty if the options say that requests are not kept.
 func (s *server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,7 +58,7 @@ func (s *server) Requests() []Request {
 	return requests
 }
 
-// Count returns how many requests of an operation have arrived, those that met a fault included.
+// Count returns the number of requests of an operation so far, including those that a fault applied to.
 func (s *server) Count(operationID string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

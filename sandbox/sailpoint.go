@@ -14,32 +14,33 @@ import (
 	"github.com/grantwright/oauth-go/gen/wire"
 )
 
-// SampleClientID is the OAuth client that a SailPoint has unless its options say otherwise. It was last used in 2017. With
-// [ClientSecret] it gets tokens, by client_credentials and by logins at the authorization page, which have none of the
-// scopes for managing clients.
+// SampleClientID is the OAuth client that a SailPoint has by default. It was last used in 2017. With [ClientSecret] it
+// gets tokens, by client_credentials and by logins at the authorization page. These tokens do not have the scopes for
+// managing clients.
 const SampleClientID = "ef38f94347e94562b5bb8424a56397d8"
 
-// PublicClientID is a client of SailPoint that has no secret: users log in with it, by authorization_code and PKCE.
+// PublicClientID is a client of SailPoint without a secret: users log in with authorization_code and PKCE.
 const PublicClientID = "sandbox-public-client"
 
 // SailPointOptions are the settings of [NewSailPoint]. The zero value has the defaults.
 type SailPointOptions struct {
-	// Clients are registered outside the API, as personal access tokens are: they get tokens, and are in no list. If nil,
-	// they are ClientID with ClientSecret, which has a user and may ask for any scope, and PublicClientID. Both redirect
+	// Clients are registered outside the API, like personal access tokens: they get tokens, but are not listed. If nil,
+	// they are ClientID with ClientSecret, which has a user and may request any scope, and PublicClientID. Both redirect
 	// to /callback on a loopback host.
 	Clients []Client
 
-	// OAuthClients exist from the start, in this order; the Secret of one gets it tokens, and is never shown. Their
-	// defaults are the ID as the name, CLIENT_CREDENTIALS, ONLINE, CONFIDENTIAL and 750 s of token life. If nil, there is one, SampleClientID; if empty, none.
+	// OAuthClients exist from the start, in this order. A client gets tokens with its Secret, which is never shown. By
+	// default its name is its ID, and it has CLIENT_CREDENTIALS, ONLINE, CONFIDENTIAL and tokens that live for 750 s. If
+	// nil, there is one, SampleClientID. If empty but not nil, there is none.
 	OAuthClients []sailpoint.OAuthClient
 
-	TokenLife  time.Duration // of Clients; if not positive, 750 s, which the response calls 749, as the vendor's does
-	RateLimit  Limit         // of one client id, its token requests included; documented are 100 requests in 10 s
-	Strict     bool          // what RFC 6749 would have ignored is refused
-	NoRequests bool          // requests are counted and not kept, for benchmarks
+	TokenLife  time.Duration // of Clients' tokens; if not positive, 750 s, for which the response says 749, as the vendor's does
+	RateLimit  Limit         // of each client id, including its token requests; the documented limit is 100 requests per 10 s
+	Strict     bool          // refuses what RFC 6749 tells servers to ignore
+	NoRequests bool          // requests are counted but not kept, for benchmarks
 }
 
-// SailPoint is a tenant of SailPoint Identity Security Cloud:
+// SailPoint serves a tenant of SailPoint Identity Security Cloud:
 //
 //	GET    /oauth/authorize            authorize
 //	POST   /oauth/token                createAccessToken
@@ -49,20 +50,21 @@ type SailPointOptions struct {
 //	PATCH  /beta/oauth-clients/{id}    patchOAuthClient
 //	DELETE /beta/oauth-clients/{id}    deleteOAuthClient
 //
-// and the same clients under /v3, /v2024, /v2025 and /v2026 and, as a service of its own, at /oauth-clients/v1. Where the
-// authorization page is stands in the vendor's /oauth/info, and in the metadata of RFC 8414, which the vendor has not, at
-// /.well-known/oauth-authorization-server.
+// It serves the same clients under /v3, /v2024, /v2025 and /v2026 and, as a service of its own, at /oauth-clients/v1.
+// The vendor's /oauth/info names the authorization page. So does the metadata of RFC 8414 at
+// /.well-known/oauth-authorization-server, which the real vendor does not have.
 //
-// The authorization page logs a user in at once, and redirects with a code, which can be used once, within a minute.
-// Refresh tokens come with a code only, to clients with the grant and offline access. They too can be used once; a
-// second use of either revokes every token that came from the same login.
+// The authorization page logs a user in at once, and redirects with a code, which can be used once, within a minute. A
+// client with the refresh_token grant and offline access gets a refresh token for a code, and for nothing else. A
+// refresh token, too, can be used once. A second use of a code or refresh token revokes every token from the same
+// login.
 type SailPoint struct {
 	server
 	registered   registered
 	tokenLife    time.Duration
 	oauthClients []*oauthClient // in order of creation
 	codes        map[string]*code
-	refuseLogins string // an error code; "" lets users log in
+	refuseLogins string // an error code; "" allows logins
 }
 
 const (
@@ -71,7 +73,7 @@ const (
 	allScopes     = "sp:scopes:all"
 )
 
-// NewSailPoint returns a server without tokens. If opts is nil, it has the defaults.
+// NewSailPoint returns a SailPoint that has issued no tokens. If opts is nil, the defaults are used.
 func NewSailPoint(opts *SailPointOptions) *SailPoint {
 	if opts == nil {
 		opts = &SailPointOptions{}
@@ -136,7 +138,8 @@ func NewSailPoint(opts *SailPointOptions) *SailPoint {
 	return s
 }
 
-// matchSailPoint knows the prefix of each version, and the path of the per-service v1, where the version comes last.
+// matchSailPoint finds the pattern for a path with the prefix of any version, or with that of the per-service v1, where
+// the version comes last.
 func matchSailPoint(c *call, path string) string {
 	switch path {
 	case "/oauth/token", authorizePath, metadataPath, infoPath:
@@ -162,16 +165,16 @@ func matchSailPoint(c *call, path string) string {
 	return "/oauth-clients/{id}"
 }
 
-// requirements are what an operation requires of a request.
+// requirements are the conditions that an operation sets for a request.
 type requirements struct {
 	scopes   []string // any of them
 	userless bool     // clients without a user may call it
-	media    string   // of the body; "" if there must be none
+	media    string   // of the body; "" if there must be no body
 	query    []string // known parameters
 }
 
-// guarded returns an operation that runs if a request is as required. Otherwise it responds with the first of 401, 429,
-// 403 and 400 that applies.
+// guarded returns an operation that calls run if a request meets the requirements. Otherwise it responds with the first
+// of 401, 429, 403 and 400 that applies.
 func (s *SailPoint) guarded(run func(*call) response, r requirements) func(*call) response {
 	return func(c *call) response {
 		if refused := s.authorize(c, r.scopes); refused != nil {
@@ -192,7 +195,7 @@ func (s *SailPoint) guarded(run func(*call) response, r requirements) func(*call
 	}
 }
 
-// checkQuery returns what is wrong with the query of a call, or "".
+// checkQuery returns a description of an error in the query of a call, or "".
 func checkQuery(c *call, known []string) string {
 	query, err := url.ParseQuery(c.URL.RawQuery)
 	if err != nil {
@@ -211,7 +214,7 @@ func checkQuery(c *call, known []string) string {
 	return ""
 }
 
-// app is a client that may ask for tokens: a registered one, or one that was created by the API.
+// app is a client that may request tokens: a registered one, or one that was created with the API.
 type app struct {
 	Client
 	life, refreshLife time.Duration
@@ -301,7 +304,7 @@ func (s *SailPoint) authenticate(c *call, f form) (*app, *oauthError) {
 	return a, nil
 }
 
-// grantFields are the form fields that belong to one grant. All are needed there, except those that the code decides on.
+// grantFields are the form fields of each grant. All are required, except those that the code handles separately.
 var grantFields = []struct {
 	name     string
 	of       sailpoint.GrantType
@@ -379,7 +382,8 @@ func (s *SailPoint) grant(c *call, a *app, f form, grant sailpoint.GrantType) re
 	return tokenResponse(body)
 }
 
-// granted is what a grant gives: a refresh token or a code, what was granted with it; otherwise, what the client may have.
+// granted is what a grant permits. For a refresh token or a code that is what was granted with it; otherwise it is what
+// the client may have.
 type granted struct {
 	user      string
 	scopes    []string
@@ -415,7 +419,7 @@ func sailPointError(c *call, status int, text string) response {
 	})
 }
 
-// newHexID returns 32 random hex digits, as the vendor's ids are.
+// newHexID returns 32 random hexadecimal digits, the form of the vendor's ids.
 func newHexID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:])

@@ -16,7 +16,8 @@ import (
 	"github.com/grantwright/oauth-go/oauthclients/jsonpatch"
 )
 
-// oauthClient is an OAuth client, with its secret, which only the response to create shows, and its tenant, which none does.
+// oauthClient is an OAuth client with its secret, which only the response to create shows, and its tenant, which no
+// response shows.
 type oauthClient struct {
 	sailpoint.OAuthClient
 	secret string
@@ -48,10 +49,10 @@ func newOAuthClient(c sailpoint.OAuthClient, now time.Time) *oauthClient {
 	return o
 }
 
-// timestamp is a time in milliseconds, as the vendor writes it.
+// timestamp returns t in milliseconds, as the vendor writes it.
 func timestamp(t time.Time) wire.Time { return wire.NewTime(t.UTC().Truncate(time.Millisecond)) }
 
-// sampleClient is the vendor's published sample, in use before.
+// sampleClient returns the sample client in the vendor's documentation, which has been used before.
 func sampleClient() sailpoint.OAuthClient {
 	created := time.Date(2017, 7, 11, 18, 45, 37, 98e6, time.UTC)
 	return sailpoint.OAuthClient{
@@ -93,7 +94,7 @@ func (o *oauthClient) app() *app {
 	}
 }
 
-// markUsed notes the use of a client, once a day.
+// markUsed records the use of a client, once per day.
 func (o *oauthClient) markUsed(now time.Time) {
 	if o.LastUsed.IsZero() || o.LastUsed.Time().UTC().Format(time.DateOnly) != now.UTC().Format(time.DateOnly) {
 		o.LastUsed = new(timestamp(now))
@@ -242,7 +243,7 @@ var patchable = []string{
 	"claimsSupported",
 }
 
-// patched returns a copy of the client to which a JSON Patch was applied. The patch sees the patchable fields alone.
+// patched returns a copy of the client with a JSON Patch applied. The patch sees only the patchable fields.
 func (o *oauthClient) patched(body []byte) (*oauthClient, error) {
 	var operations []sailpoint.JSONPatchOperation
 	if err := json.Unmarshal(body, &operations); err != nil || operations == nil {
@@ -295,7 +296,7 @@ func (o *oauthClient) patched(body []byte) (*oauthClient, error) {
 	}
 
 	patched := &oauthClient{OAuthClient: o.OAuthClient, secret: o.secret}
-	// Decoding would write through the pointers and slices that the copy shares with the client.
+	// Decoding would write through pointers and slices that the copy shares with the client.
 	patched.BusinessName, patched.HomepageURL, patched.Description = nil, nil, nil
 	patched.RedirectURIs, patched.GrantTypes = nil, nil
 	if err := json.Unmarshal(after, &patched.OAuthClient); err != nil {
@@ -307,7 +308,7 @@ func (o *oauthClient) patched(body []byte) (*oauthClient, error) {
 	return patched, nil
 }
 
-// topLevel returns the first reference token of a JSON Pointer. No patchable name needs escapes.
+// topLevel returns the first name of a JSON Pointer. No patchable name needs escapes.
 func topLevel(pointer string) string {
 	first, _, _ := strings.Cut(strings.TrimPrefix(pointer, "/"), "/")
 	return first
@@ -321,7 +322,7 @@ func object(body []byte) (map[string]json.RawMessage, error) {
 	return members, nil
 }
 
-// checkFields refuses values that no client may have, in the members that are there.
+// checkFields returns an error if a member has a value that no client may have.
 func checkFields(members map[string]json.RawMessage) error {
 	for name, raw := range members {
 		check := fieldChecks[name]
@@ -339,7 +340,7 @@ func checkFields(members map[string]json.RawMessage) error {
 	return nil
 }
 
-// fieldChecks return what a value should have been, or "". Fields that responses may have as null may be set to null.
+// fieldChecks return what a value should have been, or "". Fields that may be null in responses may be set to null.
 var fieldChecks = map[string]func(any) string{
 	"tenant":                      nullable(text),
 	"businessName":                nullable(text),

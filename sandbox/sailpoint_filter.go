@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// filter reports whether a client is in a list.
+// A filter reports whether a client is part of a list.
 type filter = func(*oauthClient) bool
 
-// parseFilter reads a filter: comparisons that are joined by "and", each of them
+// parseFilter parses a filter, which is one of these comparisons, or several joined by "and":
 //
 //	lastUsed le <timestamp>
 //	lastUsed isnull
@@ -40,7 +40,7 @@ func parseFilter(s string) (filter, error) {
 	}, nil
 }
 
-// parseComparison reads the first comparison, and returns the words after it.
+// parseComparison parses the first comparison, and returns the remaining words.
 func parseComparison(words []string) (filter, []string, error) {
 	switch {
 	case len(words) == 0 || words[0] != "lastUsed":

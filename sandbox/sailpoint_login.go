@@ -35,8 +35,8 @@ type code struct {
 	family      *family
 }
 
-// RefuseLogins lets the authorization page redirect with an error, such as access_denied, in place of a code. With "", it
-// issues codes again.
+// RefuseLogins makes the authorization page redirect with an error, such as access_denied, instead of a code. With "",
+// it issues codes again.
 func (s *SailPoint) RefuseLogins(errorCode string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -47,8 +47,8 @@ var authorizeFields = []string{
 	"response_type", "client_id", "redirect_uri", "scope", "state", "code_challenge", "code_challenge_method", "login_hint",
 }
 
-// authorizationPage logs in the user that login_hint names, or a default one, without asking. Whatever is wrong with the
-// client or the redirect URI is shown to the user; any other error goes back to the client (RFC 6749, section 4.1.2.1).
+// authorizationPage logs in the user in login_hint, or a default one, without asking. Errors in the client or the
+// redirect URI are shown to the user; any other error is sent to the client (RFC 6749, section 4.1.2.1).
 func (s *SailPoint) authorizationPage(c *call) response {
 	query, err := url.ParseQuery(c.URL.RawQuery)
 	if err != nil {
@@ -163,8 +163,7 @@ func (s *SailPoint) redeemableCode(c *call, a *app, f form) (*code, *oauthError)
 	case f["redirect_uri"] != known.redirectURI:
 		return nil, &oauthError{invalidGrant, "redirect_uri is not that of the authorization request"}
 	case known.challenge == "" && f["code_verifier"] != "":
-		// Otherwise a code that an attacker got without a challenge could be put in place of one with it (RFC 9700,
-		// section 2.1.1).
+		// Otherwise an attacker could replace a code that has a challenge by one without (RFC 9700, section 2.1.1).
 		return nil, &oauthError{invalidGrant, "there is a code_verifier, but the authorization request had no code_challenge"}
 	case known.challenge != "" && known.challenge != challengeOf(f["code_verifier"]):
 		return nil, &oauthError{invalidGrant, "code_verifier is missing or wrong"}
@@ -172,13 +171,13 @@ func (s *SailPoint) redeemableCode(c *call, a *app, f form) (*code, *oauthError)
 	return known, nil
 }
 
-// challengeOf is the S256 challenge of a verifier (RFC 7636, section 4.2).
+// challengeOf returns the S256 challenge of a verifier (RFC 7636, section 4.2).
 func challengeOf(verifier string) string {
 	digest := sha256.Sum256([]byte(verifier))
 	return base64.RawURLEncoding.EncodeToString(digest[:])
 }
 
-// sameRedirect reports whether a redirect URI is the registered one, whatever the port if the host is loopback.
+// sameRedirect reports whether a redirect URI is the registered one. If the host is loopback, the port does not matter.
 func sameRedirect(registered, asked string) bool {
 	if registered == asked {
 		return true
@@ -199,7 +198,7 @@ func loopback(host string) bool {
 	return host == "localhost" || net.ParseIP(host).IsLoopback()
 }
 
-// metadata describes the token server (RFC 8414).
+// metadata serves the metadata of the token server (RFC 8414).
 func (s *SailPoint) metadata(c *call) response {
 	base := issuer(c)
 	return jsonResponse(http.StatusOK, map[string]any{
@@ -214,7 +213,7 @@ func (s *SailPoint) metadata(c *call) response {
 	})
 }
 
-// info describes the tenant as SailPoint does, where its authorization page is included.
+// info describes the tenant as SailPoint does, including the URL of its authorization page.
 func (s *SailPoint) info(c *call) response {
 	base := issuer(c)
 	return jsonResponse(http.StatusOK, map[string]string{
@@ -226,9 +225,9 @@ func (s *SailPoint) info(c *call) response {
 	})
 }
 
-// issuer is the origin that a request was sent to.
+// issuer returns the origin that a request was sent to.
 func issuer(c *call) string {
-	scheme := c.URL.Scheme // set by Transport alone
+	scheme := c.URL.Scheme // set only by Transport
 	switch {
 	case scheme != "":
 	case c.TLS != nil:
@@ -239,7 +238,7 @@ func issuer(c *call) string {
 	return scheme + "://" + strings.ToLower(c.Host)
 }
 
-// badLogin is what a user sees of an authorization request that cannot be sent back.
+// badLogin is shown to the user if an error of an authorization request cannot be sent to the client.
 func badLogin(text string) response {
 	header := http.Header{"Content-Type": {"text/plain; charset=utf-8"}}
 	return response{http.StatusBadRequest, header, []byte("This login cannot go on: " + text + ".\n")}

@@ -1,4 +1,4 @@
-// Package sandbox is the three vendors as an HTTP server with state, for tests and demonstrations.
+// Package sandbox implements the three vendors as an HTTP server with state, for tests and demonstrations.
 //
 // In a test, [Start] serves all three on loopback until the test ends:
 //
@@ -6,12 +6,12 @@
 //	creds := tokens.Credentials{ClientID: sandbox.ClientID, ClientSecret: sandbox.ClientSecret}
 //	endpoint, err := tokens.NewMoov(creds, &tokens.MoovOptions{BaseURL: sb.URL, HTTPClient: sb.HTTPClient()})
 //
-// [New] is the same in memory, without sockets: it also works in a testing/synctest bubble, where tokens expire and
-// limits are lifted as the bubble's time passes.
+// [New] does the same in memory, without sockets. It also works in a testing/synctest bubble, where tokens expire and
+// rate limits end in the bubble's time.
 //
-// The sandbox responds as the vendors document. Tokens expire, rotate, and are refused once they are revoked; OAuth
-// clients that are created exist, get tokens of their own, and can be patched and deleted. A test may do the same without a
-// request:
+// The sandbox responds as the vendors document. Tokens expire, rotate, and are refused after they were revoked; created
+// OAuth clients exist, get tokens of their own, and can be patched and deleted. A test can also change the state
+// directly:
 //
 //	sb.Moov.Issue(sandbox.Token{Scopes: []string{"/ping.read"}})
 //	sb.Moov.ExpireAll()
@@ -20,14 +20,14 @@
 //	sb.Moov.Fault("createAccessToken", sandbox.Fault{Status: 503}, sandbox.Fault{Drop: true})
 //	sb.Moov.Requests()
 //
-// To test code of your own against an API that wants the vendor's tokens, put a handler behind them:
+// To test your own code against an API that requires the vendor's tokens, put a handler behind Protect:
 //
 //	sb.Handle("GET /accounts/{id}", sb.Moov.Protect(handler))
 //
-// As RFC 6749 asks of a server, the sandbox ignores parameters that it does not know, and those that are empty. With the
-// option Strict, and from [NewStrict], it refuses these and whatever else a client should not send, so that a mistake is
-// found here. Requests are kept for inspection, with the secrets in them, and so are tokens, until 65,536 newer ones have
-// been issued.
+// As RFC 6749 requires of a server, the sandbox ignores unknown and empty parameters. With the option Strict, and from
+// [NewStrict], it refuses these and everything else that a client should not send, so that tests find such mistakes.
+// The sandbox keeps requests for inspection, including the secrets in them, and keeps tokens until 65,536 newer ones
+// have been issued.
 package sandbox
 
 import (
@@ -36,34 +36,35 @@ import (
 	"testing"
 )
 
-// Credentials and a user's token that every vendor accepts unless its options say otherwise.
+// Credentials and a user's token that every vendor accepts by default.
 const (
 	ClientID     = "sandbox-client"
 	ClientSecret = "sandbox-secret-6f1c90b2"
 	UserToken    = "sandbox-user-token-83d4a7e5"
 )
 
-// Client is a registered API client: an application at ThousandEyes, an API key at Moov, a personal access token or
+// Client is a registered API client: an application at ThousandEyes, an API key at Moov, and a personal access token or
 // an OAuth client at SailPoint.
 type Client struct {
 	ID, Secret string
 
-	// Scopes are what the client may ask for. If nil, it may ask for any.
+	// Scopes are the scopes that the client may request. If nil, it may request any.
 	Scopes []string
 
-	// Origins are the domains registered with a Moov key, such as "https://example.com". If there are any, a token
-	// request must name one of them in its Origin or Referer header.
+	// Origins are the domains registered with a Moov key, such as "https://example.com". If there are any, a token request
+	// must have one of them in its Origin or Referer header.
 	Origins []string
 
-	// User is the id of the user that a SailPoint token of client_credentials carries. If empty, it carries none, and
-	// most operations respond with 403.
+	// User is the id of the user in a SailPoint token for client_credentials. If empty, the token has no user, and most
+	// operations respond with 403.
 	User string
 
-	// RedirectURIs are where SailPoint's authorization page may send users. If there are any, the client has the grants
-	// authorization_code and refresh_token. On a loopback host any port will do (RFC 8252, section 7.3).
+	// RedirectURIs are the URIs that SailPoint's authorization page may redirect to. If there are any, the client has the
+	// grants authorization_code and refresh_token. On a loopback host, any port is accepted (RFC 8252, section 7.3).
 	RedirectURIs []string
 
-	// Public is a client without a secret at SailPoint: it must use PKCE, and has no client_credentials.
+	// Public, if true, makes this a SailPoint client without a secret: it must use PKCE, and cannot use
+	// client_credentials.
 	Public bool
 }
 
@@ -77,21 +78,21 @@ func (t *ThousandEyes) add(to *Sandbox) { to.ThousandEyes = t }
 func (m *Moov) add(to *Sandbox)         { to.Moov = m }
 func (s *SailPoint) add(to *Sandbox)    { to.SailPoint = s }
 
-// Sandbox serves the three vendors on one base URL. No path belongs to two of them.
+// Sandbox serves the three vendors on one base URL. Their paths do not overlap.
 type Sandbox struct {
 	ThousandEyes *ThousandEyes
 	Moov         *Moov
 	SailPoint    *SailPoint
 
-	// URL is the base URL, without a slash at its end.
+	// URL is the base URL, without a trailing slash.
 	URL string
 
 	client   *http.Client
 	handlers http.ServeMux
 }
 
-// New returns the three vendors in memory, to be reached by [Sandbox.HTTPClient]. A vendor that is given stands in for
-// the default one.
+// New returns the three vendors in memory; use [Sandbox.HTTPClient] to reach them. Each given vendor replaces the
+// default one.
 func New(vendors ...Vendor) *Sandbox {
 	s := &Sandbox{
 		ThousandEyes: NewThousandEyes(nil),
@@ -115,8 +116,8 @@ func NewStrict() *Sandbox {
 	)
 }
 
-// Start is New on a free port of loopback, until the test ends. It does not work in a testing/synctest bubble, where New
-// does.
+// Start is like New, but serves on a free loopback port until the test ends. It does not work in a testing/synctest
+// bubble; use New there.
 func Start(tb testing.TB, vendors ...Vendor) *Sandbox {
 	tb.Helper()
 	s := New(vendors...)
@@ -133,16 +134,17 @@ func Start(tb testing.TB, vendors ...Vendor) *Sandbox {
 	return s
 }
 
-// HTTPClient returns a client whose requests reach the sandbox at URL and, unless it was started on loopback, at any
-// other URL as well.
+// HTTPClient returns a client whose requests reach the sandbox at URL. Unless the sandbox was made by Start, requests
+// to any other URL reach it too.
 func (s *Sandbox) HTTPClient() *http.Client { return s.client }
 
-// Handle serves h at a pattern of [http.ServeMux], in place of a vendor. Behind Protect of a vendor, h is an API that
-// wants the vendor's tokens. It panics if the pattern is not valid, or in conflict with an earlier one.
+// Handle registers h for a pattern of [http.ServeMux], which takes precedence over the vendors. Wrap h in a vendor's
+// Protect for an API that requires the vendor's tokens. Handle panics if the pattern is invalid or conflicts with an
+// earlier one.
 func (s *Sandbox) Handle(pattern string, h http.Handler) { s.handlers.Handle(pattern, h) }
 
-// ServeHTTP serves a request by the handler that was set for it or, if there is none, by the vendor that its path belongs
-// to. SailPoint has every path that is no other vendor's.
+// ServeHTTP calls the handler that was registered for the request or, if there is none, the vendor that the path
+// belongs to. Paths of no other vendor belong to SailPoint.
 func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if _, pattern := s.handlers.Handler(r); pattern != "" {
 		s.handlers.ServeHTTP(w, r)

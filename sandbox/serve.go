@@ -9,7 +9,7 @@ import (
 
 // Server serves a handler over HTTP on the loopback interface.
 type Server struct {
-	URL string // base URL, without a slash at the end
+	URL string // base URL, without a trailing slash
 
 	http *http.Server
 	done chan struct{}
@@ -33,7 +33,7 @@ func Listen(h http.Handler) (*Server, error) {
 	return s, nil
 }
 
-// Close stops listening and closes every connection. It does nothing to a Server that is nil or zero.
+// Close stops listening and closes all connections. It does nothing if the Server is nil or zero.
 func (s *Server) Close() error {
 	if s == nil || s.http == nil {
 		return nil

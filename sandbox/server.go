@@ -15,8 +15,8 @@ import (
 
 const maxBody = 1 << 20
 
-// server is what the vendors have in common. It finds the operation of a request, records the request, plays the faults,
-// and holds one lock while an operation runs, so that each is atomic.
+// server is the common part of the vendors. It finds the operation of a request, records the request, applies faults,
+// and holds a lock while an operation runs, so that each operation is atomic.
 type server struct {
 	vendor vendorTraits
 	strict bool
@@ -29,36 +29,36 @@ type server struct {
 	tokens ledger
 }
 
-// vendorTraits are the ways in which one vendor differs from another. All but name, failure and terms may be zero.
+// vendorTraits are the differences between vendors. All fields except name, failure and terms may be zero.
 type vendorTraits struct {
 	name string
 
-	// failure is an error response.
+	// failure returns an error response.
 	failure func(c *call, status int, text string) response
 
-	// terms are what the tokens of a client are like. It reports false if there is no such client.
+	// terms returns the properties of a client's tokens. It returns false if there is no such client.
 	terms func(clientID string) (terms, bool)
 
-	// match finds the pattern of a path, and notes in the call what the path says. If nil, it is the path.
+	// match finds the pattern of a path, and sets in the call what the path contains. If nil, the pattern is the path.
 	match func(c *call, path string) (pattern string)
 
-	// Responses to a request without a live token, given what the token is, and to one too many. If nil, they are
-	// failures.
+	// unauthorized is the response to a request without a live token, where text says what the token is; limited is the
+	// response above the limit. If nil, they are failures.
 	unauthorized    func(c *call, text string) response
 	tooManyRequests func(c *call) response
 
-	// limitKey is whose requests count together with those of a client. If nil, a client's count alone.
+	// limitKey returns the key under which the requests of a client are counted. If nil, each client is counted alone.
 	limitKey func(clientID string) string
 
-	// limitHeaders sets headers that tell what is left of a limit. If nil, there are none.
+	// limitHeaders sets headers that say what remains of a limit. If nil, there are none.
 	limitHeaders func(h http.Header, limit, left int, reset time.Time)
 
-	// requestIDHeader is the name of a header with a new id. If empty, responses have none.
+	// requestIDHeader is the name of a header with a new id in each response. If empty, there is none.
 	requestIDHeader string
 	newRequestID    func() string
 }
 
-// init makes s the server of a vendor.
+// init initializes s as the server of a vendor.
 func (s *server) init(v vendorTraits, limit, documented Limit) {
 	if v.match == nil {
 		v.match = func(_ *call, path string) string { return path }
@@ -82,16 +82,16 @@ type operation struct {
 	run func(*call) response
 }
 
-// call is one request, read to its end.
+// call is one request, with its body read.
 type call struct {
 	*http.Request
 	body      []byte
 	now       time.Time
 	strict    bool
 	requestID string
-	header    http.Header // of the response, whatever it is
+	header    http.Header // of every response
 
-	clientID string // SailPoint: the {id} in the path
+	clientID string // the {id} in the path, at SailPoint
 	token    *token // the token that authenticates it
 }
 
@@ -106,7 +106,7 @@ func jsonResponse(status int, v any) response { return encodedResponse(status, "
 func encodedResponse(status int, contentType string, v any) response {
 	body, err := json.Marshal(v)
 	if err != nil {
-		panic("sandbox: " + err.Error()) // our own models always marshal
+		panic("sandbox: " + err.Error()) // the generated models always marshal
 	}
 	return response{status, http.Header{"Content-Type": {contentType}}, body}
 }
@@ -129,7 +129,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
 	if err != nil && !tooLarge {
-		panic(http.ErrAbortHandler) // the caller left before its request was complete
+		panic(http.ErrAbortHandler) // the caller went away before its request was complete
 	}
 
 	c := s.newCall(r)
@@ -148,7 +148,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		c.now = time.Now() // a delay may have passed
+		c.now = time.Now() // there may have been a delay
 		return op.run(c)
 	})
 }
@@ -161,7 +161,7 @@ func (s *server) newCall(r *http.Request) *call {
 	return c
 }
 
-// respond records a call, runs its operation as the next fault says, and writes the response.
+// respond records a call, runs its operation with the next fault, and writes the response.
 func (s *server) respond(w http.ResponseWriter, c *call, operationID string, run func() response) {
 	s.mu.Lock()
 	recorded := s.record.add(operationID, c)
@@ -183,7 +183,7 @@ func (s *server) respond(w http.ResponseWriter, c *call, operationID string, run
 	resp.write(w, fault.Cut)
 }
 
-// write sends the response. A positive cut ends the body after so many bytes and breaks the connection.
+// write sends the response. If cut is positive, it ends the body after so many bytes and breaks the connection.
 func (r response) write(w http.ResponseWriter, cut int) {
 	maps.Copy(w.Header(), r.header)
 	switch {
@@ -202,7 +202,7 @@ func (r response) write(w http.ResponseWriter, cut int) {
 	panic(http.ErrAbortHandler)
 }
 
-// limited counts a request of a client, and returns the vendor's 429 if it is one too many.
+// limited counts a request of a client, and returns the vendor's 429 if that exceeds the limit.
 func (s *server) limited(c *call, clientID string) *response {
 	ok, left, reset := s.limit.take(s.vendor.limitKey(clientID), c.now)
 	if s.vendor.limitHeaders != nil && s.limit.Requests >= 0 {

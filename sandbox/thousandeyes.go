@@ -14,20 +14,20 @@ import (
 
 // ThousandEyesOptions are the settings of [NewThousandEyes]. The zero value has the defaults.
 type ThousandEyesOptions struct {
-	Clients    []Client      // if nil, ClientID with ClientSecret, which may ask for any scope
-	UserTokens []string      // tokens of users that clients may act on behalf of; if nil, UserToken
+	Clients    []Client      // if nil, ClientID with ClientSecret, which may request any scope
+	UserTokens []string      // tokens of users on whose behalf clients may act; if nil, UserToken
 	TokenLife  time.Duration // if not positive, one hour
-	RateLimit  Limit         // of the organization; documented are 240 requests a minute
-	RawBasic   bool          // HTTP Basic is read as it is, without form-decoding both parts
-	Strict     bool          // what RFC 6749 would have ignored is refused
-	NoRequests bool          // requests are counted and not kept, for benchmarks
+	RateLimit  Limit         // of the organization; the documented limit is 240 requests per minute
+	RawBasic   bool          // HTTP Basic credentials are not form-decoded
+	Strict     bool          // refuses what RFC 6749 tells servers to ignore
+	NoRequests bool          // requests are counted but not kept, for benchmarks
 }
 
-// ThousandEyes is ThousandEyes' token endpoint:
+// ThousandEyes serves ThousandEyes' token endpoint:
 //
 //	POST /v7/oauth2/token    createAccessToken
 //
-// Not part of the SDK, but as an example of an API that wants a token, there is also
+// There is also an example of an API that requires a token, which is not part of the SDK:
 //
 //	GET /v7/tests    listTests    200, or 401 without a live access token
 type ThousandEyes struct {
@@ -38,7 +38,7 @@ type ThousandEyes struct {
 	rawBasic   bool
 }
 
-// NewThousandEyes returns a server without tokens. If opts is nil, it has the defaults.
+// NewThousandEyes returns a ThousandEyes that has issued no tokens. If opts is nil, the defaults are used.
 func NewThousandEyes(opts *ThousandEyesOptions) *ThousandEyes {
 	if opts == nil {
 		opts = &ThousandEyesOptions{}
@@ -65,7 +65,7 @@ func NewThousandEyes(opts *ThousandEyesOptions) *ThousandEyes {
 		tooManyRequests: func(c *call) response {
 			return thousandEyesProblem(c, http.StatusTooManyRequests, "the organization's limit is reached")
 		},
-		limitKey: func(string) string { return "" }, // all clients are of one organization
+		limitKey: func(string) string { return "" }, // all clients belong to one organization
 		limitHeaders: func(h http.Header, limit, left int, reset time.Time) {
 			h.Set("X-Organization-Rate-Limit-Limit", strconv.Itoa(limit))
 			h.Set("X-Organization-Rate-Limit-Remaining", strconv.Itoa(left))
@@ -146,8 +146,8 @@ func thousandEyesUnauthorized(code, text string) response {
 	return jsonResponse(http.StatusUnauthorized, thousandeyes.UnauthorizedError{Error: new(code), ErrorDescription: new(text)})
 }
 
-// thousandEyesInvalid responds with 400. The vendor documents the field at fault as a number, without saying which; here
-// it is the field's place in the vendor's list of them, from 1.
+// thousandEyesInvalid returns a response with status 400. The vendor documents that the field at fault is a number, but
+// not which; here it is the position of the field in the vendor's list, from 1.
 func thousandEyesInvalid(c *call, field, text string) response {
 	item := thousandeyes.ValidationErrorItem{Code: new("INVALID"), Message: new(text)}
 	detail := text
@@ -176,7 +176,7 @@ func thousandEyesProblem(c *call, status int, text string) response {
 	})
 }
 
-// seconds is the length of a life as expires_in has it.
+// seconds returns a lifetime in the form of expires_in.
 func seconds(life time.Duration) json.Number {
 	return json.Number(strconv.FormatInt(int64(life/time.Second), 10))
 }

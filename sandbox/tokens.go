@@ -10,19 +10,19 @@ import (
 
 const maxTokens = 1 << 16
 
-// Token is an access token that a vendor has issued, with the refresh token that came with it.
+// Token is an access token that a vendor has issued, and the refresh token issued with it.
 type Token struct {
 	AccessToken  string
 	RefreshToken string // "" if there is none
 	ClientID     string
-	User         string // SailPoint: "" if the token carries none
+	User         string // at SailPoint; "" if the token has none
 	Scopes       []string
 	Expires      time.Time // of the access token
 }
 
-// Issue issues tokens without a request, as a login would. Where a field of t is zero, the vendor chooses: random values for
-// the tokens, [ClientID], the user and scopes of the client, and the documented life. There is a refresh token if the
-// vendor gives one to a user of the client. Issue panics if there is no such client.
+// Issue issues tokens without a request, as a login would. Zero fields of t are set by the vendor: random values for
+// the tokens, [ClientID], the user and scopes of the client, and the documented lifetime. There is a refresh token if
+// the vendor issues one for a login with this client. Issue panics if there is no such client.
 func (s *server) Issue(t Token) Token {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -42,8 +42,8 @@ func (s *server) Issue(t Token) Token {
 	return s.issue(now, t, terms, t.Scopes, &family{}, terms.refreshes)
 }
 
-// Rotate redeems a refresh token without a request, as another process of the client would. It panics if the token cannot be
-// redeemed.
+// Rotate redeems a refresh token without a request, as another process of the client would. It panics if that is not
+// possible.
 func (s *server) Rotate(refreshToken string) Token {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,8 +58,7 @@ func (s *server) Rotate(refreshToken string) Token {
 	return s.issue(now, t, terms, old.scopes, old.family, true)
 }
 
-// Lookup returns a live token, an access or a refresh token, with the client and scopes that it was issued for. It reports
-// whether there is one.
+// Lookup returns the live access or refresh token, with its client and scopes. It returns false if there is none.
 func (s *server) Lookup(token string) (Token, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,14 +75,14 @@ func (s *server) Lookup(token string) (Token, bool) {
 	return found, true
 }
 
-// Expire ends the life of an access or refresh token. It panics if the vendor has not issued it.
+// Expire makes an access or refresh token expire now. It panics if the vendor has not issued it.
 func (s *server) Expire(token string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tokens.known(s.vendor.name, token).expires = time.Now()
 }
 
-// ExpireAll ends the life of every access token.
+// ExpireAll makes all access tokens expire now.
 func (s *server) ExpireAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -95,7 +94,7 @@ func (s *server) ExpireAll() {
 	}
 }
 
-// Revoke revokes a token and, if it is a refresh token, the access tokens that came with it. It panics if the vendor has
+// Revoke revokes a token and, if it is a refresh token, the access tokens issued with it. It panics if the vendor has
 // not issued it.
 func (s *server) Revoke(token string) {
 	s.mu.Lock()
@@ -104,7 +103,7 @@ func (s *server) Revoke(token string) {
 	s.tokens.revoke(token)
 }
 
-// RevokeAll revokes every access and refresh token.
+// RevokeAll revokes all access and refresh tokens.
 func (s *server) RevokeAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,18 +112,18 @@ func (s *server) RevokeAll() {
 	}
 }
 
-// terms are what the tokens of a client are like.
+// terms are the properties of a client's tokens.
 type terms struct {
 	client      Client
-	user        string   // of a login that names no other
-	scopes      []string // by default
+	user        string   // the default user of a login
+	scopes      []string // the default scopes
 	life        time.Duration
-	refreshes   bool          // there is a refresh token with a login
-	refreshLife time.Duration // 0: lives until it is used or revoked
+	refreshes   bool          // a login gets a refresh token
+	refreshLife time.Duration // 0 if it does not expire
 }
 
-// issue issues the access token that t describes and, if refresh is set, a refresh token, which keeps what was granted at
-// first (RFC 6749, section 6).
+// issue issues the access token described by t and, if refresh is true, a refresh token, which keeps the scopes that
+// were first granted (RFC 6749, section 6).
 func (s *server) issue(now time.Time, t Token, terms terms, granted []string, of *family, refresh bool) Token {
 	t.AccessToken = s.tokens.issue(t.AccessToken, token{
 		client: t.ClientID, user: t.User, scopes: t.Scopes, expires: t.Expires, family: of})
@@ -146,23 +145,24 @@ type token struct {
 	user    string
 	scopes  []string
 	refresh bool
-	used    bool      // a refresh token that a newer one has replaced
-	expires time.Time // zero: lives until it is revoked
+	used    bool      // a refresh token that has been replaced
+	expires time.Time // zero if it does not expire
 	family  *family
 }
 
-// family joins the tokens that come from one grant, so that they can be revoked together.
+// family connects the tokens of one grant, so that they can be revoked together.
 type family struct{ revoked bool }
 
 func (t *token) expired(now time.Time) bool { return !t.expires.IsZero() && !now.Before(t.expires) }
 
-// ledger knows the tokens that were issued. When there are too many, the oldest is forgotten, and refused from then on.
+// ledger holds the tokens that were issued. When there are too many, the oldest is deleted, and thus refused from then
+// on.
 type ledger struct {
 	tokens map[string]*token
 	order  []string
 }
 
-// issue adds a token under a value, or under a random one if it is "".
+// issue adds a token with the given value, or with a random one if it is "".
 func (l *ledger) issue(value string, t token) string {
 	if l.tokens == nil {
 		l.tokens = map[string]*token{}
@@ -193,7 +193,7 @@ func (l *ledger) find(value string) *token {
 	return t
 }
 
-// known is find for the functions that a test calls, which panic.
+// known is like find, but panics; it is for methods that tests call.
 func (l *ledger) known(vendor, value string) *token {
 	t := l.find(value)
 	if t == nil {
@@ -202,8 +202,8 @@ func (l *ledger) known(vendor, value string) *token {
 	return t
 }
 
-// redeemable reports whether the client may redeem a refresh token. A token that has been used before is not only refused:
-// somebody else has it too, so its family is revoked (RFC 9700, section 4.14.2).
+// redeemable reports whether the client may redeem a refresh token. If the token has been used before, somebody else
+// has it too, so its family is revoked (RFC 9700, section 4.14.2).
 func (l *ledger) redeemable(t *token, client string, now time.Time) bool {
 	if t == nil || !t.refresh || t.client != client || t.expired(now) {
 		return false
@@ -220,7 +220,7 @@ func (l *ledger) revoke(value string) {
 		return
 	}
 	if t.refresh {
-		t.family.revoked = true // RFC 7009, section 2.1: its access tokens are revoked with it
+		t.family.revoked = true // this revokes its access tokens too (RFC 7009, section 2.1)
 	}
 	delete(l.tokens, value)
 }

@@ -1,8 +1,8 @@
 // Package moov is generated from api/moov.yaml.
 //
-// To get and revoke tokens, use package tokens of this module instead: tokens.NewMoov sends the requests of this package,
-// with credentials, retries and errors. A Client of this package sends what it is given; pass it a tokens.Doer by
-// WithHTTPClient to have the limits and errors of package tokens.
+// To get and revoke tokens, use package tokens of this module instead: tokens.NewMoov sends the requests of this
+// package, and adds credentials, retries and errors. A Client of this package sends requests as they are; pass it a
+// tokens.Doer with WithHTTPClient for the limits and errors of package tokens.
 package moov
 
 import (

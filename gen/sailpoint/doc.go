@@ -1,8 +1,8 @@
 // Package sailpoint is generated from api/sailpoint.yaml.
 //
 // To get tokens, use package tokens of this module, and to manage OAuth clients, package oauthclients: they send the
-// requests of this package, with tokens, retries and errors. A Client of this package sends what it is given; pass it a
-// tokens.Doer by WithHTTPClient to have a token.
+// requests of this package, and add tokens, retries and errors. A Client of this package sends requests as they are;
+// pass it a tokens.Doer with WithHTTPClient to add a token.
 package sailpoint
 
 import (

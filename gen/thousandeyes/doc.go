@@ -1,8 +1,8 @@
 // Package thousandeyes is generated from api/thousandeyes.yaml.
 //
-// To get tokens, use package tokens of this module instead: tokens.NewThousandEyes sends the requests of this package, with
-// credentials, retries and errors. A Client of this package sends what it is given; pass it a tokens.Doer by WithHTTPClient
-// to call other operations with a token.
+// To get tokens, use package tokens of this module instead: tokens.NewThousandEyes sends the requests of this package,
+// and adds credentials, retries and errors. A Client of this package sends requests as they are; pass it a tokens.Doer
+// with WithHTTPClient to call other operations with a token.
 package thousandeyes
 
 import (

@@ -13,14 +13,15 @@ const redacted = "[REDACTED]"
 
 // A Secret is a token or client secret in a vendor's response. [Secret.Reveal] returns it. The zero Secret is empty.
 //
-// It prints redacted under fmt, slog, XML, YAML and all else that asks for text, also in an unexported field of a struct,
-// where fmt calls no method: the text is behind a pointer, which fmt does not follow there. As JSON it is the text itself, so
-// that a response can be stored; to log a response under slog's JSON handler, pass the whole model, which has a LogValue.
+// A Secret prints redacted with fmt, slog, XML, YAML and all other encoders of text, even in an unexported field of a
+// struct, where fmt calls no methods: the text is behind a pointer, which fmt does not follow there. As JSON it is the
+// real text, so that a response can be stored. To log a response with slog's JSON handler, pass the whole model, which
+// has a LogValue method.
 //
-// Two Secrets are compared by what Reveal returns. A Secret must not be part of a form: the encoder would send what fmt
-// prints.
+// Compare two Secrets by what Reveal returns. A Secret must not be part of a form: the encoder would send the redacted
+// text.
 type Secret struct {
-	_    [0]func() // == would compare pointers, so it does not compile
+	_    [0]func() // not comparable, because == would compare pointers
 	text *string
 }
 
@@ -60,12 +61,12 @@ func (Secret) MarshalYAML() (any, error) { return redacted, nil }
 func (s Secret) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false) // what encloses it escapes as it likes
+	encoder.SetEscapeHTML(false) // an enclosing encoder escapes if it wants to
 	err := encoder.Encode(s.Reveal())
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
-// UnmarshalJSON reads a JSON string. A null changes nothing.
+// UnmarshalJSON decodes a JSON string. A null changes nothing.
 func (s *Secret) UnmarshalJSON(data []byte) error {
 	var text *string
 	if err := json.Unmarshal(data, &text); err != nil {
@@ -77,8 +78,8 @@ func (s *Secret) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// LogValue returns the members of a response model, by their JSON names, with every Secret redacted. It is what the LogValue
-// methods of generated models return.
+// LogValue returns the members of a response model, by their JSON names, with every Secret redacted. Generated models
+// call it in their LogValue methods.
 func LogValue(model any) slog.Value {
 	v := reflect.ValueOf(model)
 	var attrs []slog.Attr

@@ -1,4 +1,4 @@
-// Package wire holds the two hand-written types that generated models refer to.
+// Package wire has the two types that generated models use and that are written by hand.
 package wire
 
 import (
@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// Time is a timestamp in a vendor's response. It never fails to decode: a value that is not understood keeps its JSON
-// form and reads as the zero time, because an odd timestamp must not cost the rest of the response.
+// Time is a timestamp in a vendor's response. Decoding never fails, because an odd timestamp must not cost the rest of
+// the response: a value that is not understood keeps its JSON form and is the zero time.
 //
-// The zero Time is no timestamp and marshals to null. Times are compared by [Time.Time], not by ==; ask IsZero before, as the
-// zero time is before everything.
+// The zero Time means that there is no timestamp; it marshals to null. Compare Times by [Time.Time], not with ==, and
+// check IsZero first, because the zero time is before all others.
 type Time struct {
 	t    time.Time
 	text string // JSON form as received; empty for a Time made by NewTime
@@ -19,7 +19,7 @@ type Time struct {
 // NewTime returns t as a Time that marshals in RFC 3339 form.
 func NewTime(t time.Time) Time { return Time{t: t} }
 
-// layouts are the forms seen from the vendors, RFC 3339 first. Forms without a zone are read as UTC.
+// layouts are the formats that the vendors use, RFC 3339 first. Without a zone, a time is in UTC.
 var layouts = []string{
 	time.RFC3339Nano,
 	"2006-01-02T15:04Z07:00",
@@ -31,13 +31,15 @@ var layouts = []string{
 	time.DateOnly,
 }
 
-// Time returns the instant, or the zero time if there is none or it was not understood; Text tells the two apart.
+// Time returns the time, or the zero time if there is none or it was not understood. Text distinguishes these two
+// cases.
 func (t Time) Time() time.Time { return t.t }
 
-// IsZero reports whether there is no understood instant.
+// IsZero reports whether Time returns the zero time.
 func (t Time) IsZero() bool { return t.t.IsZero() }
 
-// Text returns what the vendor sent: the text of a JSON string, any other value as JSON, "" if it was null or absent.
+// Text returns what the vendor sent: the content of a JSON string, any other value as JSON, or "" if it was null or
+// absent.
 func (t Time) Text() string {
 	switch {
 	case t.text == "" && t.t.IsZero():
@@ -55,7 +57,7 @@ func (t Time) Text() string {
 // String returns Text.
 func (t Time) String() string { return t.Text() }
 
-// MarshalJSON returns the value as it was received, the RFC 3339 form of one made by NewTime, or null.
+// MarshalJSON returns the value as it was received, the RFC 3339 form of a Time made by NewTime, or null.
 func (t Time) MarshalJSON() ([]byte, error) {
 	switch {
 	case t.text != "":

@@ -1,3 +1,3 @@
-// Package servers starts the databases that tests talk to, each on a free port of the loopback interface with its data in a
-// temporary folder. A test is skipped where the database is not installed.
+// Package servers starts databases for tests, each on a free port of the loopback interface and with its data in a
+// temporary directory. If the database is not installed, the test is skipped.
 package servers

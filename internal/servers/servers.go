@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// A Server is a database that a test may stop, kill and start again on the same port.
+// A Server is a database that a test can stop, kill and restart on the same port.
 type Server struct {
 	// Addr is host:port.
 	Addr string
@@ -29,10 +29,10 @@ type Server struct {
 	log     string
 }
 
-// Stop ends the server as an operator does, and returns when it has ended.
+// Stop shuts the server down in an orderly way and waits until it has exited.
 func (s *Server) Stop() { s.signal(syscall.SIGINT) }
 
-// Kill ends the server as a crash does.
+// Kill kills the server, as in a crash.
 func (s *Server) Kill() { s.signal(syscall.SIGKILL) }
 
 func (s *Server) signal(sig syscall.Signal) {
@@ -43,14 +43,14 @@ func (s *Server) signal(sig syscall.Signal) {
 	if err := s.running.Process.Signal(sig); err != nil {
 		s.tb.Logf("%s: %v", s.Addr, err)
 	}
-	_ = s.running.Wait() // its status says only how it ended
+	_ = s.running.Wait() // the exit status does not matter
 	s.running = nil
 }
 
-// Clear empties the data of a server that does not run.
+// Clear deletes the data of a stopped server.
 func (s *Server) Clear() { s.clear() }
 
-// Start starts the server, and returns when it serves.
+// Start starts the server and waits until it accepts requests.
 func (s *Server) Start() {
 	s.tb.Helper()
 	cmd := s.command()
@@ -76,13 +76,13 @@ func (s *Server) Start() {
 	}
 }
 
-// Redis starts redis-server or valkey-server, with an append-only file that is written through.
+// Redis starts redis-server or valkey-server with an append-only file and appendfsync always.
 func Redis(tb testing.TB) *Server {
 	tb.Helper()
 	return startRedis(tb)
 }
 
-// RedisCluster starts redis-server or valkey-server as the one node of a cluster that has no slots yet.
+// RedisCluster starts redis-server or valkey-server as the only node of a cluster without slots.
 func RedisCluster(tb testing.TB) *Server {
 	tb.Helper()
 	return startRedis(tb, "--cluster-enabled", "yes", "--cluster-port", freePort(tb))
@@ -132,9 +132,9 @@ func Postgres(tb testing.TB) *Server {
 	if _, err := os.Stat(initdb); err != nil {
 		tb.Skipf("initdb is not beside %s", path)
 	}
-	// PostgreSQL does not run as root.
+	// PostgreSQL refuses to run as root.
 	attr := unprivileged(tb)
-	dir, err := os.MkdirTemp("", "postgres") //nolint:usetesting // tb.TempDir lies in a folder that only root may enter
+	dir, err := os.MkdirTemp("", "postgres") //nolint:usetesting // only root may enter the parent of tb.TempDir
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func Postgres(tb testing.TB) *Server {
 			tb.Fatalf("initdb: %v\n%s", err, out)
 		}
 	}
-	s.ready = func() error { // a server that recovers accepts connections before it serves
+	s.ready = func() error { // a recovering server accepts connections before it accepts queries
 		return exec.CommandContext(context.Background(), filepath.Join(filepath.Dir(path), "pg_isready"), "-h", "127.0.0.1", "-p", port).Run()
 	}
 	s.clear()
@@ -175,7 +175,7 @@ func (s *Server) PostgresURL() string {
 	return "postgres://postgres@" + s.Addr + "/postgres?sslmode=disable"
 }
 
-// find returns the path of the first of the programs that is installed.
+// find returns the path of the first program that is installed.
 func find(tb testing.TB, names ...string) string {
 	tb.Helper()
 	for _, name := range names {
@@ -204,7 +204,7 @@ func freePort(tb testing.TB) string {
 	return port
 }
 
-// unprivileged returns how to start a process as another user than root.
+// unprivileged returns attributes that start a process as a user other than root.
 func unprivileged(tb testing.TB) *syscall.SysProcAttr {
 	tb.Helper()
 	if os.Getuid() != 0 {

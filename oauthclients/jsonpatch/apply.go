@@ -6,16 +6,17 @@ import (
 	"strings"
 )
 
-// The limits of a patch, so that a small one cannot ask for much more memory or time than itself and the document take.
+// The limits of a patch. They keep a small patch from using much more memory or time than its own size and that of the
+// document suggest.
 const (
-	// MaxOperations is how many operations a patch may have to be read or applied. [Diff] never returns more.
+	// MaxOperations is the maximum number of operations of a patch that is read or applied. [Diff] never returns more.
 	MaxOperations = 10_000
 
-	// MaxDepth is how many levels of objects and arrays a document, the value of an operation and a result may have.
+	// MaxDepth is the maximum nesting depth of objects and arrays in a document, the value of an operation and a result.
 	MaxDepth = 1_000
 
-	// MaxCopied is how many bytes of JSON all copy operations of a patch may add together, or the size of the document
-	// if that is more.
+	// MaxCopied is the maximum number of bytes of JSON that all copy operations of a patch may add together. For documents
+	// larger than that, the limit is the size of the document.
 	MaxCopied = 4 << 20
 )
 
@@ -28,19 +29,20 @@ type document struct {
 	comparable comparison
 }
 
-// Apply returns doc with the patch applied as RFC 6902 says: one operation after the other, each to the result of the
-// one before it, and all or nothing. It does not modify doc. A nil or empty patch returns a copy of doc.
+// Apply returns doc with the patch applied as RFC 6902 specifies: each operation is applied to the result of the one
+// before it, and either all take effect or none. It does not modify doc. A nil or empty patch returns a copy of doc.
 //
-// It is strict. The document must be one JSON text in UTF-8, and must have no object with two members of one name,
-// because nothing says which of them a pointer means. Array indices are decimal digits without leading zeros, and "-"
-// is only for adding.
+// Apply is strict. The document must be a single JSON text in UTF-8. No object may have two members of the same name,
+// because a pointer would be ambiguous. Array indices are decimal digits without leading zeros; "-" is allowed only for
+// adding.
 //
-// What the patch does not touch keeps its bytes: order, white space, the spelling of numbers and strings. A new member
-// is the last in its object, spaced like the ones before it, and a replaced one keeps its place.
+// Everything that the patch does not touch keeps its bytes: order, white space, and the spelling of numbers and
+// strings. A new member becomes the last one of its object, with the spacing of the ones before it; a replaced one
+// keeps its place.
 //
-// If an operation fails, the error is an [*Error] with its index. The error of a bad document matches
-// [ErrInvalidDocument], and that of anything above [MaxOperations], [MaxDepth] or [MaxCopied] matches [ErrLimit].
-// ErrLimit is also the error of a patch of which the tests compare the same long values over and over.
+// If an operation fails, the error is an [*Error] with its index. The error of an invalid document matches
+// [ErrInvalidDocument]; if [MaxOperations], [MaxDepth] or [MaxCopied] is exceeded, the error matches [ErrLimit]. So
+// does the error of a patch whose tests compare the same long values over and over.
 func (p Patch) Apply(doc []byte) ([]byte, error) {
 	if len(p) > MaxOperations {
 		return nil, fmt.Errorf("jsonpatch: %w: the patch has %d operations, more than %d", ErrLimit, len(p), MaxOperations)
@@ -58,7 +60,7 @@ func (p Patch) Apply(doc []byte) ([]byte, error) {
 		return nil, fmt.Errorf("jsonpatch: %w: %w", ErrInvalidDocument, err)
 	}
 	d.copyable = max(MaxCopied, len(doc))
-	d.comparable.left = MaxCopied + 64*int64(size) // far more than comparing each value once takes
+	d.comparable.left = MaxCopied + 64*int64(size) // far more than it takes to compare each value once
 	for i := range p {
 		op := &p[i]
 		if err := d.apply(op); err != nil {
@@ -96,7 +98,7 @@ func tooDeep(text []byte) bool {
 	return deepest > MaxDepth
 }
 
-// apply carries out an operation that has been checked.
+// apply applies an operation that has been checked.
 func (d *document) apply(op *Operation) error {
 	switch op.op {
 	case opAdd:
@@ -120,8 +122,8 @@ func (d *document) apply(op *Operation) error {
 	}
 }
 
-// at returns the node that pointer leads to. If change is true, every container on the way is marked as changed: the
-// caller is going to write to the node.
+// at returns the node at pointer. If change is true, it marks every container on the way as changed, because the caller
+// will modify the node.
 func (d *document) at(pointer string, change bool) (*node, error) {
 	n := &d.root
 	for end := 0; end < len(pointer); {
@@ -144,8 +146,8 @@ func (d *document) at(pointer string, change bool) (*node, error) {
 	return n, nil
 }
 
-// parent returns the container in which the last name of pointer is looked up, marked as changed, and that name. The
-// pointer must not be "".
+// parent returns the container in which to look up the last name of pointer, marked as changed, and that name. pointer
+// must not be "".
 func (d *document) parent(pointer string) (*container, string, error) {
 	cut := strings.LastIndexByte(pointer, '/')
 	n, err := d.at(pointer[:cut], true)
@@ -179,7 +181,7 @@ func (d *document) add(path string, value node) error {
 	return nil
 }
 
-// remove takes the value at path, which must not be "", out of the document.
+// remove removes the value at path, which must not be "".
 func (d *document) remove(path string) (node, error) {
 	c, name, err := d.parent(path)
 	if err != nil {
@@ -210,7 +212,7 @@ func (d *document) copy(from, path string) error {
 		return err
 	}
 	value := *n
-	value.in = nil // what changes in the copy does not change in the original
+	value.in = nil // changes of the copy must not affect the original
 	if n.changed() {
 		text, ok := n.appendTo(nil, MaxDepth)
 		if !ok {

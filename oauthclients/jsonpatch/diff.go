@@ -9,16 +9,16 @@ import (
 	"strings"
 )
 
-// Diff returns the patch that turns before into after. It is empty, not nil, if the two are equal as [Test] compares
-// values.
+// Diff returns the patch that turns before into after. It is empty, not nil, if the two are equal in the sense of
+// [Test].
 //
-// The same two documents always give the same patch. Members are visited in the order of their names (by bytes), and
-// each one that differs takes one operation, add, remove or replace, or is looked into if it is an object on both
-// sides. An array that differs is replaced as a whole, so that the patch cannot hit an element that has moved in the
-// meantime.
+// The result is deterministic. Members are visited in the byte order of their names. A member that differs takes one
+// operation, add, remove or replace; if it is an object on both sides, its own members are compared. An array that
+// differs is replaced as a whole, so that the patch cannot change an element that has moved in the meantime.
 //
-// If that would take more than [MaxOperations], or pointers that together are longer than both documents and than 1 MiB,
-// the patch replaces the whole document. Both documents must be as [Patch.Apply] wants them; if not, the error matches [ErrInvalidDocument].
+// The patch replaces the whole document if it would otherwise have more than [MaxOperations] operations, or if its
+// pointers together would be longer than both documents and than 1 MiB. Both documents must be valid for [Patch.Apply];
+// if not, the error matches [ErrInvalidDocument].
 func Diff(before, after []byte) (Patch, error) {
 	a, err := parse(string(before), MaxDepth)
 	if err != nil {
@@ -45,8 +45,8 @@ func Diff(before, after []byte) (Patch, error) {
 type differ struct {
 	patch    Patch
 	path     []byte // of the values that are compared
-	pointers int    // bytes that the pointers of the patch may still have
-	texts    int64  // bytes of objects that may still be compared as text before they are looked into
+	pointers int    // bytes that may still be used for pointers
+	texts    int64  // bytes of objects that may still be compared as text
 	comparison
 }
 
@@ -61,8 +61,8 @@ func (d *differ) diff(a, b *node) {
 	}
 }
 
-// sameText reports whether two values are equal by their text. If not, they may still be equal. It gives up once that
-// has been asked of the same text too often, at each level of a deep document.
+// sameText reports whether two values have the same text. If not, they may still be equal. It returns false once too
+// many bytes have been compared, which happens if a deep document is compared again at each level.
 func (d *differ) sameText(a, b *node) bool {
 	if len(a.text) != len(b.text) || d.texts < 0 {
 		return false
@@ -71,7 +71,7 @@ func (d *differ) sameText(a, b *node) bool {
 	return a.text == b.text
 }
 
-// A change is a member that is not the same text on both sides. The node is zero where it is absent.
+// A change is a member whose text differs. The node of a side that does not have it is zero.
 type change struct {
 	name          string
 	before, after node
@@ -80,7 +80,7 @@ type change struct {
 func (d *differ) members(a, b *container) {
 	var changes []change
 	for ra, rb := (reader{container: a}), (reader{container: b}); ; {
-		it, other := ra.next(), rb.next() // most often the members have one order
+		it, other := ra.next(), rb.next() // usually both have the same order
 		if it == nil && other == nil {
 			break
 		}
@@ -136,6 +136,6 @@ func compact(text string) string {
 		return text
 	}
 	var b bytes.Buffer
-	_ = json.Compact(&b, []byte(text)) // the text has been checked
+	_ = json.Compact(&b, []byte(text)) // the text is valid
 	return b.String()
 }

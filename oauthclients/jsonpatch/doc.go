@@ -12,11 +12,11 @@
 // [Patch.Apply] applies a patch to a document, strictly, and [Diff] returns the patch that turns one document into
 // another.
 //
-// Everything works on JSON text. Numbers have any size and precision and are never converted to floats, null and absent
-// stay different, and what a patch does not touch keeps its bytes. Errors hold pointers, never values.
+// All functions work on JSON text. Numbers may have any size and precision and are never converted to floats, null and
+// absent are different, and a patch does not change the bytes of anything else. Errors have pointers, but no values.
 //
-// Time and memory grow with the size of the document and of the patch, not with their product, whatever they hold, and
-// the limits [MaxOperations], [MaxDepth] and [MaxCopied] hold while a patch is read too.
+// Time and memory are proportional to the size of the document plus that of the patch, not to their product. The limits
+// [MaxOperations], [MaxDepth] and [MaxCopied] apply while a patch is read too.
 //
 // All functions and methods are safe for concurrent use.
 package jsonpatch

@@ -2,11 +2,11 @@ package jsonpatch
 
 import "strings"
 
-// A comparison compares values as RFC 6902 section 4.6 does. It counts the bytes that it reads beyond what the smaller
-// of two equal values holds, which are white space and the digits of numbers, because a patch could make it read them
-// again and again.
+// A comparison compares values as in RFC 6902, section 4.6. It counts the bytes that it reads beyond the smallest form
+// of two equal values, which are white space and the digits of numbers, because a patch could make it read them again
+// and again.
 type comparison struct {
-	left int64 // bytes that may still be read; once it is negative, nothing is equal
+	left int64 // bytes that may still be read; if negative, nothing is equal
 }
 
 // equal reports whether two values are equal; b must be unchanged.
@@ -14,8 +14,8 @@ func (c *comparison) equal(a, b *node) bool {
 	return !a.changed() && a.text == b.text || c.sameValue(a, b)
 }
 
-// sameValue is equal for texts that probably differ. It does not compare the texts of objects and arrays: done again at
-// each level, that would cost the product of size and depth.
+// sameValue is equal for values whose texts probably differ. It does not compare the texts of objects and arrays: if it
+// did so at each level, the cost would be size times depth.
 func (c *comparison) sameValue(a, b *node) bool {
 	switch a.kind() {
 	case '{':
@@ -53,7 +53,7 @@ func (c *comparison) sameMembers(a, b *container) bool {
 	before, after := reader{container: a}, reader{container: b}
 	for it := before.next(); it != nil; it = before.next() {
 		c.left -= int64(len(it.lead))
-		other := after.next() // most often the members have one order
+		other := after.next() // usually both have the same order
 		if other.name != it.name {
 			if other = b.member(it.name); other == nil {
 				return false
@@ -66,7 +66,7 @@ func (c *comparison) sameMembers(a, b *container) bool {
 	return true
 }
 
-// spaces expands a container and counts its white space. It reports whether that much may still be read.
+// spaces expands a container and counts its white space. It reports whether the limit allows that.
 func (c *comparison) spaces(n *node) bool {
 	in := n.expand()
 	if in.live > 0 {

@@ -2,11 +2,11 @@ package jsonpatch
 
 import "fmt"
 
-// MarshalJSON returns the patch as JSON. A nil or empty Patch is []. Members are in the order op, from, path, value. An
-// operation that is wrong in itself is an [*Error] that matches [ErrInvalidPatch].
+// MarshalJSON returns the patch as JSON. A nil or empty Patch is []. Members are in the order op, from, path, value.
+// The error for an invalid operation is an [*Error] that matches [ErrInvalidPatch].
 //
-// Only what JSON requires is escaped. Called through [encoding/json.Marshal], the same JSON is returned with <, > and &
-// escaped, because encoding/json does that to what a Marshaler returns; call MarshalJSON for these exact bytes.
+// Only what JSON requires is escaped. [encoding/json.Marshal] calls this method but then escapes <, > and & in the
+// result; call MarshalJSON directly for these exact bytes.
 func (p Patch) MarshalJSON() ([]byte, error) {
 	b := []byte{'['}
 	for i := range p {
@@ -43,12 +43,12 @@ func (o *Operation) appendTo(b []byte) []byte {
 	return append(b, '}')
 }
 
-// UnmarshalJSON reads a patch strictly: an array of operations, each of which is an object with a known op, a path, the
-// value or from that its op needs, and no member twice. Members that an op does not use are ignored (RFC 6902
-// section 4). Null is not a patch. Values keep their text.
+// UnmarshalJSON decodes a patch strictly: it must be an array of operations, each of which is an object with a known
+// op, a path, the value or from that its op needs, and no duplicate members. Members that an op does not use are
+// ignored (RFC 6902 section 4). Null is not a patch. Values keep their text.
 //
-// Errors match [ErrInvalidPatch], and p is then unchanged. If there are more than [MaxOperations], it stops reading
-// and the error also matches [ErrLimit].
+// Errors match [ErrInvalidPatch], and leave p unchanged. If there are more than [MaxOperations], UnmarshalJSON stops
+// reading, and the error also matches [ErrLimit].
 func (p *Patch) UnmarshalJSON(data []byte) error {
 	ops, err := readPatch(string(data))
 	if err != nil {
@@ -58,7 +58,7 @@ func (p *Patch) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// readPatch reads operation by operation, so that it never holds more than one of them beside its result.
+// readPatch reads one operation at a time, so that it never holds more than one besides its result.
 func readPatch(text string) (Patch, error) {
 	malformed := func(err error, offset int) (Patch, error) {
 		return nil, fmt.Errorf("jsonpatch: %w: %w at offset %d", ErrInvalidPatch, err, offset)
@@ -108,7 +108,7 @@ func readPatch(text string) (Patch, error) {
 	return ops, nil
 }
 
-// UnmarshalJSON reads one operation, as [Patch.UnmarshalJSON] does.
+// UnmarshalJSON decodes one operation, as strictly as [Patch.UnmarshalJSON].
 func (o *Operation) UnmarshalJSON(data []byte) error {
 	d, err := parse(string(data), MaxDepth+1)
 	if err != nil {
@@ -122,7 +122,7 @@ func (o *Operation) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// read sets the operation from its JSON. If there is an error, what was read before it is set.
+// read sets the operation from its JSON. If it fails, the members before the error are set.
 func (o *Operation) read(n *node) error {
 	if n.kind() != '{' {
 		return fmt.Errorf("%w: an operation is an object", ErrInvalidPatch)

@@ -5,47 +5,47 @@ import (
 	"strings"
 )
 
-// A node is a value of a document. It is text until something looks inside.
+// A node is a value of a document. It is kept as text until it is needed in parts.
 type node struct {
-	text  string     // as in its source; out of date once the container has changed
+	text  string     // as in its source; outdated once the container has changed
 	in    *container // nil until expanded; always nil for strings, numbers, booleans and null
-	start int32      // offset of the text in the source, if there is one
+	start int32      // offset of the text in the source, if there is a source
 	first int32      // index of a container's own extent in the source
 
-	*source // nil until the node, or what it is in, is expanded
+	*source // nil until the node or its parent is expanded
 }
 
-// A container is an expanded object or array. Between its brackets stand open, the items with a separator between any
-// two, and tail.
+// A container is an expanded object or array. Its text is an opening bracket, open, the items with separators between
+// them, tail, and a closing bracket.
 type container struct {
 	object  bool
-	changed bool   // here or further down: the node's text no longer holds
-	live    int    // items without those removed
+	changed bool   // it, or something inside it, differs from the node's text
+	live    int    // number of items, not counting removed ones
 	open    string // white space before the first item
-	sep     string // what stands before the second item, if there are two
+	sep     string // the text before the second item, if there are two
 	tail    string // white space after the last item
 
 	source *source
-	chunks []chunk          // of chunkSize items each; new ones can make a chunk longer, and removed ones shorter
-	sums   sums             // of an array: the number of elements in each chunk; nil until needed
-	index  map[string]int32 // of an object: the slots of its members by name; nil until needed
+	chunks []chunk          // initially of chunkSize items each; insertions and removals change that
+	sums   sums             // the number of elements of an array in each chunk; nil until needed
+	index  map[string]int32 // the slots of an object's members by name; nil until needed
 }
 
-// A chunk is a run of items, which is text until one of them is needed: an array of a million numbers costs no more
-// than its text if one of them is replaced.
+// A chunk is a run of items. It is kept as text until one of them is needed, so that replacing one element of an array
+// of a million numbers costs little more than the text of the array.
 type chunk struct {
 	cursor         // where the chunk starts
 	end    int     // offset where it ends
 	count  int32   // items in the text
-	items  []*item // nil until needed; removed members stay as nil, removed elements do not
+	items  []*item // nil until needed; a removed member leaves a nil, a removed element does not
 }
 
 const chunkSize = 32
 
 // An item is a member of an object or an element of an array.
 type item struct {
-	name  string // of a member, unescaped
-	lead  string // what stands before the value: comma and space, and for a member its name and the colon
+	name  string // the unescaped name of a member
+	lead  string // the text before the value: comma and white space and, for a member, its name and the colon
 	value node
 }
 
@@ -118,7 +118,8 @@ func (c *container) item(name string) *item {
 	return nil
 }
 
-// put adds an item called name, or replaces the member that has the name. It reports whether name is a place here.
+// put adds an item called name, or replaces the member with that name. It reports whether the container can have such
+// an item.
 func (c *container) put(name string, value node) bool {
 	if c.object {
 		if it := c.member(name); it != nil {
@@ -167,8 +168,8 @@ func (c *container) remove(name string) (node, bool) {
 	return value, true
 }
 
-// locate returns the chunk of the element at index i, and its place there. For the index after the last element it is
-// the place after the last in the last chunk.
+// locate returns the chunk of the element at index i, and its index in that chunk. If i is the number of elements, it
+// returns the position after the last element of the last chunk.
 func (c *container) locate(i int) (k, place int) {
 	if c.sums == nil {
 		c.sums = newSums(len(c.chunks), func(k int) int32 { return c.chunks[k].length() })
@@ -187,7 +188,7 @@ func (ch *chunk) length() int32 {
 	return ch.count
 }
 
-// counted notes that chunk k has n elements more.
+// counted records that chunk k has n more elements.
 func (c *container) counted(k int, n int32) {
 	c.live += int(n)
 	c.sums.add(k, n)
@@ -201,14 +202,14 @@ func (c *container) member(name string) *item {
 	return nil
 }
 
-// slot returns where the member with this number is kept.
+// slot returns the place of the member with number i.
 func (c *container) slot(i int) **item {
 	k := min(i/chunkSize, len(c.chunks)-1)
 	return &c.expandChunk(k)[i-k*chunkSize]
 }
 
-// slotOf returns the number of the member called name, or -1 if there is none. Members are numbered in their order,
-// those removed included.
+// slotOf returns the number of the member called name, or -1 if there is none. Members are numbered in order, including
+// removed ones.
 func (c *container) slotOf(name string) int {
 	if len(c.chunks) == 1 && c.chunks[0].length() <= smallObject {
 		return slices.IndexFunc(c.expandChunk(0), func(it *item) bool { return it != nil && it.name == name })
@@ -226,10 +227,11 @@ func (c *container) slotOf(name string) int {
 	return -1
 }
 
-// maxSpacing bounds the white space that is repeated for a new item: what is longer was not written for the eye.
+// maxSpacing is the maximum length of white space that is repeated for a new item. Longer white space is not
+// indentation.
 const maxSpacing = 256
 
-// addMember adds a member at the end, spaced like the one before it.
+// addMember adds a member at the end, with the spacing of the one before it.
 func (c *container) addMember(name string, value node) {
 	k := len(c.chunks) - 1
 	items := c.expandChunk(k)
@@ -249,16 +251,16 @@ func (c *container) addMember(name string, value node) {
 	c.live++
 }
 
-// A reader reads the items of a container in order. Of a chunk that is text still, it keeps them no longer than until
-// the next chunk.
+// A reader reads the items of a container in order. It does not expand chunks that are still text; it keeps their items
+// only until it reads the next chunk.
 type reader struct {
 	*container
-	slot  int // of the item read last
-	ahead int // slots read
+	slot  int // of the last item read
+	ahead int // number of slots read
 	chunk int // the next chunk
 	items []*item
 
-	kept     []item // the items of a chunk that is text still
+	kept     []item // the items of a chunk that is still text
 	pointers []*item
 }
 
@@ -281,7 +283,7 @@ func (r *reader) next() *item {
 	}
 }
 
-// load makes the items of a chunk those that are read next.
+// load makes the reader continue with the items of a chunk.
 func (r *reader) load(ch *chunk) {
 	if r.items = ch.items; r.items != nil || ch.count == 0 {
 		return
@@ -300,8 +302,8 @@ func (r *reader) load(ch *chunk) {
 	r.items = r.pointers[:ch.count]
 }
 
-// appendTo appends the node's JSON text. It reports whether its containers are nested no more than levels deep, as far
-// as they have changed; if not, what it appends is no JSON.
+// appendTo appends the node's JSON text. It reports whether the changed containers in it are nested no more than levels
+// deep; if not, the text is incomplete.
 func (n *node) appendTo(b []byte, levels int) (_ []byte, ok bool) {
 	if !n.changed() {
 		return append(b, n.text...), true
@@ -312,7 +314,7 @@ func (n *node) appendTo(b []byte, levels int) (_ []byte, ok bool) {
 	c := n.in
 	b = append(b, n.kind())
 	first := true
-	separate := func(lead string) { // appends what stands between the item before and this one, and the rest of lead
+	separate := func(lead string) { // appends the text between the previous item and this one, and the rest of lead
 		rest := strings.TrimLeft(lead, spaces+",")
 		switch gap := lead[:len(lead)-len(rest)]; {
 		case first:
@@ -347,7 +349,7 @@ func (n *node) appendTo(b []byte, levels int) (_ []byte, ok bool) {
 	return append(b, n.kind()+2), true // '{'+2 is '}', and '['+2 is ']'
 }
 
-// separator returns what stands before a new item: the comma, spaced like that before the second item.
+// separator returns the text before a new item: a comma, with the spacing of the one before the second item.
 func (c *container) separator() string {
 	switch {
 	case len(c.sep) > 1 && len(c.sep) <= maxSpacing:

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// equalNumbers compares two JSON numbers by their exact values, whatever their size, in time linear in their text: no
-// exponent is ever expanded.
+// equalNumbers reports whether two JSON numbers have exactly the same value, whatever their size. It takes time
+// proportional to the length of their text, because it never expands an exponent.
 func equalNumbers(a, b string) bool {
 	x, y := newDecimal(a), newDecimal(b)
 	if x.digits == "" && y.digits == "" {
@@ -19,7 +19,7 @@ func equalNumbers(a, b string) bool {
 type decimal struct {
 	negative bool
 	digits   string // no zeros at either end; "" for zero
-	shift    int64  // as far as the place of the decimal point goes
+	shift    int64  // from the position of the decimal point
 	exponent string // as written, without "+" and leading zeros
 }
 
@@ -39,7 +39,7 @@ func newDecimal(text string) decimal {
 	return d
 }
 
-// trimExponent returns the one spelling of an exponent: without "+" and leading zeros, and "" for zero.
+// trimExponent returns the canonical form of an exponent: without "+" and leading zeros, and "" for zero.
 func trimExponent(text string) string {
 	digits, negative := strings.CutPrefix(text, "-")
 	digits = strings.TrimLeft(strings.TrimPrefix(digits, "+"), "0")
@@ -56,9 +56,9 @@ func (d decimal) equalExponent(other decimal) bool {
 	return d.scale() == other.scale()
 }
 
-// scale returns shift + exponent in decimal.
+// scale returns shift + exponent as a decimal number.
 func (d decimal) scale() string {
-	if len(d.exponent) <= 18 { // an int64, with room for the shift
+	if len(d.exponent) <= 18 { // the sum with the shift fits in an int64
 		exponent, _ := strconv.ParseInt(d.exponent, 10, 64) // 0 for ""
 		return strconv.FormatInt(d.shift+exponent, 10)
 	}

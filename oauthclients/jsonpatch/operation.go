@@ -15,11 +15,11 @@ import (
 // changes nothing.
 type Patch []Operation
 
-// An Operation is one operation of a [Patch]. It is made by [Add], [Remove], [Replace], [Move], [Copy] or [Test], or
-// read from JSON; the zero Operation is not valid. An Operation is immutable. Operations cannot be compared with ==,
-// because one JSON value has several spellings.
+// An Operation is one operation of a [Patch]. Make one with [Add], [Remove], [Replace], [Move], [Copy] or [Test], or
+// decode it from JSON; the zero Operation is not valid. An Operation is immutable. Operations cannot be compared with
+// ==, because a JSON value can be spelled in several ways.
 //
-// Formatted with package fmt, it shows its op and pointers and hides its value.
+// Printed with package fmt, an Operation shows its op and pointers, but not its value.
 type Operation struct {
 	_          [0]func() // not comparable
 	op         string
@@ -37,20 +37,20 @@ const (
 	opTest    = "test"
 )
 
-// Add returns the operation that adds value at path: it inserts into an array, appends if the last name is "-", and
-// sets a member of an object, replacing one that is there (RFC 6902 section 4.1).
+// Add returns the operation that adds value at path (RFC 6902, section 4.1): it inserts into an array, appends to it if
+// the last name of path is "-", and sets a member of an object, replacing any existing one.
 //
-// The value is encoded at once, as [encoding/json] encodes it but without HTML escaping: nil is null, and a
-// [json.RawMessage] or [json.Number] keeps numbers of any size exact. A value that cannot be encoded or holds a string
-// that is not UTF-8, and a malformed path, are reported by [Patch.MarshalJSON] and [Patch.Apply]. The same holds for
-// the other constructors.
+// The value is encoded at once, by [encoding/json] without HTML escaping: nil becomes null, and a [json.RawMessage] or
+// [json.Number] keeps numbers of any size exact. A malformed path is reported by [Patch.MarshalJSON] and [Patch.Apply],
+// and so is a value that cannot be encoded or has a string that is not UTF-8. The same applies to the other
+// constructors.
 func Add(path string, value any) Operation { return withValue(opAdd, path, value) }
 
 // Remove returns the operation that removes the value at path, which must exist (RFC 6902 section 4.2). The whole
 // document, "", cannot be removed.
 func Remove(path string) Operation { return Operation{op: opRemove, path: path} }
 
-// Replace returns the operation that puts value in place of the one at path, which must exist (RFC 6902 section 4.3).
+// Replace returns the operation that replaces the value at path, which must exist (RFC 6902 section 4.3).
 func Replace(path string, value any) Operation { return withValue(opReplace, path, value) }
 
 // Move returns the operation that removes the value at from and adds it at path (RFC 6902 section 4.4). A value cannot
@@ -61,7 +61,7 @@ func Move(from, path string) Operation { return Operation{op: opMove, path: path
 func Copy(from, path string) Operation { return Operation{op: opCopy, path: path, from: from} }
 
 // Test returns the operation that makes the patch fail unless the value at path equals value (RFC 6902 section 4.6).
-// Numbers are compared by their exact numeric value, strings by code points, and objects in any order of their members.
+// Numbers are compared by their exact value, strings by code points, and objects in any order of their members.
 func Test(path string, value any) Operation { return withValue(opTest, path, value) }
 
 func withValue(op, path string, value any) Operation {
@@ -74,7 +74,7 @@ func encode(value any) (string, error) {
 		if !utf8.ValidString(s) {
 			return "", errors.New("value is not UTF-8")
 		}
-		return string(appendString(nil, s)), nil // encoding/json escapes more than it must
+		return string(appendString(nil, s)), nil // encoding/json escapes more than necessary
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -86,14 +86,14 @@ func encode(value any) (string, error) {
 		return "", errors.New("value has a string that is not UTF-8")
 	}
 	text := strings.TrimSuffix(b.String(), "\n")
-	// What a Marshaler or a RawMessage returns may be what only encoding/json accepts, such as a name twice.
+	// A Marshaler or a RawMessage may return JSON that only encoding/json accepts, such as duplicate names.
 	if _, err := parse(text, MaxDepth); err != nil {
 		return "", fmt.Errorf("value: %w", err)
 	}
 	return text, nil
 }
 
-// encodeError keeps the types of an encoding error and drops its text, which may quote the value.
+// encodeError returns an encoding error without its text, which may quote the value.
 func encodeError(err error) error {
 	if e, ok := errors.AsType[*json.UnsupportedTypeError](err); ok {
 		return fmt.Errorf("value of Go type %s cannot be encoded", e.Type)
@@ -104,8 +104,8 @@ func encodeError(err error) error {
 	return errors.New("value cannot be encoded as JSON")
 }
 
-// validStrings reports whether all strings in v are UTF-8: encoding/json replaces those that are not without an error.
-// The value has been encoded before, so it has no cycles.
+// validStrings reports whether all strings in v are UTF-8; encoding/json silently replaces invalid ones. v has been
+// encoded before, so it has no cycles.
 func validStrings(v reflect.Value) bool {
 	if !v.IsValid() || marshals(v) {
 		return true
@@ -141,7 +141,7 @@ func validStrings(v reflect.Value) bool {
 	return true
 }
 
-// marshals reports whether v encodes itself, so that only it knows what becomes of its strings.
+// marshals reports whether v encodes itself, so that its strings need not be checked.
 func marshals(v reflect.Value) bool {
 	for _, t := range []reflect.Type{reflect.TypeFor[json.Marshaler](), reflect.TypeFor[encoding.TextMarshaler]()} {
 		if v.Type().Implements(t) || v.CanAddr() && reflect.PointerTo(v.Type()).Implements(t) {
@@ -157,10 +157,10 @@ func (o Operation) Op() string { return o.op }
 // Path returns the pointer to the operation's target.
 func (o Operation) Path() string { return o.path }
 
-// From returns the pointer from which a move or copy takes its value. It is "" for the other operations.
+// From returns the pointer to the value that a move or copy takes. It is "" for other operations.
 func (o Operation) From() string { return o.from }
 
-// Value returns the value of an add, replace or test as JSON; null is the text "null". It is nil for the operations
+// Value returns the value of an add, replace or test as JSON, where null is the text "null". It is nil for operations
 // without a value, and if the value could not be encoded.
 func (o Operation) Value() json.RawMessage {
 	if o.value == "" {
@@ -177,7 +177,7 @@ func (o Operation) String() string {
 	return fmt.Sprintf("%s %q", o.op, o.path)
 }
 
-// check returns an error if the operation is wrong in itself.
+// check returns an error if the operation is invalid for every document.
 func (o *Operation) check() error {
 	if o.op == "" {
 		return fmt.Errorf("%w: the zero Operation has no op; use a constructor", ErrInvalidPatch)
@@ -190,7 +190,7 @@ func (o *Operation) check() error {
 		if err := checkPointer(o.from); err != nil {
 			return fmt.Errorf("%w: from: %w", ErrInvalidPatch, err)
 		}
-		// Each name has one escaped form, so a pointer into the value starts with the pointer to it.
+		// Each name has only one escaped form, so a pointer into the value starts with the pointer to the value.
 		if o.op == opMove && strings.HasPrefix(o.path, o.from+"/") {
 			return fmt.Errorf("%w: a value cannot be moved into itself", ErrInvalidPatch)
 		}

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Pointer returns the JSON Pointer (RFC 6901) that follows names from the root of a document: Pointer("a/b", "0") is
-// "/a~1b/0", and Pointer() is "", the whole document.
+// Pointer returns the JSON Pointer (RFC 6901) with these names: Pointer("a/b", "0") is "/a~1b/0", and Pointer() is "",
+// the whole document.
 func Pointer(names ...string) string {
 	var b strings.Builder
 	for _, name := range names {
@@ -16,10 +16,10 @@ func Pointer(names ...string) string {
 	return b.String()
 }
 
-// ParsePointer returns the names that pointer follows, unescaped, which are none for "". It is the inverse of [Pointer].
-// It returns an error that matches [ErrInvalidPointer] if pointer is not empty and does not start with "/", if it has a
-// "~" other than "~0" and "~1", or if it is not UTF-8. The name "\ud800", half of a surrogate pair, is possible in JSON;
-// in a pointer it is the three bytes that UTF-8 would give it, "\xed\xa0\x80".
+// ParsePointer returns the unescaped names of pointer; "" has none. It is the inverse of [Pointer]. The error matches
+// [ErrInvalidPointer] if pointer is not empty and does not start with "/", if it has a "~" other than in "~0" and "~1",
+// or if it is not UTF-8. The name "\ud800", half of a surrogate pair, is possible in JSON; in a pointer it is the three
+// bytes that UTF-8 would use for it, "\xed\xa0\x80".
 func ParsePointer(pointer string) ([]string, error) {
 	if err := checkPointer(pointer); err != nil {
 		return nil, fmt.Errorf("jsonpatch: %w", err)
@@ -67,8 +67,8 @@ func unescapeName(token string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
 }
 
-// arrayIndex reads token as an index into an array of length elements: digits without a leading zero (RFC 6901
-// section 4).
+// arrayIndex parses token as an index into an array of the given length: digits without leading zeros (RFC 6901 section
+// 4).
 func arrayIndex(token string, length int) (int, bool) {
 	if token == "" || token[0] == '0' && len(token) > 1 {
 		return 0, false

@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// scanner checks that a text is JSON as RFC 8259 defines it, that no object has two members of one name, and that it
-// is not nested too deeply. It stores nothing but the names of the objects that it is in.
+// scanner checks that a text is valid JSON (RFC 8259), that no object has two members of the same name, and that it is
+// not nested too deeply. It stores nothing except the names of the objects around the current offset.
 type scanner struct {
 	text  string
 	names []string
@@ -53,8 +53,8 @@ func checkText(text string) error {
 	return nil
 }
 
-// value scans the value that starts at offset i and may be nested depth levels deep. It returns the offset after the
-// value, or that of the error.
+// value scans the value at offset i, which may be nested depth levels deep. It returns the offset after the value, or
+// the offset of the error.
 func (s *scanner) value(i, depth int) (end int, err error) {
 	if i >= len(s.text) {
 		return i, errSyntax
@@ -87,7 +87,7 @@ func (s *scanner) object(i, depth int) (end int, err error) {
 		return i, errDeep
 	}
 	base := len(s.names)
-	var seen map[string]bool // the names so far, once they are many
+	var seen map[string]bool // the names so far, if there are many
 	if i = skipSpace(s.text, i+1); s.at(i) == '}' {
 		return i + 1, nil
 	}
@@ -158,7 +158,7 @@ func (s *scanner) array(i, depth int) (end int, err error) {
 	}
 }
 
-// at returns the byte at offset i, or 0, which is not part of any JSON, at the end of the text.
+// at returns the byte at offset i, or 0 at the end of the text. No valid JSON has a 0 byte.
 func (s *scanner) at(i int) byte {
 	if i >= len(s.text) {
 		return 0

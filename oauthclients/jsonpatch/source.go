@@ -2,15 +2,15 @@ package jsonpatch
 
 import "math/bits"
 
-// A source is a checked JSON text with the extents of its objects and arrays, in the order in which they begin. With
-// them a value is passed over in one step, so that looking into a deep document costs no more than reading it once.
+// A source is a checked JSON text with the extents of its objects and arrays, in the order in which they begin. The
+// extents allow skipping a value in one step, so that access to a deep document costs no more than reading it once.
 type source struct {
 	text       string
 	containers []extent
 }
 
-// An extent says where an object or array ends. The offsets are 32 bits wide because a text of brackets has about as
-// many extents as bytes; parse refuses longer texts.
+// An extent is where an object or array ends. Offsets are 32 bits wide because a text of brackets has about as many
+// extents as bytes; parse refuses longer texts.
 type extent struct {
 	end  int32 // offset in the text, after the closing bracket
 	next int32 // index of the first container after it
@@ -38,14 +38,14 @@ func newSource(text string) *source {
 	return s
 }
 
-// A cursor is a place in a source.
+// A cursor is a position in a source.
 type cursor struct {
 	*source
 	offset int
 	next   int32 // index of the first container at or after the offset
 }
 
-// skipValue moves the cursor from the start of a value, which is inside of a container, to its end.
+// skipValue moves the cursor from the start of a value inside a container to its end.
 func (c *cursor) skipValue() {
 	switch c.text[c.offset] {
 	case '{', '[':
@@ -59,7 +59,8 @@ func (c *cursor) skipValue() {
 	}
 }
 
-// readItem reads an item of an object or array, and moves the cursor from the end of the item before it to its own.
+// readItem moves the cursor from the end of the previous item of an object or array to the end of the next one, and
+// returns that.
 func (c *cursor) readItem(object bool) item {
 	var it item
 	start := c.offset
@@ -76,7 +77,7 @@ func (c *cursor) readItem(object bool) item {
 	return it
 }
 
-// skipItem is readItem for those who want to know only where the item ends.
+// skipItem is readItem without the result.
 func (c *cursor) skipItem(object bool) {
 	c.skipGap()
 	if object {
@@ -104,8 +105,8 @@ func skipString(text string, i int) int {
 	return i + 1
 }
 
-// sums holds numbers of elements so that one of them, and the place of an element, are found and changed in
-// logarithmic time: a Fenwick tree.
+// sums is a Fenwick tree of element counts. It finds and changes a count, and finds the position of an element, in
+// logarithmic time.
 type sums []int32
 
 // newSums returns the sums of n numbers.
@@ -127,8 +128,8 @@ func (s sums) add(i int, n int32) {
 	}
 }
 
-// find returns the index of the number that counts the element at place n, and its place among the elements counted
-// there. If n is not less than the sum of all, the index is after the last.
+// find returns the index of the number that counts the nth element, and the position of that element within it. If n is
+// at least the sum of all numbers, the index is after the last.
 func (s sums) find(n int) (index, place int) {
 	for step := 1 << bits.Len(uint(len(s))); step > 0; step >>= 1 {
 		if i := index + step; i < len(s) && int(s[i]) <= n {

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// appendString appends s, which must be a valid name, as a JSON string. It escapes only what RFC 8259 section 7 says
-// must be escaped, and halves of surrogate pairs.
+// appendString appends s, which must be a valid name, as a JSON string. It escapes only what RFC 8259, section 7,
+// requires, and halves of surrogate pairs.
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
 	start := 0
@@ -40,8 +40,8 @@ func appendString(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// validName reports whether s may be the name of a member: UTF-8, or what unescape returns for halves of surrogate
-// pairs. Two halves side by side that make a pair are not valid, because as a pair they have another spelling.
+// validName reports whether s may be the name of a member: it is UTF-8, or has halves of surrogate pairs in the form
+// that unescape returns. Two adjacent halves that make a pair are not valid, because a pair is spelled differently.
 func validName(s string) bool {
 	if utf8.ValidString(s) {
 		return true
@@ -61,10 +61,10 @@ func validName(s string) bool {
 	return true
 }
 
-// firstOfHalf is the first byte of the three that UTF-8 would give half of a surrogate pair.
+// firstOfHalf is the first of the three bytes that UTF-8 would use for half of a surrogate pair.
 const firstOfHalf = 0xED
 
-// decodeHalf returns the half of a surrogate pair that s starts with, and its size. The size is 0 if there is none.
+// decodeHalf returns the half of a surrogate pair at the start of s, and its size. The size is 0 if there is none.
 func decodeHalf(s string) (r rune, size int) {
 	if len(s) < 3 || s[0] != firstOfHalf || s[1] < 0xA0 || s[1] > 0xBF || s[2] < 0x80 || s[2] > 0xBF {
 		return 0, 0
@@ -72,9 +72,8 @@ func decodeHalf(s string) (r rune, size int) {
 	return 0xD000 | rune(s[1]&0x3F)<<6 | rune(s[2]&0x3F), 3
 }
 
-// unescape returns the code points of s, the checked content of a JSON string, as UTF-8. Half of a surrogate pair, which
-// is not a character but is possible in JSON, becomes the three bytes that UTF-8 would give it, so that different strings
-// stay different.
+// unescape returns the checked content of a JSON string as UTF-8. Half of a surrogate pair is not a character, but is
+// possible in JSON; it becomes the three bytes that UTF-8 would use for it, so that different strings stay different.
 func unescape(s string) string {
 	i := strings.IndexByte(s, '\\')
 	if i < 0 {
@@ -119,7 +118,7 @@ func unescape(s string) string {
 	return string(append(b, s...))
 }
 
-// hex4 returns the number that the first four bytes of s are in hexadecimal.
+// hex4 parses the first four bytes of s as a hexadecimal number.
 func hex4(s string) (rune, bool) {
 	if len(s) < 4 {
 		return 0, false

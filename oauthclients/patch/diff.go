@@ -12,23 +12,24 @@ import (
 
 // DiffOptions are the options of [Diff].
 type DiffOptions struct {
-	// Guard, if true, puts a test of the value in before in front of each change, so that the patch fails if somebody
-	// else has changed the field in the meantime.
+	// Guard, if true, precedes each change by a test of the value in before, so that the patch fails if somebody else has
+	// changed the field in the meantime.
 	Guard bool
-	// ListsAsSets, if true, takes two lists as equal if they have the same values in any order and number.
+	// ListsAsSets, if true, treats lists as sets: two lists are equal if they have the same values, in any order and
+	// number.
 	ListsAsSets bool
 }
 
-// Diff returns the operations that turn before into after, in the order of the vendor's list of fields. There are none
-// if nothing differs. Lists are replaced as a whole. A nil list is null if the field may be null, and else empty. If opts
-// is nil, the defaults are used.
+// Diff returns the operations that turn before into after, in the order of the vendor's list of fields. The result is
+// empty if nothing differs. Lists are replaced as a whole. A nil list becomes null if the field may be null, and an
+// empty list otherwise. If opts is nil, the defaults are used.
 //
-// If fields differ that cannot be patched, a [*FieldsError] with their names is returned beside the operations for all
-// others. Those that the vendor keeps itself (lastUsed, modified) differ if before is older than the last use or change
-// of the client. A text in after that is not UTF-8 is an error, because JSON cannot hold it.
+// If fields differ that cannot be patched, Diff returns a [*FieldsError] with their names, together with the operations
+// for all other fields. Fields that the vendor sets itself (lastUsed, modified) differ if before was read before the
+// last use or change of the client. A string in after that is not UTF-8 is an error, because JSON cannot represent it.
 //
-// Take care that the two share nothing: a client that was copied by assignment still has the pointers and arrays of the
-// original, and a change through one of them is a change of both, which Diff cannot see. [Overlay] returns a deep copy.
+// before and after must not share memory. A client that was copied by assignment still has the pointers and slices of
+// the original; a change through one of them changes both, and Diff cannot see it. [Overlay] returns a deep copy.
 func Diff(before, after sailpoint.OAuthClient, opts *DiffOptions) (jsonpatch.Patch, error) {
 	var d differ
 	if opts != nil {
@@ -65,10 +66,10 @@ func Diff(before, after sailpoint.OAuthClient, opts *DiffOptions) (jsonpatch.Pat
 	return d.patch, nil
 }
 
-// A FieldsError has the vendor's names of the fields that differ and cannot be patched.
+// A FieldsError lists the fields that differ but cannot be patched, by the vendor's names.
 type FieldsError struct{ Fields []string }
 
-// Error returns the names.
+// Error returns a text with the names.
 func (e *FieldsError) Error() string {
 	return "patch: these fields differ and cannot be patched: " + strings.Join(e.Fields, ", ")
 }
@@ -129,7 +130,7 @@ func nullableList[T comparable](d *differ, f NullableList[T], before, after []T)
 	}
 }
 
-// sameList reports whether two lists have the same values. It does not distinguish nil from empty.
+// sameList reports whether two lists have the same values. Nil and empty are the same.
 func sameList[T comparable](d *differ, a, b []T) bool {
 	if d.ListsAsSets {
 		return subset(a, b) && subset(b, a)
@@ -146,7 +147,7 @@ func same[T comparable](a, b *T) bool {
 	return a == b || a != nil && b != nil && *a == *b
 }
 
-// sameTime compares times as instants, whatever their zone and spelling, and texts that are not times as texts.
+// sameTime compares times as instants, whatever their zone and format, and values that are not times as strings.
 func sameTime(a, b wire.Time) bool {
 	if a.IsZero() || b.IsZero() {
 		return a.Text() == b.Text()

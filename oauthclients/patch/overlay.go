@@ -14,13 +14,13 @@ import (
 	"github.com/grantwright/oauth-go/oauthclients/jsonpatch"
 )
 
-// Overlay returns a copy of client in which the members of doc, a JSON object, are set. What doc does not name stays as
-// it is; null makes a field null if it may be null. The copy is deep: it shares no pointer and no array with client, so
-// that [Diff] of the two finds every change.
+// Overlay returns a copy of client with the members of doc, a JSON object. Fields that doc does not have keep their
+// value; null sets a field to null if it may be null. The copy is deep: it shares no pointer and no slice with client,
+// so that [Diff] of the two finds every change.
 //
-// A name that a client does not have, spelled exactly so, a name that occurs twice, a value of the wrong type, a null
-// where none is allowed, and anything after the object are errors. Members that cannot be patched are set too, for Diff
-// to name them.
+// These are errors: a name that is not exactly that of a member, a name that occurs twice, a value of the wrong type, a
+// null where none is allowed, and anything after the object. Members that cannot be patched are set too, and Diff then
+// reports them.
 func Overlay(client sailpoint.OAuthClient, doc []byte) (sailpoint.OAuthClient, error) {
 	after := client
 	v := reflect.ValueOf(&after).Elem()

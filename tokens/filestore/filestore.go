@@ -1,14 +1,16 @@
-// Package filestore is a [tokens.Store] on files, for commands and for processes on one machine. It needs no database.
+// Package filestore implements a [tokens.Store] on files, for command-line programs and for processes on one machine.
+// It needs no database.
 //
 //	store, err := filestore.New(filepath.Join(configDir, "tokens"))
 //	cache, err := tokens.NewCache(endpoint, &tokens.CacheOptions{Store: store, Session: "default"})
 //
-// One directory holds one file a record, readable by its owner alone (0600). A record is replaced by renaming a new file over
-// the old one after fsync, under a lock of the operating system that ends with the process that holds it: it survives a crash
-// of the process and of the machine, and processes on one machine agree. Linux, macOS, the BSDs and Windows have such locks;
-// elsewhere New fails. Files on a network file system are only as good as its locks: use a database there.
+// Each record is a file in one directory, readable only by its owner (mode 0600). A record is replaced by renaming a
+// new file over the old one after fsync, under a lock of the operating system, which is released when the process ends.
+// A record therefore survives a crash of the process and of the machine, and all processes on the machine see the same
+// records. Linux, macOS, the BSDs and Windows have such locks; elsewhere New fails. On a network file system the locks
+// may not be reliable; use a database there.
 //
-// The tokens in the files are not encrypted; tokens.Sealed does that.
+// The tokens in the files are not encrypted; use tokens.Sealed for that.
 package filestore
 
 import (
@@ -25,11 +27,11 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// A Store keeps records in a directory. It is safe for concurrent use, also by several processes. The zero Store fails each
-// call; make one with [New].
+// A Store keeps records in a directory. It is safe for concurrent use, including by several processes. Every call of
+// the zero Store fails; make a Store with [New].
 type Store struct{ dir string }
 
-// New returns a Store in dir, which it makes, with mode 0700, if it does not exist.
+// New returns a Store in dir. It creates dir, with mode 0700, if it does not exist.
 func New(dir string) (*Store, error) {
 	if dir == "" {
 		return nil, errors.New("filestore: the directory is empty; pass a path such as ~/.config/name/tokens")
@@ -37,7 +39,7 @@ func New(dir string) (*Store, error) {
 	if !hasLocks {
 		return nil, fmt.Errorf("filestore: files cannot be locked on this operating system: %w", errors.ErrUnsupported)
 	}
-	absolute, err := filepath.Abs(dir) // a later change of directory must not move the store
+	absolute, err := filepath.Abs(dir) // independent of the working directory
 	if err != nil {
 		return nil, fmt.Errorf("filestore: %w", err)
 	}
@@ -56,22 +58,22 @@ type file struct {
 	Value   []byte    `json:"value"`
 }
 
-// format is the newest format of a file that this package reads, and the one that it writes.
+// format is the file format that this package writes, and the newest one that it reads.
 const format = 1
 
-// A CorruptError says that a file was no record. It was renamed, so that nothing in it is lost, and the record that it should have
-// been counts as absent from now on.
+// A CorruptError says that a file was not a valid record. The file was renamed, so that nothing in it is lost, and its
+// record now counts as absent.
 type CorruptError struct {
-	Path string // where the file is now
+	Path string // the new path of the file
 }
 
-// Error names the file.
+// Error returns a text that names the file.
 func (e *CorruptError) Error() string {
 	return "filestore: a file was not a record and was moved to " + e.Path
 }
 
-// Load returns the record of key, or a zero Record. A file that is not a record is kept under another name, and the error is a
-// [*CorruptError] once.
+// Load returns the record of key, or a zero Record. If the file is not a record, Load renames it and returns a
+// [*CorruptError], once.
 func (s *Store) Load(ctx context.Context, key string) (tokens.Record, error) {
 	path, err := s.path(key)
 	if err != nil {
@@ -95,7 +97,7 @@ func (s *Store) Load(ctx context.Context, key string) (tokens.Record, error) {
 	return f.record(), nil
 }
 
-// CompareAndSwap implements [tokens.Store]. It waits for the lock as long as ctx allows.
+// CompareAndSwap implements [tokens.Store]. It waits for the lock until ctx ends.
 func (s *Store) CompareAndSwap(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error {
 	path, err := s.path(key)
 	if err != nil {
@@ -135,7 +137,7 @@ func (s *Store) path(key string) (string, error) {
 	return filepath.Join(s.dir, key+".json"), nil
 }
 
-// record returns the record in f, or a zero Record if its time is over.
+// record returns the record in f, or a zero Record if it has expired.
 func (f file) record() tokens.Record {
 	if f.Version == "" || !f.Expires.IsZero() && !time.Now().Before(f.Expires) {
 		return tokens.Record{}
@@ -145,7 +147,7 @@ func (f file) record() tokens.Record {
 
 var errCorrupt = errors.New("filestore: not a record")
 
-// read returns the file at path; a zero file if there is none.
+// read returns the file at path, or a zero file if there is none.
 func read(path, key string) (file, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -167,7 +169,7 @@ func read(path, key string) (file, error) {
 	return f, nil
 }
 
-// readLocked is read under the lock, which is what it takes to move a corrupt file aside.
+// readLocked is read for a caller that holds the lock; it may therefore rename a corrupt file.
 func (s *Store) readLocked(path, key string) (file, error) {
 	f, err := read(path, key)
 	if !errors.Is(err, errCorrupt) {
@@ -175,12 +177,12 @@ func (s *Store) readLocked(path, key string) (file, error) {
 	}
 	aside := fmt.Sprintf("%s.corrupt-%d", path, time.Now().UnixNano())
 	if err := rename(path, aside); err != nil {
-		return file{}, fmt.Errorf("filestore: moving a file aside that is not a record: %w", err)
+		return file{}, fmt.Errorf("filestore: renaming a file that is not a record: %w", err)
 	}
 	return file{}, errors.Join(&CorruptError{aside}, syncDir(s.dir))
 }
 
-// write puts f in place of the file at path, whole or not at all.
+// write atomically replaces the file at path with f.
 func (s *Store) write(path string, f file) (err error) {
 	data, err := json.Marshal(f)
 	if err != nil {
@@ -211,7 +213,7 @@ func (s *Store) write(path string, f file) (err error) {
 	return syncDir(s.dir)
 }
 
-// lock takes the lock at path, waiting as long as ctx allows, and returns what gives it back.
+// lock takes the lock at path, and returns a function that releases it. It waits until ctx ends.
 func lock(ctx context.Context, path string) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -224,7 +226,7 @@ func lock(ctx context.Context, path string) (unlock func(), err error) {
 			return nil, fmt.Errorf("filestore: locking: %w", err)
 		}
 		if taken {
-			return func() { _ = f.Close() }, nil // closing gives the lock back
+			return func() { _ = f.Close() }, nil // closing releases the lock
 		}
 		timer := time.NewTimer(wait)
 		select {

@@ -11,7 +11,7 @@ import (
 
 const hasLocks = true
 
-// tryLock reports whether it could take the lock on f, which ends when f is closed or its process ends.
+// tryLock tries to lock f and reports whether it succeeded. The lock is released when f is closed or the process ends.
 func tryLock(f *os.File) (bool, error) {
 	for {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)

@@ -20,7 +20,7 @@ const (
 	errLockViolation    syscall.Errno = 33
 )
 
-// tryLock reports whether it could take the lock on f, which ends when f is closed or its process ends.
+// tryLock tries to lock f and reports whether it succeeded. The lock is released when f is closed or the process ends.
 func tryLock(f *os.File) (bool, error) {
 	var overlapped syscall.Overlapped
 	ok, _, err := lockFileEx.Call(f.Fd(), lockfileExclusiveLock|lockfileFailImmediately, 0, 1, 0, uintptr(unsafe.Pointer(&overlapped)))
@@ -33,7 +33,7 @@ func tryLock(f *os.File) (bool, error) {
 	return false, err
 }
 
-// rename is tried again for a moment: Windows refuses it while another process reads the file.
+// rename retries for a moment, because Windows refuses to rename while another process reads the file.
 func rename(from, to string) error {
 	for deadline := time.Now().Add(time.Second); ; time.Sleep(time.Millisecond) {
 		err := os.Rename(from, to)
@@ -44,5 +44,5 @@ func rename(from, to string) error {
 	}
 }
 
-// syncDir does nothing: Windows has no fsync of a directory.
+// syncDir does nothing, because Windows has no fsync of a directory.
 func syncDir(string) error { return nil }

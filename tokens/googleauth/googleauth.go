@@ -1,4 +1,4 @@
-// Package googleauth lets code that was written for cloud.google.com/go/auth use the tokens of package tokens.
+// Package googleauth makes the tokens of package tokens available to code that uses cloud.google.com/go/auth.
 //
 //	creds := auth.NewCredentials(&auth.CredentialsOptions{TokenProvider: googleauth.TokenProvider(cache)})
 package googleauth
@@ -12,12 +12,12 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// TokenProvider returns an [auth.TokenProvider] that gives src's tokens, each call under its own context. A Cache keeps and
-// renews them: do not wrap it in [auth.NewCachedTokenProvider], which would keep a token that src has dropped. Errors match
-// [tokens.ErrNoToken].
+// TokenProvider returns an [auth.TokenProvider] of src's tokens. Each call uses its own context. If src is a Cache, do
+// not wrap the result in [auth.NewCachedTokenProvider], which would keep a token that the Cache has dropped. Errors
+// match [tokens.ErrNoToken].
 //
-// What sends the token decides where it goes: the http.Client of package httptransport sends it wherever a request or a
-// redirect leads. [tokens.NewClient] sends it to one origin.
+// TokenProvider does not restrict where a token is sent. The http.Client of package httptransport sends it to every
+// host of a request or redirect. [tokens.NewClient] sends it to one origin only.
 func TokenProvider(src tokens.Source) auth.TokenProvider { return provider{src} }
 
 type provider struct{ src tokens.Source }
@@ -36,5 +36,5 @@ func (p provider) Token(ctx context.Context) (*auth.Token, error) {
 	return &auth.Token{Value: t.AccessToken, Type: t.TokenType, Expiry: t.Expiry}, nil
 }
 
-// Format prints the type alone: the Source may be any type.
+// Format prints only the type, because the Source may have any type.
 func (p provider) Format(f fmt.State, _ rune) { fmt.Fprint(f, "googleauth.TokenProvider") }

@@ -7,7 +7,8 @@
 //		grpc.WithUnaryInterceptor(creds.UnaryInterceptor),
 //		grpc.WithStreamInterceptor(creds.StreamInterceptor))
 //
-// A token is sent over TLS only, and to one origin: that of the Source. A call to any other fails before anything is sent.
+// A token is sent only over TLS, and only to the origin of the Source. A call to any other origin fails before anything
+// is sent.
 package grpccreds
 
 import (
@@ -25,16 +26,16 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Credentials are [credentials.PerRPCCredentials] that send a Source's tokens. They are safe for concurrent use. The zero
-// value sends nothing and fails each call; make Credentials with [New].
+// Credentials are [credentials.PerRPCCredentials] that send a Source's tokens. They are safe for concurrent use. The
+// zero value fails each call without sending anything; make Credentials with [New].
 type Credentials struct {
 	src  tokens.Source
 	host string // lower case, without the default port
 }
 
-// New returns Credentials for one origin: that of src, if src or a Source behind its Unwrap methods has a BaseURL() string
-// method, as a [tokens.Cache] has, else that of baseURL, which must be https. Of each URL only scheme and host count. It
-// fails if there is no origin or if the two differ.
+// New returns Credentials for one origin: that of src, if src or a Source that it wraps (see [tokens.As]) has a
+// BaseURL() string method, as a [tokens.Cache] does, or else that of baseURL. The URL must be https; only its scheme
+// and host are used. New fails if there is no origin or if the two differ.
 func New(src tokens.Source, baseURL string) (*Credentials, error) {
 	if src == nil {
 		return nil, errors.New("grpccreds: the Source is nil; pass a tokens.Cache")
@@ -72,8 +73,8 @@ func hostOf(raw string) (string, error) {
 	return strings.TrimSuffix(strings.ToLower(u.Host), ":443"), nil
 }
 
-// GetRequestMetadata returns the authorization of a call (RFC 6750, section 2.1). It fails, with a status that gRPC passes on, if the
-// call goes to another origin, if the connection is not private, or if the Source gives no token.
+// GetRequestMetadata returns the authorization metadata of a call (RFC 6750, section 2.1). It fails with a gRPC status
+// if the call goes to another origin, if the connection is not private, or if the Source returns no token.
 func (c *Credentials) GetRequestMetadata(ctx context.Context, uri ...string) (map[string]string, error) {
 	if c == nil || c.src == nil {
 		return nil, status.Error(codes.Internal, "grpccreds: the zero Credentials cannot be used; make them with New")
@@ -101,8 +102,8 @@ func (c *Credentials) GetRequestMetadata(ctx context.Context, uri ...string) (ma
 	return map[string]string{"authorization": "Bearer " + t.AccessToken}, nil
 }
 
-// noToken returns the status of a call that got no token: that of its context if that has ended, Unauthenticated if a person
-// must log in, else Unavailable.
+// noToken returns the gRPC status of a call that got no token: that of its context if that has ended, Unauthenticated
+// if a person must log in, and Unavailable otherwise.
 func noToken(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
@@ -116,7 +117,7 @@ func noToken(ctx context.Context, err error) error {
 // RequireTransportSecurity returns true.
 func (c *Credentials) RequireTransportSecurity() bool { return true }
 
-// Format prints which host the credentials are for, and nothing of the Source, which may be any type.
+// Format prints the host, but not the Source, which may have any type.
 func (c *Credentials) Format(f fmt.State, _ rune) {
 	if c == nil {
 		fmt.Fprint(f, "grpccreds.Credentials(nil)")
@@ -125,11 +126,10 @@ func (c *Credentials) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "grpccreds.Credentials(%s)", c.host)
 }
 
-// usedKey finds, in the context of a call, where the token that it carried is noted.
+// usedKey is the context key of a call's variable for the token that it sent.
 type usedKey struct{}
 
-// renewed invalidates the token of a call that the server did not accept, and reports whether the Source then gives
-// another.
+// renewed invalidates a token that the server refused, and reports whether the Source then returns another one.
 func (c *Credentials) renewed(ctx context.Context, used *tokens.Token) bool {
 	invalidator, ok := tokens.As[tokens.Invalidator](c.src)
 	if used == nil || !ok {
@@ -140,8 +140,8 @@ func (c *Credentials) renewed(ctx context.Context, used *tokens.Token) bool {
 	return err == nil && next != nil && next.AccessToken != used.AccessToken
 }
 
-// UnaryInterceptor repeats a call once with a new token if its own was refused (Unauthenticated) and the Source is a
-// [tokens.Invalidator] that gives another.
+// UnaryInterceptor retries a call once with a new token if the server refused its token (Unauthenticated), and the
+// Source is a [tokens.Invalidator] that returns another one.
 func (c *Credentials) UnaryInterceptor(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	var used atomic.Pointer[tokens.Token]
 	ctx = context.WithValue(ctx, usedKey{}, &used)
@@ -153,7 +153,7 @@ func (c *Credentials) UnaryInterceptor(ctx context.Context, method string, req, 
 }
 
 // StreamInterceptor invalidates the token of a stream that ends with Unauthenticated, so that the next call fetches
-// another. A stream is never begun again: what was sent on it cannot be had back.
+// another one. A stream is never restarted, because messages that were sent on it cannot be replayed.
 func (c *Credentials) StreamInterceptor(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 	used := new(atomic.Pointer[tokens.Token])
 	stream, err := streamer(context.WithValue(ctx, usedKey{}, used), desc, conn, method, opts...)
@@ -170,7 +170,7 @@ func (c *Credentials) invalidate(err error, used *tokens.Token) {
 	}
 }
 
-// clientStream is a stream that notes with which token it was begun.
+// clientStream is a stream that remembers the token that it began with.
 type clientStream struct {
 	grpc.ClientStream
 
@@ -178,7 +178,7 @@ type clientStream struct {
 	used  *atomic.Pointer[tokens.Token]
 }
 
-// RecvMsg is where the status of a stream arrives.
+// RecvMsg receives a message or the status of the stream.
 func (s *clientStream) RecvMsg(m any) error {
 	err := s.ClientStream.RecvMsg(m)
 	if err != nil {

@@ -1,11 +1,12 @@
-// Package oauth2adapt connects package tokens with golang.org/x/oauth2, both ways.
+// Package oauth2adapt converts between package tokens and golang.org/x/oauth2, in both directions.
 //
 //	ts := oauth2adapt.TokenSource(ctx, cache)          // for a library that wants an oauth2.TokenSource
-//	src := oauth2adapt.Source(config.TokenSource(ctx)) // for what wants a tokens.Source
+//	src := oauth2adapt.Source(config.TokenSource(ctx)) // for code that wants a tokens.Source
 //	client, err := tokens.NewClient(src, &tokens.DoerOptions{BaseURL: "https://api.example.com"})
 //
-// [TokenSource] lets code that was written for x/oauth2 use a [tokens.Cache]; [Source] lets a [tokens.Transport] use an
-// [oauth2.TokenSource]. An oauth2.TokenSource has no context: what that costs is said at each function.
+// [TokenSource] makes a [tokens.Cache] available to code that uses x/oauth2; [Source] makes an [oauth2.TokenSource]
+// available to package tokens. The Token method of an oauth2.TokenSource has no context; each function says what
+// follows from that.
 package oauth2adapt
 
 import (
@@ -20,18 +21,19 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// TokenSource returns an [oauth2.TokenSource] that gives src's tokens. Its Token method has no context, so each call
-// waits for src under ctx, and not under that of the request that needs the token: a canceled request still waits.
+// TokenSource returns an [oauth2.TokenSource] of src's tokens. Its Token method has no context, so each call waits for
+// src under ctx and not under the context of the request that needs the token: canceling a request does not end the
+// wait.
 //
-// Give it to code that calls Token itself. Do not put it under an [oauth2.Transport], which sends its token to every host
-// that a redirect names: use [tokens.NewClient] there. It must not be wrapped in [oauth2.ReuseTokenSource] either, which
+// Use it for code that calls Token itself. Do not use it with an [oauth2.Transport], which sends its token to every
+// host that a redirect names; use [tokens.NewClient] instead. Do not wrap it in [oauth2.ReuseTokenSource] either, which
 // would keep a token that src has dropped.
 func TokenSource(ctx context.Context, src tokens.Source) oauth2.TokenSource {
 	return &tokenSource{ctx, src}
 }
 
 type tokenSource struct {
-	ctx context.Context //nolint:containedctx // Token has no parameter for one
+	ctx context.Context //nolint:containedctx // Token has no parameter for it
 	src tokens.Source
 }
 
@@ -46,22 +48,22 @@ func (s *tokenSource) Token() (*oauth2.Token, error) {
 	return ToOAuth2(t), nil
 }
 
-// Format prints the type alone: src may be any type, and ts keeps its tokens.
+// Format prints only the type, because src may have any type.
 func (s *tokenSource) Format(f fmt.State, _ rune) { fmt.Fprint(f, "oauth2adapt.TokenSource") }
 
-// Source returns a [tokens.Source] that gives ts' tokens. Its Token method returns when its context ends, whatever ts
-// does; a call of ts that is left behind this way goes on, and the next caller waits for it instead of starting another, so
-// that at most one runs at a time. Errors match [tokens.ErrNoToken].
+// Source returns a [tokens.Source] of ts's tokens. Its Token method returns when its context ends, even if ts does not.
+// The abandoned call of ts continues, and the next caller waits for it instead of starting another, so that at most one
+// call runs at a time. Errors match [tokens.ErrNoToken].
 //
-// The Source is no [tokens.Invalidator], since an oauth2.TokenSource cannot drop a token: after a 401 the response stands.
-// Nor does it know the origin that its tokens are for: set DoerOptions.BaseURL.
+// The Source is not a [tokens.Invalidator], because an oauth2.TokenSource cannot drop a token: a 401 is not retried. It
+// does not know the origin that its tokens are for; set DoerOptions.BaseURL.
 func Source(ts oauth2.TokenSource) tokens.Source {
 	return &source{ts: ts, busy: make(chan struct{}, 1)}
 }
 
 type source struct {
 	ts   oauth2.TokenSource
-	busy chan struct{} // holds one element while ts is being asked
+	busy chan struct{} // holds one element while ts.Token runs
 }
 
 func (s *source) Token(ctx context.Context) (*tokens.Token, error) {
@@ -103,11 +105,11 @@ func (s *source) Token(ctx context.Context) (*tokens.Token, error) {
 	}
 }
 
-// Format prints the type alone: ts may be any type, and often keeps a refresh token.
+// Format prints only the type, because ts may have any type, and often holds a refresh token.
 func (s *source) Format(f fmt.State, _ rune) { fmt.Fprint(f, "oauth2adapt.Source") }
 
-// withoutBody returns err, or, of an [oauth2.RetrieveError], what may be shown of it: its text quotes the whole response of
-// the token endpoint. The code still matches errors.Is(err, tokens.InvalidGrant).
+// withoutBody returns err, or for an [oauth2.RetrieveError] an error with its status and code only, because its text
+// quotes the whole response of the token endpoint. errors.Is(err, tokens.InvalidGrant) still matches the code.
 func withoutBody(err error) error {
 	var e *oauth2.RetrieveError
 	if !errors.As(err, &e) {
@@ -120,8 +122,8 @@ func withoutBody(err error) error {
 	return fmt.Errorf("status %d: %w", status, tokens.Code(e.ErrorCode))
 }
 
-// ToOAuth2 returns t as an [oauth2.Token]. Members of t.Extra are found by its Extra method, and the scopes, joined by spaces,
-// as "scope". If t is nil, so is the result.
+// ToOAuth2 converts t to an [oauth2.Token]. Its Extra method returns the members of t.Extra and, as "scope", the scopes
+// joined by spaces. ToOAuth2(nil) is nil.
 func ToOAuth2(t *tokens.Token) *oauth2.Token {
 	if t == nil {
 		return nil
@@ -143,8 +145,8 @@ func ToOAuth2(t *tokens.Token) *oauth2.Token {
 	return o.WithExtra(extra)
 }
 
-// FromOAuth2 returns t as a [tokens.Token]. An oauth2.Token does not tell which extra members it has: those named are
-// copied, and "scope" becomes Scopes. If t is nil, so is the result.
+// FromOAuth2 converts t to a [tokens.Token]. An oauth2.Token does not list its extra members, so only those named by
+// extra are copied, and "scope", which becomes Scopes. FromOAuth2(nil) is nil.
 func FromOAuth2(t *oauth2.Token, extra ...string) *tokens.Token {
 	if t == nil {
 		return nil

@@ -1,15 +1,15 @@
-// Package pgstore is a [tokens.Store] on PostgreSQL, from version 9.5 on, for processes on many machines.
+// Package pgstore implements a [tokens.Store] on PostgreSQL 9.5 or later, for processes on many machines.
 //
 //	store, err := pgstore.New(pool, nil)
 //	err = store.CreateTable(ctx)
 //	cache, err := tokens.NewCache(endpoint, &tokens.CacheOptions{Store: store})
 //
-// A record is one row of one table. The pool must lead to the primary (target_session_attrs=read-write): a standby returns
-// with old rows.
+// Each record is a row of one table. The pool must connect to the primary (target_session_attrs=read-write), because a
+// standby may return old rows.
 //
-// A swap that returned is durable across a crash and a restart, unless synchronous_commit is off. A failover to an
-// asynchronous standby can lose the last commits; a [tokens.Cache] puts back what the store lost as long as one process lives
-// that knows it, and with a synchronous standby nothing is lost.
+// After a successful swap, the record survives a crash and a restart, unless synchronous_commit is off. A failover to
+// an asynchronous standby can lose the last commits. In that case a [tokens.Cache] writes the lost record back, as long
+// as one process that knows it is alive. With a synchronous standby nothing is lost.
 package pgstore
 
 import (
@@ -26,7 +26,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// A Store keeps records in a table. It is safe for concurrent use. The zero Store fails each call; make one with [New].
+// A Store keeps records in a table. It is safe for concurrent use. Every call of the zero Store fails; make a Store
+// with [New].
 type Store struct {
 	pool  *pgxpool.Pool
 	table string // quoted
@@ -34,13 +35,14 @@ type Store struct {
 
 // Options are the settings of a [Store].
 type Options struct {
-	// Table is the name of the table, with its schema before a dot if it has one. If empty, "oauth_tokens" is used.
+	// Table is the name of the table, optionally preceded by its schema and a dot. If empty, it is "oauth_tokens".
 	Table string
 }
 
 const defaultTable = "oauth_tokens"
 
-// New returns a Store over pool, which the caller closes. If opts is nil, the defaults are used. It does not connect.
+// New returns a Store that uses pool, which the caller closes. If opts is nil, the defaults are used. New does not
+// connect.
 func New(pool *pgxpool.Pool, opts *Options) (*Store, error) {
 	if pool == nil {
 		return nil, errors.New("pgstore: the pool is nil; make one with pgxpool.New")
@@ -58,8 +60,8 @@ func New(pool *pgxpool.Pool, opts *Options) (*Store, error) {
 	return &Store{pool, name.Sanitize()}, nil
 }
 
-// CreateTable makes the table if it does not exist. It needs the right to; where a migration makes the table instead, this is
-// its definition:
+// CreateTable creates the table if it does not exist, which needs the privilege to do so. To create it in a migration
+// instead, use this definition:
 //
 //	CREATE TABLE oauth_tokens (
 //		key        text PRIMARY KEY,
@@ -73,7 +75,7 @@ func (s *Store) CreateTable(ctx context.Context) error {
 	}
 	_, err := s.pool.Exec(ctx, `CREATE TABLE IF NOT EXISTS `+s.table+
 		` (key text PRIMARY KEY, version text NOT NULL, value bytea NOT NULL, expires_at timestamptz)`)
-	// Of two that create it at once one may fail in the catalog; the table is there then.
+	// If two processes create the table at once, one may fail, but the table exists then.
 	if code := sqlState(err); err == nil || code == uniqueViolation || code == duplicateTable {
 		return nil
 	}
@@ -124,7 +126,7 @@ func (s *Store) CompareAndSwap(ctx context.Context, key, old string, next tokens
 	if value == nil {
 		value = []byte{} // nil would be NULL
 	}
-	var life *time.Duration // by the server's clock; nil if it does not end
+	var life *time.Duration // by the server's clock; nil for ever
 	if ttl > 0 {
 		life = &ttl
 	}

@@ -1,14 +1,15 @@
-// Package redisstore is a [tokens.Store] on Redis, or Valkey, from version 4 on, for processes on many machines.
+// Package redisstore implements a [tokens.Store] on Redis 4 or later, or on Valkey, for processes on many machines.
 //
 //	store, err := redisstore.New(redis.NewClient(&redis.Options{Addr: "localhost:6379"}), nil)
 //	cache, err := tokens.NewCache(endpoint, &tokens.CacheOptions{Store: store})
 //
-// A record is one hash under one key, so a cluster works. It is read and swapped at its primary.
+// Each record is a hash under a single key, so Redis Cluster works too. Records are read and written on the primary.
 //
-// Redis acknowledges a write before its replicas have it: a failover can lose the last second of swaps, and a restart what the
-// append-only file had not yet (nothing with appendfsync always, a second with everysec, all of it without persistence). A
-// [tokens.Cache] puts back what the store lost as long as one process lives that knows it. For refresh tokens that rotate,
-// use appendonly yes, and a maxmemory-policy that evicts no record without a time limit (noeviction or volatile-*).
+// Redis acknowledges a write before its replicas have it, so a failover can lose the last second of swaps. A restart
+// can lose what was not yet in the append-only file: nothing with appendfsync always, one second with everysec, and
+// everything without persistence. A [tokens.Cache] writes a lost record back, as long as one process that knows it is
+// alive. For refresh tokens that rotate, use appendonly yes and a maxmemory-policy that evicts no keys without a TTL
+// (noeviction or volatile-*).
 package redisstore
 
 import (
@@ -22,7 +23,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// A Store keeps records in Redis. It is safe for concurrent use. The zero Store fails each call; make one with [New].
+// A Store keeps records in Redis. It is safe for concurrent use. Every call of the zero Store fails; make a Store with
+// [New].
 type Store struct {
 	client redis.UniversalClient
 	prefix string
@@ -30,14 +32,15 @@ type Store struct {
 
 // Options are the settings of a [Store].
 type Options struct {
-	// Prefix begins the name of each key in Redis. If empty, "oauth-go:" is used.
+	// Prefix is the prefix of all keys in Redis. If empty, it is "oauth-go:".
 	Prefix string
 }
 
 const defaultPrefix = "oauth-go:"
 
-// New returns a Store over client, which the caller closes. If opts is nil, the defaults are used. It fails for clients that
-// read from replicas, which may be behind, and for a [redis.Ring], which moves keys to another server when one is down.
+// New returns a Store that uses client, which the caller closes. If opts is nil, the defaults are used. New fails for
+// clients that read from replicas, which may be stale, and for a [redis.Ring], which moves keys to another server when
+// one is down.
 func New(client redis.UniversalClient, opts *Options) (*Store, error) {
 	switch c := client.(type) {
 	case nil:
@@ -63,15 +66,17 @@ func New(client redis.UniversalClient, opts *Options) (*Store, error) {
 	return s, nil
 }
 
-// The hash of a record: its version, its value, and the versions before it, newest first, each followed by a space.
+// The fields of a record's hash: its version, its value, and its previous versions, newest first, each followed by a
+// space.
 const (
 	fieldVersion = "version"
 	fieldValue   = "value"
 )
 
-// swap puts a record in place of that of version ARGV[1] ("": none), and returns 1 if it is in, 0 if not. go-redis sends a
-// command again when the connection breaks, and the first may have been carried out: then the new version stands in the
-// record or, if others have replaced it since, among the past ones, and the swap did take place.
+// swap replaces the record if its version is ARGV[1] ("" if there must be none). It returns 1 if it succeeded and 0
+// otherwise. If the connection breaks, go-redis sends a command again although the first one may have been executed.
+// The new version is then already that of the record, or one of its previous versions, and the swap counts as
+// successful.
 var swap = redis.NewScript(`
 local current = redis.call('HGET', KEYS[1], 'version') or ''
 if current == ARGV[2] then return 1 end

@@ -1,4 +1,4 @@
-// Package storetest checks that an implementation of [tokens.Store] does what a [tokens.Cache] relies on.
+// Package storetest tests whether an implementation of [tokens.Store] does what a [tokens.Cache] relies on.
 //
 //	func TestStore(t *testing.T) {
 //		storetest.Run(t, func(t *testing.T) tokens.Store { return newMyStore(t, database) })
@@ -24,11 +24,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Run runs the suite. Each call of open returns a Store on the same database, as another process would have it; for a Store
-// in memory it returns the same one. The suite uses keys of its own, so the database need not be empty. It takes a few
-// seconds, because it waits for a record to expire.
+// Run runs the suite. Each call of open must return a Store on the same database, as another process would; for a Store
+// in memory, it must return the same Store. The suite uses random keys, so the database need not be empty. It takes a
+// few seconds, because it waits for a record to expire.
 //
-// What it cannot see is whether a write outlives a crash or a failover of the database: say that in your documentation.
+// The suite cannot test whether a write survives a crash or a failover of the database; document that of your Store.
 func Run(t *testing.T, open func(t *testing.T) tokens.Store) {
 	t.Helper()
 	for _, test := range []struct {
@@ -56,10 +56,10 @@ func Run(t *testing.T, open func(t *testing.T) tokens.Store) {
 	}
 }
 
-// A suite has the Stores of two processes.
+// A suite holds the Stores of two processes.
 type suite struct{ a, b tokens.Store }
 
-// hexID returns a key or a version that nobody else uses.
+// hexID returns a unique key or version.
 func hexID() string {
 	b := make([]byte, 16)
 	_, _ = rand.Read(b)
@@ -87,7 +87,7 @@ func (s suite) swapAndLoad(t *testing.T) {
 	s.requireRecord(t, key, first)
 	require.NoError(t, s.b.CompareAndSwap(t.Context(), key, first.Version, second, time.Hour))
 	s.requireRecord(t, key, second)
-	// The same value again under another version is another record.
+	// The same value with another version is another record.
 	third := newRecord("second")
 	require.NoError(t, s.a.CompareAndSwap(t.Context(), key, second.Version, third, 0))
 	s.requireRecord(t, key, third)
@@ -185,8 +185,8 @@ func (s suite) valuesAreCopied(t *testing.T) {
 	s.requireRecord(t, key, tokens.Record{Version: r.Version, Value: []byte("as written")})
 }
 
-// interleavings lets two processes load and swap in every order of four steps, each swap with the version that its process
-// saw last, and compares with what must come out.
+// interleavings runs loads and swaps of two processes in every order of four steps, each swap with the version that its
+// process last loaded, and compares the outcome with the expected one.
 func (s suite) interleavings(t *testing.T) {
 	t.Helper()
 	const steps, kinds = 4, 4
@@ -221,7 +221,7 @@ func (s suite) interleavings(t *testing.T) {
 	}
 }
 
-// firstSwapRace lets several workers of two processes put in the first record of a key: one succeeds.
+// firstSwapRace has several workers of two processes write the first record of a key: exactly one must succeed.
 func (s suite) firstSwapRace(t *testing.T) {
 	t.Helper()
 	for range 10 {
@@ -229,7 +229,7 @@ func (s suite) firstSwapRace(t *testing.T) {
 	}
 }
 
-// requireOneWinner swaps many records into a key that has none, all at once.
+// requireOneWinner writes many first records of one key at once, of which exactly one must succeed.
 func (s suite) requireOneWinner(t *testing.T, key string) {
 	t.Helper()
 	const workers = 8
@@ -255,8 +255,8 @@ func (s suite) requireOneWinner(t *testing.T, key string) {
 	s.requireRecord(t, key, records[winner])
 }
 
-// race lets many workers of two processes count in one record: a swap that was carried out on an old version would lose a
-// count, and so would two that both succeed.
+// race has many workers of two processes increment a counter in one record. If a swap of an old version succeeded, or
+// two swaps of the same version, an increment would be lost.
 func (s suite) race(t *testing.T) {
 	t.Helper()
 	const workers, each = 8, 10
@@ -294,7 +294,7 @@ func increment(t *testing.T, store tokens.Store, key string) bool {
 				return false
 			}
 		}
-		runtime.Gosched() // so that others swap meanwhile, also in a Store that is fast
+		runtime.Gosched() // so that others swap meanwhile even if the Store is fast
 		err = store.CompareAndSwap(t.Context(), key, r.Version, newRecord(strconv.Itoa(count+1)), 0)
 		if err == nil {
 			return true
@@ -305,8 +305,8 @@ func increment(t *testing.T, store tokens.Store, key string) bool {
 	}
 }
 
-// readersSeeNoOlderRecord loads in one process what the other one has swapped in meanwhile: never less than what stood there
-// when the Load began.
+// readersSeeNoOlderRecord checks that a Load never returns an older record than the one that another process had
+// written when the Load began.
 func (s suite) readersSeeNoOlderRecord(t *testing.T) {
 	t.Helper()
 	key, done := hexID(), make(chan struct{})
@@ -370,12 +370,12 @@ func (s suite) endedContext(t *testing.T) {
 	}
 }
 
-// contextsThatEndMeanwhile cuts swaps off at any moment. Whatever they report must fit what stands there afterwards, and the
-// Store must go on.
+// contextsThatEndMeanwhile cancels swaps at random times. Their errors must agree with the record afterwards, and the
+// Store must keep working.
 func (s suite) contextsThatEndMeanwhile(t *testing.T) {
 	t.Helper()
 	key, version := hexID(), ""
-	var pending []string // versions of swaps with an unknown outcome since the last one that was seen
+	var pending []string // versions of swaps with an unknown outcome since the last record that was loaded
 	for i := range 40 {
 		next := newRecord(strconv.Itoa(i))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*50*time.Microsecond)
@@ -396,15 +396,15 @@ func (s suite) contextsThatEndMeanwhile(t *testing.T) {
 			version, pending = r.Version, nil
 		}
 	}
-	// A swap may take effect after its error was reported, but it must not go on for long.
+	// A swap may take effect after it returned an error, but not much later.
 	require.Eventually(t, func() bool {
 		r, err := s.b.Load(t.Context(), key)
 		return err == nil && s.b.CompareAndSwap(t.Context(), key, r.Version, newRecord("last"), 0) == nil
 	}, 10*time.Second, 100*time.Millisecond)
 }
 
-// expiry checks that a record stays for its ttl and, if it has none, for good. A Store need not forget anything. Of the
-// records that had the same ttl, the one put in last shows when the time of all of them is over by the Store's own clock.
+// expiry checks that a record stays for its ttl and, without one, for ever. A Store need not delete anything. Of
+// several records with the same ttl, the one written last shows when all of them have expired by the Store's own clock.
 func (s suite) expiry(t *testing.T) {
 	t.Helper()
 	const ttl, tolerance = 1200 * time.Millisecond, 20 * time.Millisecond
@@ -417,7 +417,7 @@ func (s suite) expiry(t *testing.T) {
 		records[key] = r
 	}
 	put(kept, ttl)
-	put(kept, 0) // the ttl of the record before is over with it
+	put(kept, 0) // this ends the ttl of the previous record
 	put(extended, ttl)
 	put(extended, time.Hour)
 	put(long, 100*365*24*time.Hour)
@@ -425,7 +425,7 @@ func (s suite) expiry(t *testing.T) {
 	begin := time.Now()
 	put(brief, ttl)
 
-	// What is left of brief is there whole or not at all.
+	// brief exists as a whole or not at all.
 	var left tokens.Record
 	for {
 		r, err := s.b.Load(t.Context(), brief)
@@ -437,7 +437,7 @@ func (s suite) expiry(t *testing.T) {
 		}
 		require.Equal(t, records[brief], r)
 		if time.Since(begin) > 2*ttl {
-			break // this Store is not one that forgets
+			break // this Store does not delete expired records
 		}
 		<-time.After(10 * time.Millisecond)
 	}
@@ -445,7 +445,7 @@ func (s suite) expiry(t *testing.T) {
 		s.requireRecord(t, key, records[key])
 	}
 	if left.Version == "" {
-		// There is no record for a swap either, and of many first swaps one succeeds.
+		// A swap must not find the record either, and exactly one of many first swaps must succeed.
 		require.ErrorIs(t, s.a.CompareAndSwap(t.Context(), brief, records[brief].Version, newRecord("next"), 0), tokens.ErrConflict)
 		s.requireOneWinner(t, brief)
 		return

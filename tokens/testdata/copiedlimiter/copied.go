@@ -1,4 +1,4 @@
-// Package copiedlimiter copies a Limiter, which vet must find.
+// Package copiedlimiter copies a Limiter, which go vet must report.
 package copiedlimiter
 
 import "github.com/grantwright/oauth-go/tokens"
