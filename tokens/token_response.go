@@ -23,6 +23,20 @@ type tokenBody struct {
 	Error        string   `json:"error"`
 }
 
+// count returns how many members are set.
+func (b tokenBody) count() int {
+	n := 0
+	for _, text := range []string{b.AccessToken, b.TokenType, b.RefreshToken, b.Scope, b.Error} {
+		if text != "" {
+			n++
+		}
+	}
+	if b.ExpiresIn.known {
+		n++
+	}
+	return n
+}
+
 // parseTokenBody parses the body of a token response. A member of the wrong type counts as missing.
 func parseTokenBody(data []byte) (tokenBody, error) {
 	var body tokenBody
@@ -68,7 +82,9 @@ func readToken(resp *http.Response, requested time.Time, scopes []string) (*Toke
 		RefreshToken: body.RefreshToken,
 		Scopes:       strings.Fields(body.Scope),
 		Expiry:       body.ExpiresIn.end(requested, resp.Header),
-		Extra:        extraMembers(data),
+	}
+	if bytes.Count(data, []byte(":")) > body.count() { // each member has a colon, so that it may have others
+		t.Extra = extraMembers(data)
 	}
 	if t.AccessToken == "" {
 		return nil, NewError(resp, data, errors.New("the response has no access_token"))

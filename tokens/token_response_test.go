@@ -111,6 +111,9 @@ func TestTokenResponses(t *testing.T) {
 		{"unknown members", `{"id_token":"x","access_token":"at","a":{"b":[1e999,{}]},"jti":null}`, Token{"at", "Bearer", "", asked, time.Time{}, map[string]json.RawMessage{
 			"id_token": json.RawMessage(`"x"`), "a": json.RawMessage(`{"b":[1e999,{}]}`), "jti": json.RawMessage("null"),
 		}}},
+		{"an unknown member beside all others", `{"access_token":"at","token_type":"Bearer","refresh_token":"rt","scope":"a","jti":7}`, Token{
+			"at", "Bearer", "rt", []string{"a"}, time.Time{}, map[string]json.RawMessage{"jti": json.RawMessage("7")},
+		}},
 		{"members in another case", `{"Access_Token":"at","REFRESH_TOKEN":"rt","Scope":"a"}`, Token{"at", "Bearer", "rt", []string{"a"}, time.Time{}, nil}},
 		{"a byte order mark", "\xef\xbb\xbf" + `{"access_token":"at","refresh_token":"rt"}`, Token{"at", "Bearer", "rt", asked, time.Time{}, nil}},
 		{"an empty error", `{"access_token":"at","error":""}`, Token{"at", "Bearer", "", asked, time.Time{}, nil}},
