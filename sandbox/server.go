@@ -42,8 +42,8 @@ type vendorTraits struct {
 	// match finds the pattern of a path, and sets in the call what the path contains. If nil, the pattern is the path.
 	match func(c *call, path string) (pattern string)
 
-	// unauthorized is the response to a request without a live token, where text says what the token is; limited is the
-	// response above the limit. If nil, they are failures.
+	// unauthorized is the response to a request without a live token, where text says what the token is; tooManyRequests
+	// is the response above the limit. If nil, they are failures.
 	unauthorized    func(c *call, text string) response
 	tooManyRequests func(c *call) response
 

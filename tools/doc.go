@@ -1,4 +1,4 @@
-// Package tools is the module that pins the code generator, so that its dependencies reach no importer's. The modules
-// below it are the project's other tools: lint pins the linter, specsync follows the vendors' descriptions, and apidiff
-// compares the exported API with the last release's.
+// Package tools is the module that pins the code generator, so that its dependencies do not reach users of the SDK. The
+// modules below it are the other tools of the project: lint pins the linter, specsync follows the vendors'
+// descriptions, and apidiff compares the exported API with that of the last release.
 package tools

@@ -1,5 +1,6 @@
-// Package assertion shows how a client authenticates by a key in place of a secret (private_key_jwt, RFC 7523), with
-// github.com/golang-jwt/jwt. It is a module of its own, so that nobody who imports package tokens gets a JWT library.
+// Package assertion shows how a client authenticates with a private key instead of a secret (private_key_jwt, RFC
+// 7523), using github.com/golang-jwt/jwt. It is a separate module, so that package tokens does not depend on a JWT
+// library.
 package assertion
 
 import (
@@ -14,9 +15,9 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// New returns a function for tokens.EndpointOptions.Assertion, given the client's id and its private key, which is registered
-// at the server under keyID. The method must suit the key: jwt.SigningMethodES256 for a P-256 key, and so on. The key can be
-// a crypto.Signer of a key management service where the method takes one.
+// New returns a function for tokens.EndpointOptions.Assertion, given the client's id and its private key, which is
+// registered with the server under keyID. The method must match the key: jwt.SigningMethodES256 for a P-256 key, and so
+// on. If the method allows it, the key may be a crypto.Signer of a key management service.
 func New(clientID, keyID string, method jwt.SigningMethod, key crypto.PrivateKey) func(context.Context, string) (string, error) {
 	return func(_ context.Context, audience string) (string, error) {
 		now := time.Now()
@@ -26,7 +27,7 @@ func New(clientID, keyID string, method jwt.SigningMethod, key crypto.PrivateKey
 			Audience:  jwt.ClaimStrings{audience},
 			IssuedAt:  jwt.NewNumericDate(now),
 			ExpiresAt: jwt.NewNumericDate(now.Add(time.Minute)), // it is used at once
-			ID:        rand.Text(),                              // servers take each assertion once
+			ID:        rand.Text(),                              // servers accept an assertion only once
 		})
 		token.Header["kid"] = keyID
 		signed, err := token.SignedString(key)
@@ -37,7 +38,7 @@ func New(clientID, keyID string, method jwt.SigningMethod, key crypto.PrivateKey
 	}
 }
 
-// Endpoint returns an Endpoint of the server that issuer describes, for a client with a key.
+// Endpoint returns an Endpoint for a client with a private key, at the server whose metadata issuer publishes.
 func Endpoint(ctx context.Context, issuer, clientID, keyID string, method jwt.SigningMethod, key crypto.PrivateKey) (*tokens.Endpoint, error) {
 	return tokens.Discover(ctx, issuer, tokens.Credentials{ClientID: clientID}, &tokens.EndpointOptions{
 		Assertion: New(clientID, keyID, method, key),

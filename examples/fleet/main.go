@@ -1,10 +1,11 @@
-// Command fleet shows several processes that share one token. It starts the sandbox and some workers, prints a line a second
-// with who fetched, how many token requests were made and what each worker holds, and kills a worker on the way: the others go on.
+// Command fleet shows several processes that share one token. It starts the sandbox and some workers, and prints a line
+// per second: which worker fetched, how many token requests there were, and which token each worker has. It also kills
+// a worker, and the others continue.
 //
 //	go run . -workers 4 -for 20s
 //	go run . -redis localhost:6379
 //
-// Without -redis the workers share files in a temporary folder.
+// Without -redis, the workers share files in a temporary directory.
 package main
 
 import (
@@ -62,11 +63,11 @@ type options struct {
 	duration, life        time.Duration
 }
 
-// A fleet is what the leader knows of its workers.
+// A fleet is the leader's view of its workers.
 type fleet struct {
 	mu       sync.Mutex
 	requests int
-	lines    map[string]string // the last that each worker printed
+	lines    map[string]string // the last line of each worker
 	alive    map[string]bool
 }
 
@@ -111,7 +112,7 @@ func lead(ctx context.Context, o options, out io.Writer) error {
 		}
 		processes[i], f.alive[name] = cmd, true
 		running.Go(func() {
-			_ = cmd.Wait() // it ends by being killed
+			_ = cmd.Wait() // the worker is killed
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			f.alive[name] = false

@@ -16,7 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// work is a worker: all that it takes to share a token is CacheOptions.Store.
+// work is a worker. To share a token, it only sets CacheOptions.Store.
 func work(ctx context.Context, o options, out io.Writer) error {
 	store, err := openStore(o)
 	if err != nil {
@@ -32,7 +32,7 @@ func work(ctx context.Context, o options, out io.Writer) error {
 	cache, err := tokens.NewCache(endpoint, &tokens.CacheOptions{
 		Grant: tokens.Grant{Scopes: []string{"/ping.read"}},
 		Store: store,
-		OnToken: func(context.Context, *tokens.Token) error { // called in the process that fetched, and in no other
+		OnToken: func(context.Context, *tokens.Token) error { // called only in the process that fetched
 			fetched.Add(1)
 			return nil
 		},
@@ -62,7 +62,7 @@ func openStore(o options) (tokens.Store, error) {
 	return redisstore.New(redis.NewClient(&redis.Options{Addr: o.redis}), nil)
 }
 
-// fingerprint tells tokens apart without showing them.
+// fingerprint returns a short text that identifies a token without revealing it.
 func fingerprint(t *tokens.Token) string {
 	sum := sha256.Sum256([]byte(t.AccessToken))
 	return hex.EncodeToString(sum[:2])

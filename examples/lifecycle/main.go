@@ -1,7 +1,8 @@
-// Lifecycle runs every operation of the three vendors, a line a step: get, refresh, use and revoke tokens, and create,
-// list, get, patch and delete an OAuth client. It exits with 1 if a step fails.
+// Lifecycle runs every operation of the three vendors and prints a line for each: it gets, refreshes, uses and revokes
+// tokens, and creates, lists, gets, patches and deletes an OAuth client. It exits with 1 if a step fails.
 //
-// Without settings it starts the sandbox on loopback. A vendor whose three variables are set is called for real:
+// Without settings, it starts the sandbox on loopback. If the three variables of a vendor are set, it calls the real
+// vendor:
 //
 //	THOUSANDEYES_BASE_URL  THOUSANDEYES_CLIENT_ID  THOUSANDEYES_CLIENT_SECRET  (THOUSANDEYES_TENANT_ID THOUSANDEYES_USER_TOKEN)
 //	MOOV_BASE_URL          MOOV_CLIENT_ID          MOOV_CLIENT_SECRET          (MOOV_ORIGIN)
@@ -58,12 +59,12 @@ func run(ctx context.Context, getenv func(string) string, out io.Writer) error {
 	return nil
 }
 
-// target is where a vendor is called, and as whom.
+// target is the address and the credentials for a vendor.
 type target struct {
 	where   string
 	baseURL string
 	creds   tokens.Credentials
-	setting func(name string) string // of this vendor, or ""
+	setting func(name string) string // returns a variable of this vendor, or ""
 	sandbox bool
 }
 

@@ -45,7 +45,7 @@ func moov(ctx context.Context, r *report, t target) error {
 	})
 }
 
-// pingMoov calls an API of the vendor that is no part of the SDK: a Doer serves those as well.
+// pingMoov calls an API of the vendor that is not part of the SDK, which also works with a Doer.
 func pingMoov(ctx context.Context, baseURL string, token *tokens.Token) error {
 	doer, err := tokens.NewDoer(tokens.Static(token.AccessToken), &tokens.DoerOptions{BaseURL: baseURL})
 	if err != nil {

@@ -17,7 +17,7 @@ type report struct {
 	steps int
 }
 
-// step runs one call and prints its status and time. Its error ends the run.
+// step runs one call and prints its status and duration. If it fails, the run ends.
 func (r *report) step(ctx context.Context, what string, call func(context.Context) error) error {
 	var resp *http.Response
 	start := time.Now()
@@ -36,7 +36,7 @@ func (r *report) step(ctx context.Context, what string, call func(context.Contex
 	return err
 }
 
-// refused runs a step that should fail with the status.
+// refused runs a step that must fail with the given status.
 func (r *report) refused(ctx context.Context, what string, status tokens.Status, call func(context.Context) error) error {
 	return r.step(ctx, what, func(ctx context.Context) error {
 		err := call(ctx)

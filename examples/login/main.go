@@ -1,11 +1,11 @@
-// Login logs a user in at any OAuth server that describes itself, by authorization code with PKCE over a redirect to
-// loopback (RFC 8252), and prints who may do what until when, but never a token.
+// Login logs a user in at any OAuth server that publishes its metadata, by authorization code with PKCE and a loopback
+// redirect (RFC 8252). It prints the scopes and the expiry of the token, but never the token.
 //
 //	go run ./examples/login                                              # at a sandbox
 //	go run ./examples/login -issuer https://auth.example.com -client-id my-app -scopes "openid offline_access"
 //
-// The client must be registered with the redirect URI http://127.0.0.1/callback; servers ignore the port. With -secret-file it
-// is a confidential client, otherwise a public one.
+// The client must be registered with the redirect URI http://127.0.0.1/callback; servers ignore the port. With
+// -secret-file, it is a confidential client, otherwise a public one.
 package main
 
 import (
@@ -48,7 +48,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	visit := func(context.Context, string) error { return nil } // the user does
+	visit := func(context.Context, string) error { return nil } // the user visits the page
 	switch {
 	case flags.NArg() > 0:
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
@@ -81,7 +81,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 
-	// From here on the Cache renews the login. A program that runs more than once also gives it a Store.
+	// From here on, the Cache renews the login. A program that runs more than once should also set its Store.
 	cache, err := tokens.NewCache(endpoint, &tokens.CacheOptions{Session: "me", Initial: token})
 	if err != nil {
 		return err
@@ -96,7 +96,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return cache.Close(ctx)
 }
 
-// logIn returns the token of the user who logs in at the page that it prints.
+// logIn prints the page where the user logs in, and returns the token.
 func logIn(
 	ctx context.Context, endpoint *tokens.Endpoint, listen string, scopes []string, visit func(context.Context, string) error, out io.Writer,
 ) (*tokens.Token, error) {
@@ -108,7 +108,7 @@ func logIn(
 	results := make(chan result, 1)
 	server := &http.Server{Handler: callback(login, results), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = server.Serve(listener) }()
-	defer func() { // once the last page was sent
+	defer func() { // after the last page has been sent
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		_ = server.Shutdown(ctx)
@@ -138,8 +138,8 @@ type result struct {
 	err   error
 }
 
-// callback serves the redirect URI. It sends a result once: of the first request that is this login's. Any other, which
-// anyone on this machine can make, is refused and changes nothing.
+// callback serves the redirect URI. It sends one result, for the first request that belongs to this login. Other
+// requests, which any program on this machine can send, are refused and change nothing.
 func callback(login *tokens.Login, results chan<- result) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /callback", func(w http.ResponseWriter, r *http.Request) {
@@ -155,14 +155,14 @@ func callback(login *tokens.Login, results chan<- result) http.Handler {
 		}
 		select {
 		case results <- result{grant, err}:
-		default: // a second time
+		default: // the second callback
 		}
 		fmt.Fprintln(w, "You can close this window.")
 	})
 	return mux
 }
 
-// visitPage does what the user's browser does where the page asks for nothing.
+// visitPage does what the user's browser does if the page needs no input.
 func visitPage(ctx context.Context, page string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
 	if err != nil {

@@ -1,11 +1,11 @@
-// Command observability shows what a program does with its tokens: as OpenTelemetry traces and metrics, and as Prometheus
-// metrics. It calls the sandbox three times, the second time after its token was revoked and the third time past a rate
-// limit, and prints what exporters would have sent.
+// Command observability shows how to observe tokens with OpenTelemetry traces and metrics, and with Prometheus metrics.
+// It calls the sandbox three times: the second time after the token was revoked, the third time above a rate limit.
+// Then it prints what exporters would have sent.
 //
 //	go run .
 //
-// The other files can be copied: trace.go puts otelhttp beneath tokens and retries, metrics.go reads Cache.Stats and
-// Limiter.Stats for OpenTelemetry, and prometheus.go does so for Prometheus.
+// The other files can be copied: trace.go adds otelhttp beneath tokens and retries, metrics.go exports Cache.Stats and
+// Limiter.Stats to OpenTelemetry, and prometheus.go exports them to Prometheus.
 package main
 
 import (
@@ -40,7 +40,7 @@ func run(ctx context.Context, out io.Writer) error {
 	}
 	defer func() { _ = server.Close() }()
 
-	// In place of exporters: a recorder of spans, and a reader of metrics.
+	// Instead of exporters: a recorder of spans, and a reader of metrics.
 	spans, reader := tracetest.NewSpanRecorder(), sdkmetric.NewManualReader()
 	traces := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
 	meters, registry := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)), prometheus.NewRegistry()
@@ -86,7 +86,7 @@ func run(ctx context.Context, out io.Writer) error {
 	return printPrometheus(out, registry)
 }
 
-// call sends a request within a span of the program's own.
+// call sends a request within a span of this program.
 func call(ctx context.Context, tracer trace.Tracer, client *http.Client, name, url string) error {
 	ctx, span := tracer.Start(ctx, name)
 	defer span.End()
@@ -96,7 +96,7 @@ func call(ctx context.Context, tracer trace.Tracer, client *http.Client, name, u
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		span.RecordError(err) // an error of package tokens holds no secret
+		span.RecordError(err) // errors of package tokens have no secrets
 		return err
 	}
 	return resp.Body.Close()

@@ -13,9 +13,9 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// observe has the meter read cache and limiter whenever it exports. The name tells one Cache from another: it is the value
-// of the attribute oauth.cache.name. A nil limiter is left out; one that several Caches share goes to one of these calls. To
-// drop the Cache, Unregister what observe returns.
+// observe makes the meter read the statistics of cache and limiter on each export. name distinguishes Caches: it is the
+// value of the attribute oauth.cache.name. A nil limiter is skipped; pass a limiter that several Caches share to only
+// one call. To drop the Cache, Unregister the result.
 func observe(meter metric.Meter, name string, cache *tokens.Cache, limiter *tokens.Limiter) (metric.Registration, error) {
 	var i instruments
 	if err := i.make(meter); err != nil {
@@ -43,7 +43,7 @@ func observe(meter metric.Meter, name string, cache *tokens.Cache, limiter *toke
 	}, i.all()...)
 }
 
-// instruments are named by OpenTelemetry's rules: a namespace, no unit in the name, plurals for what is counted.
+// instruments are named by OpenTelemetry's rules: a namespace, no unit in the name, and plurals for counters.
 type instruments struct {
 	fetches, failures, invalidations, waits, refused metric.Int64ObservableCounter
 	waiting, active                                  metric.Int64ObservableUpDownCounter

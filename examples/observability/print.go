@@ -14,7 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// printSpans prints each trace: the program's own span, and beneath it the requests.
+// printSpans prints each trace: the span of this program, and the requests below it.
 func printSpans(out io.Writer, spans []sdktrace.ReadOnlySpan) {
 	slices.SortFunc(spans, func(a, b sdktrace.ReadOnlySpan) int { return a.StartTime().Compare(b.StartTime()) })
 	requests := map[trace.TraceID][]sdktrace.ReadOnlySpan{}
@@ -78,7 +78,7 @@ func printPrometheus(out io.Writer, registry *prometheus.Registry) error {
 	fmt.Fprintln(out, "Prometheus metrics")
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
-			value := m.GetCounter().GetValue() + m.GetGauge().GetValue() // a metric is one of the two
+			value := m.GetCounter().GetValue() + m.GetGauge().GetValue() // a metric has only one of the two
 			fmt.Fprintf(out, "  %s{%s=%q} %.0f\n", f.GetName(), m.GetLabel()[0].GetName(), m.GetLabel()[0].GetValue(), value)
 		}
 	}

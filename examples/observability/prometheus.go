@@ -8,17 +8,18 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// A collector reads a Cache and a Limiter whenever Prometheus scrapes. Register one for each Cache, with names that differ; a
-// Limiter that several Caches share goes to one of them.
+// A collector reads the statistics of a Cache and a Limiter on each scrape by Prometheus. Register one per Cache, with
+// different names; pass a Limiter that several Caches share to only one of them.
 type collector struct {
 	cache   *tokens.Cache
-	limiter *tokens.Limiter // if nil, it is left out
+	limiter *tokens.Limiter // may be nil
 
 	fetches, failures, invalidations, waits, expiry *prometheus.Desc
 	waiting, active, refused, closedUntil           *prometheus.Desc
 }
 
-// newCollector returns the collector of a Cache and, if it is not nil, a Limiter. The name is the value of the label "cache".
+// newCollector returns a collector for a Cache and, if it is not nil, a Limiter. name is the value of the label
+// "cache".
 func newCollector(name string, cache *tokens.Cache, limiter *tokens.Limiter) *collector {
 	desc := func(metric, help string) *prometheus.Desc {
 		return prometheus.NewDesc(metric, help, nil, prometheus.Labels{"cache": name})
@@ -75,5 +76,5 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(c.closedUntil, closedUntil)
 }
 
-// unix is a time in Prometheus' unit, seconds.
+// unix returns a time in Unix seconds, the unit of Prometheus.
 func unix(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }

@@ -8,12 +8,12 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// traced returns the client to set as HTTPClient of an Endpoint and of what uses its tokens. Each request, of those that are
-// repeated too, is a span with its own status. The request for a token that callers wait for is in the trace of the first of
-// them; a renewal in the background has a trace of its own.
+// traced returns the HTTPClient for an Endpoint and for users of its tokens. Each request, including each retry, is a
+// span with its own status. A token request that callers wait for is part of the first caller's trace; a background
+// renewal has its own trace.
 //
-// Spans hold URLs, with their queries, and no headers and no bodies, so no secrets: those of package tokens are in headers
-// and bodies alone.
+// Spans have URLs with their queries, but no headers and no bodies. Package tokens sends secrets only in headers and
+// bodies, so spans have no secrets.
 func traced(provider trace.TracerProvider, base http.RoundTripper) *http.Client {
 	return &http.Client{Transport: otelhttp.NewTransport(base,
 		otelhttp.WithTracerProvider(provider),

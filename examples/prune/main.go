@@ -1,13 +1,13 @@
 // Prune deletes the OAuth clients of a SailPoint tenant that have not been used for a number of days. For a client that
-// was never used, the days count from its creation. Clients whose dates cannot be read, those that -keep names, and the
-// client that this program authenticates as are listed and left alone. Nothing is deleted without -delete and a yes.
+// was never used, the days count from its creation. Clients whose dates cannot be read, clients named by -keep, and the
+// client of this program itself are listed but not deleted. Nothing is deleted without -delete and a confirmation.
 //
 //	go run ./examples/prune -days 90
 //	go run ./examples/prune -days 90 -keep keep.yaml -report plan.csv
 //	go run ./examples/prune -days 90 -delete
 //
-// Without settings it works on a sandbox. With SAILPOINT_BASE_URL (https://{tenant}.api.identitynow.com),
-// SAILPOINT_CLIENT_ID and SAILPOINT_CLIENT_SECRET it works on that tenant. The client must be a personal access token,
+// Without settings, it works on a sandbox. With SAILPOINT_BASE_URL (https://{tenant}.api.identitynow.com),
+// SAILPOINT_CLIENT_ID and SAILPOINT_CLIENT_SECRET, it works on that tenant. The client must be a personal access token,
 // because only those have a user.
 package main
 
@@ -73,7 +73,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, in io.R
 	return p.run(ctx)
 }
 
-// readNames reads the list of clients that stay.
+// readNames reads the list of clients to keep.
 func readNames(file string) ([]string, error) {
 	data, err := cli.ReadFile(file)
 	if err != nil {
@@ -126,9 +126,9 @@ func (p pruner) run(ctx context.Context) error {
 	return nil
 }
 
-// plan lists the clients with what becomes of them, and returns those to delete. The whole list is read before the first
-// is deleted, so that a list that breaks off deletes nothing. The vendor does not filter it, so that clients with dates
-// that cannot be read are seen too.
+// plan lists the clients with what will happen to them, and returns those to delete. It reads the whole list before
+// anything is deleted, so that an incomplete list deletes nothing. It does not use the vendor's filters, so that
+// clients whose dates cannot be read are listed too.
 func (p pruner) plan(ctx context.Context) ([]sailpoint.OAuthClient, error) {
 	var all, unused []sailpoint.OAuthClient
 	for client, err := range p.clients.All(ctx) {
@@ -150,11 +150,11 @@ func (p pruner) plan(ctx context.Context) ([]sailpoint.OAuthClient, error) {
 	return unused, nil
 }
 
-// A rule says which clients are deleted.
+// A rule says which clients to delete.
 type rule struct {
-	before time.Time // the last use of those that are
-	self   string    // the id of the client that must stay
-	keep   []string  // ids and names of others that must
+	before time.Time // delete clients last used before this
+	self   string    // the id of this program's own client, to keep
+	keep   []string  // ids and names of other clients to keep
 }
 
 type verdict string
@@ -187,7 +187,7 @@ func (r rule) byDate(what string, at wire.Time) (verdict, string) {
 	return remove, what + " at " + at.Text()
 }
 
-// sampleClients returns what the sandbox has: one client of each kind.
+// sampleClients returns the clients of the sandbox: one of each kind.
 func sampleClients(now time.Time) []sailpoint.OAuthClient {
 	day := func(ago int) wire.Time { return wire.NewTime(now.UTC().Truncate(time.Millisecond).AddDate(0, 0, -ago)) }
 	var unreadable wire.Time

@@ -1,14 +1,15 @@
-// Reconcile brings OAuth clients of a SailPoint tenant to the state in a JSON or YAML file. It prints the patch of each
-// client, and with -apply and a yes sends them. Members that the file leaves out stay as they are; null is a value.
+// Reconcile changes OAuth clients of a SailPoint tenant to the state in a JSON or YAML file. It prints a patch for each
+// client; with -apply and a confirmation, it sends the patches. Members that the file does not have keep their values;
+// null is a value.
 //
 //	go run ./examples/reconcile
 //	go run ./examples/reconcile -id ef38f94347e94562b5bb8424a56397d8 -file client.json
 //	go run ./examples/reconcile -file clients.yaml -apply
 //
-// The file has one client, or a list of clients with an id each.
+// The file has one client, or a list of clients that each have an id.
 //
-// Without settings it works on a sandbox. With SAILPOINT_BASE_URL (https://{tenant}.api.identitynow.com),
-// SAILPOINT_CLIENT_ID and SAILPOINT_CLIENT_SECRET it works on that tenant. The client must be a personal access token,
+// Without settings, it works on a sandbox. With SAILPOINT_BASE_URL (https://{tenant}.api.identitynow.com),
+// SAILPOINT_CLIENT_ID and SAILPOINT_CLIENT_SECRET, it works on that tenant. The client must be a personal access token,
 // because only those have a user.
 package main
 
@@ -85,13 +86,13 @@ func run(ctx context.Context, args []string, getenv func(string) string, in io.R
 	return r.run(ctx, wanted)
 }
 
-// A wantedClient is the state that a client shall have.
+// A wantedClient is the wanted state of a client.
 type wantedClient struct {
 	id    string
 	state json.RawMessage
 }
 
-// wantedClients reads one client, of which the id may be given apart, or a list of clients.
+// wantedClients parses one client, whose id may be given separately, or a list of clients.
 func wantedClients(doc []byte, id string) ([]wantedClient, error) {
 	var states []json.RawMessage
 	if json.Unmarshal(doc, &states) != nil {
@@ -130,7 +131,7 @@ type reconciler struct {
 	target     string
 }
 
-// A change is what brings a client to its wanted state.
+// A change is the patch that brings a client to its wanted state.
 type change struct {
 	id    string
 	after sailpoint.OAuthClient
@@ -167,7 +168,7 @@ func (r reconciler) run(ctx context.Context, wanted []wantedClient) error {
 	return nil
 }
 
-// plan prints and returns the changes. All clients are read before the first is changed.
+// plan prints and returns the changes. It reads all clients before any is changed.
 func (r reconciler) plan(ctx context.Context, wanted []wantedClient) ([]change, error) {
 	var changes []change
 	for i, w := range wanted {
@@ -179,7 +180,7 @@ func (r reconciler) plan(ctx context.Context, wanted []wantedClient) ([]change, 
 		if err != nil {
 			return nil, fmt.Errorf("client %s: %w", w.id, err)
 		}
-		// What was read must still be there, or the patch would undo what somebody else has just done.
+		// The guard makes sure that the patch does not undo a change by somebody else in the meantime.
 		ops, err := patch.Diff(*before, after, &patch.DiffOptions{Guard: true, ListsAsSets: true})
 		if err != nil {
 			return nil, fmt.Errorf("client %s: %w", w.id, err)
@@ -203,13 +204,13 @@ func (r reconciler) plan(ctx context.Context, wanted []wantedClient) ([]change, 
 	return changes, nil
 }
 
-// send sends a patch, and checks that it did what it should.
+// send sends a patch, and checks the result.
 func (r reconciler) send(ctx context.Context, c change) error {
 	patched, err := r.clients.Patch(ctx, c.id, c.patch...)
 	if err != nil {
 		return fmt.Errorf("client %s: %w", c.id, err)
 	}
-	// An error would be about the fields that the vendor keeps, such as modified.
+	// The error would list the fields that the vendor sets itself, such as modified.
 	left, _ := patch.Diff(*patched, c.after, &patch.DiffOptions{ListsAsSets: true})
 	if len(left) > 0 {
 		return fmt.Errorf("client %s: the vendor accepted the patch, but these differences are left: %v", c.id, left)

@@ -1,13 +1,13 @@
-// Rotate gives an OAuth client of a SailPoint tenant a successor with a secret of its own: a twin with the same settings.
-// The vendor shows the secret once, so the program first makes sure that it can be stored, and stores it before anything
-// else: in a new file that only its owner can read, or by a command that gets it as standard input. If it cannot be stored,
-// the twin is deleted again. The old client is deleted only with -delete-old, after a question.
+// Rotate creates a successor of an OAuth client of a SailPoint tenant: a twin with the same settings and a new secret.
+// The vendor shows the secret only once, so the program first makes sure that the secret can be stored, and then stores
+// it before anything else: in a new file that only its owner can read, or with a command that reads it from standard
+// input. If storing fails, the twin is deleted. The old client is deleted only with -delete-old, after a confirmation.
 //
 //	go run ./examples/rotate -id ef38f94347e94562b5bb8424a56397d8 -file secret.txt
 //	go run ./examples/rotate -id ef38f94347e94562b5bb8424a56397d8 vault kv put secret/demo client_secret=-
 //
-// Without settings it works on a sandbox. With SAILPOINT_BASE_URL (https://{tenant}.api.identitynow.com),
-// SAILPOINT_CLIENT_ID and SAILPOINT_CLIENT_SECRET it works on that tenant. The client must be a personal access token,
+// Without settings, it works on a sandbox. With SAILPOINT_BASE_URL (https://{tenant}.api.identitynow.com),
+// SAILPOINT_CLIENT_ID and SAILPOINT_CLIENT_SECRET, it works on that tenant. The client must be a personal access token,
 // because only those have a user.
 package main
 
@@ -63,11 +63,11 @@ func run(ctx context.Context, args []string, getenv func(string) string, in io.R
 	return r.run(ctx, *id)
 }
 
-// A store keeps a secret. The second step is taken if the first succeeded.
+// A store stores a secret in two steps. The second step runs only if the first succeeded.
 type store struct {
 	prepare func() error
 	keep    func(ctx context.Context, secret string) error
-	discard func() // what prepare made, if no secret will come
+	discard func() // undoes prepare if there will be no secret
 	name    string
 }
 
@@ -103,7 +103,7 @@ func fileStore(name string) *store {
 	}
 }
 
-// commandStore stores the secret by a command that reads it from its standard input.
+// commandStore stores the secret with a command that reads it from standard input.
 func commandStore(command []string, out io.Writer) (*store, error) {
 	path, err := exec.LookPath(command[0])
 	if err != nil {
@@ -152,7 +152,7 @@ func (r rotator) run(ctx context.Context, id string) error {
 		}
 		return err
 	}
-	// From here on nothing may cost the secret: not an error beside it, and not an interruption.
+	// From here on, the secret must not be lost, neither by an error nor by an interrupt.
 	ctx = context.WithoutCancel(ctx)
 	if err := r.store.keep(ctx, created.Secret.Reveal()); err != nil {
 		err = fmt.Errorf("the secret could not be stored by the %s: %w", r.store.name, err)
@@ -169,7 +169,7 @@ func (r rotator) run(ctx context.Context, id string) error {
 	return r.retire(ctx, old)
 }
 
-// undo deletes a client of which nobody has the secret.
+// undo deletes a client whose secret nobody has.
 func (r rotator) undo(ctx context.Context, id string) error {
 	if err := r.clients.Delete(ctx, id, oauthclients.AllowMissing()); err != nil {
 		return fmt.Errorf("client %s is of no use and could not be deleted: %w", id, err)
@@ -178,7 +178,7 @@ func (r rotator) undo(ctx context.Context, id string) error {
 	return nil
 }
 
-// retire deletes the old client, if it shall.
+// retire deletes the old client if the flags say so.
 func (r rotator) retire(ctx context.Context, old *sailpoint.OAuthClient) error {
 	switch {
 	case !r.deleteOld:
@@ -195,7 +195,7 @@ func (r rotator) retire(ctx context.Context, old *sailpoint.OAuthClient) error {
 	return nil
 }
 
-// twin returns the request for a client with the settings of another.
+// twin returns a request for a client with the same settings.
 func twin(c sailpoint.OAuthClient) sailpoint.CreateOAuthClientRequest {
 	return sailpoint.CreateOAuthClientRequest{
 		Name:                        &c.Name,

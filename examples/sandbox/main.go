@@ -1,9 +1,9 @@
-// Sandbox serves the three vendors on loopback until it is interrupted, and prints how to point a client at it, in Go or in
-// any other language.
+// Sandbox serves the three vendors on loopback until it is interrupted, and prints settings for clients in Go and other
+// languages.
 //
 //	go run ./examples/sandbox -addr 127.0.0.1:8085
 //
-// It keeps no requests, so that it can run for long.
+// It does not keep requests, so it can run for a long time.
 package main
 
 import (
@@ -61,7 +61,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return nil
 }
 
-// baseURL is where a client on this machine reaches an address.
+// baseURL returns the URL of an address for clients on this machine.
 func baseURL(addr net.Addr) string {
 	host, port, err := net.SplitHostPort(addr.String())
 	if err != nil {

@@ -11,10 +11,10 @@ import (
 	"golang.org/x/tools/go/packages"
 )
 
-// api is the packages of a module that users import.
+// api holds the packages of a module that users import.
 type api struct {
 	module   string
-	packages map[string]*types.Package // by path below the module
+	packages map[string]*types.Package // by path relative to the module
 }
 
 // load type-checks the packages of the module in dir.
@@ -51,5 +51,5 @@ func load(ctx context.Context, dir string) (*api, error) {
 	return a, nil
 }
 
-// name is the path of a package below the module.
+// name returns the path of a package relative to the module.
 func (a *api) name(p *types.Package) string { return strings.TrimPrefix(p.Path(), a.module+"/") }

@@ -1,8 +1,8 @@
-// Command apidiff compares the exported API of the packages that users import, the generated ones too, with that of an
-// older commit, by default the one with the highest version tag that is no pre-release.
+// Command apidiff compares the exported API of the packages that users import, including generated ones, with that of
+// an older commit, by default the one with the highest version tag that is not a pre-release.
 //
-// It exits with 1 if something breaks that CHANGELOG.md does not name under "Breaking" above the section of the older
-// version, and with 2 if it cannot compare.
+// It exits with 1 if there is a breaking change that CHANGELOG.md does not list under "Breaking" above the section of
+// the older version, and with 2 if it cannot compare.
 package main
 
 import (
@@ -57,10 +57,10 @@ func apidiffMain(ctx context.Context, args []string, stdout, stderr io.Writer) i
 
 var errNoTag = errors.New("apidiff: no tag to compare with")
 
-// compare compares the module in root, as it is on disk, with a commit in a work tree of its own.
+// compare compares the module in root, as it is on disk, with a commit, which it checks out into a separate work tree.
 func compare(ctx context.Context, root, ref string) (_ *report, err error) {
 	if ref == "" {
-		tags, err := git(ctx, root, "tag", "--list", "v*", "--merged", "HEAD") // not of nested modules
+		tags, err := git(ctx, root, "tag", "--list", "v*", "--merged", "HEAD") // not the tags of nested modules
 		if err != nil {
 			return nil, err
 		}
@@ -97,7 +97,7 @@ func compare(ctx context.Context, root, ref string) (_ *report, err error) {
 	return newReport(ref, before, after, string(changelog)), nil
 }
 
-// newest returns the highest version, a pre-release only if there are no others, or "".
+// newest returns the highest version, or "". It returns a pre-release only if there are no others.
 func newest(tags []string) string {
 	tags = slices.DeleteFunc(tags, func(tag string) bool { return !semver.IsValid(tag) })
 	if len(tags) == 0 {

@@ -14,11 +14,11 @@ import (
 	"golang.org/x/mod/semver"
 )
 
-// report is what changed since a commit.
+// report lists the changes since a commit.
 type report struct {
 	ref                string
 	breaking, additive []string
-	unnamed            []string // the breaking ones that the changelog does not name
+	unnamed            []string // breaking changes that the changelog does not mention
 }
 
 func newReport(ref string, before, after *api, changelog string) *report {
@@ -48,13 +48,13 @@ func changes(before, after *types.Package) []apidiff.Change {
 	return apidiff.Changes(before, after).Changes
 }
 
-// symbol is what a change is about: "Endpoint", "Endpoint.Revoke", or "" for a package.
+// symbol returns the name that a change is about: "Endpoint", "Endpoint.Revoke", or "" for a package.
 func symbol(c apidiff.Change) string {
 	name, _, ok := strings.Cut(c.Message, ": ")
 	if !ok || strings.Contains(name, " ") {
 		return ""
 	}
-	name, _, _ = strings.Cut(name, ",") // a method of a struct: what it comes from follows
+	name, _, _ = strings.Cut(name, ",") // for a method of a struct, its origin follows
 	return strings.NewReplacer("(", "", ")", "", "*", "").Replace(name)
 }
 
@@ -74,13 +74,13 @@ func (r *report) add(name string, c apidiff.Change, said string) {
 	}
 }
 
-// mentions reports whether a text has a name that is no part of a longer one.
+// mentions reports whether text contains name as a whole word.
 func mentions(text, name string) bool {
 	found, err := regexp.MatchString(`(^|[^\w.])`+regexp.QuoteMeta(name)+`($|\W)`, text)
 	return err == nil && found
 }
 
-// breakingSection returns what the changelog has under "Breaking" above the section of a version.
+// breakingSection returns the text under "Breaking" in the changelog above the section of a version.
 func breakingSection(changelog, ref string) string {
 	var b strings.Builder
 	breaking := false
@@ -97,7 +97,7 @@ func breakingSection(changelog, ref string) string {
 	return b.String()
 }
 
-// next is the version that the changes need.
+// next returns the version that the changes require.
 func (r *report) next() string {
 	part := "patch"
 	switch {
@@ -116,7 +116,7 @@ func (r *report) next() string {
 	switch {
 	case part == "patch":
 		patch++
-	case part == "minor", major == 0: // before v1 a minor version may break
+	case part == "minor", major == 0: // before v1, a minor version may have breaking changes
 		minor, patch = minor+1, 0
 	default:
 		major, minor, patch = major+1, 0, 0

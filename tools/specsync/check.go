@@ -18,15 +18,15 @@ import (
 	"strings"
 )
 
-// checker type-checks the packages of the module in memory, with other generated code for a vendor in place of what is
-// on disk. It is ready once and for every goroutine.
+// checker type-checks the packages of the module in memory, with new generated code for a vendor instead of the code on
+// disk. It can be used by several goroutines.
 type checker struct {
 	root    string
-	module  []listed          // its packages, each after those that it imports
-	exports map[string]string // files with the compiler's export data, by import path
+	module  []listed          // its packages, dependencies first
+	exports map[string]string // files of the compiler's export data, by import path
 }
 
-// listed is a package as go list prints it.
+// listed is a package in the output of go list.
 type listed struct {
 	ImportPath, Dir, Export string
 	GoFiles, Imports        []string
@@ -50,7 +50,7 @@ func newChecker(ctx context.Context, root string) (*checker, error) {
 	dec := json.NewDecoder(strings.NewReader(string(out)))
 	for {
 		var p listed
-		switch err := dec.Decode(&p); { //nolint:musttag // go list writes the names of the fields
+		switch err := dec.Decode(&p); { //nolint:musttag // go list uses the names of the fields
 		case errors.Is(err, io.EOF):
 			return c, nil
 		case err != nil:
@@ -62,8 +62,8 @@ func newChecker(ctx context.Context, root string) (*checker, error) {
 	}
 }
 
-// compileErrors returns the errors of a generated file, and those of the packages that import it, one line each, with
-// source in place of the file.
+// compileErrors returns the compile errors in a generated file, whose content is source, and those in the packages that
+// import it, one per line.
 func (c *checker) compileErrors(file string, source []byte) (generated, others []string, err error) {
 	file, err = filepath.Abs(file)
 	if err != nil {
@@ -77,7 +77,7 @@ func (c *checker) compileErrors(file string, source []byte) (generated, others [
 	for _, p := range c.module {
 		replaced := filepath.Dir(file) == p.Dir
 		if !replaced && !slices.ContainsFunc(p.Imports, func(path string) bool { return checked[path] != nil }) {
-			continue // nothing of it changes; importers read its export data
+			continue // it does not change; importers use its export data
 		}
 		var found []string
 		files, err := parseFiles(fset, p, file, source)
@@ -110,7 +110,7 @@ func parseFiles(fset *token.FileSet, p listed, file string, source []byte) ([]*a
 	var files []*ast.File
 	for _, name := range p.GoFiles {
 		path := filepath.Join(p.Dir, name)
-		var text any // from disk
+		var text any // nil reads the file on disk
 		if path == file {
 			text = source
 		}

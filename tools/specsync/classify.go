@@ -8,20 +8,20 @@ import (
 	"github.com/grantwright/oauth-go/tools/specsync/internal/openapi"
 )
 
-// class says what a change means for those who use the package.
+// class says how a change affects users of the package.
 type class string
 
 const (
-	prose     class = "prose"     // words, examples, titles
-	tolerated class = "tolerated" // our decoders take it as it comes
-	additive  class = "additive"  // what works goes on working
+	prose     class = "prose"     // descriptions, examples, titles
+	tolerated class = "tolerated" // the decoders accept it without a change
+	additive  class = "additive"  // existing code keeps working
 	breaking  class = "breaking"
 )
 
 // classes are in the order of a report.
 var classes = []class{breaking, additive, tolerated, prose}
 
-// nouns name one member of a keyword.
+// nouns are the words for one member of a keyword.
 var nouns = map[string]string{
 	"properties": "property", "patternProperties": "property pattern", "required": "required entry", "enum": "enum value",
 	"responses": "status", "content": "media type", "headers": "response header", "parameters": "parameter",
@@ -29,7 +29,7 @@ var nouns = map[string]string{
 	"scopes": "scope", "allOf": "allOf branch", "anyOf": "anyOf branch", "oneOf": "oneOf branch",
 }
 
-// what says in words what happened.
+// what describes a difference in words.
 func what(d openapi.Difference) string {
 	verb := "changed"
 	switch {
@@ -51,10 +51,10 @@ func what(d openapi.Difference) string {
 	return of(d.Place) + d.Keyword + " " + verb
 }
 
-// of names the innermost thing with a name that holds a difference, such as a property, for people.
+// of returns the name of the innermost named thing that has a difference, such as a property.
 func of(place string) string {
 	tokens := strings.Split(place, "/")
-	tokens = tokens[:len(tokens)-1] // what differs is the last
+	tokens = tokens[:len(tokens)-1] // the last one is the difference itself
 	for i := len(tokens) - 1; i > 0; i-- {
 		switch tokens[i-1] {
 		case "properties", "responses":
@@ -67,8 +67,8 @@ func of(place string) string {
 	return ""
 }
 
-// classify says what a difference means by what is sent; what it does to Go code is found by generating it. scopes is
-// "any" where a token needs one of the scopes that are listed, not all.
+// classify returns the class of a difference by its effect on requests and responses. Its effect on Go code is found by
+// generating the code. scopes is "any" if a token needs only one of the listed scopes.
 func classify(d openapi.Difference, all []openapi.Difference, scopes string) class {
 	added, removed := d.Was == "", d.Is == ""
 	request := !strings.HasPrefix(d.Place, "/responses/")
@@ -88,11 +88,11 @@ func classify(d openapi.Difference, all []openapi.Difference, scopes string) cla
 		return breaking
 	case d.Kind == openapi.KindRequirement:
 		first := added && !strings.Contains(d.Node.KeywordJSON(openapi.KindOperation, "security"), ":[\"")
-		return pick(added == (scopes == "any") || first, additive) // the first that is named was needed before
+		return pick(added == (scopes == "any") || first, additive) // the first scope that is documented was required before
 	case d.Kind == openapi.KindScheme && d.Keyword == "type", d.Kind == openapi.KindScheme && d.Keyword == "scheme":
 		return breaking
 	case strings.HasPrefix(d.Place, "/security/") && d.Kind != openapi.KindOperation:
-		return tolerated // no code is made of the flows' URLs and lists of scopes
+		return tolerated // no code is generated from the flows' URLs and scopes
 	case d.Kind == openapi.KindVariable, d.Keyword == "variables":
 		return tolerated
 	case d.Kind == openapi.KindOperation && d.Keyword == "parameters":
@@ -136,14 +136,14 @@ func classify(d openapi.Difference, all []openapi.Difference, scopes string) cla
 	return breaking
 }
 
-// requires reports whether a property that is added is required as well.
+// requires reports whether an added property is also added to the required ones.
 func requires(property openapi.Difference, all []openapi.Difference) bool {
 	return slices.ContainsFunc(all, func(d openapi.Difference) bool {
 		return d.Keyword == "required" && d.Member == property.Member && d.Node.Pointer == property.Node.Pointer && d.Was == property.Was && d.Was == ""
 	})
 }
 
-// tolerant reports whether the Go type of our node takes both what was and what is.
+// tolerant reports whether the Go type of our node accepts both the old and the new values.
 func tolerant(goType string, d openapi.Difference) bool {
 	switch d.Keyword {
 	case "type", "format", "nullable", "oneOf", "anyOf", "allOf", "enum", "items", "properties":
@@ -159,13 +159,13 @@ func tolerant(goType string, d openapi.Difference) bool {
 	return false
 }
 
-// goFormats are the formats that the generator gives a Go type of their own.
+// goFormats are the formats for which the generator uses a special Go type.
 var goFormats = map[string]bool{
 	"int8": true, "int16": true, "int32": true, "int64": true, "uint8": true, "uint16": true, "uint32": true, "uint64": true,
 	"float": true, "double": true, "date": true, "date-time": true, "uuid": true, "email": true, "byte": true, "binary": true, "json": true,
 }
 
-// limits are the keywords whose value bounds from above (1) or from below (-1).
+// limits are the keywords that set an upper (1) or a lower (-1) limit.
 var limits = map[string]int{
 	"maximum": 1, "maxLength": 1, "maxItems": 1, "maxProperties": 1, "exclusiveMaximum": 1,
 	"minimum": -1, "minLength": -1, "minItems": -1, "minProperties": -1, "exclusiveMinimum": -1,

@@ -12,7 +12,7 @@ import (
 	"github.com/grantwright/oauth-go/tools/specsync/internal/openapi"
 )
 
-// config is specsync.yaml, which explains each member.
+// config is the content of specsync.yaml, where each member is explained.
 type config struct {
 	Vendors  map[string]vendor `yaml:"vendors"`
 	Meanings []meaning         `yaml:"meanings"`
@@ -34,7 +34,7 @@ type rewrite struct {
 	As    string  `yaml:"as"`
 }
 
-// apply returns s as the first rule that matches has it, or s.
+// apply rewrites s by the first rule that matches.
 func apply(rules []rewrite, s string) string {
 	for _, r := range rules {
 		if r.Match.MatchString(s) {
@@ -52,7 +52,7 @@ type meaning struct {
 	} `yaml:"means"`
 }
 
-// of returns the first meaning that a text states, or "".
+// of returns the first meaning that a text has, or "".
 func (m meaning) of(text string) string {
 	for _, means := range m.Means {
 		if means.Says.MatchString(text) {
@@ -83,7 +83,7 @@ type leaveRule struct {
 	Reason  string       `yaml:"reason"`
 }
 
-// leaves returns the rule that a keyword of a node at a place is not taken over by, or nil.
+// leaves returns the rule by which a keyword of a node is not merged, or nil.
 func (c *config) leaves(kind openapi.Kind, keyword, place string) *leaveRule {
 	for i, rule := range c.Leave {
 		if rule.Of == kind && rule.Keyword == keyword && (rule.Place == nil || rule.Place.MatchString(place+"/")) {

@@ -11,11 +11,11 @@ import (
 	"github.com/grantwright/oauth-go/tools/specsync/internal/openapi"
 )
 
-// enumPrefix begins the extensions that say something of each value of an enum: x-enum-varnames, x-enum-descriptions.
-// They are lists in the order of the enum, or maps by value.
+// enumPrefix is the prefix of extensions that describe each value of an enum, such as x-enum-varnames and
+// x-enum-descriptions. They are lists in the order of the enum, or maps by value.
 const enumPrefix = "x-enum"
 
-// editEnum edits an enum, and what stands beside it with one entry for each value: all of it or nothing.
+// editEnum edits an enum and the extensions that have an entry for each value. It makes all edits or none.
 func (m *merger) editEnum(d openapi.Difference) error {
 	was := *m.sheet
 	err := m.editKeyword(d)
@@ -28,7 +28,7 @@ func (m *merger) editEnum(d openapi.Difference) error {
 	return err
 }
 
-// followEnum makes the edit of an enum in the lists and maps beside it.
+// followEnum applies the edit of an enum to its extensions.
 func (m *merger) followEnum(d openapi.Difference) error {
 	before, now := values(d.Node.Child("enum")), values(m.sheet.doc.At(d.Node.Pointer).Child("enum"))
 	for keyword, beside := range d.Node.Members() {
@@ -46,11 +46,11 @@ func (m *merger) followEnum(d openapi.Difference) error {
 			_, i := parent(d.Ours.Pointer)
 			err = m.sheet.remove(below(at, i))
 		default:
-			i := 0 // of the new value
+			i := 0 // index of the new value
 			for i < len(before) && before[i] == now[i] {
 				i++
 			}
-			entry := "" // prose, which is not taken over
+			entry := "" // prose is not merged
 			if keyword == "x-enum-varnames" || keyword == "x-enumNames" {
 				entry = enumName(now[i], values(beside))
 			}
@@ -64,7 +64,7 @@ func (m *merger) followEnum(d openapi.Difference) error {
 	return nil
 }
 
-// followEnumMap takes the value that went out of a map, or says that the map lacks the one that came.
+// followEnumMap removes a removed value from a map, or reports that the map lacks an added one.
 func (m *merger) followEnumMap(d openapi.Difference, beside openapi.Place) error {
 	switch {
 	case d.Is == "" && beside.Child(d.Ours.Text()).Exists():
@@ -84,8 +84,8 @@ func values(list openapi.Place) []string {
 	return all
 }
 
-// enumName makes a Go name of an enum's value, in the manner of ours: AUTHORIZATION_CODE is AuthorizationCode. It is none
-// of those that are taken: of two values with one name the generator drops one.
+// enumName makes a Go name of an enum's value in our style: AUTHORIZATION_CODE becomes AuthorizationCode. It returns
+// none of the taken names, because the generator would drop one of two values with the same name.
 func enumName(value string, taken []string) string {
 	if value == strings.ToUpper(value) {
 		value = strings.ToLower(value)

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// generated returns where the vendor's generated code is, and the command that gen/generate.go has for it.
+// generated returns the file of the vendor's generated code, and the command for it in gen/generate.go.
 func generated(root, vendor string) (file string, command []string, err error) {
 	data, err := os.ReadFile(filepath.Join(root, "gen", "generate.go"))
 	if err != nil {
@@ -27,7 +27,7 @@ func generated(root, vendor string) (file string, command []string, err error) {
 	return "", nil, fmt.Errorf("specsync: gen/generate.go has no line for api/%s.yaml", vendor)
 }
 
-// generate returns the code that gen/generate.go would make of a description. It writes nothing below root.
+// generate returns the code that gen/generate.go would generate from a description. It writes nothing below root.
 func generate(ctx context.Context, root, vendor, spec string) (source []byte, err error) {
 	_, command, err := generated(root, vendor)
 	if err != nil {
@@ -50,7 +50,7 @@ func generate(ctx context.Context, root, vendor, spec string) (source []byte, er
 	return os.ReadFile(out)
 }
 
-// run runs a command in dir and returns what it prints.
+// run runs a command in dir and returns its output.
 func run(ctx context.Context, dir string, command ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Dir = dir

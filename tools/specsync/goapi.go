@@ -14,16 +14,16 @@ import (
 	"github.com/grantwright/oauth-go/tools/specsync/internal/openapi"
 )
 
-// symbol is one exported thing of a generated package.
+// symbol is an exported symbol of a generated package.
 type symbol struct {
 	name string // "Client.GetOAuthClient", "OAuthClient.BusinessName", "GrantTypeRefreshToken"
-	of   string // the type that has it, or that a constant is of; its own name for a type or function
-	wire string // the name of a field on the wire, or the value of a constant
+	of   string // the type of a field, method or constant; otherwise its own name
+	wire string // the JSON name of a field, or the value of a constant
 	is   string // its declaration
 }
 
-// symbols returns the exported things of a generated file by name. The client interfaces are left out: they repeat
-// the methods of the clients.
+// symbols returns the exported symbols of a generated file by name, except the client interfaces, which repeat the
+// methods of the clients.
 func symbols(source []byte) (map[string]symbol, error) {
 	file, err := parser.ParseFile(token.NewFileSet(), "", source, parser.SkipObjectResolution)
 	if err != nil {
@@ -93,7 +93,7 @@ func gofmt(n ast.Node) string {
 	return strings.Join(strings.Fields(b.String()), " ")
 }
 
-// goChange is one exported thing that differs between two generated files. Was or Is is "" where there is none.
+// goChange is an exported symbol that differs between two generated files. Was or Is is "" if it does not exist there.
 type goChange struct {
 	Name string `json:"name"`
 	Was  string `json:"was,omitempty"`
@@ -104,7 +104,7 @@ type goChange struct {
 
 func (c goChange) breaks() bool { return c.Was != "" }
 
-// goChanges compares the exported things of two generated files.
+// goChanges compares the exported symbols of two generated files.
 func goChanges(before, after map[string]symbol) []goChange {
 	var all []goChange
 	for name, s := range before {
@@ -121,7 +121,7 @@ func goChanges(before, after map[string]symbol) []goChange {
 	return all
 }
 
-// touches reports whether a change of the generated code comes from a difference.
+// touches reports whether a difference caused the change of a symbol.
 func touches(d openapi.Difference, s symbol) bool {
 	operation := s.of
 	for _, prefix := range []string{"ClientWithResponses.", "Client.", "New", "Parse"} {
@@ -129,7 +129,7 @@ func touches(d openapi.Difference, s symbol) bool {
 	}
 	if section, name, ok := component(componentOf(d.Node.Pointer)); ok && section == "schemas" {
 		if !same(s.of, name) {
-			// A type that the generator names after the schema and what it holds.
+			// The generator names this type after the schema and what it contains.
 			return len(s.of) > len(name) && same(s.of[:len(name)], name) && d.Member+d.Keyword != "" && holds(s.of[len(name):], d)
 		}
 		switch property := propertyOf(d); {
@@ -155,7 +155,7 @@ func touches(d openapi.Difference, s symbol) bool {
 	return d.Kind == openapi.KindPathItem
 }
 
-// mediaName is what the generator has of a media type in the names of its functions.
+// mediaName returns the form of a media type in the generator's function names.
 func mediaName(escaped string) string {
 	if strings.Contains(escaped, "form") {
 		return "formdata"
@@ -163,7 +163,7 @@ func mediaName(escaped string) string {
 	return "json"
 }
 
-// componentOf returns the pointer of the component that holds a node, or "".
+// componentOf returns the pointer of the component that contains a node, or "".
 func componentOf(pointer string) string {
 	if tokens := strings.SplitN(pointer, "/", 5); len(tokens) >= 4 && tokens[1] == "components" {
 		return strings.Join(tokens[:4], "/")
@@ -171,7 +171,7 @@ func componentOf(pointer string) string {
 	return ""
 }
 
-// propertyOf returns the property of a component that a difference is about, or "" if it is about the component.
+// propertyOf returns the property of a component that a difference is about, or "" if it is about the component itself.
 func propertyOf(d openapi.Difference) string {
 	rest := strings.TrimPrefix(d.Node.Pointer, componentOf(d.Node.Pointer))
 	if _, property, ok := strings.Cut(rest, "/properties/"); ok {
@@ -189,10 +189,10 @@ func holds(rest string, d openapi.Difference) bool {
 	return property != "" && prefixed(rest, property)
 }
 
-// same compares names of Go and of a description, which have other letters and other capitals.
+// same reports whether a Go name and a name in a description are the same, apart from case and special characters.
 func same(a, b string) bool { return strings.EqualFold(goName(a), goName(b)) }
 
-// prefixed reports whether a name begins with another in that sense.
+// prefixed reports whether name begins with prefix in the sense of same.
 func prefixed(name, prefix string) bool {
 	name, prefix = strings.ToLower(goName(name)), strings.ToLower(goName(prefix))
 	return prefix != "" && strings.HasPrefix(name, prefix)

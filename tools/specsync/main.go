@@ -1,12 +1,13 @@
-// Command specsync follows the vendors' published descriptions: it compares api/<vendor>.yaml with one, reports what
-// changed and what that means for this module, and with -write merges the structure in and keeps our words.
+// Command specsync follows the vendors' published descriptions. It compares api/<vendor>.yaml with a published
+// description and reports the changes and their effect on this module. With -write it merges the structure, but keeps
+// our descriptions in words.
 //
 //	specsync -vendor sailpoint -from https://example.com/openapi.yaml
 //	specsync -vendor moov -from openapi.json -write
-//	specsync                          # every vendor, from where specsync.yaml says
+//	specsync                          # every vendor, from the sources in specsync.yaml
 //
-// It exits with 0 if nothing changed, 1 if what changed breaks nothing, 2 if something breaks or cannot be generated,
-// 3 if a description cannot be read. Build it for that: go run exits with 1 for each of them.
+// It exits with 0 if nothing changed, 1 if no change is breaking, 2 if a change is breaking or the code cannot be
+// generated, and 3 if a description cannot be read. Build the command to see these codes; go run always exits with 1.
 package main
 
 import (
@@ -41,7 +42,7 @@ func main() {
 	os.Exit(code)
 }
 
-// options are the command line.
+// options are the command-line options.
 type options struct {
 	root, vendor, from, format string
 	write                      bool
@@ -98,7 +99,7 @@ func (o options) run(ctx context.Context, stdin io.Reader, stdout io.Writer) (in
 	code, failed := exitNone, error(nil)
 	for _, name := range names {
 		from := cmp.Or(o.from, c.Vendors[name].From)
-		if from == "" && o.vendor == "" { // nothing is published
+		if from == "" && o.vendor == "" { // the vendor publishes nothing
 			continue
 		}
 		r, err := o.sync(ctx, root, c, name, from, in)
@@ -135,7 +136,7 @@ func findRoot(root string) (string, error) {
 	}
 }
 
-// sync compares one vendor, and merges if it is asked to.
+// sync compares one vendor's description, and merges it if that is asked for.
 func (o options) sync(ctx context.Context, root string, c *config, name, from string, in *reader) (*report, error) {
 	v, ok := c.Vendors[name]
 	if !ok {
@@ -159,18 +160,18 @@ func (o options) sync(ctx context.Context, root string, c *config, name, from st
 	return r, s.write(r)
 }
 
-// session is the work on one vendor.
+// session is the state of the work on one vendor.
 type session struct {
 	root, name string
 	config     *config
 	theirs     *openapi.Document
-	check      *checker // made when it is needed, if nil
+	check      *checker // nil until needed
 
 	ours   string // the text of api/<vendor>.yaml
-	before []byte // the code that is generated from it
+	before []byte // the code generated from ours
 
 	merged string // ours with the vendor's structure
-	after  []byte // the code that is generated from merged, if it compiles
+	after  []byte // the code generated from merged, if it compiles
 }
 
 func (s *session) spec() string { return filepath.Join(s.root, "api", s.name+".yaml") }
@@ -183,7 +184,7 @@ func (s *session) options() openapi.Options {
 	}
 }
 
-// read reads our description and the code that is generated from it.
+// read reads our description and the code generated from it.
 func (s *session) read() error {
 	data, err := os.ReadFile(s.spec())
 	if err != nil {
@@ -200,13 +201,13 @@ func (s *session) read() error {
 	return nil
 }
 
-// merge merges the vendor's structure into ours, and returns what is left to a person.
+// merge merges the vendor's structure into ours, and returns the decisions that are left to a person.
 func (s *session) merge() (decide []string, err error) {
 	s.merged, decide, err = merge(s.ours, s.theirs, s.config, s.options())
 	return decide, err
 }
 
-// compare reports what changed, and what merging it would do to the generated code and the packages around it.
+// compare reports the changes, and the effect of merging them on the generated code and its importers.
 func (s *session) compare(ctx context.Context, from string) (*report, error) {
 	ours, err := openapi.Parse([]byte(s.ours))
 	if err != nil {
@@ -230,7 +231,7 @@ func (s *session) compare(ctx context.Context, from string) (*report, error) {
 	return r, s.compareGo(ctx, r)
 }
 
-// compareGo generates code from the merged description and compiles it, and the packages around it, without writing it.
+// compareGo generates code from the merged description and compiles it and its importers, without writing it.
 func (s *session) compareGo(ctx context.Context, r *report) error {
 	file, _, err := generated(s.root, s.name)
 	if err != nil {
@@ -277,8 +278,8 @@ func (s *session) compareGo(ctx context.Context, r *report) error {
 	return err
 }
 
-// write puts the merged description and its code in place, both or neither. What the generator or the compiler refused
-// is not written.
+// write replaces our description and its generated code, both or neither. It writes nothing that the generator or the
+// compiler refused.
 func (s *session) write(r *report) error {
 	if s.merged == s.ours || r.Refused != "" {
 		return nil
@@ -296,7 +297,7 @@ func (s *session) write(r *report) error {
 	return nil
 }
 
-// replaceFile gives a file other content, or leaves it as it is.
+// replaceFile atomically replaces the content of a file.
 func replaceFile(name string, data []byte) error {
 	next := name + ".new"
 	if err := os.WriteFile(next, data, 0o644); err != nil {

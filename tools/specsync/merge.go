@@ -12,23 +12,23 @@ import (
 	"github.com/grantwright/oauth-go/tools/specsync/internal/openapi"
 )
 
-// merger brings our description to the vendor's structure, one difference after the other, each found in what the
-// edits before it left. What it cannot merge it leaves as it is and says.
+// merger changes our description to the vendor's structure. It settles one difference after the other, each in the
+// result of the edits before. It leaves what it cannot merge unchanged, and reports it.
 type merger struct {
 	sheet  *sheet
 	theirs *openapi.Document
 	config *config
 	opts   openapi.Options
 
-	now       openapi.Result    // of the sheet as it is
-	standing  map[string]string // differences that stay, and why
-	place     string            // of the difference that is being settled
-	decisions []string          // what a person still has to decide
-	making    map[string]string // components that are being made, by the vendor's pointer
-	unpaired  map[string]bool   // statuses and media types that came without a single one of ours having become them
+	now       openapi.Result    // for the current sheet
+	standing  map[string]string // differences that remain, and why
+	place     string            // of the current difference
+	decisions []string          // decisions that are left to a person
+	making    map[string]string // components being made, by the vendor's pointer
+	unpaired  map[string]bool   // added statuses and media types that are not a renamed one of ours
 }
 
-// merge returns our text with the vendor's structure and what a person still has to decide.
+// merge returns our text with the vendor's structure, and the decisions that are left to a person.
 func merge(ours string, theirs *openapi.Document, c *config, opts openapi.Options) (string, []string, error) {
 	s, err := newSheet(ours)
 	if err != nil {
@@ -36,7 +36,7 @@ func merge(ours string, theirs *openapi.Document, c *config, opts openapi.Option
 	}
 	m := &merger{sheet: s, theirs: theirs, config: c, opts: opts, standing: map[string]string{}, making: map[string]string{}, unpaired: map[string]bool{}}
 	before := referenced(s.doc)
-	for range 5000 { // each turn settles one difference
+	for range 5000 { // each iteration settles one difference
 		m.now = openapi.Compare(m.sheet.doc, theirs, opts)
 		i := slices.IndexFunc(m.now.Differences, func(d openapi.Difference) bool { return m.standing[id(d)] == "" })
 		if i < 0 {
@@ -76,7 +76,7 @@ func (m *merger) decidef(format string, args ...any) {
 	}
 }
 
-// settle makes the edit that one difference asks for.
+// settle makes the edit for one difference.
 func (m *merger) settle(d openapi.Difference) error {
 	switch {
 	case d.Kind == openapi.KindPathItem && d.Is == "":
@@ -107,9 +107,9 @@ func (m *merger) settle(d openapi.Difference) error {
 	return m.edit(d)
 }
 
-// becomes reports, in the order in which they are tried, whether one member of a keyword may be another's new name.
+// becomes are tests, in order of preference, whether one member of a keyword may be the new name of another.
 var becomes = map[string][]func(was, is string) bool{
-	"responses": {func(was, is string) bool { return was != "" && is != "" && was[0] == is[0] }}, // of one class
+	"responses": {func(was, is string) bool { return was != "" && is != "" && was[0] == is[0] }}, // the same class of status
 	"content": {
 		func(was, is string) bool { return essence(was) == essence(is) },
 		func(string, string) bool { return true },
@@ -122,8 +122,8 @@ func essence(mediaType string) string {
 	return strings.ToLower(strings.TrimSpace(mediaType))
 }
 
-// rename gives a status or media type of ours that went the name of the one that came in its place, and reports whether
-// there is one. All that stands below it keeps our words and the names of our components.
+// rename renames a removed status or media type of ours to the added one that replaces it, and reports whether there is
+// one. Everything below it keeps our descriptions and component names.
 func (m *merger) rename(d openapi.Difference) bool {
 	if d.Is != "" {
 		return false
@@ -140,7 +140,7 @@ func (m *merger) rename(d openapi.Difference) bool {
 			}
 		}
 		if len(gone) != 1 || len(came) != 1 {
-			for _, o := range came { // still so when the others that went are settled
+			for _, o := range came { // remains true when the other removed ones are settled
 				m.unpaired[strconv.Itoa(i)+" "+id(o)] = true
 			}
 			continue
@@ -157,7 +157,7 @@ func (m *merger) rename(d openapi.Difference) bool {
 	return false
 }
 
-// edit changes the keyword or a member of it where it is written.
+// edit changes the keyword, or a member of it, at the place where it is written.
 func (m *merger) edit(d openapi.Difference) error {
 	if d.Keyword == "enum" {
 		return m.editEnum(d)
@@ -183,7 +183,7 @@ func (m *merger) editKeyword(d openapi.Difference) error {
 	if d.Keyword == "properties" || d.Keyword == "responses" {
 		m.decidef("%s%s: a new %s, which needs words of ours", d.Operation, d.Place, nouns[d.Keyword])
 	}
-	value := text("") // the prose of a scope, which is not taken over
+	value := text("") // the description of a scope is not merged
 	if list.Node().Kind == yaml.SequenceNode || d.Element != "" {
 		value = m.take(d.Theirs, d.Element)
 		m.dress(value, d)
@@ -211,7 +211,7 @@ func (m *merger) editKeyword(d openapi.Difference) error {
 	return m.sheet.insert(keyword, at, value)
 }
 
-// behind returns where a member of the vendor's set belongs in ours: behind the nearest one before it that we have.
+// behind returns the position in ours of a member of the vendor's list: after the nearest one before it that we have.
 func behind(ours, theirs openapi.Place, at int) int {
 	for at--; at >= 0; at-- {
 		for i, token := range ours.Keys() {
@@ -223,7 +223,7 @@ func behind(ours, theirs openapi.Place, at int) int {
 	return 0
 }
 
-// order is how our descriptions order the keywords of a node.
+// order is the order of keywords in our descriptions.
 var order = map[openapi.Kind][]string{
 	openapi.KindOperation: {"operationId", "summary", "description", "deprecated", seenKey, "x-patchable", "security", "x-deviation", "parameters", "requestBody", "responses"},
 	openapi.KindSchema: {"type", "x-go-name", "nullable", "format", "description", "deprecated", "allOf", "anyOf", "oneOf", "enum", "default",
@@ -236,7 +236,7 @@ func keywordsBefore(kind openapi.Kind, keyword string) []string {
 	return order[kind][:max(0, slices.Index(order[kind], keyword))]
 }
 
-// leave notes an x-deviation in place of what we never take over.
+// leave adds an x-deviation for something that is never merged.
 func (m *merger) leave(d openapi.Difference, rule *leaveRule) error {
 	m.decidef("%s%s is left as it is: %s", d.Operation, d.Place, rule.Reason)
 	keyword := d.Keyword
@@ -282,7 +282,7 @@ func (m *merger) servers(d openapi.Difference) error {
 	return m.sheet.insert(list.Pointer, len(list.Keys()), d.Theirs.Copy(openapi.KindServer, m.refer))
 }
 
-// security writes the vendor's alternatives at our operation, under our names of the schemes.
+// security writes the vendor's security alternatives into our operation, with our names of the schemes.
 func (m *merger) security(d openapi.Difference) error {
 	list := &yaml.Node{Kind: yaml.SequenceNode}
 	theirs := d.Their.Security()
@@ -303,7 +303,7 @@ func (m *merger) security(d openapi.Difference) error {
 	return m.sheet.set(d.Node.Pointer, "security", list, keywordsBefore(openapi.KindOperation, "security"), nil)
 }
 
-// scheme returns our name of the vendor's security scheme; a new scheme keeps its name.
+// scheme returns our name for the vendor's security scheme. A new scheme keeps the vendor's name.
 func (m *merger) scheme(name string) (string, error) {
 	const schemes = "/components/securitySchemes"
 	ours := m.sheet.doc.At(schemes)
@@ -343,7 +343,7 @@ func (m *merger) define(section, name string, value *yaml.Node) error {
 	return m.sheet.set(below("/components", section), name, value, nil, nil)
 }
 
-// sweep removes the components that something referred to before the merge and nothing does now.
+// sweep removes components that were referenced before the merge and are no longer.
 func (m *merger) sweep(before []string) {
 	for _, component := range before {
 		if !m.sheet.doc.At(component).Exists() || slices.Contains(referenced(m.sheet.doc), component) {
@@ -353,12 +353,12 @@ func (m *merger) sweep(before []string) {
 			m.decidef("%s is no longer referred to: %v", component, err)
 			continue
 		}
-		m.sweep(before) // it may have been the last to refer to another
+		m.sweep(before) // it may have had the last reference to another one
 		return
 	}
 }
 
-// referenced returns the components that something in a document refers to.
+// referenced returns the components that are referenced in a document.
 func referenced(doc *openapi.Document) []string {
 	var all []string
 	var walk func(n *yaml.Node)
@@ -376,10 +376,10 @@ func referenced(doc *openapi.Document) []string {
 
 var errShared = errors.New("we share one component where upstream now has two; describe them apart by hand")
 
-// site returns where our operation refers to the component that holds a difference, nearest to it: the pointer of the
-// reference, its path from the operation, and what it refers to.
+// site returns the innermost reference in our operation to the component that contains a difference: its pointer, its
+// path relative to the operation, and the kind of its target.
 func (m *merger) site(d openapi.Difference) (pointer, path string, kind openapi.Kind, err error) {
-	at := map[string]string{} // from paths to where the nodes are written
+	at := map[string]string{} // maps paths to pointers
 	for r := range d.Operation.Reached() {
 		if r.Path != "" && !strings.HasPrefix(openapi.PlainPath(d.Place), openapi.PlainPath(r.Path)) {
 			continue

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// formats are the forms that a report can take.
+// formats are the formats of a report.
 var formats = map[string]func(io.Writer, *report) error{
 	"text": printText, "json": printJSON, "markdown": printMarkdown,
 }
@@ -38,7 +38,7 @@ func (r *report) summary() string {
 	return strings.Join(counts, ", ")
 }
 
-// value shortens a value for people; the JSON report has it whole.
+// value shortens a value for people; the JSON report has all of it.
 func value(s string) string {
 	const most = 160
 	switch {
@@ -114,7 +114,7 @@ func deviationLines(all []deviation) []string {
 	return lines
 }
 
-// printMarkdown prints what the body of a pull request needs.
+// printMarkdown prints the report for the body of a pull request.
 func printMarkdown(w io.Writer, r *report) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "## %s: %s\n\nFrom %s\n", r.Vendor, r.summary(), r.From)
@@ -163,7 +163,7 @@ func list(b *strings.Builder, title string, lines []string) {
 	}
 }
 
-// cell is text in a cell of a table, where a vendor's words must not end it or become markup.
+// cell escapes text for a table cell, so that a vendor's text does not end the cell or become markup.
 func cell(s string) string {
 	return strings.NewReplacer("|", "\\|", "<", "&lt;", ">", "&gt;", "\n", " ", "`", "'").Replace(s)
 }

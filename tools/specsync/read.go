@@ -16,13 +16,13 @@ import (
 	"github.com/grantwright/oauth-go/tools/specsync/internal/openapi"
 )
 
-// maxDescription is far above the largest description that a vendor publishes (4 MB).
+// maxDescription is far larger than the largest published description (4 MB).
 const maxDescription = 64 << 20
 
-// reader gets descriptions.
+// reader reads descriptions.
 type reader struct {
 	stdin  io.Reader
-	allow  []string // prefixes of the URIs that references may lead to
+	allow  []string // prefixes of URIs that references may use
 	client *http.Client
 }
 
@@ -38,7 +38,7 @@ func newReader(stdin io.Reader, allow []string) (*reader, error) {
 	return r, nil
 }
 
-// read returns the description at a file name, a URL or, for "-", on standard input.
+// read returns the description in a file, at a URL or, for "-", on standard input.
 func (r *reader) read(ctx context.Context, from string) (*openapi.Document, error) {
 	load := func(uri string) ([]byte, error) {
 		if !slices.ContainsFunc(r.allow, func(prefix string) bool { return strings.HasPrefix(uri, prefix) }) {
@@ -68,7 +68,7 @@ func (r *reader) read(ctx context.Context, from string) (*openapi.Document, erro
 	return doc, nil
 }
 
-// uriOf returns a URL as it is and a file name as a file URL.
+// uriOf returns a URL unchanged, and a file name as a file URL.
 func uriOf(from string) (string, error) {
 	if strings.HasPrefix(from, "https://") || strings.HasPrefix(from, "http://") {
 		return from, nil

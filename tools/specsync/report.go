@@ -8,34 +8,34 @@ import (
 	"github.com/grantwright/oauth-go/tools/specsync/internal/openapi"
 )
 
-// report is what a person needs to decide about a vendor's new description.
+// report has what a person needs to decide about a new description.
 type report struct {
 	Vendor  string   `json:"vendor"`
 	From    string   `json:"from"`
 	Changes []change `json:"changes"`
 
-	// Deviations are the differences that we have on purpose; Unused are reasons that nothing needs any more, because
-	// upstream has caught up with us or has dropped what we departed from.
+	// Deviations are intended differences. Unused are reasons that are no longer needed, because upstream now agrees with
+	// us or has removed the node.
 	Deviations []deviation `json:"deviations"`
 	Unused     []deviation `json:"unused"`
 
-	// Notes say how the description was read: paths that moved, security schemes that it does not define.
+	// Notes describe how the description was read, such as paths that moved and undefined security schemes.
 	Notes []string `json:"notes"`
 
-	Go       []goChange `json:"go"`       // of the generated package
-	Wrappers []string   `json:"wrappers"` // what the compiler says of the packages around it
-	Decide   []string   `json:"decide"`   // what -write leaves to a person
+	Go       []goChange `json:"go"`       // in the generated package
+	Wrappers []string   `json:"wrappers"` // compile errors in its importers
+	Decide   []string   `json:"decide"`   // decisions that -write leaves to a person
 
-	// Refused is why nothing can be written: what the generator or the compiler says of the merged description.
+	// Refused is why nothing can be written: the error of the generator or the compiler for the merged description.
 	Refused string `json:"refused,omitempty"`
 }
 
-// change is one difference, once for all the operations that it is in.
+// change is a difference, listed once for all operations that have it.
 type change struct {
 	Class      class    `json:"class"`
 	What       string   `json:"what"`
 	Operations []string `json:"operations"`
-	Place      string   `json:"place"`              // JSON Pointer from the first operation
+	Place      string   `json:"place"`              // JSON Pointer relative to the first operation
 	Pointer    string   `json:"pointer,omitempty"`  // in api/<vendor>.yaml
 	Upstream   string   `json:"upstream,omitempty"` // in the vendor's description
 	Was        string   `json:"was,omitempty"`
@@ -44,15 +44,15 @@ type change struct {
 	Note       string   `json:"note,omitempty"`
 
 	differences []openapi.Difference
-	left        bool // by a rule of specsync.yaml, so that it never reaches Go code
+	left        bool // not merged, by a rule of specsync.yaml, so that it does not affect Go code
 }
 
-// deviation is one reason and where it holds.
+// deviation is a reason and the nodes that it applies to.
 type deviation struct {
 	Keyword  string   `json:"keyword"`
 	Reason   string   `json:"reason"`
 	Pointers []string `json:"pointers"` // in api/<vendor>.yaml
-	Upstream string   `json:"upstream"` // what the vendor has at the first
+	Upstream string   `json:"upstream"` // the vendor's value at the first one
 }
 
 func newReport(name, from string, result openapi.Result, c *config) *report {
@@ -84,8 +84,8 @@ func newReport(name, from string, result openapi.Result, c *config) *report {
 	return r
 }
 
-// implied reports whether a difference says no more than another: a required entry of a property that came or went, and
-// all that a schema of another type has or lacks.
+// implied reports whether a difference follows from another one: a required entry from an added or removed property,
+// and the content of a schema from its changed type.
 func implied(d openapi.Difference, all []openapi.Difference) bool {
 	return d.Kind == openapi.KindSchema && slices.ContainsFunc(all, func(o openapi.Difference) bool {
 		switch {
@@ -98,8 +98,8 @@ func implied(d openapi.Difference, all []openapi.Difference) bool {
 	})
 }
 
-// where is what a difference is grouped by: the node that has it, and for what operations have each for themselves
-// the words alone.
+// where returns the key by which differences are grouped: the node or, for differences that each operation has on its
+// own, their description.
 func where(d openapi.Difference) string {
 	switch {
 	case d.Kind == openapi.KindPathItem:
@@ -135,7 +135,7 @@ func (r *report) add(d openapi.Difference, all []openapi.Difference, conf *confi
 	r.Changes = append(r.Changes, c)
 }
 
-// pointerOf is where a difference is in our description, or where it would be.
+// pointerOf returns the pointer of a difference in our description, or where it would be.
 func pointerOf(d openapi.Difference) string {
 	switch {
 	case d.Ours.Exists():
@@ -146,7 +146,7 @@ func pointerOf(d openapi.Difference) string {
 	return below(d.Node.Pointer, d.Keyword, d.Member)
 }
 
-// markRenames notes where one property went and another of the same type came at the same place.
+// markRenames marks removed properties for which one of the same type was added at the same place.
 func (r *report) markRenames() {
 	for i := range r.Changes {
 		gone := r.Changes[i].differences[0]
@@ -170,7 +170,7 @@ func (c *change) note(words string) {
 	c.Note += words
 }
 
-// alike reports whether one name is the other with more or fewer letters at an end, or in another spelling.
+// alike reports whether two names differ only in spelling, or in letters added at one end.
 func alike(a, b string) bool {
 	a, b = strings.ToLower(goName(a)), strings.ToLower(goName(b))
 	return strings.Contains(a, b) || strings.Contains(b, a)
@@ -188,8 +188,8 @@ func grouped(all []deviation, d deviation) []deviation {
 	return append(all, d)
 }
 
-// addGo lists with each change the exported things that it touches. A change that takes one away, or gives it another type, is
-// breaking whatever is sent.
+// addGo adds to each change the exported symbols that it affects. A change that removes a symbol or changes its type is
+// always breaking.
 func (r *report) addGo(vendor string, changes []goChange) {
 	r.Go = changes
 	for i, c := range r.Changes {
@@ -208,7 +208,7 @@ func (r *report) addGo(vendor string, changes []goChange) {
 	}
 }
 
-// exit is the exit code that a report asks for.
+// exit returns the exit code for a report.
 func (r *report) exit() int {
 	switch {
 	case r.Refused != "", slices.ContainsFunc(r.Changes, func(c change) bool { return c.Class == breaking }):

@@ -12,8 +12,8 @@ import (
 	"github.com/grantwright/oauth-go/tools/specsync/internal/openapi"
 )
 
-// sheet is the text of one of our descriptions. It is edited by lines: what an edit does not name keeps its words,
-// order, comments and spacing to the byte.
+// sheet is the text of one of our descriptions. It is edited by lines: everything outside an edit keeps its words,
+// order, comments and spacing exactly.
 type sheet struct {
 	text string
 	doc  *openapi.Document
@@ -27,7 +27,7 @@ func newSheet(text string) (*sheet, error) {
 	return &sheet{text, doc}, nil
 }
 
-// become takes a new text, if it still is a description.
+// become replaces the text, if the new one is still a valid description.
 func (s *sheet) become(lines []string) error {
 	next, err := newSheet(strings.Join(lines, "\n"))
 	if err != nil {
@@ -44,13 +44,13 @@ var (
 	unescaper = strings.NewReplacer("~1", "/", "~0", "~")
 )
 
-// parent splits a JSON Pointer before its last token.
+// parent splits a JSON Pointer into its parent and its last token.
 func parent(pointer string) (above, token string) {
 	i := strings.LastIndex(pointer, "/")
 	return pointer[:i], unescaper.Replace(pointer[i+1:])
 }
 
-// below returns the JSON Pointer of what stands under a pointer.
+// below returns a JSON Pointer extended by tokens.
 func below(pointer string, tokens ...string) string {
 	var b strings.Builder
 	b.WriteString(pointer)
@@ -60,13 +60,13 @@ func below(pointer string, tokens ...string) string {
 	return b.String()
 }
 
-// span is where an entry of a mapping or an item of a sequence stands: whole lines, but for a dash that the first key
-// of a mapping shares with the item that the mapping is.
+// span is the location of an entry of a mapping or an item of a sequence. It consists of whole lines, except that the
+// first key of a mapping may share its line with the dash of the mapping's own item.
 type span struct {
-	start, end int // lines, from 0; end is the one after the last
-	indent     int // column of the key or of the dash, from 0
+	start, end int // line numbers, from 0; end is exclusive
+	indent     int // column of the key or the dash, from 0
 	key        *yaml.Node
-	value      *yaml.Node // not followed if an alias
+	value      *yaml.Node // an alias is not followed
 }
 
 func (s *sheet) span(pointer string) (span, error) {
@@ -108,8 +108,8 @@ func (s *sheet) span(pointer string) (span, error) {
 	return at, nil
 }
 
-// set gives a key of a mapping a value. A new key comes behind the last of the keys in after that is there, or before
-// the first in before, or at the end.
+// set sets a key of a mapping. A new key is inserted after the last existing key in after, before the first in before,
+// or at the end.
 func (s *sheet) set(mapping, key string, value *yaml.Node, after, before []string) error {
 	pointer := below(mapping, key)
 	if s.doc.At(pointer).Exists() {
@@ -140,14 +140,14 @@ func (s *sheet) set(mapping, key string, value *yaml.Node, after, before []strin
 	if behind {
 		return s.become(slices.Insert(lines, at.end, entry...))
 	}
-	if first := strings.TrimSpace(lines[at.start][:at.indent]); first != "" { // the new key takes over the dash
+	if first := strings.TrimSpace(lines[at.start][:at.indent]); first != "" { // the new key takes the dash
 		entry[0] = lines[at.start][:at.indent] + entry[0][at.indent:]
 		lines[at.start] = strings.Repeat(" ", at.indent) + lines[at.start][at.indent:]
 	}
 	return s.become(slices.Insert(lines, at.start, entry...))
 }
 
-// rename gives an entry of a mapping another key, where it stands.
+// rename renames the key of an entry of a mapping.
 func (s *sheet) rename(pointer, name string) error {
 	above, _ := parent(pointer)
 	if err := s.open(above); err != nil {
@@ -169,7 +169,7 @@ func (s *sheet) rename(pointer, name string) error {
 	return s.become(lines)
 }
 
-// replace gives an entry or an item another value. Of a scalar that stays one, only the value itself changes.
+// replace replaces the value of an entry or item. If a scalar stays a scalar, only the value itself changes.
 func (s *sheet) replace(pointer string, value *yaml.Node) error {
 	above, _ := parent(pointer)
 	if above != "" {
@@ -198,7 +198,7 @@ func (s *sheet) replace(pointer string, value *yaml.Node) error {
 	return s.write(pointer, value)
 }
 
-// insert puts an item into a sequence, before the one that now has the index, or at the end.
+// insert inserts an item into a sequence before the given index, or at the end.
 func (s *sheet) insert(sequence string, index int, value *yaml.Node) error {
 	if err := s.open(sequence); err != nil {
 		return err
@@ -220,8 +220,8 @@ func (s *sheet) insert(sequence string, index int, value *yaml.Node) error {
 	return s.become(slices.Insert(s.lines(), line, render(item, at.indent)...))
 }
 
-// remove takes out an entry or an item, with the comment lines right above it. A mapping or sequence that it leaves
-// empty goes too, except one that says something by being there: a schema, a response, an item.
+// remove removes an entry or an item with the comment lines directly above it. It also removes a mapping or sequence
+// that becomes empty, except one whose presence has a meaning: a schema, a response, an item.
 func (s *sheet) remove(pointer string) error {
 	if !s.doc.At(pointer).Exists() {
 		return fmt.Errorf("%s is not there", pointer)
@@ -244,7 +244,7 @@ func (s *sheet) remove(pointer string) error {
 		return err
 	}
 	lines := s.lines()
-	if strings.TrimSpace(lines[at.start][:at.indent]) != "" { // the next key takes over the dash
+	if strings.TrimSpace(lines[at.start][:at.indent]) != "" { // the next key takes the dash
 		if next := lines[at.end]; len(next) >= at.indent {
 			lines[at.end] = lines[at.start][:at.indent] + next[at.indent:]
 		}
@@ -255,8 +255,8 @@ func (s *sheet) remove(pointer string) error {
 	return s.become(slices.Delete(lines, at.start, at.end))
 }
 
-// release writes what carries an anchor at or below an entry or item, and has aliases elsewhere, in the place of the
-// first of those, so that the entry or item can go.
+// release prepares the removal of an entry or item: an anchor in it that has aliases elsewhere is moved to the first of
+// these.
 func (s *sheet) release(pointer string) error {
 	for {
 		at, err := s.span(pointer)
@@ -281,7 +281,7 @@ func (s *sheet) release(pointer string) error {
 	}
 }
 
-// anchored returns the nodes at and below one that carry an anchor.
+// anchored returns the nodes at and below n that have an anchor.
 func anchored(n *yaml.Node) []*yaml.Node {
 	var all []*yaml.Node
 	if n.Anchor != "" {
@@ -293,7 +293,7 @@ func anchored(n *yaml.Node) []*yaml.Node {
 	return all
 }
 
-// firstAlias returns the JSON Pointer of the first alias of one of the nodes that does not stand in without, or "".
+// firstAlias returns the JSON Pointer of the first alias of one of the nodes that is not inside without, or "".
 func firstAlias(n *yaml.Node, pointer string, nodes []*yaml.Node, without *yaml.Node) string {
 	step := 1
 	if n.Kind == yaml.MappingNode {
@@ -315,13 +315,13 @@ func firstAlias(n *yaml.Node, pointer string, nodes []*yaml.Node, without *yaml.
 	return ""
 }
 
-// emptiable are the keywords that go with their last member.
+// emptiable are the keywords that are removed with their last member.
 var emptiable = []string{
 	"properties", "patternProperties", "required", "enum", "parameters", "headers", "content", "examples", "variables",
 	"encoding", "allOf", "anyOf", "oneOf", "servers", "x-deviation", "schemas", "responses", "securitySchemes",
 }
 
-// open writes a mapping or sequence in block style if it or one that it stands in is in flow style.
+// open converts a mapping or sequence, and those that contain it, from flow style to block style.
 func (s *sheet) open(pointer string) error {
 	tokens := strings.Split(strings.TrimPrefix(pointer, "/"), "/")
 	for i := range tokens {
@@ -338,7 +338,7 @@ func (s *sheet) open(pointer string) error {
 	return nil
 }
 
-// write renders an entry or an item anew with a value.
+// write replaces the lines of an entry or an item by the rendered value.
 func (s *sheet) write(pointer string, value *yaml.Node) error {
 	at, err := s.span(pointer)
 	if err != nil {
@@ -350,7 +350,7 @@ func (s *sheet) write(pointer string, value *yaml.Node) error {
 	return s.put(pointer, value)
 }
 
-// put is write in the place of an alias too.
+// put is like write, but also replaces an alias.
 func (s *sheet) put(pointer string, value *yaml.Node) error {
 	at, err := s.span(pointer)
 	if err != nil {
@@ -373,24 +373,24 @@ func block(n *yaml.Node) {
 	}
 }
 
-// bare is a key without its comments, which the lines around it keep.
+// bare returns a key without its comments, which stay in the lines around it.
 func bare(key *yaml.Node) *yaml.Node {
 	return &yaml.Node{Kind: yaml.ScalarNode, Tag: key.Tag, Value: key.Value, Style: key.Style}
 }
 
-// text is a string as a YAML node.
+// text returns a string as a YAML node.
 func text(s string) *yaml.Node {
 	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s}
 }
 
-// render returns a node as lines in block style, every one indented.
+// render returns a node as indented lines in block style.
 func render(n *yaml.Node, indent int) []string {
 	quote(n)
 	var b bytes.Buffer
 	enc := yaml.NewEncoder(&b)
 	enc.SetIndent(2)
 	if err := enc.Encode(n); err != nil {
-		panic(err) // the node was built by us
+		panic(err) // the node was built here
 	}
 	lines := strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
 	for i, line := range lines {
@@ -401,7 +401,7 @@ func render(n *yaml.Node, indent int) []string {
 	return lines
 }
 
-// quote puts a string that would be read as something else, such as a status, in single quotes.
+// quote puts a string in single quotes if it would be read as another type, such as a status.
 func quote(n *yaml.Node) {
 	plain := yaml.Node{Kind: yaml.ScalarNode, Value: n.Value}
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" && n.Style == 0 && !strings.Contains(n.Value, "\n") &&

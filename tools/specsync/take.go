@@ -12,7 +12,7 @@ import (
 	"github.com/grantwright/oauth-go/tools/specsync/internal/openapi"
 )
 
-// take returns the vendor's node as one for our description: its structure, with references to our components.
+// take converts the vendor's node for our description: its structure, with references to our components.
 func (m *merger) take(their openapi.Place, kind openapi.Kind) *yaml.Node {
 	if kind != "" {
 		if n := m.refer(their.Resolve(), kind); n != nil {
@@ -22,8 +22,8 @@ func (m *merger) take(their openapi.Place, kind openapi.Kind) *yaml.Node {
 	return their.Copy(kind, m.refer)
 }
 
-// refer returns a reference to our component for the vendor's, which it makes if it has to, or nil where the vendor's
-// is to be written out: it is no component, or one that has no Go type of its own.
+// refer returns a reference to our component for the vendor's, which it creates if necessary. It returns nil if the
+// vendor's node should be written inline, because it is not a component or has no Go type of its own.
 func (m *merger) refer(target openapi.Place, kind openapi.Kind) *yaml.Node {
 	section, name, ok := component(target.Pointer)
 	if !ok {
@@ -64,8 +64,8 @@ func component(pointer string) (section, name string, ok bool) {
 	return tokens[2], name, true
 }
 
-// counterpart returns our component that stands where the vendor's does, or "". Where ours stands for more than one of
-// the vendor's, only one that is equal will do.
+// counterpart returns our component for the vendor's, or "". If ours corresponds to several of the vendor's, it must be
+// equal to this one.
 func (m *merger) counterpart(target openapi.Place, kind openapi.Kind) string {
 	for _, pointer := range m.now.Pairs[target.Pointer] {
 		if _, _, ok := component(pointer); !ok {
@@ -79,7 +79,7 @@ func (m *merger) counterpart(target openapi.Place, kind openapi.Kind) string {
 	return ""
 }
 
-// theirsOf returns the vendor's nodes that our node was compared with.
+// theirsOf returns the vendor's nodes that were compared with our node.
 func (m *merger) theirsOf(pointer string) []string {
 	var all []string
 	for their, ours := range m.now.Pairs {
@@ -91,12 +91,12 @@ func (m *merger) theirsOf(pointer string) []string {
 	return all
 }
 
-// agreed reports whether all of the vendor's nodes that our node stands for ask for the same edit.
+// agreed reports whether all of the vendor's nodes that correspond to our node require the same edit.
 func (m *merger) agreed(d openapi.Difference) bool {
 	for _, pointer := range m.theirsOf(d.Node.Pointer) {
 		their := m.theirs.At(pointer)
 		if _, _, shared := component(d.Node.Pointer); !shared && d.TheirNode.Around().Pointer == pointer {
-			continue // what is beside the allOf is ours to have here
+			continue // we may have other keywords next to the allOf
 		}
 		if their.Exists() && state(their, d) != state(d.TheirNode, d) {
 			return false
@@ -105,7 +105,7 @@ func (m *merger) agreed(d openapi.Difference) bool {
 	return true
 }
 
-// state is what a vendor's node has in the place of a difference.
+// state returns what a vendor's node has at the place of a difference.
 func state(their openapi.Place, d openapi.Difference) string {
 	for inner := their.Around(); inner.Exists() && !their.Child(d.Keyword).Exists(); inner = their.Around() {
 		their = inner
@@ -123,8 +123,8 @@ func state(their openapi.Place, d openapi.Difference) string {
 	return at.Child(d.Member).JSON(d.Element)
 }
 
-// split writes the vendor's node in the place of our reference to a component that is shared with places where the
-// vendor has something else.
+// split replaces our reference to a shared component by the vendor's node, because the vendor has something else
+// elsewhere.
 func (m *merger) split(d openapi.Difference) error {
 	site, path, kind, err := m.site(d)
 	if err != nil {
@@ -147,7 +147,7 @@ func (m *merger) split(d openapi.Difference) error {
 	return errShared
 }
 
-// renamed returns our component for a schema that we write out and the vendor refers to, or "".
+// renamed returns our component for a schema that is inline in ours and a reference in the vendor's, or "".
 func (m *merger) renamed(d openapi.Difference) string {
 	if _, _, ok := component(d.Node.Pointer); ok || d.Kind != openapi.KindSchema {
 		return ""
@@ -163,7 +163,7 @@ func reference(pointer string) *yaml.Node {
 	return &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{text("$ref"), ref}}
 }
 
-// typed reports whether the generator makes a named type of a schema.
+// typed reports whether the generator makes a named type for a schema.
 func typed(schema openapi.Place) bool {
 	for _, keyword := range []string{"properties", "enum", "allOf", "anyOf", "oneOf"} {
 		if schema.Child(keyword).Exists() {
@@ -173,7 +173,7 @@ func typed(schema openapi.Place) bool {
 	return false
 }
 
-// goName makes a component name of the vendor's one that is a Go name too.
+// goName converts the vendor's component name to a valid Go name.
 func goName(name string) string {
 	var b strings.Builder
 	up := true
@@ -191,7 +191,7 @@ func goName(name string) string {
 	return b.String()
 }
 
-// dress gives what is new in our description what a structure does not say.
+// dress adds to a new node what the vendor's structure does not have.
 func (m *merger) dress(value *yaml.Node, d openapi.Difference) {
 	if d.Keyword == "responses" && d.Member != "" {
 		describe(value, d.Member)
@@ -202,7 +202,7 @@ func (m *merger) dress(value *yaml.Node, d openapi.Difference) {
 	m.dressAll(value, d.Place)
 }
 
-// describe gives a response the description that OpenAPI asks for.
+// describe adds the description that OpenAPI requires to a response.
 func describe(response *yaml.Node, status string) {
 	if entry(response, "$ref") != nil || entry(response, "description") != nil {
 		return
@@ -214,16 +214,16 @@ func describe(response *yaml.Node, status string) {
 	response.Content = append([]*yaml.Node{text("description"), text(words)}, response.Content...)
 }
 
-// succeeds reports whether a place is in a response of success.
+// succeeds reports whether a place is inside a successful response.
 func succeeds(place string) bool {
 	return strings.HasPrefix(place, "/responses/2") || strings.HasPrefix(place, "/responses/default")
 }
 
-// dressAll does so for all properties below a node, and leaves out what we never take over.
+// dressAll dresses all properties below a node, and removes what is never merged.
 func (m *merger) dressAll(n *yaml.Node, place string) {
 	if n.Kind == yaml.MappingNode {
 		kind := openapi.KindSchema
-		if entry(n, "description") != nil { // schemas have none yet
+		if entry(n, "description") != nil { // schemas do not have one yet
 			kind = openapi.KindResponse
 		}
 		for i := 0; i+1 < len(n.Content); i += 2 {
@@ -239,7 +239,7 @@ func (m *merger) dressAll(n *yaml.Node, place string) {
 		}
 	}
 	for i, c := range n.Content {
-		if i == 0 || n.Content[i-1].Value != "x-deviation" { // its keywords are not the node's
+		if i == 0 || n.Content[i-1].Value != "x-deviation" { // it has names of keywords, not keywords
 			m.dressAll(c, place)
 		}
 	}

@@ -14,16 +14,16 @@ import (
 	"github.com/grantwright/oauth-go/tools/specsync/internal/openapi"
 )
 
-// What no structure shows is remembered in our description, because we never copy a vendor's words: each operation has
-// the hashes of its prose and of what stands under our deviations, and a property with a watched meaning has what
-// upstream says where our words say something else.
+// Changes in the vendor's prose are detected without copying it: our description stores, for each operation, hashes of
+// the vendor's prose and of the nodes under our deviations. For a property with a watched meaning it also stores what
+// upstream says, if our text says something else.
 const (
 	seenKey    = "x-upstream-seen"
 	meaningKey = "x-upstream-meaning"
 )
 
-// seen returns the hashes of an operation: of its prose under "prose", and of what the vendor has under our deviations by
-// the keyword that deviates.
+// seen returns the hashes of an operation: that of its prose under "prose", and those of the vendor's nodes under our
+// deviations by the keyword that deviates.
 func seen(op [2]openapi.Operation, excused []openapi.Difference) map[string]string {
 	words := sha256.New()
 	for r := range op[1].Reached() {
@@ -50,7 +50,7 @@ func seen(op [2]openapi.Operation, excused []openapi.Difference) map[string]stri
 	return all
 }
 
-// remembered returns what our operation has under x-upstream-seen.
+// remembered returns the x-upstream-seen of our operation.
 func remembered(op openapi.Operation) map[string]string {
 	all := map[string]string{}
 	for name, sum := range op.Place().Child(seenKey).Members() {
@@ -59,7 +59,7 @@ func remembered(op openapi.Operation) map[string]string {
 	return all
 }
 
-// watch reports what changed in the prose of the operations.
+// watch reports changes in the prose of the operations.
 func (r *report) watch(result openapi.Result, c *config, v vendor) {
 	for _, op := range result.Operations {
 		if was, is := remembered(op[0]), seen(op, result.Excused); len(was) > 0 {
@@ -88,7 +88,7 @@ func (r *report) watch(result openapi.Result, c *config, v vendor) {
 	}
 }
 
-// note adds a change that no structure shows, or the operation to the change if it is there.
+// note adds a change that is not structural, or adds the operation to such a change if it exists.
 func (r *report) note(c change, op openapi.Operation) {
 	for i := range r.Changes {
 		if have := &r.Changes[i]; have.What == c.What && have.Note == c.Note {
@@ -111,13 +111,13 @@ func (r *report) watchMeaning(op [2]openapi.Operation, m meaning) {
 	}
 }
 
-// said is what our description and the vendor's say of a property.
+// said is what our description and the vendor's say about a property.
 type said struct {
 	at      openapi.Reached // in ours
 	was, is string
 }
 
-// meanings returns the places where both say something of a watched property.
+// meanings returns the places where both descriptions have a watched meaning.
 func meanings(op [2]openapi.Operation, m meaning) []said {
 	theirs := map[string]string{}
 	for r := range op[1].Reached() {
@@ -139,7 +139,7 @@ func meanings(op [2]openapi.Operation, m meaning) []said {
 	return all
 }
 
-// watchList compares a list in the vendor's prose with the one that our operation has as an extension.
+// watchList compares a list in the vendor's prose with the extension of our operation that has the same list.
 func (r *report) watchList(op [2]openapi.Operation, l listRule) {
 	var theirs []string
 	for reached := range op[1].Reached() {
@@ -147,7 +147,7 @@ func (r *report) watchList(op [2]openapi.Operation, l listRule) {
 			theirs = append(theirs, match[1])
 		}
 	}
-	if len(theirs) == 0 { // the list went, or is written in another way
+	if len(theirs) == 0 { // the list is gone, or has another format
 		return
 	}
 	var ours []string
@@ -173,8 +173,8 @@ func (r *report) watchList(op [2]openapi.Operation, l listRule) {
 	}
 }
 
-// remember writes into our description what watch compares with the next time. Of an operation that the vendor does not
-// describe there is nothing to remember.
+// remember writes into our description what watch compares next time. Operations that the vendor does not describe are
+// skipped.
 func (m *merger) remember() error {
 	m.now = openapi.Compare(m.sheet.doc, m.theirs, m.opts)
 	for _, op := range m.sheet.doc.Operations() {

@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// A Console prints what a program does. Long work is shown as a line that changes on a terminal, and as a line now and
-// then elsewhere.
+// A Console prints the output of a program. On a terminal, progress is a line that changes; elsewhere it is a line from
+// time to time.
 type Console struct {
 	out      io.Writer
 	terminal bool
-	changing bool // the line printed last is to be replaced
+	changing bool // the last line is to be replaced
 }
 
 // NewConsole returns a Console that prints to out.
@@ -26,19 +26,19 @@ func NewConsole(out io.Writer) *Console {
 	return c
 }
 
-// Printf prints a line that stays.
+// Printf prints a permanent line.
 func (c *Console) Printf(format string, args ...any) {
 	c.clear()
 	fmt.Fprintf(c.out, format+"\n", args...)
 }
 
-// Write prints text that stays.
+// Write prints permanent text.
 func (c *Console) Write(text []byte) (int, error) {
 	c.clear()
 	return c.out.Write(text)
 }
 
-// Progress shows that n things have been done, which format has as its argument.
+// Progress shows that n things have been done; n is the argument of format.
 func (c *Console) Progress(n int, format string) {
 	const eachPlain = 1000
 	switch {
@@ -51,7 +51,7 @@ func (c *Console) Progress(n int, format string) {
 	}
 }
 
-// Confirm asks a question, and reports whether the line that it reads says yes. The end of the input says no.
+// Confirm asks a question and reports whether the answer is yes. The end of the input means no.
 func (c *Console) Confirm(in io.Reader, format string, args ...any) bool {
 	c.clear()
 	fmt.Fprintf(c.out, format+" [y/N] ", args...)

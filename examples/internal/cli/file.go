@@ -39,7 +39,7 @@ func ReadFile(name string) ([]byte, error) {
 	return data, nil
 }
 
-// keepTimes makes texts of timestamps, which would be written in another way than they were read.
+// keepTimes turns timestamps into strings, so that they keep their spelling.
 func keepTimes(n *yaml.Node) {
 	if n.ShortTag() == "!!timestamp" {
 		n.Tag = "!!str"
@@ -49,15 +49,15 @@ func keepTimes(n *yaml.Node) {
 	}
 }
 
-// A Report is a table that is written to a file.
+// A Report is a table for a file.
 type Report struct {
-	name   string // "" for no report
+	name   string // "" if there is no report
 	header []string
 	rows   [][]string
 }
 
-// NewReport returns a report that will be written to the named file, as CSV or JSON by the ending of its name. If the name
-// is empty, nothing is written.
+// NewReport returns a report for the named file, whose extension selects CSV or JSON. If the name is empty, Write does
+// nothing.
 func NewReport(name string, header ...string) (*Report, error) {
 	if ext := filepath.Ext(name); name != "" && ext != ".csv" && ext != ".json" {
 		return nil, fmt.Errorf("the name of the report must end in .csv or .json, not in %q", ext)
@@ -65,7 +65,7 @@ func NewReport(name string, header ...string) (*Report, error) {
 	return &Report{name: name, header: header}, nil
 }
 
-// Add adds a row, with a value for each column of the header.
+// Add adds a row with a value for each column of the header.
 func (r *Report) Add(row ...string) { r.rows = append(r.rows, row) }
 
 // Write writes the report.

@@ -1,5 +1,5 @@
-// Package cli is what the example programs that work on a SailPoint tenant have in common: the tenant they work on, files
-// they read and write, and how they talk to whoever runs them.
+// Package cli is the common part of the example programs for a SailPoint tenant: the tenant, the files that they read
+// and write, and their output.
 package cli
 
 import (
@@ -15,24 +15,24 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// The environment variables that lead to a tenant.
+// The environment variables that select a tenant.
 const (
 	BaseURL      = "SAILPOINT_BASE_URL" // https://{tenant}.api.identitynow.com
 	ClientID     = "SAILPOINT_CLIENT_ID"
 	ClientSecret = "SAILPOINT_CLIENT_SECRET"
 )
 
-// A Target is the tenant, or the sandbox, that a program works on.
+// A Target is the tenant or sandbox that a program works on.
 type Target struct {
 	Clients  *oauthclients.SailPoint
-	ClientID string // that the program authenticates as
+	ClientID string // the client that the program authenticates as
 
 	name  string
 	close func() error
 }
 
-// Open returns the tenant that the environment leads to, or a sandbox with these options if none of the variables is set.
-// Some of them without the others are an error: it would be a sandbox for somebody who meant a tenant.
+// Open returns the tenant that the environment variables select, or a sandbox with the given options if none is set. It
+// fails if only some are set, because the user then expects a tenant and not a sandbox.
 func Open(getenv func(string) string, sandboxOptions *sandbox.SailPointOptions, log io.Writer) (*Target, error) {
 	settings := []string{BaseURL, ClientID, ClientSecret}
 	missing := slices.DeleteFunc(slices.Clone(settings), func(name string) bool { return getenv(name) != "" })
@@ -61,7 +61,7 @@ func Open(getenv func(string) string, sandboxOptions *sandbox.SailPointOptions, 
 func (t *Target) open(baseURL string, creds tokens.Credentials, log io.Writer) error {
 	endpoint, err := tokens.NewSailPoint("", creds, &tokens.SailPointOptions{
 		BaseURL: baseURL,
-		Limiter: &tokens.Limiter{MaxWait: time.Hour}, // nobody waits for a single call, and all of them are to succeed
+		Limiter: &tokens.Limiter{MaxWait: time.Hour}, // in a batch, success matters more than the wait for a single call
 	})
 	if err != nil {
 		return err
@@ -71,13 +71,13 @@ func (t *Target) open(baseURL string, creds tokens.Credentials, log io.Writer) e
 		return err
 	}
 	t.Clients, err = oauthclients.NewSailPoint(cache, &oauthclients.SailPointOptions{
-		Logger: slog.New(slog.NewTextHandler(log, nil)), // logs repetitions, and lists that may have been cut
+		Logger: slog.New(slog.NewTextHandler(log, nil)), // logs retries, and lists that may be incomplete
 	})
 	return err
 }
 
-// String returns where the program works.
+// String returns the name of the tenant, or of the sandbox.
 func (t *Target) String() string { return t.name }
 
-// Close stops the sandbox, if the Target is one.
+// Close stops the sandbox if the Target is one.
 func (t *Target) Close() { _ = t.close() }

@@ -8,47 +8,48 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Difference is one keyword, or one member of a keyword, in which a vendor's description differs from ours.
+// Difference is a keyword, or a member of a keyword, that differs between a vendor's description and ours.
 type Difference struct {
-	// Operation is ours, or the vendor's where we have none; Their is the vendor's, or the zero value where it has none.
+	// Operation is our operation, or the vendor's if we do not have it. Their is the vendor's, or zero if it does not
+	// exist.
 	Operation, Their Operation
-	// Place is the JSON Pointer, from the operation, of what differs. It leads through references, and through
+	// Place is the JSON Pointer of the difference, relative to the operation. It passes through references, and names
 	// parameters by their location and name.
 	Place string
 
-	Kind    Kind   // of the node that has the keyword
-	Keyword string // of that node
-	Member  string // of the keyword, where one member is on one side only; "" if the whole keyword differs
+	Kind    Kind   // the kind of the node that has the keyword
+	Keyword string // the keyword of that node
+	Member  string // the member of the keyword that only one side has; "" if the whole keyword differs
 
-	Was, Is string // our value and the vendor's as JSON without prose; "" where there is none
+	Was, Is string // our value and the vendor's as JSON without prose; "" if there is none
 
-	Node, TheirNode Place // that have the keyword or lack it
-	Ours, Theirs    Place // the values, or the members; either may not exist
-	Element         Kind  // of the members; "" if they are plain values
+	Node, TheirNode Place // the nodes that have or lack the keyword
+	Ours, Theirs    Place // the values or members; one may not exist
+	Element         Kind  // the kind of the members; "" if they are plain values
 
-	// Reason is that of the x-deviation that excuses the difference, or "".
+	// Reason is the reason in the x-deviation that excuses the difference, or "".
 	Reason string
 }
 
-// Result is what a comparison found, in the order of our document.
+// Result is the result of a comparison, in the order of our document.
 type Result struct {
-	Differences []Difference // that nothing excuses
+	Differences []Difference // not excused by an x-deviation
 	Excused     []Difference
 	Unused      []Deviation    // entries that excuse nothing
-	Operations  [][2]Operation // ours and the vendor's that met
-	Undefined   []string       // security schemes that the vendor names and does not define
-	// Pairs leads from the JSON Pointer of each node of the vendor's document that was compared to those of ours.
+	Operations  [][2]Operation // pairs of our and the vendor's operations
+	Undefined   []string       // security schemes that the vendor uses but does not define
+	// Pairs maps the JSON Pointer of each compared node of the vendor's document to those of our nodes.
 	Pairs map[string][]string
 }
 
-// Options say how the vendor's document is to be read. A nil function changes nothing.
+// Options adapt the vendor's document to ours. A nil function changes nothing.
 type Options struct {
-	Path   func(path string) string // the path that we have for the vendor's
-	Server func(url string) string  // the server URL that we have for the vendor's
+	Path   func(path string) string // returns our path for the vendor's
+	Server func(url string) string  // returns our server URL for the vendor's
 }
 
-// Compare compares each operation of ours with the vendor's at the same method and path, and reports the methods that
-// the vendor has on our paths and we have not. Operations on other paths of the vendor are ignored.
+// Compare compares each of our operations with the vendor's at the same method and path. It also reports methods that
+// the vendor has on our paths and we do not. The vendor's other paths are ignored.
 func Compare(ours, theirs *Document, opts Options) Result {
 	if opts.Path == nil {
 		opts.Path = func(path string) string { return path }
@@ -84,7 +85,7 @@ func Compare(ours, theirs *Document, opts Options) Result {
 	return c.result
 }
 
-// Match returns the operations of ours and the vendor's that Compare compares, in the order of ours.
+// Match returns the pairs of operations that Compare compares, in our order.
 func Match(ours, theirs *Document, path func(string) string) [][2]Operation {
 	if path == nil {
 		path = func(path string) string { return path }
@@ -99,7 +100,7 @@ func Match(ours, theirs *Document, path func(string) string) [][2]Operation {
 	return all
 }
 
-// Equal reports whether two nodes of a kind differ in nothing that no x-deviation of ours excuses.
+// Equal reports whether two nodes of a kind are equal, apart from differences that our x-deviations excuse.
 func Equal(kind Kind, ours, theirs Place) bool {
 	c := &comparer{used: map[Deviation]bool{}, same: map[[2]*yaml.Node]bool{}}
 	c.opts.Server = func(url string) string { return url }
@@ -108,7 +109,8 @@ func Equal(kind Kind, ours, theirs Place) bool {
 	return len(c.result.Differences) == 0
 }
 
-// theirOperations finds operations by method and template. A path that needs no rule to match wins over one that does.
+// theirOperations returns the vendor's operations by method and template. A path that matches without a rule takes
+// precedence.
 func theirOperations(d *Document, rewrite func(string) string) map[string]Operation {
 	all := map[string]Operation{}
 	for _, op := range d.Operations() {
@@ -133,9 +135,9 @@ type comparer struct {
 	result Result
 	used   map[Deviation]bool
 
-	op, their Operation       // under comparison
-	path      string          // of the node under comparison, from the operation
-	above     [][2]*yaml.Node // pairs that are being compared: a schema may contain itself
+	op, their Operation       // being compared
+	path      string          // of the node being compared, relative to the operation
+	above     [][2]*yaml.Node // pairs being compared, because a schema may contain itself
 	same      map[[2]*yaml.Node]bool
 }
 
@@ -152,7 +154,8 @@ func (c *comparer) operation(ours, theirs Operation) {
 	c.node(KindOperation, ours.op, theirs.op)
 }
 
-// report files a difference under the excused ones if an x-deviation of the node names its keyword or member.
+// report adds a difference to the result. It is an excused one if an x-deviation of the node names its keyword or
+// member.
 func (c *comparer) report(d Difference) {
 	d.Operation, d.Their, d.Place = c.op, c.their, c.path
 	if d.Kind != KindPathItem {
@@ -175,8 +178,8 @@ func (c *comparer) report(d Difference) {
 	c.result.Differences = append(c.result.Differences, d)
 }
 
-// excuses returns the entries of x-deviation that reach a difference. A keyword that is a map of names, such as
-// properties, does not stand for each of them.
+// excuses returns the x-deviation entries that would excuse a difference. A keyword that maps names, such as
+// properties, does not excuse its members.
 func excuses(d Difference) []string {
 	switch one := d.Keyword + "/" + d.Member; {
 	case d.Kind == KindRequirement:
@@ -190,7 +193,7 @@ func excuses(d Difference) []string {
 	}
 }
 
-// in runs f with the path extended by tokens.
+// in calls f with the path extended by tokens.
 func (c *comparer) in(f func(), tokens ...string) {
 	path := c.path
 	for _, token := range tokens {
@@ -200,7 +203,7 @@ func (c *comparer) in(f func(), tokens ...string) {
 	c.path = path
 }
 
-// node compares two nodes of one kind, keyword by keyword: ours in our order, then those that only the vendor has.
+// node compares two nodes of one kind by keyword: first our keywords in our order, then those that only the vendor has.
 func (c *comparer) node(kind Kind, ours, theirs Place) {
 	c.nodeBut(kind, ours, theirs, nil)
 }
@@ -242,8 +245,8 @@ func (c *comparer) nodeBut(kind Kind, ours, theirs Place, skip []string) {
 	}
 }
 
-// around compares two schemas of which one is no more than an allOf around what the other is, and reports whether that
-// is so. The keywords beside the allOf are compared with the other schema's.
+// around compares two schemas if one is only an allOf around the other, and reports whether that is so. The keywords
+// next to the allOf are compared with those of the other schema.
 func (c *comparer) around(ours, theirs Place, skip []string) bool {
 	deviates := func(keyword string) bool { return ours.Child(deviationKey).Child(keyword).Exists() }
 	our, their, wrapper := ours, theirs, ours
@@ -278,7 +281,7 @@ func (c *comparer) keyword(kind Kind, keyword string, ours, theirs Place) {
 		Kind: kind, Keyword: keyword, Node: ours, TheirNode: theirs,
 		Ours: member(ours, keyword), Theirs: member(theirs, keyword), Element: r.kind,
 	}
-	if keyword == GoType { // a vendor's is not for our generator
+	if keyword == GoType { // a vendor's value is not meant for our generator
 		d.Theirs = Place{}
 	}
 	if kind == KindServer && keyword == "url" {
@@ -347,7 +350,7 @@ func (c *comparer) named(d Difference, kind Kind) {
 	}
 }
 
-// set compares two lists, or the keys of two maps, without regard to their order.
+// set compares two lists, or the keys of two maps, in any order.
 func (c *comparer) set(d Difference, r rule) {
 	text := func(list Place, token string) string {
 		if r.shape == keys {
@@ -375,8 +378,8 @@ func (c *comparer) set(d Difference, r rule) {
 	}
 }
 
-// branches compares two lists of schemas by position where they are of one length. Otherwise equal branches meet, in
-// their order, and the rest came or went.
+// branches compares two lists of schemas by position if they have the same length. Otherwise it pairs equal branches in
+// order; the others were added or removed.
 func (c *comparer) branches(d Difference, kind Kind) {
 	ours, theirs := d.Ours.Keys(), d.Theirs.Keys()
 	if len(ours) == len(theirs) {
@@ -430,7 +433,7 @@ func (c *comparer) parameters(ours, theirs Operation) {
 }
 
 func parameterJSON(p Parameter) string {
-	m := plain(p.Place, rule{node, KindParameter}, nil).(map[string]any) //nolint:forcetypeassert // it has a name, so it is a mapping
+	m := plain(p.Place, rule{node, KindParameter}, nil).(map[string]any) //nolint:forcetypeassert // a parameter with a name is a mapping
 	m["name"], m["in"] = p.Name, p.In
 	return encode(m)
 }

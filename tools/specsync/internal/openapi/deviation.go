@@ -1,7 +1,7 @@
 package openapi
 
-// Deviation is one entry of an x-deviation: a keyword of the node that carries it, or a member of the keyword as in
-// "properties/from", may differ from upstream.
+// Deviation is one entry of an x-deviation: it allows a keyword of its node, or a member of a keyword as in
+// "properties/from", to differ from upstream.
 type Deviation struct {
 	// Pointer is the JSON Pointer of the node that carries x-deviation.
 	Pointer string
@@ -11,7 +11,7 @@ type Deviation struct {
 
 const deviationKey = "x-deviation"
 
-// Deviations returns every x-deviation entry of the document in its order.
+// Deviations returns all x-deviation entries of the document in order.
 func (d *Document) Deviations() []Deviation {
 	var all []Deviation
 	for p := range d.Nodes() {

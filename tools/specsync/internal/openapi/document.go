@@ -1,11 +1,11 @@
-// Package openapi reads published OpenAPI 3 descriptions and compares ours with a vendor's, operation by operation and
-// keyword by keyword, everything but prose.
+// Package openapi parses published OpenAPI 3 descriptions and compares ours with a vendor's, operation by operation and
+// keyword by keyword, except prose.
 //
-// A description may be of any size, YAML or JSON, with local references or without, and may name security schemes that
-// it does not define. References to other documents are kept as they are and never followed. Names of components are
-// not compared, only what stands behind them: a vendor's renamed schema is no difference.
+// A description may be YAML or JSON of any size, with or without local references, and may use security schemes that it
+// does not define. References to other documents are kept but not followed. Names of components are not compared, only
+// their content: a renamed schema is no difference.
 //
-// A node of our description may carry x-deviation, a map from keywords of that node to the reasons why they differ.
+// A node of our description may have x-deviation, a map from keywords of that node to the reasons why they differ.
 package openapi
 
 import (
@@ -23,26 +23,26 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Document is one parsed description. It is for one goroutine at a time.
+// Document is a parsed description. It must not be used by several goroutines at once.
 type Document struct {
 	root   *yaml.Node
-	uri    string // of a document that another refers to; of the first it is the base of its references
+	uri    string // the base of its references, and the name of a document that another refers to
 	first  *Document
-	others map[string]*Document // of the first: what it and they refer to, nil for what could not be loaded
+	others map[string]*Document // in the first document: all documents referred to; nil for those that could not be loaded
 	load   Loader
 
-	operations []Operation // once they have been asked for
+	operations []Operation // computed when first needed
 }
 
-// Loader returns the document at a URI that a reference names, without its fragment, or an error to leave the
-// reference as it is.
+// Loader returns the document at a URI in a reference, without its fragment. If it fails, the reference is kept as it
+// is.
 type Loader func(uri string) ([]byte, error)
 
-// Parse reads a description in YAML or JSON. It fails on anything that is not OpenAPI 3 with paths. References to other
+// Parse parses a description in YAML or JSON. It fails if the document is not OpenAPI 3 with paths. References to other
 // documents are not followed.
 func Parse(data []byte) (*Document, error) { return ParseAt("", data, nil) }
 
-// ParseAt is Parse for a description that was read from uri and whose references to other documents load supplies.
+// ParseAt is like Parse for a description read from uri. References to other documents are followed with load.
 func ParseAt(uri string, data []byte, load Loader) (*Document, error) {
 	root, err := parseNode(data)
 	if err != nil {
@@ -90,7 +90,7 @@ func parseTree(data []byte) (*yaml.Node, error) {
 	return nil, fmt.Errorf("line %d: a second document", more.Line)
 }
 
-// parseJSON builds the tree itself: YAML readers refuse tabs and surrogate pairs, which JSON allows.
+// parseJSON builds a YAML tree from JSON. YAML parsers refuse tabs and surrogate pairs, which JSON allows.
 func parseJSON(dec *json.Decoder) (*yaml.Node, error) {
 	dec.UseNumber()
 	tok, err := dec.Token()
@@ -104,7 +104,7 @@ func parseJSON(dec *json.Decoder) (*yaml.Node, error) {
 			n.Kind, n.Tag = yaml.SequenceNode, "!!seq"
 		}
 		for dec.More() {
-			child, err := parseJSON(dec) // in an object, keys and values in turn
+			child, err := parseJSON(dec) // in an object, keys and values alternate
 			if err != nil {
 				return nil, err
 			}
@@ -128,10 +128,10 @@ func parseJSON(dec *json.Decoder) (*yaml.Node, error) {
 	return nil, io.ErrUnexpectedEOF
 }
 
-// Place is a node of a document and where it is written. The zero Place is no node.
+// Place is a node of a document and its location. The zero Place is no node.
 type Place struct {
-	// Pointer is the JSON Pointer (RFC 6901) of the node in its document. In a document that another refers to it
-	// stands behind the URI and "#".
+	// Pointer is the JSON Pointer (RFC 6901) of the node in its document. For a document that another one refers to, it
+	// follows the URI and "#".
 	Pointer string
 
 	doc  *Document
@@ -146,7 +146,7 @@ func (d *Document) Root() Place {
 	return Place{doc: d, node: d.root}
 }
 
-// At returns the node that a JSON Pointer names; references are not followed. It does not exist if there is none.
+// At returns the node at a JSON Pointer without following references. It may not exist.
 func (d *Document) At(pointer string) Place {
 	at := d.Root()
 	if pointer == "" {
@@ -166,7 +166,7 @@ func (p Place) Exists() bool { return p.node != nil }
 // Node returns the YAML node, with its line and column unless the document was JSON, or nil.
 func (p Place) Node() *yaml.Node { return p.node }
 
-// Child returns the value of a key of a mapping, or the element of a sequence by its index; it may not exist.
+// Child returns the value of a key of a mapping, or the element of a sequence at an index. It may not exist.
 func (p Place) Child(token string) Place {
 	if p.node == nil {
 		return Place{}
@@ -190,7 +190,7 @@ func (p Place) child(token string, n *yaml.Node) Place {
 	return Place{Pointer: p.Pointer + "/" + escape(token), doc: p.doc, node: unalias(n)}
 }
 
-// Keys returns the keys of a mapping, or the indices of a sequence, in their order.
+// Keys returns the keys of a mapping or the indices of a sequence, in order.
 func (p Place) Keys() []string {
 	var keys []string
 	switch {
@@ -207,7 +207,7 @@ func (p Place) Keys() []string {
 	return keys
 }
 
-// Members returns the members of a mapping by key, or of a sequence by index, in their order.
+// Members returns the members of a mapping by key, or of a sequence by index, in order.
 func (p Place) Members() iter.Seq2[string, Place] {
 	return func(yield func(string, Place) bool) {
 		if p.node == nil {
@@ -239,8 +239,8 @@ func (p Place) Text() string {
 	return p.node.Value
 }
 
-// Resolve follows $ref. Members beside it are ignored, as OpenAPI 3.0 says. A reference to nothing, to itself or to a
-// document that cannot be loaded is returned as the node that holds it.
+// Resolve follows $ref. Members next to it are ignored, as OpenAPI 3.0 requires. If the reference leads nowhere, to
+// itself or to a document that cannot be loaded, Resolve returns the node with the reference.
 func (p Place) Resolve() Place {
 	start, seen := p, []*yaml.Node(nil)
 	for p.isMapping() {

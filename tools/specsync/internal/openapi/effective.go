@@ -2,8 +2,8 @@ package openapi
 
 import "slices"
 
-// servers compares what holds for the two operations, wherever it is written. Servers of one URL meet, the others in
-// their order.
+// servers compares the servers that apply to the two operations, wherever they are written. Servers with the same URL
+// are compared with each other, the others in order.
 func (c *comparer) servers(ours, theirs Operation) {
 	our, their := ours.Servers(), theirs.Servers()
 	left := their.Keys()
@@ -46,7 +46,8 @@ func (c *comparer) serverURL(d Difference) {
 	}
 }
 
-// security compares what the two operations ask of a caller: equal alternatives meet, the others in their order.
+// security compares the security requirements of the two operations. Equal alternatives are paired, then the others in
+// order.
 func (c *comparer) security(ours, theirs Operation) {
 	our, their := ours.requirements(), theirs.requirements()
 	for _, r := range their {

@@ -7,10 +7,10 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Kind says what a node of a description is.
+// Kind is the kind of a node of a description.
 type Kind string
 
-// The kinds of nodes that are compared member by member.
+// The kinds of nodes whose members are compared one by one.
 const (
 	KindPathItem    Kind = "path item"
 	KindOperation   Kind = "operation"
@@ -25,22 +25,22 @@ const (
 	KindServer      Kind = "server"
 	KindVariable    Kind = "server variable"
 	KindScheme      Kind = "security scheme"
-	KindRequirement Kind = "security requirement" // its keyword is scopes
+	KindRequirement Kind = "security requirement" // its only keyword is scopes
 
 	kindFlows         Kind = "flows"
 	kindFlow          Kind = "flow"
 	kindDiscriminator Kind = "discriminator"
 )
 
-// shape says how the value of a keyword is compared.
+// shape says how to compare the value of a keyword.
 type shape int
 
 const (
-	value    shape = iota // as one JSON value
+	value    shape = iota // as a whole
 	node                  // member by member
 	named                 // a map from names to nodes
 	branches              // a list of nodes
-	set                   // a list whose order means nothing
+	set                   // a list whose order does not matter
 	keys                  // a map whose values are prose or names of components
 )
 
@@ -49,7 +49,7 @@ type rule struct {
 	kind  Kind
 }
 
-// grammar has the keywords that are not plain values; a keyword that is not in it is compared as one value.
+// grammar has the keywords that are not plain values. All others are compared as a whole.
 var grammar = map[Kind]map[string]rule{
 	KindOperation:   {"requestBody": {node, KindRequestBody}, "responses": {named, KindResponse}},
 	KindParameter:   {"schema": {node, KindSchema}, "content": {named, KindMediaType}, "examples": {named, KindExample}},
@@ -75,7 +75,7 @@ var grammar = map[Kind]map[string]rule{
 	kindFlow: {"scopes": {shape: keys}},
 }
 
-// prose are the members, per kind, that say nothing to a machine.
+// prose are the members of each kind that have no meaning to a machine.
 var prose = map[Kind][]string{
 	KindOperation:   {"summary", "description", "operationId", "tags", "externalDocs"},
 	KindParameter:   {"description"},
@@ -89,16 +89,16 @@ var prose = map[Kind][]string{
 	KindScheme:      {"description"},
 }
 
-// effective are the members that are compared by what holds in their place, not by what is written there.
+// effective are the members that are compared by what applies, not by what is written at the node.
 var effective = map[Kind][]string{
 	KindOperation: {"parameters", "servers", "security"},
 	KindParameter: {"name", "in"},
 }
 
-// GoType is the one extension that is compared: it gives a schema a Go type.
+// GoType is the only extension that is compared: it sets the Go type of a schema.
 const GoType = "x-go-type"
 
-// structural reports whether a member counts where it is written.
+// structural reports whether a member is compared where it is written.
 func structural(kind Kind, keyword string) bool {
 	if strings.HasPrefix(keyword, "x-") {
 		return kind == KindSchema && keyword == GoType
@@ -106,13 +106,13 @@ func structural(kind Kind, keyword string) bool {
 	return !slices.Contains(prose[kind], keyword) && !slices.Contains(effective[kind], keyword)
 }
 
-// omittable are the keywords whose false or empty value says no more than their absence.
+// omittable are the keywords for which false or an empty value means the same as their absence.
 var omittable = []string{
 	"required", "deprecated", "nullable", "readOnly", "writeOnly", "allowEmptyValue", "allowReserved", "uniqueItems",
 	"exclusiveMinimum", "exclusiveMaximum", "variables", "headers", "examples", "links", "encoding",
 }
 
-// member returns a member of a node, which does not exist where it says no more than its absence.
+// member returns a member of a node. It does not exist if its value means the same as its absence.
 func member(p Place, keyword string) Place {
 	m := p.Child(keyword)
 	if m.Exists() && slices.Contains(omittable, keyword) {
@@ -123,5 +123,5 @@ func member(p Place, keyword string) Place {
 	return m
 }
 
-// Methods are the operations that a path item can hold, in the order of the OpenAPI specification.
+// Methods are the operations of a path item, in the order of the OpenAPI specification.
 var Methods = []string{"get", "put", "post", "delete", "options", "head", "patch", "trace"}

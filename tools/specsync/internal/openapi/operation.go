@@ -11,9 +11,9 @@ import (
 // Operation is one operation of a document.
 type Operation struct {
 	Method string // lower case
-	Path   string // as the document has it
+	Path   string // as in the document
 
-	template string // of Path; see Template
+	template string // Template(Path)
 	doc      *Document
 	item, op Place
 }
@@ -48,10 +48,10 @@ func (d *Document) Operations() []Operation {
 
 var pathParameter = regexp.MustCompile(`\{[^}]*\}`)
 
-// Template returns a path without the names of its parameters, by which operations of two documents meet.
+// Template returns a path without the names of its parameters, which is how operations of two documents are matched.
 func Template(path string) string { return pathParameter.ReplaceAllString(path, "{}") }
 
-// Servers returns the servers that hold for the operation, where they are written.
+// Servers returns the servers that apply to the operation, at the place where they are written.
 func (o Operation) Servers() Place {
 	for _, at := range []Place{o.op, o.item, o.doc.Root()} {
 		if servers := at.Child("servers"); len(servers.Keys()) > 0 {
@@ -61,7 +61,7 @@ func (o Operation) Servers() Place {
 	return Place{}
 }
 
-// Security returns the security requirements that hold for the operation, where they are written.
+// Security returns the security requirements that apply to the operation, at the place where they are written.
 func (o Operation) Security() Place {
 	if own := o.op.Child("security"); own.Exists() {
 		return own
@@ -73,10 +73,10 @@ func (o Operation) Security() Place {
 type Parameter struct {
 	Name, In string
 	Place    Place
-	key      string // by which it is found in another document
+	key      string // identifies it across documents
 }
 
-// Parameters returns the parameters of the operation and those of its path item that it does not replace.
+// Parameters returns the parameters of the operation, and those of its path item that it does not override.
 func (o Operation) Parameters() []Parameter {
 	var all []Parameter
 	for _, list := range []Place{o.op.Child("parameters"), o.item.Child("parameters")} {
@@ -87,7 +87,7 @@ func (o Operation) Parameters() []Parameter {
 			switch p.In {
 			case "header": // RFC 9110, section 5.1
 				p.key = strings.ToLower(p.key)
-			case "path": // its name is only the document's, its position in the path is everyone's
+			case "path": // its position is the same in all documents, but its name may differ
 				p.key = p.In + ":" + strconv.Itoa(slices.Index(pathParameter.FindAllString(o.Path, -1), "{"+p.Name+"}"))
 			}
 			if !slices.ContainsFunc(all, func(q Parameter) bool { return q.key == p.key }) {
@@ -106,7 +106,7 @@ type requirement struct {
 
 type scheme struct {
 	name       string
-	definition Place // does not exist where the document names a scheme without defining it
+	definition Place // does not exist if the document does not define the scheme
 	scopes     []string
 }
 
@@ -132,7 +132,7 @@ func (o Operation) requirements() []requirement {
 	return all
 }
 
-// equal reports whether two alternatives ask for the same. A scheme without a definition may be any.
+// equal reports whether two alternatives require the same. A scheme without a definition may be any scheme.
 func (r requirement) equal(s requirement) bool {
 	return slices.EqualFunc(r.schemes, s.schemes, func(a, b scheme) bool {
 		known := a.definition.Exists() && b.definition.Exists()
@@ -140,7 +140,8 @@ func (r requirement) equal(s requirement) bool {
 	})
 }
 
-// alike reports whether one alternative may have become the other: its schemes have the same types, or the same names.
+// alike reports whether one alternative may have replaced the other: their schemes have the same types or the same
+// names.
 func (r requirement) alike(s requirement) bool {
 	return slices.EqualFunc(r.schemes, s.schemes, func(a, b scheme) bool {
 		known := a.definition.Exists() && b.definition.Exists()

@@ -9,15 +9,15 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Reached is a node of an operation, as a reader of the operation meets it.
+// Reached is a node that a reader of an operation reaches.
 type Reached struct {
 	Path  string // JSON Pointer from the operation; see Difference.Place
 	Place Place  // after references are followed
 	Kind  Kind
 }
 
-// Reached returns the nodes of the operation, references followed, in the order of the document. What a recursive
-// schema holds is reached once on each way to it. Servers and security are left out.
+// Reached returns the nodes of the operation in the order of the document, with references followed. The content of a
+// recursive schema is returned once per path to it. Servers and security are omitted.
 func (o Operation) Reached() iter.Seq[Reached] {
 	return func(yield func(Reached) bool) {
 		r := reacher{yield: yield}
@@ -64,11 +64,11 @@ func (r *reacher) reach(path string, p Place, kind Kind) bool {
 	return true
 }
 
-// besideAllOf are the structural keywords that may stand beside an allOf that is only around one schema.
+// besideAllOf are the structural keywords that are allowed next to an allOf that only wraps a schema.
 var besideAllOf = []string{"type", "nullable", "deprecated", "readOnly", "writeOnly", "default", "example", "examples"}
 
-// Around returns the schema, references followed, that this one is no more than an allOf around: the allOf has one
-// branch, and nothing beside it says more of the structure. It does not exist if there is none.
+// Around returns the schema, with references followed, that this one only wraps in an allOf: the allOf has one branch,
+// and no other keyword adds to the structure. It does not exist if there is none.
 func (p Place) Around() Place {
 	branches := p.Child("allOf")
 	if !p.isMapping() || branches.node == nil || branches.node.Kind != yaml.SequenceNode || len(branches.node.Content) != 1 {
@@ -86,17 +86,17 @@ func (p Place) Around() Place {
 	return branch
 }
 
-// PlainPath returns the path of a node that Reached has without the steps through the first branch of an allOf, so that
-// what an allOf is only around has the path that it has without.
+// PlainPath returns the path of a Reached node without steps through the first branch of an allOf, so that a wrapped
+// schema has the same path as without the allOf.
 func PlainPath(path string) string { return strings.ReplaceAll(path+"/", "/allOf/0/", "/") }
 
-// Copy returns the structure of a node as new YAML in block style, without prose, extensions and comments. For a
-// reference it takes what ref returns for the target, or a copy of the target where that is nil.
+// Copy returns the structure of a node as new YAML in block style, without prose, extensions and comments. A reference
+// is replaced by the result of ref for its target or, if that is nil, by a copy of the target.
 func (p Place) Copy(kind Kind, ref func(target Place, kind Kind) *yaml.Node) *yaml.Node {
 	return p.copy(rule{node, kind}, ref, nil)
 }
 
-// CopyMember is Copy for the value of a keyword of a node.
+// CopyMember is like Copy for the value of a keyword of a node.
 func (p Place) CopyMember(kind Kind, keyword string, ref func(target Place, kind Kind) *yaml.Node) *yaml.Node {
 	return p.Child(keyword).copy(grammar[kind][keyword], ref, nil)
 }
@@ -105,7 +105,7 @@ func (p Place) copy(r rule, ref func(Place, Kind) *yaml.Node, above []*yaml.Node
 	if r.kind != "" && r.shape == node {
 		if target := p.Resolve(); target.node != p.node {
 			if slices.Contains(above, target.node) {
-				return &yaml.Node{Kind: yaml.MappingNode} // ref makes a component of a recursive schema before this
+				return &yaml.Node{Kind: yaml.MappingNode} // for a recursive schema, ref has made a component before
 			}
 			if n := ref(target, r.kind); n != nil {
 				return n

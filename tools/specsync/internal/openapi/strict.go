@@ -10,15 +10,15 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// maxAliasGrowth is how many times as large a document may be with every alias written out. Small documents may have
-// maxAliasNodes in any case.
+// maxAliasGrowth is the maximum factor by which a document may grow if all aliases are expanded. Small documents may
+// always have maxAliasNodes.
 const (
 	maxAliasGrowth = 10
 	maxAliasNodes  = 100_000
 )
 
-// checkTree refuses what readers of YAML and JSON read differently: a mapping with one key twice or with a key that is
-// no scalar. It also refuses aliases that make the document grow without bound.
+// checkTree returns an error for what parsers of YAML and JSON read differently: duplicate keys, and keys that are not
+// scalars. It also returns an error if aliases make the document too large.
 func checkTree(root *yaml.Node) error {
 	written := 0
 	var walk func(n *yaml.Node) error
@@ -55,9 +55,9 @@ func checkTree(root *yaml.Node) error {
 	return err
 }
 
-// sizer counts the nodes below a node, those behind aliases too, up to a little more than most.
+// sizer counts the nodes below a node, with aliases expanded. It stops soon after most.
 type sizer struct {
-	sizes map[*yaml.Node]int // -1 while it is being counted
+	sizes map[*yaml.Node]int // -1 while the node is being counted
 	most  int
 }
 
@@ -84,12 +84,12 @@ func (s *sizer) size(n *yaml.Node) (int, error) {
 	return total, nil
 }
 
-// maxReached is how many nodes an operation may lead to, each counted as often as it is led to.
+// maxReached is the maximum number of nodes that an operation may lead to, counted once per path.
 const maxReached = 100_000
 
-// Check returns what in the description of the operation cannot be compared or generated from: a local reference to
-// nothing or to itself, a keyword whose value has the wrong type, what only OpenAPI 3.1 allows, and a name with control
-// characters. It returns an error for each.
+// Check returns an error for each part of the operation's description that cannot be compared or used for generation: a
+// local reference to nothing or to itself, a value of the wrong type, syntax of OpenAPI 3.1, and names with control
+// characters.
 func (o Operation) Check() error {
 	var all []error
 	found := func(at Place, format string, args ...any) {
@@ -130,14 +130,13 @@ func (o Operation) Check() error {
 	return errors.Join(all...)
 }
 
-// booleans are the keywords that are true or false in every kind of node that has them, but for the required list of a
-// schema.
+// booleans are the keywords that are booleans in every kind of node, except the required list of a schema.
 var booleans = []string{
 	"required", "deprecated", "nullable", "readOnly", "writeOnly", "uniqueItems", "exclusiveMinimum", "exclusiveMaximum",
 	"allowEmptyValue", "allowReserved", "explode",
 }
 
-//nolint:gocognit // one rule a line, each to be read alone
+//nolint:gocognit // independent rules, one per line
 func checkNode(p Place, kind Kind, found func(at Place, format string, args ...any)) {
 	if !p.isMapping() {
 		found(p, "a %s is not a mapping", kind)

@@ -11,13 +11,13 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// JSON returns a node of a kind as compact JSON with sorted keys: prose and extensions dropped, references followed,
-// sets sorted. It returns "" if there is no node. The empty kind takes the node as a plain value.
+// JSON returns a node of a kind as compact JSON with sorted keys. Prose and extensions are removed, references
+// followed, and sets sorted. It returns "" if the node does not exist. The empty kind treats the node as a plain value.
 func (p Place) JSON(kind Kind) string {
 	return p.json(rule{node, kind})
 }
 
-// KeywordJSON is JSON for the value of a keyword of a node of a kind.
+// KeywordJSON is like JSON for the value of a keyword of a node of a kind.
 func (p Place) KeywordJSON(kind Kind, keyword string) string {
 	return member(p, keyword).json(grammar[kind][keyword])
 }
@@ -34,13 +34,13 @@ func encode(v any) string {
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
-		return fmt.Sprint(v) // .inf and .nan, which YAML has and JSON has not
+		return fmt.Sprint(v) // .inf and .nan exist only in YAML
 	}
 	return string(bytes.TrimSpace(b.Bytes()))
 }
 
-// plain turns a node into maps, slices and scalars. above are the nodes that it stands in: a schema that contains
-// itself ends in the number of levels up.
+// plain converts a node to maps, slices and scalars. above are the nodes that contain it: a schema that contains itself
+// is replaced by the number of levels up.
 func plain(p Place, r rule, above []*yaml.Node) any {
 	if r.kind != "" && r.shape == node {
 		p = p.Resolve()
@@ -97,5 +97,5 @@ func scalar(n *yaml.Node) any {
 			return v
 		}
 	}
-	return n.Value // timestamps too: JSON has them as strings
+	return n.Value // including timestamps, which are strings in JSON
 }

@@ -10,8 +10,8 @@ var components = map[string]Kind{
 	"requestBodies": KindRequestBody, "headers": KindHeader, "securitySchemes": KindScheme,
 }
 
-// Nodes returns every node that is compared member by member, where it is written, in the order of the document.
-// References are not followed, and what stands beside one is left out.
+// Nodes returns all nodes whose members are compared one by one, in the order of the document. References are not
+// followed, and members next to a reference are omitted.
 func (d *Document) Nodes() iter.Seq2[Place, Kind] {
 	return func(yield func(Place, Kind) bool) {
 		root := d.Root()
