@@ -1,8 +1,10 @@
 package tokens
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -119,6 +121,20 @@ func TestAuthStyleIsNeverProbed(t *testing.T) {
 			s.only(t)
 		})
 	}
+}
+
+// An assertion is not sent in a request whose form cannot be read.
+func TestAssertionWithAFormThatCannotBeRead(t *testing.T) {
+	s := newScript(reply(200, jsonType, tokenReply))
+	transport := &assertionTransport{base: s, assert: func(context.Context, string) (string, error) { return "the-assertion", nil }}
+	broken := errors.New("broken")
+	body := &countedBody{Reader: io.NopCloser(brokenReader{broken})}
+	req := newRequest(t, http.MethodPost, tokenURL, "")
+	req.Body = body
+	_, err := transport.RoundTrip(req) //nolint:bodyclose // there is no response
+	require.ErrorIs(t, err, broken)
+	assert.Empty(t, s.requests())
+	assert.Equal(t, 1, body.closed())
 }
 
 func TestAuthStyleUnknown(t *testing.T) {

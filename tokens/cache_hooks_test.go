@@ -102,6 +102,91 @@ func TestCacheWaitsForWhatWasLeftBehind(t *testing.T) {
 	})
 }
 
+// A fetch that was left behind and ends without a token is not counted anew: who waits behind it asks at once.
+func TestCacheAsksOnceWhatWasLeftBehindFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		asked := 0
+		c := newCache(t, stubEndpoint(t, &tokenServer{}, onlyOnce), &CacheOptions{GrantFunc: func(context.Context) (Grant, error) {
+			if asked++; asked == 1 {
+				<-release
+				return Grant{}, errors.New("too late")
+			}
+			return ping, nil
+		}})
+		_, err := c.Token(t.Context())
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		pass(time.Second)
+		var wg sync.WaitGroup
+		wg.Go(func() { assert.Equal(t, "at-1", access(t, c)) })
+		pass(time.Second)
+		close(release)
+		wg.Wait()
+		require.EqualValues(t, 1, c.Stats().Failures)
+	})
+}
+
+// A fetch that waited behind one that was left behind does not ask if the server has meanwhile said when to.
+func TestCacheHeedsWhatWasLeftBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		s := &tokenServer{respond: func(n int, form url.Values) (*http.Response, error) {
+			if n == 1 {
+				<-release
+				return refuses(400, "invalid_scope")(n, form)
+			}
+			return grants(n, "3600"), nil
+		}}
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
+		_, err := c.Token(t.Context())
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		pass(time.Second)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, err := c.Token(t.Context())
+			assert.ErrorIs(t, err, InvalidScope)
+		})
+		pass(time.Second)
+		close(release)
+		wg.Wait()
+		pass(permanentWait - 1)
+		_, err = c.Token(t.Context())
+		require.ErrorIs(t, err, InvalidScope)
+		require.Equal(t, 1, c.failures, "the one that did not ask has not failed")
+		pass(1)
+		require.Equal(t, "at-2", access(t, c))
+	})
+}
+
+// A fetch whose time is over once OnToken has returned asks for nothing.
+func TestCacheAsksNothingAfterItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &tokenServer{}
+		release := make(chan struct{})
+		stored, asked := 0, 0
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{
+			GrantFunc: func(context.Context) (Grant, error) { asked++; return ping, nil },
+			OnToken: func(context.Context, *Token) error {
+				if stored++; stored > 1 {
+					<-release
+				}
+				return errDiskFull
+			},
+		})
+		token, err := c.Token(t.Context())
+		require.NoError(t, err)
+		c.Invalidate(token)
+		pass(time.Second)
+		_, err = c.Token(t.Context())
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		pass(time.Second)
+		close(release)
+		synctest.Wait()
+		require.Equal(t, 1, asked)
+		require.EqualValues(t, 1, c.Stats().Fetches)
+	})
+}
+
 // While OnToken hangs, a token that need not be held back is served.
 func TestCacheServesWhileOnTokenHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

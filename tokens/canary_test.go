@@ -435,6 +435,7 @@ func TestHidingLeavesWordsAlone(t *testing.T) {
 		{"+ab+", "x+ab+y", "x[REDACTED]y"},
 		{"s3cr3t-of-16-byte", "words3cr3t-of-16-byteword", "word[REDACTED]word"},
 		{"é-é-", "é-é-é", "[REDACTED]é"},
+		{"server", "Àserver", "Àserver"}, // À ends in 0x80
 	} {
 		assert.Equal(t, tt.want, withoutSecrets(tt.text, []string{tt.secret}), tt.text)
 	}

@@ -112,7 +112,7 @@ func (o EndpointOptions) metadata(ctx context.Context, at *url.URL, issuer strin
 func (o EndpointOptions) metadataAt(ctx context.Context, issuer *url.URL, path string) (*oauth2.ServerMetadata, error) {
 	at, err := url.Parse(issuer.Scheme + "://" + issuer.Host + path)
 	if err != nil {
-		return nil, errors.New("the issuer has a path that is not one")
+		return nil, fmt.Errorf("the issuer %s has a host that cannot be asked", redactURL(issuer)) // an IPv6 zone
 	}
 	client, err := newOAuth2Client(at, endpointConfig{DoerOptions: DoerOptions{
 		HTTPClient: o.HTTPClient, Retry: o.Retry, Timeout: o.Timeout, Limiter: o.Limiter, Logger: o.Logger,

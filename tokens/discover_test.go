@@ -205,6 +205,8 @@ func TestDiscoverRefuses(t *testing.T) {
 		{"no issuer", "", nil, EndpointOptions{}, "the issuer is empty"},
 		{"http", "http://auth.example.com", nil, EndpointOptions{}, "the issuer http://auth.example.com is neither https nor loopback; a secret would be sent in the clear"},
 		{"a query", issuer + "?x", nil, EndpointOptions{}, "the issuer https://auth.example.com has a query, which no issuer has (RFC 8414, section 2)"},
+		{"a host with a zone", "https://[fe80::1%25eth0]", nil, EndpointOptions{}, "the issuer https://[fe80::1%25eth0] has a host that cannot be asked"},
+		{"a negative retry", issuer, nil, EndpointOptions{Retry: Retry{Attempts: -1}}, "a Retry has a negative member"},
 		{"two issuers", issuer, nil, EndpointOptions{Issuer: issuer + "/"}, `Issuer is "https://auth.example.com/" but the issuer to ask is "https://auth.example.com"; leave Issuer empty`},
 		{"another issuer", issuer, of("issuer", issuer+"/"), EndpointOptions{}, "the metadata at " + wellKnown + ` is of the issuer "https://auth.example.com/" and not of "https://auth.example.com" (RFC 8414, section 3.3); ` + url + "/.well-known/openid-configuration: 404 Not Found"},
 		{"none", issuer, nil, EndpointOptions{}, url + wellKnown + ": 404 Not Found; " + url + "/.well-known/openid-configuration: 404 Not Found"},

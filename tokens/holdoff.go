@@ -93,7 +93,6 @@ func (h *holdOff) end(pass holdPass, now time.Time, c *Cache, err error, sent bo
 		h.round++
 	case pass.probe && !late: // the probe learned nothing
 		h.opens, h.probing = now.Add(backOff(h.failures)), false
-		h.round++
 	}
 }
 

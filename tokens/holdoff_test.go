@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/http"
@@ -167,6 +168,48 @@ func TestHoldOffSharesNoBody(t *testing.T) {
 		found, _ = errors.AsType[*Error](err)
 		require.Empty(t, found.Body)
 		require.Equal(t, 503, found.StatusCode)
+	})
+}
+
+// A probe that sent nothing does not hold off an Endpoint that has been well since it began.
+func TestHoldOffForgetsAProbeThatASuccessOvertook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &tokenServer{respond: func(n int, _ url.Values) (*http.Response, error) {
+			if n == 1 {
+				return newResponse(503, ""), nil
+			}
+			pass(time.Second)
+			return grants(n, "3600"), nil
+		}}
+		e := stubEndpoint(t, s, onlyOnce)
+		first, second := make(chan struct{}), make(chan struct{})
+		asked := 0
+		probe := newCache(t, e, &CacheOptions{GrantFunc: func(context.Context) (Grant, error) {
+			if asked++; asked == 1 {
+				<-first
+				return ping, nil
+			}
+			<-second
+			return Grant{}, errors.New("no grant")
+		}})
+		late, other := newCache(t, e, &CacheOptions{Grant: ping}), newCache(t, e, &CacheOptions{Grant: ping})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, err := probe.Token(t.Context())
+			assert.Error(t, err)
+		})
+		synctest.Wait()
+		wg.Go(func() { assert.Equal(t, "at-2", access(t, late)) }) // begun while the Endpoint is still well
+		close(first)
+		pass(firstBackOff + yield)
+		wg.Go(func() {
+			_, err := probe.Token(t.Context())
+			assert.ErrorContains(t, err, "no grant")
+		})
+		pass(time.Second) // late succeeds
+		close(second)
+		wg.Wait()
+		require.Equal(t, "at-3", access(t, other))
 	})
 }
 

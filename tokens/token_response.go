@@ -63,7 +63,7 @@ func readToken(resp *http.Response, requested time.Time, scopes []string) (*Toke
 			data, body, err = start, saved, nil
 		}
 	}
-	if readErr != nil && (err != nil || body.AccessToken == "") {
+	if readErr != nil && body.AccessToken == "" {
 		return nil, readErr // an *Error already
 	}
 	if err != nil {

@@ -95,6 +95,9 @@ func TestNewTransportRefuses(t *testing.T) {
 	transport, err = NewTransport(Static("at"), "http://api.example.com", nil)
 	assert.Nil(t, transport)
 	require.ErrorContains(t, err, "tokens: the base URL http://api.example.com is neither https nor loopback")
+	transport, err = NewTransport(Static("at"), "", nil)
+	assert.Nil(t, transport)
+	require.EqualError(t, err, "tokens: BaseURL is empty and the Source has none; set BaseURL to the origin of the API")
 }
 
 // B-02, B-09: the token goes to the base URL's scheme, host and port, and nowhere else.

@@ -126,6 +126,42 @@ func TestApidiff(t *testing.T) {
 		code, _ := runTool(t, "-root", root)
 		assert.Equal(t, exitUnknown, code)
 	})
+	t.Run("no repository", func(t *testing.T) {
+		code, out := runTool(t, "-root", t.TempDir())
+		assert.Equal(t, exitUnknown, code)
+		assert.Contains(t, out, "apidiff: git tag: exit status 128: fatal: not a git repository")
+	})
+	t.Run("no room for the older version", func(t *testing.T) {
+		root := repository(t)
+		t.Setenv("TMPDIR", filepath.Join(root, "missing"))
+		code, out := runTool(t, "-root", root)
+		assert.Equal(t, exitUnknown, code)
+		assert.Contains(t, out, filepath.Join(root, "missing"))
+	})
+	t.Run("an unknown flag", func(t *testing.T) {
+		code, out := runTool(t, "-since", "v1.2.3")
+		assert.Equal(t, exitUnknown, code)
+		assert.Contains(t, out, "flag provided but not defined: -since")
+	})
+}
+
+// TestMain runs the command in place of the tests where TestExitCode starts it.
+func TestMain(m *testing.M) {
+	if os.Getenv("APIDIFF_TEST_RUNS_MAIN") != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// make apidiff and the workflows look at the exit code of the process.
+func TestExitCode(t *testing.T) {
+	exe, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), exe, "-since", "v1.2.3")
+	cmd.Env = append(os.Environ(), "APIDIFF_TEST_RUNS_MAIN=1")
+	require.Error(t, cmd.Run())
+	assert.Equal(t, exitUnknown, cmd.ProcessState.ExitCode())
 }
 
 func runTool(t *testing.T, args ...string) (int, string) {
@@ -163,6 +199,27 @@ func TestNewest(t *testing.T) {
 	assert.Equal(t, "v0.10.0", newest([]string{"v0.9.0", "v0.10.0"}))
 	assert.Equal(t, "v0.1.0-rc.2", newest([]string{"v0.1.0-rc.1", "v0.1.0-rc.2"}))
 	assert.Empty(t, newest([]string{"vendor"}))
+}
+
+func TestNextVersion(t *testing.T) {
+	breaking, additive := report{breaking: []string{"x"}, additive: []string{"y"}}, report{additive: []string{"y"}}
+	for _, tt := range []struct {
+		ref      string
+		r        report
+		expected string
+	}{
+		{"v1.2.3", breaking, "v2.0.0"},
+		{"v1.2.3", additive, "v1.3.0"},
+		{"v1.2.3", report{}, "v1.2.4"},
+		{"v0.2.3", breaking, "v0.3.0"}, // before v1 a minor version may break
+		{"v0.2.3", additive, "v0.3.0"},
+		{"v1.2.3-rc.1", additive, "v1.3.0"},
+		{"main", breaking, "a new major version"},
+		{"main", additive, "a new minor version"},
+	} {
+		tt.r.ref = tt.ref
+		assert.Equal(t, tt.expected, tt.r.next(), tt)
+	}
 }
 
 // TestDependencyBumpOnAFreshModuleCache compares two versions of the module that need two versions of another one, and

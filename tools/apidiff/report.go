@@ -106,11 +106,8 @@ func (r *report) next() string {
 	case len(r.additive) > 0:
 		part = "minor"
 	}
-	if !semver.IsValid(r.ref) {
-		return "a new " + part + " version"
-	}
 	var major, minor, patch int
-	if _, err := fmt.Sscanf(semver.Canonical(r.ref), "v%d.%d.%d", &major, &minor, &patch); err != nil {
+	if _, err := fmt.Sscanf(semver.Canonical(r.ref), "v%d.%d.%d", &major, &minor, &patch); err != nil { // the ref is no version
 		return "a new " + part + " version"
 	}
 	switch {
