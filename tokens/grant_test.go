@@ -107,7 +107,7 @@ func TestGrantType(t *testing.T) {
 		"https://example.com/grant":                   "",
 		"password":                                    `Grant.Type "password" is not a URI, which names an extension grant (RFC 6749, section 4.5)`,
 		"a:b\n":                                       `Grant.Type "a:b\n" is not a URI, which names an extension grant (RFC 6749, section 4.5)`,
-		"urn:a\xff":                                    `Grant.Type "urn:a\xff" is not a URI, which names an extension grant (RFC 6749, section 4.5)`,
+		"urn:a\xff":                                   `Grant.Type "urn:a\xff" is not a URI, which names an extension grant (RFC 6749, section 4.5)`,
 		"client_credentials":                          "Grant.Type is for extension grants; leave it empty for client_credentials",
 		"refresh_token":                               "Grant.Type is for extension grants; set Grant.RefreshToken for refresh_token",
 		"authorization_code":                          "Grant.Type is for extension grants; set Grant.Code for authorization_code",
