@@ -38,14 +38,14 @@ func TestCacheNilContext(t *testing.T) {
 	c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 	const want = "tokens: Moov: the context is nil"
 	for range 3 {
-		_, err := c.Token(nil) //nolint:staticcheck // what a caller may do wrong
+		_, err := c.Token(nil) //nolint:staticcheck // a caller's mistake
 		require.EqualError(t, err, "no access token: "+want)
 	}
-	require.EqualError(t, c.Set(nil, nil), want) //nolint:staticcheck // what a caller may do wrong
-	require.EqualError(t, c.Revoke(nil), want)   //nolint:staticcheck // what a caller may do wrong
-	require.EqualError(t, c.Close(nil), want)    //nolint:staticcheck // what a caller may do wrong
+	require.EqualError(t, c.Set(nil, nil), want) //nolint:staticcheck // a caller's mistake
+	require.EqualError(t, c.Revoke(nil), want)   //nolint:staticcheck // a caller's mistake
+	require.EqualError(t, c.Close(nil), want)    //nolint:staticcheck // a caller's mistake
 	require.Zero(t, s.count())
-	require.Equal(t, "at-1", access(t, c), "and nobody hangs")
+	require.Equal(t, "at-1", access(t, c), "nobody hangs")
 }
 
 // A panickyContext panics in one of its methods.
@@ -83,7 +83,7 @@ func (c panickyContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// What the context of one caller does is its own affair, also where it begins the fetch.
+// A panic in a method of one caller's context does not affect the others, even if that caller starts the fetch.
 func TestCachePanickingContextReachesNobodyElse(t *testing.T) {
 	for _, method := range []string{"Err", "Done", "Deadline", "Value"} {
 		t.Run(method, func(t *testing.T) {
@@ -105,7 +105,7 @@ func TestCachePanickingContextReachesNobodyElse(t *testing.T) {
 	}
 }
 
-// Set and Revoke end the wait of those who wait, not when the old fetch ends.
+// Set and Revoke release waiting callers at once, not when the superseded fetch ends.
 func TestCacheSetAndRevokeEndTheWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{delay: 30 * time.Second}
@@ -138,7 +138,7 @@ func TestCacheSetAndRevokeEndTheWait(t *testing.T) {
 	})
 }
 
-// A wrapper that says what it wraps keeps what that can do.
+// A Source that wraps another, and has Unwrap, keeps the methods of the wrapped one.
 func TestCacheBehindAWrapper(t *testing.T) {
 	c := newCache(t, stubEndpoint(t, &tokenServer{}, onlyOnce), &CacheOptions{Grant: ping})
 	wrapped := wrapper{wrapper{c}}
@@ -156,7 +156,7 @@ func TestCacheBehindAWrapper(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "at-1", token.AccessToken)
 	_, ok = As[Invalidator](struct{ Source }{c})
-	require.False(t, ok, "one that does not say so hides it")
+	require.False(t, ok, "a wrapper without Unwrap hides it")
 	_, ok = As[Invalidator](nil)
 	require.False(t, ok)
 }
@@ -218,10 +218,10 @@ func TestCacheRevokesWhatItKept(t *testing.T) {
 				pass(time.Hour)
 			}
 			require.NoError(t, c.Revoke(t.Context()))
-			require.Len(t, revoked(s), 4+maxUnrevoked+1, "no more than are worth keeping")
+			require.Len(t, revoked(s), 4+maxUnrevoked+1, "the number of kept tokens is limited")
 		})
 	})
-	t.Run("not what the server never revokes", func(t *testing.T) {
+	t.Run("kinds of token that the server never revokes are dropped", func(t *testing.T) {
 		s := &tokenServer{}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		for range 10 {
@@ -235,14 +235,14 @@ func TestCacheRevokesWhatItKept(t *testing.T) {
 			require.Equal(t, 2, s.count()-before)
 		}
 	})
-	t.Run("what is unsaved", func(t *testing.T) {
+	t.Run("an unsaved token", func(t *testing.T) {
 		s := &tokenServer{}
 		c := login(t, s, CacheOptions{HoldUnsaved: true, OnToken: func(context.Context, *Token) error { return errDiskFull }})
 		_, err := c.Token(t.Context())
 		require.Error(t, err)
 		require.NoError(t, c.Revoke(t.Context()))
 		require.Equal(t, []string{"rt-1", "at-1"}, revoked(s))
-		require.NoError(t, c.Close(t.Context()), "there is nothing left to store")
+		require.NoError(t, c.Close(t.Context()), "there is nothing left to save")
 	})
 	t.Run("and forgets why the last fetch failed", func(t *testing.T) {
 		s := &tokenServer{respond: lose}
@@ -263,7 +263,7 @@ func TestCacheRevokesWhatItKept(t *testing.T) {
 	})
 }
 
-// Set ends what was unsaved: the caller has stored something newer.
+// Set discards an unsaved token, because the caller has saved something newer.
 func TestCacheSetEndsWhatWasUnsaved(t *testing.T) {
 	for _, session := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -285,13 +285,13 @@ func TestCacheSetEndsWhatWasUnsaved(t *testing.T) {
 	}
 }
 
-// Every failure of Token is a failure to get a token.
+// Every error of Token matches ErrNoToken.
 func TestCacheErrorsAllMatchErrNoToken(t *testing.T) {
 	s := &tokenServer{respond: refuses(404, "")}
 	c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 	_, err := c.Token(t.Context())
 	require.ErrorIs(t, err, ErrNoToken)
-	require.NotErrorIs(t, err, Status(404), "which would read as: the object is gone")
+	require.NotErrorIs(t, err, Status(404), "it would look as if the object did not exist")
 	requireStatus(t, 404, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -19,8 +19,8 @@ import (
 
 var errDiskFull = errors.New("disk full")
 
-// A hook that ignores its context holds nobody for longer than a minute, and no second one runs beside it.
-func TestCacheLeavesAHookBehind(t *testing.T) {
+// If a hook ignores its context, callers wait at most one minute, and no second hook runs at the same time.
+func TestCacheAbandonsAHook(t *testing.T) {
 	for _, where := range []string{"credentials", "GrantFunc", "OnToken", "transport"} {
 		t.Run(where, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -69,7 +69,7 @@ func TestCacheLeavesAHookBehind(t *testing.T) {
 				close(release)
 				synctest.Wait()
 				require.Equal(t, 1, most)
-				require.Equal(t, "at-1", access(t, c), "what it brings after all still counts")
+				require.Equal(t, "at-1", access(t, c), "its late result counts")
 				require.Equal(t, 1, s.count())
 				require.NoError(t, c.Close(short))
 			})
@@ -77,8 +77,8 @@ func TestCacheLeavesAHookBehind(t *testing.T) {
 	}
 }
 
-// Who waits behind a fetch that was left behind has what it brings after all.
-func TestCacheWaitsForWhatWasLeftBehind(t *testing.T) {
+// Callers that wait behind an abandoned fetch get its token when it finishes.
+func TestCacheWaitsForAnAbandonedFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		s := &tokenServer{respond: func(n int, _ url.Values) (*http.Response, error) {
@@ -187,7 +187,7 @@ func TestCacheAsksNothingAfterItsTime(t *testing.T) {
 	})
 }
 
-// While OnToken hangs, a token that need not be held back is served.
+// While OnToken hangs, a token that is not held back is returned.
 func TestCacheServesWhileOnTokenHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -199,11 +199,11 @@ func TestCacheServesWhileOnTokenHangs(t *testing.T) {
 		c.Invalidate(token)
 		close(release)
 		synctest.Wait()
-		require.Equal(t, "at-2", access(t, c), "a token that was rejected meanwhile does not come back")
+		require.Equal(t, "at-2", access(t, c), "a token that was rejected meanwhile is not used again")
 	})
 }
 
-// A hook that calls back into its Cache gets an error at once, and others their token.
+// A hook that calls its own Cache gets an error at once, and the other callers get their token.
 func TestCacheHooksThatCallBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c *Cache
@@ -223,11 +223,11 @@ func TestCacheHooksThatCallBack(t *testing.T) {
 		access(t, c)
 		synctest.Wait()
 		require.NoError(t, inner)
-		require.Equal(t, "at-1", before.AccessToken, "one that lives is served to a hook too")
+		require.Equal(t, "at-1", before.AccessToken, "a hook gets a token that has not expired")
 	})
 }
 
-// A token that the API rejects is replaced, and still stored, though OnToken fails.
+// A token that the API rejects is replaced, and is still saved even if OnToken failed before.
 func TestCacheReplacesARejectedTokenThatIsNotStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{}
@@ -256,11 +256,11 @@ func TestCacheReplacesARejectedTokenThatIsNotStored(t *testing.T) {
 		s.set(refuses(503, ""))
 		_, err = c.Token(t.Context())
 		require.Error(t, err)
-		require.Equal(t, []string{"rt-51"}, stored, "a rejected access token has a refresh token that must not be lost")
+		require.Equal(t, []string{"rt-51"}, stored, "the refresh token of a rejected access token must not be lost")
 	})
 }
 
-// What is unsaved changes nothing about when the endpoint is asked.
+// An unsaved token does not affect when the endpoint is called.
 func TestCacheBacksOffThoughATokenIsUnsaved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{}
@@ -312,7 +312,7 @@ func TestCacheHoldsUnsavedTokensBack(t *testing.T) {
 		require.Equal(t, "at-1", access(t, c))
 		require.Equal(t, 1, s.count())
 
-		// A renewal that cannot be stored leaves the token before it in use.
+		// If a renewed token cannot be saved, the previous one stays in use.
 		fail = errDiskFull
 		pass(56*time.Minute + 30*time.Second - time.Since(calls[0]))
 		require.Equal(t, "at-1", access(t, c))
@@ -331,8 +331,8 @@ func TestCacheHoldsUnsavedTokensBack(t *testing.T) {
 	})
 }
 
-// A token that dies while it is held back is replaced.
-func TestCacheReplacesAHeldTokenThatDied(t *testing.T) {
+// A token that expires while it is held back is replaced.
+func TestCacheReplacesAHeldTokenThatExpired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{respond: func(n int, _ url.Values) (*http.Response, error) { return grants(n, "60"), nil }}
 		fail := errDiskFull
@@ -388,7 +388,7 @@ func TestCacheCloseStoresWhatIsUnsaved(t *testing.T) {
 	})
 }
 
-// A hook that panics has not stored the token, which is served all the same.
+// If OnToken panics, the token counts as unsaved, and is still returned.
 func TestCacheOnTokenThatPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
@@ -413,8 +413,8 @@ func TestCacheOnTokenThatPanics(t *testing.T) {
 	})
 }
 
-// A Revoke during one more try to store a token ends the fetch that would have followed.
-func TestCacheRevokeDuringATryToStore(t *testing.T) {
+// A Revoke while OnToken is called again prevents the fetch that would have followed.
+func TestCacheRevokeDuringOnToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{}
 		calls := 0
@@ -437,12 +437,12 @@ func TestCacheRevokeDuringATryToStore(t *testing.T) {
 		require.NoError(t, c.Revoke(t.Context()))
 		wg.Wait()
 		require.NoError(t, c.Close(t.Context()))
-		require.Equal(t, []string{"rt-0"}, s.presented(), "what was revoked is not presented")
+		require.Equal(t, []string{"rt-0"}, s.presented(), "a revoked refresh token is not presented")
 		require.Equal(t, 2, calls)
 	})
 }
 
-// A refresh token that is not stored yet is stored though Set brings a token without one, and with that token.
+// An unsaved refresh token is saved even if Set brings a token without one, and together with that token.
 func TestCacheStoresARefreshTokenAfterSet(t *testing.T) {
 	for _, hold := range []bool{false, true} {
 		for _, set := range []*Token{nil, {AccessToken: "set"}} {
@@ -463,7 +463,7 @@ func TestCacheStoresARefreshTokenAfterSet(t *testing.T) {
 					require.Equal(t, []string{"at-1 rt-1"}, stored)
 					return
 				}
-				require.Equal(t, "set", access(t, c), "it is served at once")
+				require.Equal(t, "set", access(t, c), "it is returned at once")
 				require.NoError(t, c.Close(t.Context()))
 				require.Equal(t, []string{"set rt-1"}, stored)
 			})
@@ -471,7 +471,7 @@ func TestCacheStoresARefreshTokenAfterSet(t *testing.T) {
 	}
 }
 
-// One call of OnToken runs at a time, and the last one has the newest token.
+// Calls of OnToken do not overlap, and the last one has the newest token.
 func TestCacheCallsOnTokenOneAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		running := 0
@@ -494,7 +494,7 @@ func TestCacheCallsOnTokenOneAtATime(t *testing.T) {
 	})
 }
 
-// A log handler that panics, or waits for ever, costs no token and no process.
+// A log handler that panics or blocks for ever affects neither tokens nor the process.
 func TestCacheSurvivesItsLogHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{respond: refuses(503, "")}
@@ -502,7 +502,7 @@ func TestCacheSurvivesItsLogHandler(t *testing.T) {
 		c := newCache(t, e, &CacheOptions{Grant: ping, Logger: slog.New(brokenHandler{})})
 		_, err := c.Token(t.Context())
 		requireStatus(t, 503, err)
-		require.Equal(t, 3, s.count(), "the log line of a repetition does not end it")
+		require.Equal(t, 3, s.count(), "logging a retry does not prevent it")
 		s.set(nil)
 		pass(firstBackOff)
 		token, err := c.Token(t.Context())
@@ -520,7 +520,7 @@ func (brokenHandler) Handle(context.Context, slog.Record) error { panic("a log h
 func (h brokenHandler) WithAttrs([]slog.Attr) slog.Handler      { panic("a log handler") }
 func (h brokenHandler) WithGroup(string) slog.Handler           { panic("a log handler") }
 
-// Log lines tell whose token it is, and a handler that does not resolve LogValuers sees no token either.
+// Log lines say whose token it is, and even a handler that does not resolve LogValuers sees no token.
 func TestCacheLogsNoTokens(t *testing.T) {
 	var log strings.Builder
 	c := newCache(t, stubEndpoint(t, &tokenServer{}, onlyOnce), &CacheOptions{Grant: ping, Logger: slog.New(plainHandler{&log})})
@@ -532,7 +532,7 @@ func TestCacheLogsNoTokens(t *testing.T) {
 	require.NotContains(t, log.String(), "rt-1")
 }
 
-// plainHandler prints the fields of what it is given, as one does that knows neither LogValuer nor Formatter.
+// plainHandler prints the fields of its arguments, without using LogValuer or Formatter.
 type plainHandler struct{ out *strings.Builder }
 
 func (h plainHandler) Enabled(context.Context, slog.Level) bool { return true }
@@ -572,7 +572,7 @@ func TestCacheGrantFunc(t *testing.T) {
 		pass(time.Hour)
 		_, err := c.Token(t.Context())
 		require.ErrorContains(t, err, "tokens: Moov: GrantFunc: GET https://vault.example.com: 401")
-		require.Equal(t, "at-3", access(t, newCache(t, c.endpoint, &CacheOptions{Grant: ping})), "no other Cache is held off")
+		require.Equal(t, "at-3", access(t, newCache(t, c.endpoint, &CacheOptions{Grant: ping})), "other Caches do not wait")
 		fail = nil
 		pass(firstBackOff)
 		access(t, c)
@@ -605,11 +605,11 @@ func TestCacheSharesNothingWithItsCaller(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "/a", s.requests[0].Get("scope"))
 		require.Equal(t, "https://a", s.requests[0].Get("resource"))
-		require.Equal(t, []string{"/a"}, token.Scopes, "OnToken has a copy")
+		require.Equal(t, []string{"/a"}, token.Scopes, "OnToken gets a copy")
 	})
 }
 
-// A refresh token that is adopted while callers hold the token before it changes nothing of theirs.
+// A refresh token that arrives after Set does not change the Token that callers already have.
 func TestCacheNeverWritesIntoATokenThatCallersHold(t *testing.T) {
 	s := &tokenServer{}
 	calls := 0

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// pipeTo returns a dialer whose connections are served by serve.
+// pipeTo returns a dial function whose connections are served by serve.
 func pipeTo(serve func(net.Conn)) func(context.Context, string, string) (net.Conn, error) {
 	return func(context.Context, string, string) (net.Conn, error) {
 		client, server := net.Pipe()
@@ -28,8 +28,8 @@ func pipeTo(serve func(net.Conn)) func(context.Context, string, string) (net.Con
 	}
 }
 
-// A refresh for which no connection was had loses nothing, whatever kept the connection away: it is a failure as any other,
-// and the refresh token is presented as soon as the back-off allows. One that was sent is lost.
+// A refresh that got no connection loses nothing, whatever the reason: it is an ordinary failure, and the refresh token
+// is presented again after the backoff. A refresh that was sent counts as lost.
 func TestCacheRefreshThatWasNotSent(t *testing.T) {
 	for _, tt := range []struct {
 		name      string

@@ -18,19 +18,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A rotatingServer gives each refresh token a successor, and ends a login whose refresh token is presented twice. It fails
-// in every way that a network and a server can.
+// A rotatingServer rotates refresh tokens, and ends a login whose refresh token is presented twice. It fails in every
+// way that a network and a server can.
 type rotatingServer struct {
 	mu        sync.Mutex
 	rng       *rand.Rand
 	calm      bool
 	life      time.Duration
 	n         int
-	newest    string               // of the login
-	used      map[string]time.Time // when a refresh token was presented
-	dead      bool                 // the login
-	received  []string             // what the client has been told, or has been given by Set
-	doubtful  map[string]bool      // the client was never told whether it was used up
+	newest    string               // the newest refresh token of the login
+	used      map[string]time.Time // when each refresh token was presented
+	dead      bool                 // the login has ended
+	received  []string             // refresh tokens that the client has received, or has been given by Set
+	doubtful  map[string]bool      // refresh tokens whose response was lost
 	underWay  int
 	requests  int
 	forbidden []string
@@ -104,7 +104,7 @@ func (s *rotatingServer) RoundTrip(req *http.Request) (*http.Response, error) {
 	return s.respond(newResponse(200, fmt.Sprintf(`{"access_token":"at-%d","refresh_token":"rt-%d","expires_in":%d}`, s.n, s.n, int(s.life.Seconds()))), req)
 }
 
-// doubt is a response that never arrives, to a request that was not carried out: else the login would be lost.
+// doubt simulates a lost response to a request that had no effect; otherwise the login would be lost.
 func (s *rotatingServer) doubt(rt string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,7 +116,7 @@ func (s *rotatingServer) respond(resp *http.Response, req *http.Request) (*http.
 	return resp, nil
 }
 
-// login makes a login elsewhere, and returns its refresh token.
+// login simulates a login elsewhere, and returns its refresh token.
 func (s *rotatingServer) login() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -125,7 +125,7 @@ func (s *rotatingServer) login() string {
 	return s.newest
 }
 
-// A Cache keeps its promises through any order of calls and faults.
+// A Cache keeps its guarantees under any order of calls and faults.
 func TestCacheRandomly(t *testing.T) {
 	t.Parallel()
 	seeds := 60
@@ -151,14 +151,14 @@ func cacheRandomly(t *testing.T, seed uint64) {
 	require.NoError(t, err)
 	first := s.login()
 	s.received = []string{first}
-	var mu sync.Mutex // of stored and saving
+	var mu sync.Mutex // guards stored and saving
 	hook := rand.New(rand.NewPCG(seed, 3))
 	stored, saving, failing := first, false, rng.IntN(2) == 0
 	c := newCache(t, e, &CacheOptions{
 		Session: "a", Initial: &Token{RefreshToken: first}, HoldUnsaved: rng.IntN(2) == 0,
 		OnToken: func(ctx context.Context, token *Token) error {
 			mu.Lock()
-			assert.False(t, saving, "OnToken twice at once")
+			assert.False(t, saving, "calls of OnToken overlap")
 			saving = true
 			fail, wait := failing && hook.IntN(2) == 0, time.Duration(hook.IntN(3))*time.Second
 			mu.Unlock()
@@ -184,7 +184,7 @@ func cacheRandomly(t *testing.T, seed uint64) {
 			if err != nil {
 				assert.ErrorIs(t, err, ErrNoToken)
 			} else {
-				assert.True(t, s.life < 2*time.Minute || token.ValidFor(minLife), "a token that has ended, or ends too soon") // a shorter one may arrive dead
+				assert.True(t, s.life < 2*time.Minute || token.ValidFor(minLife), "the token has expired, or expires too soon") // a shorter one may have expired on arrival
 				assert.NotEmpty(t, token.RefreshToken)
 			}
 			assert.LessOrEqual(t, time.Since(begin), 2*time.Minute) // Set may make it wait for a second fetch
@@ -231,7 +231,7 @@ func cacheRandomly(t *testing.T, seed uint64) {
 	}
 	wg.Wait()
 
-	// All is well again: it recovers, and nothing is left unsaved.
+	// The faults end: the Cache recovers, and everything is saved.
 	s.mu.Lock()
 	s.calm = true
 	s.mu.Unlock()
@@ -242,7 +242,7 @@ func cacheRandomly(t *testing.T, seed uint64) {
 		pass(5 * time.Minute)
 		_, err = c.Token(t.Context())
 		if errors.Is(err, ErrLoginRequired) {
-			require.True(t, s.dead, "a login that the server has not ended")
+			require.True(t, s.dead, "a login is required, but the server has not ended it")
 		} else {
 			require.NoError(t, err)
 			pass(s.life)
@@ -255,7 +255,7 @@ func cacheRandomly(t *testing.T, seed uint64) {
 	defer s.mu.Unlock()
 	require.Empty(t, s.forbidden)
 	require.False(t, s.dead, "the client ended its own login")
-	require.Equal(t, s.received[len(s.received)-1], stored, "the newest refresh token is stored")
+	require.Equal(t, s.received[len(s.received)-1], stored, "the newest refresh token is saved")
 }
 
 // quietNow reports whether no goroutine of the Cache runs.

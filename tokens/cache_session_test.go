@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// login is a user's Cache that begins with the refresh token rt-0.
+// login returns a user's Cache that begins with the refresh token rt-0.
 func login(t testing.TB, s *tokenServer, opts CacheOptions) *Cache {
 	t.Helper()
 	opts.Session = "a"
@@ -27,7 +27,7 @@ func login(t testing.TB, s *tokenServer, opts CacheOptions) *Cache {
 	return newCache(t, stubEndpoint(t, s, onlyOnce), &opts)
 }
 
-// presented returns the refresh tokens that the endpoint saw.
+// presented returns the refresh tokens that the endpoint received.
 func (s *tokenServer) presented() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -46,7 +46,7 @@ func (s *tokenServer) delayBy(d time.Duration) {
 	s.delay = d
 }
 
-func TestNewCacheRefusesWhatCannotBeMeant(t *testing.T) {
+func TestNewCacheRefusesInvalidOptions(t *testing.T) {
 	moov := stubEndpoint(t, &tokenServer{}, onlyOnce)
 	thousandEyes, err := NewThousandEyes(testCredentials, nil)
 	require.NoError(t, err)
@@ -74,7 +74,7 @@ func TestNewCacheRefusesWhatCannotBeMeant(t *testing.T) {
 	}
 }
 
-// An app's Cache that is given a user's refresh token would go on with the app's rights.
+// With a user's refresh token, an application's Cache would silently return the application's tokens.
 func TestCacheNeverChangesWhoseTokensItHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{}
@@ -82,7 +82,7 @@ func TestCacheNeverChangesWhoseTokensItHolds(t *testing.T) {
 		require.Equal(t, "at-1", access(t, app))
 		require.EqualError(t, app.Set(t.Context(), &Token{AccessToken: "user's", RefreshToken: "rt"}),
 			"tokens: Moov: Set: the token has a refresh token and CacheOptions.Session is empty; set Session to keep a user's login, or clear the refresh token")
-		require.Equal(t, "at-1", access(t, app), "nothing was changed")
+		require.Equal(t, "at-1", access(t, app), "nothing has changed")
 
 		user := login(t, s, CacheOptions{Grant: ping})
 		for range 3 {
@@ -93,7 +93,7 @@ func TestCacheNeverChangesWhoseTokensItHolds(t *testing.T) {
 		access(t, user)
 		for _, form := range s.requests[1:] {
 			require.Equal(t, "refresh_token", form.Get("grant_type"))
-			require.Equal(t, "/ping.read", form.Get("scope"), "the Grant's scopes go along")
+			require.Equal(t, "/ping.read", form.Get("scope"), "the Grant's scopes are sent")
 		}
 	})
 }
@@ -123,7 +123,7 @@ func TestCacheLoginIsRequiredAfterInvalidGrant(t *testing.T) {
 		require.ErrorIs(t, err, InvalidGrant)
 		require.NotErrorIs(t, err, Status(400))
 
-		// A token without a refresh token does not revive the one that was refused.
+		// Setting a token without a refresh token does not revive the refused one.
 		require.NoError(t, c.Set(t.Context(), &Token{AccessToken: "set", Expiry: time.Now().Add(time.Minute)}))
 		require.Equal(t, "set", access(t, c))
 		pass(time.Minute)
@@ -133,7 +133,7 @@ func TestCacheLoginIsRequiredAfterInvalidGrant(t *testing.T) {
 	})
 }
 
-// A refresh token that comes after Set is not written into the token that callers have.
+// A refresh token that arrives after Set is not written into the token that callers already have.
 func TestCacheRotationAfterSetLeavesTheTokenAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{delay: time.Second}
@@ -151,7 +151,7 @@ func TestCacheRotationAfterSetLeavesTheTokenAlone(t *testing.T) {
 	})
 }
 
-// What a failure says of the refresh token, and whether it holds off all Caches of the Endpoint.
+// What a failure says about the refresh token, and whether it holds off all Caches of the Endpoint.
 func TestWhatAFailureMeans(t *testing.T) {
 	requested := time.Now()
 	for name, tt := range map[string]struct {
@@ -183,7 +183,7 @@ func TestWhatAFailureMeans(t *testing.T) {
 	}
 }
 
-// A new login is tried at once, whatever the one before it has to wait for.
+// A new login is tried at once, even if the one before it has to wait.
 func TestCacheSetForgetsTheWait(t *testing.T) {
 	for name, refuse := range map[string]func(int, url.Values) (*http.Response, error){
 		"refused": refuses(400, "invalid_grant"), "lost": lose, "a bad scope": refuses(400, "invalid_scope", "Retry-After", "600"),
@@ -196,7 +196,7 @@ func TestCacheSetForgetsTheWait(t *testing.T) {
 			s.set(nil)
 			require.NoError(t, c.Set(t.Context(), &Token{RefreshToken: "rt-new"}))
 			if name == "a bad scope" {
-				pass(10 * time.Minute) // its Retry-After is the Endpoint's
+				pass(10 * time.Minute) // its Retry-After applies to the whole Endpoint
 			}
 			require.Equal(t, "at-2", access(t, c), name)
 			require.Equal(t, []string{"rt-0", "rt-new"}, s.presented(), name)
@@ -207,7 +207,7 @@ func TestCacheSetForgetsTheWait(t *testing.T) {
 		s := &tokenServer{respond: lose}
 		c := login(t, s, CacheOptions{})
 		_, err := c.Token(t.Context())
-		require.Error(t, err, "the next try is a minute away")
+		require.Error(t, err, "the next attempt is a minute later")
 		s.set(nil)
 		require.NoError(t, c.Set(t.Context(), &Token{AccessToken: "set", RefreshToken: "rt-new", Expiry: time.Now().Add(40 * time.Second)}))
 		require.Equal(t, "set", access(t, c))
@@ -218,7 +218,7 @@ func TestCacheSetForgetsTheWait(t *testing.T) {
 	})
 }
 
-// The vault that holds the client secret may use OAuth too.
+// The vault with the client secret may use OAuth too.
 func TestCacheInvalidGrantOfAnotherEndpointEndsNoLogin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var vault error = &Error{Method: "POST", URL: "https://vault.example.com", StatusCode: 400, Code: InvalidGrant}
@@ -231,18 +231,18 @@ func TestCacheInvalidGrantOfAnotherEndpointEndsNoLogin(t *testing.T) {
 		require.NotErrorIs(t, err, ErrLoginRequired)
 		vault = nil
 		pass(firstBackOff)
-		require.Equal(t, "at-1", access(t, c), "nor is it permanent")
+		require.Equal(t, "at-1", access(t, c), "it is not permanent either")
 	})
 }
 
-// The successor of a refresh token is kept whatever Set does meanwhile, unless Set brings another login.
+// A rotated refresh token is not lost if Set is called meanwhile, unless Set brings another login.
 func TestCacheSetDuringARefresh(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		set    *Token
 		served string
-		stored []string // by OnToken: access and refresh tokens
-		next   string   // refresh token
+		stored []string // access and refresh tokens passed to OnToken
+		next   string   // the refresh token of the next request
 	}{
 		{"nil", nil, "at-2", []string{"at-1 rt-1", "at-2 rt-2"}, "rt-1"},
 		{"no refresh token", &Token{AccessToken: "set"}, "set", []string{"set rt-1"}, "rt-1"},
@@ -272,7 +272,7 @@ func TestCacheSetDuringARefresh(t *testing.T) {
 				require.NoError(t, c.Set(t.Context(), set))
 				if set != nil {
 					wg.Wait()
-					require.Zero(t, time.Since(start), "nobody waits for what is not wanted any more")
+					require.Zero(t, time.Since(start), "nobody waits for a superseded fetch")
 				}
 				wg.Wait()
 				require.NoError(t, c.waitForQuiet(t.Context()))
@@ -281,13 +281,13 @@ func TestCacheSetDuringARefresh(t *testing.T) {
 				pass(time.Hour)
 				access(t, c)
 				require.Equal(t, tt.next, s.presented()[1])
-				require.Equal(t, 1, most, "two refreshes never run at once")
+				require.Equal(t, 1, most, "refreshes never overlap")
 			})
 		})
 	}
 }
 
-// counting counts the exchanges that run at once.
+// counting counts concurrent exchanges.
 func counting[F any](exchange func(context.Context, F, requestEditor) (*http.Response, error), underWay, most *int) func(context.Context, F, requestEditor) (*http.Response, error) {
 	var mu sync.Mutex
 	return func(ctx context.Context, form F, edit requestEditor) (*http.Response, error) {
@@ -304,12 +304,12 @@ func counting[F any](exchange func(context.Context, F, requestEditor) (*http.Res
 	}
 }
 
-// What is learned of a refresh token counts though its fetch is superseded.
+// What a superseded fetch learns about the refresh token counts.
 func TestCacheRefreshThatFailsAfterSet(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		respond func(int, url.Values) (*http.Response, error)
-		ends    bool // the login
+		ends    bool // the login ends
 	}{
 		{"lost", lose, false},
 		{"invalid_grant", refuses(400, "invalid_grant"), true},
@@ -336,7 +336,7 @@ func TestCacheRefreshThatFailsAfterSet(t *testing.T) {
 	}
 }
 
-// A lost response stays lost through a Set that brings no other refresh token.
+// A response stays lost after a Set without another refresh token.
 func TestCacheSetAfterALostRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{respond: lose}
@@ -357,11 +357,11 @@ func TestCacheSetAfterALostRefresh(t *testing.T) {
 		require.Error(t, err)
 		require.NoError(t, c.Set(t.Context(), &Token{RefreshToken: "rt-new"}))
 		s.set(nil)
-		require.Equal(t, "at-4", access(t, c), "another login need not wait")
+		require.Equal(t, "at-4", access(t, c), "another login does not wait")
 	})
 }
 
-// A transport that panics may have sent the request.
+// If the transport panics, the request may have been sent.
 func TestCacheRefreshWhoseTransportPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -375,7 +375,7 @@ func TestCacheRefreshWhoseTransportPanics(t *testing.T) {
 			pass(time.Second)
 		}
 		synctest.Wait()
-		require.Equal(t, 2, s.count(), "not presented again while the access token lives")
+		require.Equal(t, 2, s.count(), "not presented again before the access token expires")
 		pass(time.Minute)
 		s.set(nil)
 		require.Equal(t, "at-3", access(t, c))
@@ -384,7 +384,8 @@ func TestCacheRefreshWhoseTransportPanics(t *testing.T) {
 	})
 }
 
-// A 5xx may have used the refresh token up, but is a response: once the access token has ended, the wait is a back-off.
+// After a 5xx the refresh token may have been consumed, but there was a response: once the access token has expired,
+// the wait is only a backoff.
 func TestCacheRefreshAfterA500(t *testing.T) {
 	for _, status := range []int{500, 502, 504} {
 		synctest.Test(t, func(t *testing.T) {
@@ -402,8 +403,8 @@ func TestCacheRefreshAfterA500(t *testing.T) {
 	}
 }
 
-// A 503 used nothing up: the refresh token is presented again as soon as the back-off allows. After another 5xx it
-// may be used up, and waits for the end of the access token.
+// After a 503 the refresh token is still valid, and is presented again after the backoff. After another 5xx it may have
+// been consumed, and is not presented before the access token expires.
 func TestCacheRefreshThatIsRefusedWhileTheTokenLives(t *testing.T) {
 	for status, soon := range map[int]bool{503: true, 500: false, 502: false, 504: false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -439,7 +440,7 @@ func TestCacheRefreshRefusedWith200(t *testing.T) {
 	})
 }
 
-// Once a response came, what was lost before is forgotten.
+// A response ends the state after a lost one.
 func TestCacheLostIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{respond: lose}
@@ -454,7 +455,7 @@ func TestCacheLostIsForgotten(t *testing.T) {
 		pass(time.Minute - 1)
 		_, err = c.Token(t.Context())
 		require.Error(t, err)
-		require.Equal(t, 2, s.count(), "a 503 decides nothing: a minute apart still")
+		require.Equal(t, 2, s.count(), "a 503 does not settle it: still one minute apart")
 		pass(1)
 		s.set(nil)
 		require.Equal(t, "at-3", access(t, c))
@@ -470,7 +471,7 @@ func TestCacheLostIsForgotten(t *testing.T) {
 	})
 }
 
-// stringOf returns what was logged once nothing runs.
+// stringOf returns the log after the Cache has become idle.
 func stringOf(c *Cache, log *bytes.Buffer) string {
 	_ = c.waitForQuiet(context.Background())
 	return log.String()

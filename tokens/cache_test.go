@@ -23,12 +23,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// tokenServer is a token endpoint in memory, for use inside synctest.
+// tokenServer is a token endpoint in memory that works in a synctest bubble.
 type tokenServer struct {
 	mu       sync.Mutex
 	requests []url.Values
 	delay    time.Duration
-	respond  func(n int, form url.Values) (*http.Response, error) // n counts from 1; nil: a token of an hour
+	respond  func(n int, form url.Values) (*http.Response, error) // n counts from 1; if nil, each token lives for an hour
 	contexts []context.Context
 }
 
@@ -76,7 +76,7 @@ func newResponse(status int, body string, header ...string) *http.Response {
 	return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body))}
 }
 
-// grants is a response with access token at-n, refresh token rt-n and the given expires_in.
+// grants returns a response with access token at-n, refresh token rt-n and the given expires_in.
 func grants(n int, expiresIn string) *http.Response {
 	return newResponse(200, fmt.Sprintf(`{"access_token":"at-%d","refresh_token":"rt-%d","token_type":"Bearer","expires_in":%s}`, n, n, expiresIn))
 }
@@ -87,7 +87,7 @@ func refuses(status int, code string, header ...string) func(int, url.Values) (*
 	}
 }
 
-// onlyOnce leaves repetition to the cache.
+// onlyOnce leaves retries to the Cache.
 var onlyOnce = Retry{Attempts: 1}
 
 func stubEndpoint(t testing.TB, s *tokenServer, retry Retry) *Endpoint {
@@ -129,7 +129,7 @@ func TestCacheStates(t *testing.T) {
 	for _, tt := range []struct {
 		name                string
 		expiresIn           string
-		fresh, due, renewed time.Duration // served untouched; served and renewed behind the caller; renewal certain
+		fresh, due, renewed time.Duration // not renewed; perhaps renewed in the background; certainly renewed
 		dead                time.Duration // a caller waits
 	}{
 		{"an hour", "3600", 3600*time.Second*65/100 + 5*time.Minute, 56 * time.Minute, 56 * time.Minute, time.Hour - 10*time.Second},
@@ -152,7 +152,7 @@ func TestCacheStates(t *testing.T) {
 				s.mu.Unlock()
 				before := time.Now()
 				for range 100 {
-					require.Equal(t, "at-1", access(t, c), "the old token serves")
+					require.Equal(t, "at-1", access(t, c), "the old token stays in use")
 				}
 				require.Zero(t, time.Since(before), "nobody waits")
 				pass(10 * time.Millisecond)
@@ -210,7 +210,7 @@ func TestCacheWaiterLeavesByItsOwnContext(t *testing.T) {
 			assert.Equal(t, 10*time.Millisecond, time.Since(start))
 		})
 		synctest.Wait()
-		wg.Go(func() { assert.Equal(t, "at-1", access(t, c), "the first caller's deadline reaches no one else") })
+		wg.Go(func() { assert.Equal(t, "at-1", access(t, c), "the first caller's deadline does not affect others") })
 		wg.Wait()
 		assert.Equal(t, time.Second, time.Since(start))
 		assert.Equal(t, 1, s.count())
@@ -243,8 +243,8 @@ func TestCacheFetchContext(t *testing.T) {
 		defer cancel()
 		_, err := c.Token(ctx)
 		require.NoError(t, err)
-		assert.Nil(t, resp, "per-call settings stay with the call")
-		httptrace.ContextClientTrace(s.contexts[0]).GetConn("") // the Doer's own
+		assert.Nil(t, resp, "per-call settings do not apply to the fetch")
+		httptrace.ContextClientTrace(s.contexts[0]).GetConn("") // the Doer's own trace
 		assert.False(t, traced)
 		assert.Equal(t, "value", s.contexts[0].Value(contextKey{}))
 
@@ -252,7 +252,7 @@ func TestCacheFetchContext(t *testing.T) {
 		access(t, c)
 		synctest.Wait()
 		require.Len(t, s.contexts, 2)
-		assert.Nil(t, s.contexts[1].Value(contextKey{}), "a background renewal keeps no caller's values")
+		assert.Nil(t, s.contexts[1].Value(contextKey{}), "a background renewal has no caller's values")
 	})
 }
 
@@ -304,7 +304,7 @@ func TestCachePanicAndExitReachNoOne(t *testing.T) {
 				assert.Contains(t, log.String(), "could not get a token")
 				assert.NotContains(t, log.String(), "CANARY")
 				pass(time.Second)
-				assert.Equal(t, "at-1", access(t, c), "the cache works on")
+				assert.Equal(t, "at-1", access(t, c), "the Cache still works")
 			})
 		})
 	}
@@ -342,7 +342,7 @@ func TestCacheHoldsFailures(t *testing.T) {
 					})
 				}
 				wg.Wait()
-				assert.Equal(t, 50*time.Millisecond, time.Since(start), "all have the one failure")
+				assert.Equal(t, 50*time.Millisecond, time.Since(start), "all get the same failure")
 				assert.Equal(t, 1, s.count())
 
 				s.set(nil)
@@ -376,9 +376,9 @@ func TestCacheBackOffDoublesTo30s(t *testing.T) {
 	})
 }
 
-// A request is repeated within a fetch only where callers wait for it, and not where it presents a refresh token that may be
-// used up: the next fetch has a back-off of its own.
-func TestCacheRepeatsOnlyForThoseWhoWait(t *testing.T) {
+// Within a fetch, a request is retried only if callers wait, and not if it presents a refresh token that may have been
+// consumed: the Cache does the backoff between fetches.
+func TestCacheRetriesOnlyWhileCallersWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{respond: refuses(503, "")}
 		repeating := stubEndpoint(t, s, Retry{Attempts: 3, Initial: 1})
@@ -421,7 +421,7 @@ func TestCacheOutageWhileTheTokenLives(t *testing.T) {
 				s := &tokenServer{}
 				c := newCache(t, stubEndpoint(t, s, Retry{}), &CacheOptions{Grant: ping})
 				access(t, c)
-				pass(56 * time.Minute) // due, and alive for minutes
+				pass(56 * time.Minute) // due, and valid for some minutes
 				s.set(refuses(503, "", tt.header...))
 				down := time.Now()
 				for time.Since(down) < 2*time.Second {
@@ -435,7 +435,7 @@ func TestCacheOutageWhileTheTokenLives(t *testing.T) {
 				require.Greater(t, s.count()-1, 1, "it tries again")
 				s.set(nil)
 				for access(t, c) == "at-1" {
-					require.Less(t, time.Since(down), 10*time.Second, "it recovers with the next try")
+					require.Less(t, time.Since(down), 10*time.Second, "it recovers with the next attempt")
 					pass(time.Millisecond)
 				}
 			})
@@ -457,7 +457,7 @@ func TestCacheInvalidate(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "at-2", second.AccessToken)
 		for range 50 {
-			c.Invalidate(first) // late 401s of calls that carried the old one
+			c.Invalidate(first) // late 401s of calls with the old token
 		}
 		require.Equal(t, "at-2", access(t, c))
 		pass(30*time.Second - 1)
@@ -501,9 +501,9 @@ func TestCacheOddLives(t *testing.T) {
 		for _, expiresIn := range []string{"0", "-5"} {
 			s := &tokenServer{respond: func(n int, _ url.Values) (*http.Response, error) { return grants(n, expiresIn), nil }}
 			c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
-			require.Equal(t, "at-1", access(t, c), "given to who waited for it")
+			require.Equal(t, "at-1", access(t, c), "the waiting caller gets it")
 			_, err := c.Token(t.Context())
-			require.ErrorIs(t, err, ErrNoToken, "and to nobody else")
+			require.ErrorIs(t, err, ErrNoToken, "nobody else gets it")
 			require.Equal(t, 1, s.count(), "the next fetch waits")
 			pass(firstBackOff)
 			require.Equal(t, "at-2", access(t, c))
@@ -514,7 +514,7 @@ func TestCacheOddLives(t *testing.T) {
 		pass(1000 * time.Hour)
 		token, err := c.TokenFor(t.Context(), time.Hour)
 		require.NoError(t, err)
-		require.Equal(t, "at-1", token.AccessToken, "no known end")
+		require.Equal(t, "at-1", token.AccessToken, "no known expiry")
 		c.Invalidate(token)
 		require.Equal(t, "at-2", access(t, c))
 	})
@@ -534,7 +534,7 @@ func TestCacheTokenFor(t *testing.T) {
 		require.Equal(t, "at-2", token.AccessToken)
 		_, err = c.TokenFor(t.Context(), 2*time.Hour)
 		require.ErrorContains(t, err, "less than the 2h0m0s")
-		require.Equal(t, 2, s.count(), "asking would not help")
+		require.Equal(t, 2, s.count(), "a new token would be as short")
 	})
 }
 
@@ -549,7 +549,7 @@ func TestCacheFollowsRotation(t *testing.T) {
 		access(t, c)
 		pass(2 * time.Hour)
 		s.set(func(n int, _ url.Values) (*http.Response, error) {
-			return newResponse(200, `{"access_token":"at-2","expires_in":3600}`), nil // no new refresh token: the old stays
+			return newResponse(200, `{"access_token":"at-2","expires_in":3600}`), nil // no new refresh token: the old one stays valid
 		})
 		token, err := c.Token(t.Context())
 		require.NoError(t, err)
@@ -562,7 +562,7 @@ func TestCacheFollowsRotation(t *testing.T) {
 	})
 }
 
-func TestCacheWithoutRefreshTokenAlwaysAsksAnew(t *testing.T) {
+func TestCacheWithoutSessionNeverRefreshes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
@@ -597,13 +597,13 @@ func TestCacheInvalidGrantLastsUntilSet(t *testing.T) {
 		pass(57 * time.Minute)
 		require.Equal(t, "at-1", access(t, c))
 		synctest.Wait()
-		require.Equal(t, "at-1", access(t, c), "the access token serves to its end")
+		require.Equal(t, "at-1", access(t, c), "the access token is used until it expires")
 		for range 24 {
 			pass(time.Hour)
 			_, err := c.Token(t.Context())
 			require.ErrorIs(t, err, InvalidGrant)
 		}
-		require.Equal(t, 2, s.count(), "a dead refresh token is not presented again")
+		require.Equal(t, 2, s.count(), "a refused refresh token is not presented again")
 		s.set(nil)
 		_ = c.Set(t.Context(), &Token{AccessToken: "new login", RefreshToken: "rt-new", Expiry: time.Now().Add(time.Hour)})
 		require.Equal(t, "new login", access(t, c))
@@ -634,12 +634,12 @@ func TestCacheLostRefreshResponse(t *testing.T) {
 				access(t, c)
 				s.set(lost)
 				pass(57 * time.Minute)
-				for range 150 { // to just before the end
+				for range 150 { // until just before the expiry
 					require.Equal(t, "at-1", access(t, c))
 					synctest.Wait()
 					pass(time.Second)
 				}
-				require.Equal(t, 2, s.count(), "not presented again while the access token serves")
+				require.Equal(t, 2, s.count(), "not presented again before the access token expires")
 				pass(time.Minute)
 				_, err := c.Token(t.Context())
 				require.Error(t, err)
@@ -665,7 +665,8 @@ func TestCacheLostRefreshResponse(t *testing.T) {
 	}
 }
 
-// A refresh that may have been acted on waits for the end of the access token, however that comes.
+// After a refresh that may have had an effect, the refresh token is presented again once there is no access token, for
+// whatever reason.
 func TestCacheDoubtfulRefreshIsPresentedAgainAfterA401(t *testing.T) {
 	for name, doubtful := range map[string]func(int, url.Values) (*http.Response, error){"lost": lose, "502": refuses(502, "")} {
 		t.Run(name, func(t *testing.T) {
@@ -716,7 +717,7 @@ func TestCacheSetWithoutARefreshTokenAfterRevoke(t *testing.T) {
 		pass(time.Hour)
 		_, err := c.Token(t.Context())
 		require.ErrorIs(t, err, ErrNoToken)
-		require.Equal(t, 1, s.count(), "the revocation; never another grant than the one asked for")
+		require.Equal(t, 1, s.count(), "only the revocation; never another grant")
 	})
 }
 
@@ -777,7 +778,7 @@ func TestCacheOnTokenFails(t *testing.T) {
 	}
 }
 
-func TestCacheFetchesThoughOnTokenKeepsFailing(t *testing.T) {
+func TestCacheFetchesWhileOnTokenFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{respond: func(n int, _ url.Values) (*http.Response, error) { return grants(n, "10"), nil }}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{
@@ -844,7 +845,7 @@ func TestCacheSetDuringAFetch(t *testing.T) {
 		wg.Wait()
 		require.NoError(t, c.waitForQuiet(t.Context()))
 		require.Equal(t, "set", access(t, c))
-		require.Zero(t, hooked, "what is not kept is not stored")
+		require.Zero(t, hooked, "a token that is not used is not saved")
 		_ = c.Set(t.Context(), nil)
 		require.Equal(t, "at-2", access(t, c))
 	})
@@ -869,7 +870,7 @@ func TestCacheRevoke(t *testing.T) {
 		require.Equal(t, "refresh_token", s.requests[1].Get("token_type_hint"))
 		require.Equal(t, "at-4", access(t, c))
 	})
-	t.Run("by refresh token it ends", func(t *testing.T) {
+	t.Run("a login ends", func(t *testing.T) {
 		s := &tokenServer{}
 		s.respond = revoke(s)
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Session: "a", Initial: &Token{RefreshToken: "rt-0"}})
@@ -879,7 +880,7 @@ func TestCacheRevoke(t *testing.T) {
 		require.ErrorIs(t, err, ErrNoToken)
 		require.Equal(t, 3, s.count())
 	})
-	t.Run("what failed is kept for the next", func(t *testing.T) {
+	t.Run("a failed revocation is repeated by the next Revoke", func(t *testing.T) {
 		s := &tokenServer{}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		access(t, c)
@@ -891,7 +892,7 @@ func TestCacheRevoke(t *testing.T) {
 		require.NoError(t, c.Revoke(t.Context()))
 		require.Equal(t, 5, s.count())
 	})
-	t.Run("a fetch under way is revoked", func(t *testing.T) {
+	t.Run("the token of a fetch in flight is revoked", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := &tokenServer{delay: time.Second}
 			s.respond = revoke(s)
@@ -924,7 +925,7 @@ func TestCacheRevoke(t *testing.T) {
 		require.ErrorIs(t, c.Revoke(t.Context()), errors.ErrUnsupported)
 		second, err := c.Token(t.Context())
 		require.NoError(t, err)
-		require.NotEqual(t, first.AccessToken, second.AccessToken, "it stops serving all the same")
+		require.NotEqual(t, first.AccessToken, second.AccessToken, "the token is dropped anyway")
 	})
 }
 

@@ -14,10 +14,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// sleepMachine makes the machine of a Cache sleep: the monotonic clock stands still, and the wall clock does not.
+// sleepMachine makes the machine of a Cache sleep: the monotonic clock stops, but the wall clock does not.
 func sleepMachine(c *Cache, d time.Duration) {
 	synctest.Wait()
-	c.start = c.start.Add(d) // what the Cache reads of the monotonic clock is a time since then
+	c.start = c.start.Add(d) // the Cache measures monotonic time from c.start
 	pass(d)
 }
 
@@ -27,14 +27,14 @@ func TestCacheNoticesThatTheMachineSlept(t *testing.T) {
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		access(t, c)
 		sleepMachine(c, 30*time.Minute)
-		require.Equal(t, "at-1", access(t, c), "it lives by both clocks")
+		require.Equal(t, "at-1", access(t, c), "it is valid by both clocks")
 		require.Equal(t, 1, s.count())
 		sleepMachine(c, 30*time.Minute)
 		require.Equal(t, "at-2", access(t, c))
 		sleepMachine(c, 57*time.Minute)
 		require.Equal(t, "at-2", access(t, c))
 		synctest.Wait()
-		require.Equal(t, "at-3", access(t, c), "nor is a renewal late")
+		require.Equal(t, "at-3", access(t, c), "the renewal is not late either")
 		_, err := c.TokenFor(t.Context(), time.Hour)
 		require.NoError(t, err)
 		sleepMachine(c, 10*time.Minute)
@@ -44,7 +44,7 @@ func TestCacheNoticesThatTheMachineSlept(t *testing.T) {
 	})
 }
 
-// The wall clock may be set back, which makes no token live longer.
+// If the wall clock is set back, no token lives longer.
 func TestCacheEndsByTheMonotonicClockToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{}
@@ -52,7 +52,7 @@ func TestCacheEndsByTheMonotonicClockToo(t *testing.T) {
 		access(t, c)
 		synctest.Wait()
 		e := *c.entry
-		e.wallStart += int64(24 * time.Hour) // as if all readings since were a day earlier
+		e.wallStart += int64(24 * time.Hour) // as if the wall clock had been set back by a day since
 		c.setCurrent(&e, c.now())
 		pass(time.Hour)
 		require.Equal(t, "at-2", access(t, c))
@@ -98,7 +98,7 @@ func TestCacheOddExpiries(t *testing.T) {
 	})
 }
 
-// Whether fetching would give a longer life is known of tokens that were fetched, not of a stored one.
+// A stored token does not tell whether a fetched one would live longer.
 func TestCacheTokenForMoreThanAStoredTokenHas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{}
@@ -110,7 +110,7 @@ func TestCacheTokenForMoreThanAStoredTokenHas(t *testing.T) {
 	})
 }
 
-// A fetch that takes long leaves less of a life than it has.
+// A slow fetch leaves less than the token's whole lifetime.
 func TestCacheTokenForAWholeLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{delay: time.Second}
@@ -118,11 +118,11 @@ func TestCacheTokenForAWholeLife(t *testing.T) {
 		_, err := c.TokenFor(t.Context(), time.Hour)
 		require.ErrorContains(t, err, "tokens: Moov: a token lives less than the 1h0m0s asked for")
 		require.ErrorIs(t, err, ErrNoToken)
-		require.Equal(t, 1, s.count(), "asking again would not help")
+		require.Equal(t, 1, s.count(), "another token would be as short")
 	})
 }
 
-// TokenFor waits for the next try as Token does.
+// TokenFor waits for the next attempt like Token.
 func TestCacheTokenForDuringAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{}
@@ -139,8 +139,8 @@ func TestCacheTokenForDuringAnOutage(t *testing.T) {
 	})
 }
 
-// A token that arrives dead goes to those who waited, and the endpoint is not asked at each call.
-func TestCacheTokensThatArriveDead(t *testing.T) {
+// A token that has expired on arrival goes to the waiting callers, and later calls do not each send a request.
+func TestCacheTokensExpiredOnArrival(t *testing.T) {
 	for _, tt := range []struct {
 		name, expiresIn string
 		delay           time.Duration
@@ -174,7 +174,7 @@ func TestCacheTokensThatArriveDead(t *testing.T) {
 	}
 }
 
-// The last 5 % of a life, while the next try is held off.
+// In the last 5 % of its life a token is used until it expires if the next attempt must wait.
 func TestCacheServesToTheEndWhereNoFetchMayStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{respond: func(n int, _ url.Values) (*http.Response, error) { return grants(n, "5"), nil }}
@@ -198,7 +198,7 @@ func TestCacheServesToTheEndWhereNoFetchMayStart(t *testing.T) {
 	})
 }
 
-// In the last 5 % callers wait for a fetch, and have the old token if it fails.
+// In the last 5 % of its life callers wait for a fetch, and get the old token if it fails.
 func TestCacheServesToTheEndWhereAFetchFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{}
@@ -218,7 +218,7 @@ func TestCacheServesToTheEndWhereAFetchFails(t *testing.T) {
 	})
 }
 
-// The margins before the end, to the nanosecond.
+// The margins before the expiry, to the nanosecond.
 func TestCacheMargins(t *testing.T) {
 	for expiresIn, margin := range map[string]time.Duration{"100": 5 * time.Second, "200": 10 * time.Second, "3600": 10 * time.Second, "1": 50 * time.Millisecond} {
 		synctest.Test(t, func(t *testing.T) {
@@ -231,7 +231,7 @@ func TestCacheMargins(t *testing.T) {
 			s.delayBy(time.Millisecond)
 			start := time.Now()
 			access(t, c)
-			require.Zero(t, time.Since(start), "%s: served at once", expiresIn)
+			require.Zero(t, time.Since(start), "%s: returned at once", expiresIn)
 			synctest.Wait()
 			pass(time.Millisecond)
 			synctest.Wait()
@@ -239,7 +239,7 @@ func TestCacheMargins(t *testing.T) {
 	}
 }
 
-// Renewals, and tries after a failure, are spread over time.
+// Renewals and attempts after a failure are spread over time.
 func TestCacheSpreads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var waits, renewals, longRenewals []time.Duration
@@ -264,7 +264,7 @@ func TestCacheSpreads(t *testing.T) {
 	})
 }
 
-// A life counts from before the request, however long the response takes.
+// A lifetime counts from before the request, however slow the response is.
 func TestCacheLifeCountsFromTheRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{delay: 20 * time.Second, respond: func(n int, _ url.Values) (*http.Response, error) { return grants(n, "750"), nil }}
@@ -276,7 +276,7 @@ func TestCacheLifeCountsFromTheRequest(t *testing.T) {
 	})
 }
 
-// Servers that end the old token with each refresh: callers of a renewal under way get the new one.
+// If the server revokes the old token with each refresh, callers during a renewal get the new one.
 func TestCacheInvalidateDuringARenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{}
@@ -285,7 +285,7 @@ func TestCacheInvalidateDuringARenewal(t *testing.T) {
 		s.respond = func(n int, _ url.Values) (*http.Response, error) {
 			resp := grants(n, "10")
 			valid.Store("at-" + string(rune('0'+n%10)))
-			_ = sleep(context.Background(), 200*time.Millisecond) // it is valid before it arrives
+			_ = sleep(context.Background(), 200*time.Millisecond) // the new token is valid before it arrives
 			return resp, nil
 		}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
@@ -321,7 +321,7 @@ func TestCacheInvalidateDuringARenewal(t *testing.T) {
 	})
 }
 
-// Where a fetch is under way anyway, a rejected token is dropped whatever its history: that costs no request.
+// If a fetch is in flight, a rejected token is dropped whatever its history, because that costs no request.
 func TestCacheInvalidateCostsNothingDuringAFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{respond: func(n int, _ url.Values) (*http.Response, error) { return grants(n, "10"), nil }}
@@ -341,7 +341,7 @@ func TestCacheInvalidateCostsNothingDuringAFetch(t *testing.T) {
 	})
 }
 
-// The 401 after which a token was fetched is part of its history; that another one was rejected is not.
+// Only a 401 that caused the fetch of a token counts as part of its history, not the rejection of another token.
 func TestCacheInvalidateByTheTokensOwnHistory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{}
@@ -356,7 +356,7 @@ func TestCacheInvalidateByTheTokensOwnHistory(t *testing.T) {
 		require.Equal(t, "at-2", access(t, c))
 		require.NoError(t, c.Set(t.Context(), &Token{AccessToken: "set", Expiry: time.Now().Add(time.Hour)}))
 		invalidate()
-		require.Equal(t, "at-3", access(t, c), "a token that was set is dropped at once")
+		require.Equal(t, "at-3", access(t, c), "a token from Set is dropped at once")
 		pass(rejectedAgainAfter)
 		invalidate()
 		require.Equal(t, "at-4", access(t, c))

@@ -19,13 +19,13 @@ func unreachable(int, url.Values) (*http.Response, error) {
 	return nil, &net.OpError{Op: "dial", Err: errors.New("connection refused")}
 }
 
-// A thousand Caches of one Endpoint that is down ask as often as one.
+// A thousand Caches of an Endpoint that is down send as many requests as one.
 func TestHoldOffIsSharedByTheCachesOfAnEndpoint(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		respond func(int, url.Values) (*http.Response, error)
 		retry   Retry
-		most    int // requests in a minute
+		most    int // maximum number of requests in a minute
 	}{
 		{"invalid_client", refuses(401, "invalid_client"), onlyOnce, 12},
 		{"unauthorized_client", refuses(400, "unauthorized_client"), onlyOnce, 12},
@@ -59,14 +59,14 @@ func TestHoldOffIsSharedByTheCachesOfAnEndpoint(t *testing.T) {
 				pass(maxBackOff)
 				for _, c := range caches {
 					_, err := c.Token(t.Context())
-					require.NoError(t, err, "the first success ends it for all")
+					require.NoError(t, err, "the first success ends the hold-off for all")
 				}
 			})
 		})
 	}
 }
 
-// While one Cache finds out whether the endpoint is back, the others do not ask.
+// While one Cache probes, the others send nothing.
 func TestHoldOffLetsOneProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{respond: refuses(503, "")}
@@ -87,7 +87,7 @@ func TestHoldOffLetsOneProbe(t *testing.T) {
 	})
 }
 
-// Failures of one Cache's own hold off no other.
+// Failures that concern only one Cache do not hold off the others.
 func TestHoldOffIsNotForOneCachesOwnFailures(t *testing.T) {
 	for name, respond := range map[string]func(int, url.Values) (*http.Response, error){
 		"invalid_grant": refuses(400, "invalid_grant"),
@@ -109,7 +109,7 @@ func TestHoldOffIsNotForOneCachesOwnFailures(t *testing.T) {
 	}
 }
 
-// A Cache whose own request fails again and again does not keep the others waiting once one of them succeeds.
+// A Cache whose requests fail again and again does not delay the others after one of them succeeds.
 func TestHoldOffEndsWithAnySuccess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{respond: func(n int, form url.Values) (*http.Response, error) {
@@ -134,7 +134,7 @@ func TestHoldOffEndsWithAnySuccess(t *testing.T) {
 	})
 }
 
-// A thousand that fail at the same time are one failure, not a thousand in a row.
+// A thousand simultaneous failures count as one, not as a thousand consecutive ones.
 func TestHoldOffCountsAHerdOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{respond: refuses(503, ""), delay: time.Second}
@@ -154,7 +154,7 @@ func TestHoldOffCountsAHerdOnce(t *testing.T) {
 	})
 }
 
-// The error that the callers of another Cache have does not hold what the server said to this one's.
+// The shared error does not contain one server response's body.
 func TestHoldOffSharesNoBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := stubEndpoint(t, &tokenServer{respond: func(int, url.Values) (*http.Response, error) {
@@ -171,7 +171,7 @@ func TestHoldOffSharesNoBody(t *testing.T) {
 	})
 }
 
-// A probe that sent nothing does not hold off an Endpoint that has been well since it began.
+// If another request succeeds during a probe that sends nothing, the Endpoint is not held off.
 func TestHoldOffForgetsAProbeThatASuccessOvertook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{respond: func(n int, _ url.Values) (*http.Response, error) {
@@ -192,15 +192,20 @@ func TestHoldOffForgetsAProbeThatASuccessOvertook(t *testing.T) {
 			<-second
 			return Grant{}, errors.New("no grant")
 		}})
-		late, other := newCache(t, e, &CacheOptions{Grant: ping}), newCache(t, e, &CacheOptions{Grant: ping})
+		begun := make(chan struct{})
+		late := newCache(t, e, &CacheOptions{GrantFunc: func(context.Context) (Grant, error) { <-begun; return ping, nil }})
+		other := newCache(t, e, &CacheOptions{Grant: ping})
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			_, err := probe.Token(t.Context())
 			assert.Error(t, err)
 		})
 		synctest.Wait()
-		wg.Go(func() { assert.Equal(t, "at-2", access(t, late)) }) // begun while the Endpoint is still well
+		wg.Go(func() { assert.Equal(t, "at-2", access(t, late)) }) // starts before the failure
+		synctest.Wait()
 		close(first)
+		synctest.Wait()
+		close(begun)
 		pass(firstBackOff + yield)
 		wg.Go(func() {
 			_, err := probe.Token(t.Context())
@@ -213,7 +218,7 @@ func TestHoldOffForgetsAProbeThatASuccessOvertook(t *testing.T) {
 	})
 }
 
-// A probe that never comes back does not close the Endpoint for good.
+// A probe that never returns does not hold off the Endpoint for ever.
 func TestHoldOffOutlivesAStuckProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{respond: refuses(503, "")}

@@ -20,8 +20,8 @@ const (
 
 var testCredentials = Credentials{ClientID: "client-id", ClientSecret: "client-secret"}
 
-// A script is an [http.RoundTripper] that responds by its steps, one after another and the last one for good.
-// It keeps what it was sent, and which bodies it has seen closed.
+// A script is an [http.RoundTripper] that responds with its steps in order, and repeats the last one. It records
+// requests and which response bodies were closed.
 type script struct {
 	mu     sync.Mutex
 	steps  []step
@@ -36,7 +36,7 @@ type sentRequest struct {
 	URL    string
 	Header http.Header
 	Body   string
-	Wire   string // as HTTP/1.1 sends it
+	Wire   string // in the form of HTTP/1.1
 	At     time.Time
 }
 
@@ -58,7 +58,7 @@ func (s *script) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// record keeps req, closes its body as every RoundTripper must, and returns what to do with it, and the body.
+// record records req, closes its body as every RoundTripper must, and returns the next step and the body.
 func (s *script) record(req *http.Request) (step, []byte) {
 	var body []byte
 	if req.Body != nil {
@@ -87,14 +87,14 @@ func (s *script) requests() []sentRequest {
 	return s.sent
 }
 
-// only returns the one request that was sent.
+// only returns the request if exactly one was sent.
 func (s *script) only(t *testing.T) sentRequest {
 	t.Helper()
 	require.Len(t, s.requests(), 1)
 	return s.requests()[0]
 }
 
-// leaks counts the responses whose body was not closed exactly once.
+// leaks returns the number of responses whose body was not closed exactly once.
 func (s *script) leaks() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -153,12 +153,12 @@ func reply(status int, contentType, body string, headers ...string) step {
 	}
 }
 
-// withoutResponse fails as a RoundTripper does that gets no response.
+// withoutResponse fails like a RoundTripper that got no response.
 func withoutResponse(err error) step {
 	return func(*http.Request) (*http.Response, error) { return nil, err }
 }
 
-// after takes d before it does next, as long as the request's context lasts.
+// after waits for d, or until the request's context ends, and then does next.
 func after(d time.Duration, next step) step {
 	return func(req *http.Request) (*http.Response, error) {
 		if err := sleep(req.Context(), d); err != nil {
@@ -168,7 +168,7 @@ func after(d time.Duration, next step) step {
 	}
 }
 
-// streamed responds with 200 and a body that the reader gives, ended with the request's context as net/http does it.
+// streamed responds with 200 and the body of a reader, which ends with the request's context, as in net/http.
 func streamed(contentType string, body func(context.Context) io.Reader) step {
 	return func(req *http.Request) (*http.Response, error) {
 		resp, err := reply(http.StatusOK, contentType, "")(req)
@@ -178,7 +178,7 @@ func streamed(contentType string, body func(context.Context) io.Reader) step {
 	}
 }
 
-// dripping gives its parts one by one, each after a while, until ctx ends.
+// dripping returns its parts one by one, each after a pause, until ctx ends.
 type dripping struct {
 	ctx   context.Context
 	every time.Duration
@@ -199,7 +199,7 @@ func (d *dripping) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// options are the settings that all vendors have, with which tests make endpoints.
+// options are the options that all vendors have.
 type options struct {
 	baseURL string
 	client  *http.Client
@@ -209,13 +209,13 @@ type options struct {
 	limiter *Limiter
 }
 
-// vendorCase is one vendor as the tests that run for each see it.
+// vendorCase is a vendor in tests that run for every vendor.
 type vendorCase struct {
 	name    string
-	label   string // in the errors of an endpoint
+	label   string // in the errors of its endpoint
 	url     string // of the token endpoint
 	style   AuthStyle
-	grant   Grant // the smallest that it accepts
+	grant   Grant // the simplest grant that it accepts
 	refresh bool
 	make    func(CredentialsProvider, options) (*Endpoint, error)
 }
@@ -252,7 +252,7 @@ var vendorCases = []vendorCase{
 	},
 }
 
-// endpoint makes the vendor's endpoint over a script.
+// endpoint returns the vendor's endpoint over a script.
 func (v vendorCase) endpoint(t *testing.T, s *script) *Endpoint {
 	t.Helper()
 	e, err := v.make(testCredentials, options{client: s.client(), retry: Retry{Attempts: 1}, limiter: impatient()})
@@ -265,18 +265,18 @@ func moovOver(t *testing.T, s *script) *Endpoint {
 	return vendorCases[1].endpoint(t, s)
 }
 
-// exchange asks Moov for a token, with a script in its place.
+// exchange requests a token from Moov, whose responses are a script.
 func exchange(t *testing.T, s *script) (*Token, error) {
 	t.Helper()
 	return moovOver(t, s).Exchange(t.Context(), vendorCases[1].grant)
 }
 
-// impatient returns a Limiter that does not let a call wait, so that a 429 is an error at once.
+// impatient returns a Limiter with which a 429 is an error at once.
 func impatient() *Limiter { return &Limiter{MaxWait: 1} }
 
 const apiURL = "https://api.example.com"
 
-// doerOver makes a Doer over a script that sends each request once.
+// doerOver returns a Doer over a script that sends each request once.
 func doerOver(t *testing.T, s *script, src Source) Doer {
 	t.Helper()
 	d, err := NewDoer(src, &DoerOptions{BaseURL: apiURL, HTTPClient: s.client(), Retry: Retry{Attempts: 1}, Limiter: impatient()})
@@ -295,7 +295,7 @@ func newRequest(t *testing.T, method, url, body string) *http.Request {
 	return req
 }
 
-// failed is the *Error of a GET to which this was the response.
+// failed returns the *Error of a GET with this response.
 func failed(t *testing.T, response step) *Error {
 	t.Helper()
 	s := newScript(response)
