@@ -174,8 +174,8 @@ func TestHoldOffSharesNoBody(t *testing.T) {
 // If another request succeeds during a probe that sends nothing, the Endpoint is not held off.
 func TestHoldOffForgetsAProbeThatASuccessOvertook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &tokenServer{respond: func(n int, _ url.Values) (*http.Response, error) {
-			if n == 1 {
+		s := &tokenServer{respond: func(n int, form url.Values) (*http.Response, error) {
+			if form.Get("scope") == "/probe" {
 				return newResponse(503, ""), nil
 			}
 			pass(time.Second)
@@ -187,7 +187,7 @@ func TestHoldOffForgetsAProbeThatASuccessOvertook(t *testing.T) {
 		probe := newCache(t, e, &CacheOptions{GrantFunc: func(context.Context) (Grant, error) {
 			if asked++; asked == 1 {
 				<-first
-				return ping, nil
+				return Grant{Scopes: []string{"/probe"}}, nil
 			}
 			<-second
 			return Grant{}, errors.New("no grant")
@@ -201,7 +201,7 @@ func TestHoldOffForgetsAProbeThatASuccessOvertook(t *testing.T) {
 			assert.Error(t, err)
 		})
 		synctest.Wait()
-		wg.Go(func() { assert.Equal(t, "at-2", access(t, late)) }) // starts before the failure
+		wg.Go(func() { assert.Contains(t, []string{"at-1", "at-2"}, access(t, late)) }) // starts before the failure
 		synctest.Wait()
 		close(first)
 		synctest.Wait()
