@@ -18,6 +18,9 @@ const (
 
 const accept = "application/json, application/problem+json"
 
+// acceptJSON is the Accept header of all requests that want JSON. It must not be modified.
+var acceptJSON = []string{accept}
+
 // A Doer sends the requests of a generated client; pass it to the client's WithHTTPClient option. It sets Accept if the
 // request has none, adds a token of its Source, retries what can be retried safely (see [Retry]), follows redirects
 // only for GET and HEAD and only within the origin, limits time and size, and turns every response outside 2xx into an
@@ -137,7 +140,7 @@ func (d Doer) Do(req *http.Request) (*http.Response, error) {
 type sender struct {
 	client  http.Client
 	origin  origin
-	header  *http.Header // added to requests; a pointer for the same reason as cacheSecrets
+	header  *http.Header // added to requests, which share its values; a pointer for the same reason as cacheSecrets
 	retry   Retry
 	timeout time.Duration
 	idle    time.Duration // if zero, timeout bounds the body too
@@ -145,6 +148,8 @@ type sender struct {
 	limiter *Limiter
 	lane    lane // at the limiter
 	logger  *slog.Logger
+
+	ownsRequests bool // nobody else uses the headers of the requests, so that they may be modified
 }
 
 func newSender(src Source, opts *DoerOptions) (*sender, error) {
@@ -173,7 +178,7 @@ func newSender(src Source, opts *DoerOptions) (*sender, error) {
 	}
 	header := http.Header{"User-Agent": {userAgent()}}
 	for name, values := range o.Header {
-		header[http.CanonicalHeaderKey(name)] = slices.Clone(values)
+		header[http.CanonicalHeaderKey(name)] = slices.Clip(slices.Clone(values))
 	}
 	s := &sender{
 		origin: base, retry: o.Retry, timeout: o.Timeout, idle: o.IdleTimeout, maxBody: o.MaxBody, logger: ownerOf(src).logger(o.Logger),
@@ -256,19 +261,21 @@ func (s *sender) send(req *http.Request, wantsJSON bool) (*http.Response, error)
 	return resp, nil
 }
 
-// withHeader returns req, which the caller may modify, with the headers of the sender that it does not have already
-// and, if wantsJSON, with Accept.
+// withHeader returns req, which the sender may modify except for the map that is its header, with the headers of the sender
+// that it does not have already and, if wantsJSON, with Accept.
 func (s *sender) withHeader(req *http.Request, wantsJSON bool) *http.Request {
-	req.Header = maps.Clone(req.Header)
+	if !s.ownsRequests {
+		req.Header = maps.Clone(req.Header)
+	}
 	if req.Header == nil {
 		req.Header = http.Header{}
 	}
 	if wantsJSON {
-		req.Header.Set("Accept", accept)
+		req.Header["Accept"] = acceptJSON
 	}
 	for name, values := range *s.header {
 		if len(req.Header[name]) == 0 {
-			req.Header[name] = slices.Clone(values)
+			req.Header[name] = values
 		}
 	}
 	return req

@@ -73,12 +73,12 @@ type tokenForm struct {
 
 type revocationForm struct{ clientID, clientSecret, token, hint string }
 
-// optional returns a pointer to s for an optional field of a generated request, or nil if s is empty.
-func optional(s string) *string {
-	if s == "" {
+// optional returns the optional field of a generated request: nil if *s is empty.
+func optional(s *string) *string {
+	if *s == "" {
 		return nil
 	}
-	return new(s)
+	return s
 }
 
 // requestEditor adds to a request what the generated client has no field for.
@@ -164,7 +164,7 @@ func newTokenDoer(baseURL string, c endpointConfig) (Doer, error) {
 	if err != nil {
 		return Doer{}, err
 	}
-	doer.sender.lane = tokenLane
+	doer.sender.lane, doer.sender.ownsRequests = tokenLane, true
 	return doer, nil
 }
 
@@ -250,7 +250,7 @@ func (e *Endpoint) exchangeWith(ctx context.Context, g Grant, set settings, requ
 		if !e.style.isBasic() {
 			f.clientID, f.clientSecret = creds.ClientID, creds.ClientSecret
 		}
-		return e.exchange(ctx, f, e.editor(creds, accept, g.Params))
+		return e.exchange(ctx, f, e.editor(creds, acceptJSON, g.Params))
 	})
 	if err != nil {
 		return nil, err
@@ -297,7 +297,7 @@ func (e *Endpoint) Revoke(ctx context.Context, token string, hint Hint) error {
 		if !e.style.isBasic() {
 			f.clientID, f.clientSecret = creds.ClientID, creds.ClientSecret
 		}
-		return e.revoke(ctx, f, e.editor(creds, "*/*", nil)) // the content of the response does not matter
+		return e.revoke(ctx, f, e.editor(creds, []string{"*/*"}, nil)) // the content of the response does not matter
 	})
 	if err != nil {
 		return err
@@ -351,10 +351,10 @@ func (s *endpointSecrets) noteClient(creds Credentials) {
 }
 
 // editor returns a requestEditor that adds the Endpoint's headers and params.
-func (e *Endpoint) editor(creds Credentials, accept string, params url.Values) requestEditor {
+func (e *Endpoint) editor(creds Credentials, accept []string, params url.Values) requestEditor {
 	return func(_ context.Context, req *http.Request) error {
 		maps.Copy(req.Header, e.secrets.header)
-		req.Header.Set("Accept", accept) // with Accept set, the Doer does not check the media type: a wrong one must not lose a token
+		req.Header["Accept"] = accept // with Accept set, the Doer does not check the media type: a wrong one must not lose a token
 		if e.style.isBasic() {
 			req.Header.Set("Authorization", e.style.basic(creds))
 		}

@@ -80,22 +80,22 @@ func NewMoov(creds CredentialsProvider, opts *MoovOptions) (*Endpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tokens: %s: %w", v.name, err)
 	}
-	version := optional(o.APIVersion)
+	version := optional(&o.APIVersion)
 	e.exchange = func(ctx context.Context, f tokenForm, edit requestEditor) (*http.Response, error) {
 		return client.CreateAccessTokenWithFormdataBody(ctx, &moov.CreateAccessTokenParams{XMoovVersion: version}, moov.AuthTokenRequest{
 			GrantType:    moov.GrantType(f.grantType),
-			Scope:        optional(f.scope),
-			RefreshToken: optional(f.refreshToken),
-			ClientID:     optional(f.clientID),
-			ClientSecret: optional(f.clientSecret),
+			Scope:        optional(&f.scope),
+			RefreshToken: optional(&f.refreshToken),
+			ClientID:     optional(&f.clientID),
+			ClientSecret: optional(&f.clientSecret),
 		}, edit)
 	}
 	e.revoke = func(ctx context.Context, f revocationForm, edit requestEditor) (*http.Response, error) {
 		return client.RevokeAccessTokenWithFormdataBody(ctx, &moov.RevokeAccessTokenParams{XMoovVersion: version}, moov.RevokeTokenRequest{
 			Token:         f.token,
-			TokenTypeHint: (*moov.TokenTypeHint)(optional(f.hint)),
-			ClientID:      optional(f.clientID),
-			ClientSecret:  optional(f.clientSecret),
+			TokenTypeHint: (*moov.TokenTypeHint)(optional(&f.hint)),
+			ClientID:      optional(&f.clientID),
+			ClientSecret:  optional(&f.clientSecret),
 		}, edit)
 	}
 	return e, nil

@@ -121,13 +121,13 @@ func (o EndpointOptions) endpoint(tokenURL string, creds CredentialsProvider) (*
 	e.exchange = func(ctx context.Context, f tokenForm, edit requestEditor) (*http.Response, error) {
 		return client.CreateTokenWithFormdataBody(ctx, oauth2.TokenRequest{
 			GrantType:    f.grantType,
-			Scope:        optional(f.scope),
-			RefreshToken: optional(f.refreshToken),
-			Code:         optional(f.code),
-			RedirectURI:  optional(f.redirectURI),
-			CodeVerifier: optional(f.codeVerifier),
-			ClientID:     optional(f.clientID),
-			ClientSecret: optional(f.clientSecret),
+			Scope:        optional(&f.scope),
+			RefreshToken: optional(&f.refreshToken),
+			Code:         optional(&f.code),
+			RedirectURI:  optional(&f.redirectURI),
+			CodeVerifier: optional(&f.codeVerifier),
+			ClientID:     optional(&f.clientID),
+			ClientSecret: optional(&f.clientSecret),
 		}, edit)
 	}
 	if o.RevocationURL == "" {
@@ -148,9 +148,9 @@ func (o EndpointOptions) endpoint(tokenURL string, creds CredentialsProvider) (*
 	e.revoke = func(ctx context.Context, f revocationForm, edit requestEditor) (*http.Response, error) {
 		return revocation.RevokeTokenWithFormdataBody(ctx, oauth2.RevocationRequest{
 			Token:         f.token,
-			TokenTypeHint: optional(f.hint),
-			ClientID:      optional(f.clientID),
-			ClientSecret:  optional(f.clientSecret),
+			TokenTypeHint: optional(&f.hint),
+			ClientID:      optional(&f.clientID),
+			ClientSecret:  optional(&f.clientSecret),
 		}, edit)
 	}
 	return e, nil

@@ -104,13 +104,13 @@ func NewSailPoint(tenant string, creds CredentialsProvider, opts *SailPointOptio
 	e.exchange = func(ctx context.Context, f tokenForm, edit requestEditor) (*http.Response, error) {
 		return client.CreateAccessTokenWithFormdataBody(ctx, sailpoint.AccessTokenRequest{
 			GrantType:    f.grantType,
-			Scope:        optional(f.scope),
-			RefreshToken: optional(f.refreshToken),
-			Code:         optional(f.code),
-			RedirectURI:  optional(f.redirectURI),
-			CodeVerifier: optional(f.codeVerifier),
-			ClientID:     optional(f.clientID),
-			ClientSecret: optional(f.clientSecret),
+			Scope:        optional(&f.scope),
+			RefreshToken: optional(&f.refreshToken),
+			Code:         optional(&f.code),
+			RedirectURI:  optional(&f.redirectURI),
+			CodeVerifier: optional(&f.codeVerifier),
+			ClientID:     optional(&f.clientID),
+			ClientSecret: optional(&f.clientSecret),
 		}, edit)
 	}
 	return e, nil

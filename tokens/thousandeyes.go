@@ -80,14 +80,14 @@ func NewThousandEyes(creds CredentialsProvider, opts *ThousandEyesOptions) (*End
 	if e.tenant = o.TenantID; e.tenant != "" {
 		e.vendor.name += " " + e.tenant
 	}
-	params := &thousandeyes.CreateAccessTokenParams{XTenantID: optional(o.TenantID)}
+	params := &thousandeyes.CreateAccessTokenParams{XTenantID: optional(&o.TenantID)}
 	e.exchange = func(ctx context.Context, f tokenForm, edit requestEditor) (*http.Response, error) {
 		return client.CreateAccessTokenWithFormdataBody(ctx, params, thousandeyes.AccessTokenRequest{
-			GrantType:               optional(f.grantType),
-			Scope:                   optional(f.scope),
-			ThousandeyesBearerToken: optional(f.userToken),
-			ClientID:                optional(f.clientID),
-			ClientSecret:            optional(f.clientSecret),
+			GrantType:               optional(&f.grantType),
+			Scope:                   optional(&f.scope),
+			ThousandeyesBearerToken: optional(&f.userToken),
+			ClientID:                optional(&f.clientID),
+			ClientSecret:            optional(&f.clientSecret),
 		}, edit)
 	}
 	return e, nil
