@@ -16,12 +16,9 @@ var errNull = errors.New("the response has null in place of a client")
 
 // readClient reads the response to Get or Patch and closes its body.
 func readClient(resp *http.Response) (*sailpoint.OAuthClient, error) {
-	var client *sailpoint.OAuthClient
-	if err := tokens.DecodeResponse(resp, &client); err != nil {
+	client := new(sailpoint.OAuthClient)
+	if err := tokens.DecodeResponse(resp, client); err != nil {
 		return nil, err
-	}
-	if client == nil {
-		return nil, tokens.NewError(resp, []byte("null"), errNull)
 	}
 	return client, nil
 }
