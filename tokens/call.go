@@ -38,27 +38,27 @@ func callOf(ctx context.Context) *doerCall {
 	return c
 }
 
-// startCall begins a call with the settings in ctx. In the returned context, the call replaces the settings. The caller
+// startCall begins a call, with the settings in ctx. In the returned context, the call replaces the settings. The caller
 // must end the call to release it.
 func (s *sender) startCall(ctx context.Context) (context.Context, *doerCall) {
-	set, retry := settingsOf(ctx), s.retry
+	c := callOf(ctx)
+	if c == nil || c.cancel != nil { // none, or one that has begun and needs this one, as for a token
+		c = &doerCall{settings: settingsOf(ctx)}
+		ctx = context.WithValue(ctx, callKey{}, c)
+	}
+	set, retry := c.settings, s.retry
 	if set.retry != nil {
 		retry = *set.retry
 	}
-	now, logger := time.Now(), cmp.Or(set.logger, s.logger)
-	ctx, cancel := context.WithCancelCause(ctx)
-	c := &doerCall{
-		settings: set,
-		policy:   policy{retry.withDefaults(), set.idempotency},
-		logger:   logger,
-		began:    now,
-		deadline: now.Add(s.timeout),
-		cancel:   cancel,
-		limiter:  s.limiter,
-		visit:    visit{lane: s.lane, arrival: now, latest: set.latestTurn, logger: logger},
-	}
+	now := time.Now()
+	ctx, c.cancel = context.WithCancelCause(ctx)
+	c.policy = policy{retry.withDefaults(), set.idempotency}
+	c.logger = cmp.Or(set.logger, s.logger)
+	c.began, c.deadline = now, now.Add(s.timeout)
+	c.limiter = s.limiter
+	c.visit = visit{lane: s.lane, arrival: now, latest: set.latestTurn, logger: c.logger}
 	c.timer = time.AfterFunc(s.timeout, c.expire)
-	return context.WithValue(ctx, callKey{}, c), c
+	return ctx, c
 }
 
 // expire cancels the call because its time is over.

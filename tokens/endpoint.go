@@ -245,12 +245,11 @@ func (e *Endpoint) exchangeWith(ctx context.Context, g Grant, set settings, requ
 	if f.grantType == clientCredentials {
 		set.idempotency = idempotent
 	}
-	ctx = set.in(ctx)
 	resp, err := e.authenticated(ctx, func(creds Credentials) (*http.Response, error) { //nolint:bodyclose // readToken closes it
 		if !e.style.isBasic() {
 			f.clientID, f.clientSecret = creds.ClientID, creds.ClientSecret
 		}
-		return e.exchange(ctx, f, e.editor(creds, acceptJSON, g.Params))
+		return e.exchange(set.forOneCall(ctx), f, e.editor(creds, acceptJSON, g.Params))
 	})
 	if err != nil {
 		return nil, err
@@ -291,13 +290,12 @@ func (e *Endpoint) Revoke(ctx context.Context, token string, hint Hint) error {
 	}
 	set := settingsOf(ctx)
 	set.idempotency, set.logger = idempotent, cmp.Or(set.logger, e.logger)
-	ctx = set.in(ctx)
 	f := revocationForm{token: token, hint: string(hint)}
 	resp, err := e.authenticated(ctx, func(creds Credentials) (*http.Response, error) { //nolint:bodyclose // discard closes it
 		if !e.style.isBasic() {
 			f.clientID, f.clientSecret = creds.ClientID, creds.ClientSecret
 		}
-		return e.revoke(ctx, f, e.editor(creds, []string{"*/*"}, nil)) // the content of the response does not matter
+		return e.revoke(set.forOneCall(ctx), f, e.editor(creds, []string{"*/*"}, nil)) // the content of the response does not matter
 	})
 	if err != nil {
 		return err
