@@ -24,10 +24,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// quick repeats at once.
+// quick is a Retry with almost no waits.
 var quick = Retry{Initial: 1}
 
-// tlsServer serves over TLS on loopback and is silent about handshakes that fail.
+// tlsServer serves over TLS on loopback, and does not log failed handshakes.
 func tlsServer(t *testing.T, handler http.HandlerFunc) *httptest.Server {
 	t.Helper()
 	server := httptest.NewUnstartedServer(handler)
@@ -37,7 +37,7 @@ func tlsServer(t *testing.T, handler http.HandlerFunc) *httptest.Server {
 	return server
 }
 
-// listen accepts connections on loopback and gives each to serve.
+// listen accepts connections on loopback and passes each to serve.
 func listen(t *testing.T, serve func(net.Conn)) net.Addr {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -65,7 +65,7 @@ func listen(t *testing.T, serve func(net.Conn)) net.Addr {
 	return l.Addr()
 }
 
-// refreshAt exchanges a refresh token at an endpoint over real connections.
+// refreshAt exchanges a refresh token over real connections.
 func refreshAt(t *testing.T, baseURL string, transport http.RoundTripper, timeout time.Duration) error {
 	t.Helper()
 	e, err := NewMoov(testCredentials, &MoovOptions{
@@ -76,8 +76,7 @@ func refreshAt(t *testing.T, baseURL string, transport http.RoundTripper, timeou
 	return err
 }
 
-// Where no connection was had, nothing was sent, however it failed: a refresh may be tried again, and its token is as good
-// as before.
+// Without a connection nothing was sent, whatever the failure: a refresh may be retried, and its token is still valid.
 func TestAttemptNotSent(t *testing.T) {
 	var served atomic.Int32
 	server := tlsServer(t, func(http.ResponseWriter, *http.Request) { served.Add(1) })
@@ -123,7 +122,7 @@ func TestAttemptNotSent(t *testing.T) {
 		{"a handshake that is cut", "https://" + listen(t, func(net.Conn) {}).String(), func() http.RoundTripper { return trusting() }, 0, 3, ""},
 		{"a dial that hangs", server.URL, func() http.RoundTripper {
 			transport := trusting()
-			end := t.Context().Done() // net/http gives a dial more time than its request has
+			end := t.Context().Done() // in net/http a dial may outlast its request
 			transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
 				<-end
 				return nil, context.Canceled
@@ -171,7 +170,7 @@ func TestAttemptNotSent(t *testing.T) {
 	}
 }
 
-// What was sent and had no response is presented once.
+// A refresh token that was sent without a response is presented only once.
 func TestAttemptSent(t *testing.T) {
 	for name, then := range map[string]func(net.Conn){
 		"closed": func(net.Conn) {},
@@ -200,7 +199,7 @@ func TestAttemptSent(t *testing.T) {
 	}
 }
 
-// A refresh that was refused, and whose repetition had no connection, is not lost: the server did not act.
+// A refresh that was refused, and whose retry got no connection, is not lost: the server did not act.
 func TestAttemptNotSentAfterARefusal(t *testing.T) {
 	s := newScript(reply(503, "", ""), withoutResponse(errRefused))
 	e, err := NewMoov(testCredentials, &MoovOptions{HTTPClient: s.client(), Retry: quick})
@@ -212,8 +211,8 @@ func TestAttemptNotSentAfterARefusal(t *testing.T) {
 	assert.Len(t, s.requests(), 3)
 }
 
-// On a connection that ends before anything is written, nothing was sent either. net/http tells the two apart too, but
-// repeats only what has a GetBody.
+// If a connection ends before anything is written, nothing was sent either. net/http makes the same distinction, but
+// retries only requests with GetBody.
 func TestAttemptOnAConnectionThatEndsBeforeTheRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		requests := 0
@@ -257,7 +256,8 @@ type frame struct {
 	payload []byte
 }
 
-// resets the stream of a request, and goesAway after the last stream on which it may act.
+// resets returns a frame that resets the stream of a request. goesAway returns one with the last stream on which the
+// server may act.
 func resets(code uint32) func(stream uint32) frame {
 	return func(stream uint32) frame { return frame{3, stream, binary.BigEndian.AppendUint32(nil, code)} }
 }
@@ -268,8 +268,8 @@ func goesAway(last, code uint32) func(stream uint32) frame {
 	}
 }
 
-// frames is an HTTP/2 server that counts requests, and sends a frame once it has all of one. After a GOAWAY it closes the
-// connection.
+// frames is an HTTP/2 server that counts requests, and sends a frame after each complete request. After a GOAWAY it
+// closes the connection.
 func frames(t *testing.T, requests *atomic.Int32, response func(stream uint32) frame) (*httptest.Server, string) {
 	t.Helper()
 	certificates := tlsServer(t, nil)
@@ -317,8 +317,8 @@ func frames(t *testing.T, requests *atomic.Int32, response func(stream uint32) f
 	return certificates, "https://" + addr.String()
 }
 
-// net/http repeats a request by itself when its HTTP/2 stream was refused, or reset with a protocol error, although the
-// server may have acted. It must not repeat what is unsafe.
+// net/http resends a request by itself if its HTTP/2 stream was refused, or reset with a protocol error, although the
+// server may have acted. It must not resend an unsafe request.
 func TestAttemptOverHTTP2IsNotRepeated(t *testing.T) {
 	for name, code := range map[string]uint32{"PROTOCOL_ERROR": 1, "REFUSED_STREAM": 7, "INTERNAL_ERROR": 2} {
 		var requests atomic.Int32
@@ -334,7 +334,7 @@ func TestAttemptOverHTTP2IsNotRepeated(t *testing.T) {
 					before := requests.Load()
 					_, err := d.Do(newRequest(t, method, address, body))
 					require.ErrorContains(t, err, "(the server may have acted on it)")
-					require.NotErrorIs(t, err, context.Canceled, "nobody has given up")
+					require.NotErrorIs(t, err, context.Canceled, "the caller has not canceled")
 					assert.EqualValues(t, 1, requests.Load()-before)
 				})
 			}
@@ -353,12 +353,12 @@ func TestAttemptOverHTTP2IsNotRepeated(t *testing.T) {
 			require.NoError(t, err)
 			_, err = e.Exchange(t.Context(), Grant{Scopes: []string{"a"}})
 			require.Error(t, err)
-			assert.Greater(t, requests.Load()-before, int32(1), "what is safe is repeated")
+			assert.Greater(t, requests.Load()-before, int32(1), "an idempotent request is retried")
 		})
 	}
 }
 
-// A server that goes away says up to which stream it may have acted: what came later was not sent.
+// A server that goes away says up to which stream it may have acted: later requests were not sent.
 func TestAttemptOverHTTP2ThatGoesAway(t *testing.T) {
 	for name, tt := range map[string]struct {
 		last, code uint32
@@ -393,7 +393,7 @@ func TestAttemptOverHTTP2ThatGoesAway(t *testing.T) {
 	}
 }
 
-// On a connection that the server closes, net/http repeats by itself what has an Idempotency-Key.
+// If the server closes the connection, net/http resends requests with an Idempotency-Key by itself.
 func TestAttemptWithIdempotencyKeyIsNotRepeated(t *testing.T) {
 	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
 		for _, body := range []string{"", "body"} {
@@ -429,12 +429,12 @@ func TestAttemptWithIdempotencyKeyIsNotRepeated(t *testing.T) {
 			require.ErrorContains(t, err, "(the server may have acted on it)")
 			assert.EqualValues(t, 1, requests.Load())
 			assert.Equal(t, []string{"the-key"}, seen)
-			assert.Equal(t, "the-key", req.Header.Get(name), "the caller's request is as it was")
+			assert.Equal(t, "the-key", req.Header.Get(name), "the caller's request is unchanged")
 		}
 	}
 }
 
-// A server that closes a connection while a token request is on its way to it is an everyday event.
+// Servers often close an idle connection while a token request is on its way.
 func TestAttemptOnAConnectionThatTheServerCloses(t *testing.T) {
 	var requests atomic.Int32
 	addr := listen(t, func(conn net.Conn) {
@@ -461,7 +461,7 @@ func TestAttemptOnAConnectionThatTheServerCloses(t *testing.T) {
 	assert.EqualValues(t, 3, requests.Load())
 }
 
-// A 101 leaves a connection whose reading never ends.
+// After a 101, reading the body may block for ever.
 func TestAttemptThatSwitchesProtocols(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()
@@ -509,7 +509,7 @@ func TestAttemptThatSwitchesProtocols(t *testing.T) {
 	require.NoError(t, conn.Close())
 }
 
-// A caller's transport that is itself a client takes a redirect anywhere, credentials and all.
+// A caller's transport that follows redirects sends credentials anywhere.
 func TestAttemptByATransportThatFollowsRedirects(t *testing.T) {
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", jsonType)
@@ -541,7 +541,7 @@ func TestAttemptByATransportThatFollowsRedirects(t *testing.T) {
 	_, err = d.Do(newRequest(t, http.MethodDelete, server.URL+"/stay", ""))
 	require.ErrorContains(t, err, "the transport of HTTPClient turned a DELETE into a GET; use one that returns redirects")
 	resp, err := d.Do(newRequest(t, http.MethodGet, server.URL+"/stay", ""))
-	require.NoError(t, err, "a GET on the same origin is what we would follow too")
+	require.NoError(t, err, "the Doer would follow a GET on the same origin too")
 	require.NoError(t, resp.Body.Close())
 
 	transport, err := NewTransport(Static("the-token"), server.URL, following)
@@ -550,8 +550,9 @@ func TestAttemptByATransportThatFollowsRedirects(t *testing.T) {
 	require.ErrorContains(t, err, left)
 }
 
-// What is safe to repeat may have been sent as soon as a connection was had: then it counts as a connection that broke.
-func TestAttemptOfASafeRequestThatBroke(t *testing.T) {
+// An idempotent request counts as sent as soon as there was a connection; its failure then counts as a broken
+// connection.
+func TestAttemptOfAnIdempotentRequestThatBroke(t *testing.T) {
 	for _, tt := range []struct {
 		statuses []int
 		want     int
@@ -574,7 +575,7 @@ func TestAttemptOfASafeRequestThatBroke(t *testing.T) {
 	}
 }
 
-// The body of a response that is refused is closed: that of a 101 is the connection.
+// The body of a refused response is closed; that of a 101 is the connection.
 func TestAttemptClosesWhatItRefuses(t *testing.T) {
 	elsewhere, err := http.NewRequest(http.MethodGet, "https://elsewhere.example.com", http.NoBody)
 	require.NoError(t, err)
@@ -609,8 +610,8 @@ func TestAttemptClosesWhatItRefuses(t *testing.T) {
 	}
 }
 
-// A transport that sends a copy of the request, as one for traces does, gives back the copy. What the request held is in no
-// error all the same.
+// A transport may send a copy of the request, as tracing ones do, and return the copy in the response. The secrets of
+// the request are still not in any error.
 func TestAttemptByATransportThatCopiesRequests(t *testing.T) {
 	copying := roundTripFunc(func(req *http.Request) (*http.Response, error) {
 		said, err := io.ReadAll(req.Body)
@@ -626,9 +627,9 @@ func TestAttemptByATransportThatCopiesRequests(t *testing.T) {
 	assert.NotContains(t, err.Error(), "the-refresh-token")
 }
 
-// A transport that does not do what a RoundTripper should does not make ours panic.
+// A transport that breaks the rules of a RoundTripper causes no panic.
 func TestAttemptByAWrongTransport(t *testing.T) {
-	nothing := roundTripFunc(func(*http.Request) (*http.Response, error) { return nil, nil }) //nolint:nilnil // it is wrong
+	nothing := roundTripFunc(func(*http.Request) (*http.Response, error) { return nil, nil }) //nolint:nilnil // a broken transport
 	noBody := func(status int) http.RoundTripper {
 		return roundTripFunc(func(*http.Request) (*http.Response, error) { return &http.Response{StatusCode: status}, nil })
 	}
@@ -669,7 +670,7 @@ func TestAttemptByAWrongTransport(t *testing.T) {
 	}
 }
 
-// A response that is to be repeated, and whose body does not come, holds nobody up.
+// A response whose body never arrives does not delay the retry.
 func TestAttemptWithAStalledBody(t *testing.T) {
 	for _, status := range []int{401, 503} {
 		var requests atomic.Int32
@@ -707,7 +708,7 @@ func TestAttemptWithAStalledBody(t *testing.T) {
 	}
 }
 
-// A response that is to be repeated leaves its connection to the repetition.
+// A retry uses the connection of the response before.
 func TestAttemptsShareAConnection(t *testing.T) {
 	for _, status := range []int{401, 503} {
 		var requests, conns atomic.Int32

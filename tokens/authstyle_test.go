@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// basicVector is a client and the Authorization headers of the two Basic styles; both are empty if the client has an
-// empty id or secret and must be refused.
+// basicVector is a client and its Authorization headers in the two Basic styles. Both headers are empty if the client
+// must be refused, because its id or secret is empty.
 type basicVector struct{ ID, Secret, Basic, Unencoded string }
 
 func basicVectors(t *testing.T) []basicVector {
@@ -29,7 +29,7 @@ func basicVectors(t *testing.T) []basicVector {
 	return vectors
 }
 
-// Each style authenticates by its one method, with each vector, at each endpoint (RFC 6749, section 2.3.1).
+// Each style uses only its own method, with each vector, at each endpoint (RFC 6749, section 2.3.1).
 func TestAuthStyles(t *testing.T) {
 	revoke := func(e *Endpoint) error { return e.Revoke(t.Context(), "the-token", HintNone) }
 	exchange := func(g Grant) func(*Endpoint) error {
@@ -89,7 +89,7 @@ func TestAuthStyles(t *testing.T) {
 						assert.NotContains(t, form, "client_id")
 						assert.NotContains(t, form, "client_secret")
 					}
-					assert.NotContains(t, sent.URL, "?", "credentials never stand in the URL")
+					assert.NotContains(t, sent.URL, "?", "credentials are never part of the URL")
 				})
 			}
 		}
@@ -108,7 +108,7 @@ func TestAuthStyleDefaults(t *testing.T) {
 	}
 }
 
-// No style is ever tried after another: a refusal is final while the credentials stay the same.
+// No other style is tried: a refusal is final while the credentials stay the same.
 func TestAuthStyleIsNeverProbed(t *testing.T) {
 	for _, v := range vendorCases {
 		t.Run(v.name, func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestAuthStyleIsNeverProbed(t *testing.T) {
 	}
 }
 
-// An assertion is not sent in a request whose form cannot be read.
+// An assertion is not sent if the form of the request cannot be read.
 func TestAssertionWithAFormThatCannotBeRead(t *testing.T) {
 	s := newScript(reply(200, jsonType, tokenReply))
 	transport := &assertionTransport{base: s, assert: func(context.Context, string) (string, error) { return "the-assertion", nil }}

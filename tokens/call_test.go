@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// tokensThenNone is a Source that has n tokens and then fails with err.
+// tokensThenNone returns a Source that returns n tokens and then err.
 func tokensThenNone(n int, err error) Source {
 	return sourceFunc(func(context.Context) (*Token, error) {
 		if n--; n < 0 {
@@ -26,9 +26,9 @@ func tokensThenNone(n int, err error) Source {
 	})
 }
 
-// ErrNoToken says that nothing was sent. A request that was sent, and had no token for its repetition, is not such a one, but
-// says what the Source said.
-func TestCallWithoutATokenForTheRepetition(t *testing.T) {
+// ErrNoToken means that nothing was sent. If a request was sent but there was no token for its retry, the error does
+// not match it, but matches what the Source's error matches.
+func TestCallWithoutATokenForTheRetry(t *testing.T) {
 	endpoint := &Error{Method: "POST", URL: "https://auth.example.com", StatusCode: 404, Code: InvalidGrant}
 	tests := []struct {
 		name    string
@@ -59,7 +59,7 @@ func TestCallWithoutATokenForTheRepetition(t *testing.T) {
 	}
 }
 
-// A login that is over shows when the API responds with 401: whoever asks for the reason must find it.
+// Sometimes only a 401 of the API shows that a login has ended. The reason must then be part of the error.
 func TestCallWithoutAnotherTokenAfter401(t *testing.T) {
 	refused := noToken(&noTokenError{kind: ErrLoginRequired, cause: &Error{Method: "POST", URL: "https://auth.example.com", StatusCode: 404, Code: InvalidGrant}})
 	sealed := errors.New("vault sealed, says at-secret")
@@ -103,11 +103,11 @@ func TestCallWithoutAnotherTokenAfter401(t *testing.T) {
 					require.NotErrorIs(t, err, isNot)
 				}
 				_, ok := errors.AsType[*noTokenError](err)
-				assert.False(t, ok, "whoever wraps it must not take it for an error without a response")
+				assert.False(t, ok, "it must not look like an error without a response")
 			}
 			check(err)
 
-			// The response of a client stands, and says as much once it is an Error.
+			// The http.Client returns the response; NewError makes the same error from it.
 			tt.src.tokens = first
 			client, err := NewClient(tt.src, opts)
 			require.NoError(t, err)
@@ -122,7 +122,7 @@ func TestCallWithoutAnotherTokenAfter401(t *testing.T) {
 	}
 }
 
-// A request whose response was lost may have had its effect, though a rate limit kept it from being repeated.
+// A request whose response was lost may have had an effect, even if a rate limit prevented its retry.
 func TestCallThatWasLostAndThenLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, l := newScript(withoutResponse(errReset)), &Limiter{MaxWait: time.Second}
@@ -139,7 +139,7 @@ func TestCallThatWasLostAndThenLimited(t *testing.T) {
 	})
 }
 
-// The last response is captured, whatever came after it.
+// The last response is captured, whatever happened after it.
 func TestCallCapturesTheLastResponse(t *testing.T) {
 	failure := errors.New("no redirects here")
 	tests := []struct {
@@ -175,7 +175,7 @@ func TestCallCapturesTheLastResponse(t *testing.T) {
 	}
 }
 
-// Attempts are those of the call, however many redirects it follows; these are none themselves.
+// Attempts are counted per call, however many redirects there are; redirects do not count.
 func TestCallCountsAttemptsOverRedirects(t *testing.T) {
 	down, redirect := reply(503, "", ""), reply(302, "", "", "Location", "/next")
 	tests := []struct {
@@ -199,7 +199,7 @@ func TestCallCountsAttemptsOverRedirects(t *testing.T) {
 	}
 }
 
-// The wait is as long as the response asks for, and no longer, whether or not its body ever comes.
+// The wait is exactly as long as the response asks, whether its body arrives or not.
 func TestCallWithAStalledBodyWaitsExactly(t *testing.T) {
 	for status, want := range map[int]time.Duration{503: time.Second, 401: 50 * time.Millisecond} {
 		synctest.Test(t, func(t *testing.T) {
@@ -221,7 +221,7 @@ func TestCallWithAStalledBodyWaitsExactly(t *testing.T) {
 	}
 }
 
-// Under an idle limit an error's body is still bounded by Timeout, and so is that of any status but 2xx under NewClient.
+// With IdleTimeout, Timeout still limits reading the body of an error, including any status outside 2xx with NewClient.
 func TestCallBoundsTheBodyOfAnError(t *testing.T) {
 	dripping := func(req *http.Request) (*http.Response, error) {
 		resp, err := streamed(jsonType, func(ctx context.Context) io.Reader {
@@ -256,7 +256,7 @@ func TestCallBoundsTheBodyOfAnError(t *testing.T) {
 	})
 }
 
-// A transport that panics leaves nothing of the call behind.
+// A transport that panics leaves no part of the call running.
 func TestCallThatPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ctx context.Context
@@ -269,7 +269,7 @@ func TestCallThatPanics(t *testing.T) {
 	})
 }
 
-// A Retry that its caller changes later is the same to the call.
+// A call does not notice if the caller changes the Retry later.
 func TestCallKeepsItsOwnStatuses(t *testing.T) {
 	statuses := []int{503}
 	s := newScript(reply(503, "", ""))
@@ -285,7 +285,7 @@ func TestCallKeepsItsOwnStatuses(t *testing.T) {
 	assert.Len(t, s.requests(), 5)
 }
 
-// What a Transport added is hidden as well: the token, in the error and in the log of the repetition.
+// The token that a Transport added is redacted too, in the error and in the log of the retry.
 func TestCanaryTokenInACause(t *testing.T) {
 	quoting := func(req *http.Request) (*http.Response, error) {
 		cause := fmt.Errorf("malformed MIME header line: Authorization: %s and %q: %w", req.Header.Get("Authorization"), req.Header.Get("Authorization"), io.ErrUnexpectedEOF)
@@ -309,7 +309,7 @@ func TestCanaryTokenInACause(t *testing.T) {
 	assertNoCanary(t, b.String())
 }
 
-// A body that breaks, and quotes the request in its error, says nothing either.
+// If reading a body fails with an error that quotes the request, the error shows no secret either.
 func TestCanaryTokenInABody(t *testing.T) {
 	s := newScript(func(req *http.Request) (*http.Response, error) {
 		resp, err := reply(200, jsonType, "")(req)

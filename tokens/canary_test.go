@@ -21,7 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Every secret of these tests has canary in it, and characters that each encoding writes in its own way.
+// Every secret in these tests contains the word canary, and characters that encodings change.
 const (
 	canaryID      = "canary-id+/ é&<x>"
 	canarySecret  = "canary-secret %2B:\"q\" z"
@@ -32,7 +32,7 @@ const (
 
 var canaryCredentials = Credentials{ClientID: canaryID, ClientSecret: canarySecret}
 
-// assertSilent prints v in every way that a program might, and looks for canaries.
+// assertSilent prints v in every way that a program might, and checks for canaries.
 func assertSilent(t *testing.T, v any) {
 	t.Helper()
 	var texts []string
@@ -45,7 +45,7 @@ func assertSilent(t *testing.T, v any) {
 		logger.Info("message", "value", v, slog.Group("nested", "value", v))
 		_, isToken := v.(*Token)
 		_, isLogin := v.(*Login)
-		if !isToken && !isLogin { // their JSON is for storage, and their documentation says so
+		if !isToken && !isLogin { // their JSON is for storage, as documented
 			logger.Info("message", "values", []any{v}, "struct", struct{ V any }{v})
 		}
 	}
@@ -61,7 +61,7 @@ func assertSilent(t *testing.T, v any) {
 	assertNoCanary(t, strings.Join(texts, "\n"))
 }
 
-// assertNoCanary looks for canaries as they are, hexadecimal, base64 and form-encoded.
+// assertNoCanary checks for canaries in plain, hexadecimal, base64 and form encoding.
 func assertNoCanary(t *testing.T, text string) {
 	t.Helper()
 	encodings := []string{
@@ -71,12 +71,12 @@ func assertNoCanary(t *testing.T, text string) {
 	}
 	for _, encoding := range encodings {
 		if i := strings.Index(text, encoding); i >= 0 {
-			assert.Failf(t, "a secret shows", "%q in ...%s...", encoding, text[max(0, i-60):min(len(text), i+100)])
+			assert.Failf(t, "a secret is shown", "%q in ...%s...", encoding, text[max(0, i-60):min(len(text), i+100)])
 		}
 	}
 }
 
-// chain is the text of every error that err wraps.
+// chain returns the texts of all errors that err wraps.
 func chain(err error) (texts []string) {
 	if err == nil {
 		return nil
@@ -93,7 +93,7 @@ func chain(err error) (texts []string) {
 	return texts
 }
 
-// The values that hold secrets do not print them.
+// Values that hold secrets do not print them.
 func TestCanaryValues(t *testing.T) {
 	token := Token{AccessToken: canaryAccess, TokenType: "Bearer", RefreshToken: canaryRefresh, Expiry: start}
 	grant := Grant{RefreshToken: canaryRefresh, UserToken: canaryUser, Params: url.Values{"assertion": {"canary"}}}
@@ -147,7 +147,7 @@ func TestCanaryValues(t *testing.T) {
 	})
 }
 
-// What the caller adds by Params and Header is in no error, whether the server repeats it or the transport does.
+// The caller's Params and Header are in no error, whether the server or the transport echoes them.
 func TestCanaryParamsAndHeaders(t *testing.T) {
 	const canary = "canary+/ é&<x>"
 	params := url.Values{"audience": {"aud-one", "aud-two"}, "requested_token_type": {"urn:type"}}
@@ -199,12 +199,12 @@ func TestCanaryParamsAndHeaders(t *testing.T) {
 	}
 }
 
-// plainSource is a Source as a user may write it, with no thought of what prints it.
+// plainSource is a simple Source of a user that does not redact anything.
 type plainSource struct{ token string }
 
 func (s plainSource) Token(context.Context) (*Token, error) { return &Token{AccessToken: s.token}, nil }
 
-// echoes are responses of a server that repeats what it was sent, and adds secrets of its own where no one asked.
+// echoes are responses of a server that echoes the request and adds secrets in unexpected places.
 func echoes(status int) map[string]step {
 	form := func(req *http.Request) string {
 		body, _ := req.GetBody()
@@ -249,7 +249,7 @@ func echoes(status int) map[string]step {
 	}
 }
 
-// Every response that fails, of every vendor and grant and by every style, says nothing of what was sent.
+// No failed response shows secrets of the request, for every vendor, grant and style.
 func TestCanaryResponses(t *testing.T) {
 	t.Parallel()
 	exchange := func(g Grant) func(context.Context, *Endpoint) error {
@@ -295,12 +295,12 @@ func TestCanaryResponses(t *testing.T) {
 	}
 }
 
-// withBubble gives a bubble's context the values of another.
+// withBubble returns the context of a bubble with the values of another context.
 func withBubble(values context.Context, t *testing.T) context.Context {
 	return context.WithValue(t.Context(), callKey{}, values.Value(callKey{}))
 }
 
-// A failure without a response is as silent, and so is a response that breaks off.
+// A failure without a response shows no secrets either, and neither does an incomplete response.
 func TestCanaryTransportFailures(t *testing.T) {
 	steps := map[string]step{
 		"refused": withoutResponse(errRefused),
@@ -334,7 +334,7 @@ func TestCanaryTransportFailures(t *testing.T) {
 	}
 }
 
-// At an API: the token, the URL's user and query, the headers and bodies of both sides.
+// At an API, the secrets are the token, the URL's user and query, and the headers and bodies of request and response.
 func TestCanaryAPICalls(t *testing.T) {
 	echo := func(status int, mediaType string) step {
 		return func(req *http.Request) (*http.Response, error) {
@@ -393,7 +393,7 @@ func TestCanaryAPICalls(t *testing.T) {
 	}
 }
 
-// A client whose id or secret is an ordinary word does not make the vendor's codes unreadable.
+// If a client's id or secret is an ordinary word, the vendor's codes stay readable.
 func TestCanaryHidingKeepsCodes(t *testing.T) {
 	for _, code := range standardCodes {
 		s := newScript(reply(401, jsonType, `{"error":"`+string(code)+`","error_description":"client unknown"}`))
@@ -405,7 +405,7 @@ func TestCanaryHidingKeepsCodes(t *testing.T) {
 	}
 }
 
-// A secret that begins like another is hidden whole.
+// A secret that begins with another secret is redacted as a whole.
 func TestCanaryWithinCanary(t *testing.T) {
 	for _, style := range []AuthStyle{AuthStyleBasic, AuthStyleBody} {
 		s := newScript(reply(400, "text/plain", "bad pair: acme / acme-canary"))
@@ -417,7 +417,7 @@ func TestCanaryWithinCanary(t *testing.T) {
 	}
 }
 
-// JSON requests, which users send by the generated clients, are searched for secrets like forms.
+// JSON requests, which users send with the generated clients, are searched for secrets like forms.
 func TestCanaryJSONRequest(t *testing.T) {
 	s := newScript(reply(400, jsonType, `{"error":"invalid_request","error_description":"what is canary-secret?"}`))
 	_, err := doerOver(t, s, nil).Do(newRequest(t, http.MethodPost, apiURL, `{"client_secret":"canary-secret","token":5}`))
@@ -425,7 +425,7 @@ func TestCanaryJSONRequest(t *testing.T) {
 	assertSilent(t, err)
 }
 
-// Whole values are hidden, and no parts of words: a client called "server" can read server_error.
+// Only whole values are redacted, not parts of words: a client called "server" can read server_error.
 func TestHidingLeavesWordsAlone(t *testing.T) {
 	for _, tt := range []struct{ secret, text, want string }{
 		{"server", "server_error of the server, servers", "server_error of the [REDACTED], servers"},
@@ -448,7 +448,7 @@ func TestHidingLeavesWordsAlone(t *testing.T) {
 	assert.ErrorContains(t, err, "server_fault: the [REDACTED] failed")
 }
 
-// A server may spell what it echoes in any encoding.
+// A server may echo a secret in any encoding.
 func TestHidingInEncodings(t *testing.T) {
 	const secret = `canary+/é "<&`
 	lower := strings.NewReplacer("%2B", "%2b", "%2F", "%2f", "%C3%A9", "%c3%a9", "%3C", "%3c").Replace(url.QueryEscape(secret))
@@ -464,7 +464,7 @@ func TestHidingInEncodings(t *testing.T) {
 	}
 }
 
-// net/http quotes a proxy address that it cannot parse, with its password.
+// net/http quotes a proxy address that it cannot parse, including its password.
 func TestHidingOfProxies(t *testing.T) {
 	for _, cause := range []error{
 		errors.New(`invalid proxy address "http://user:canary/x@proxy:3128": parse "http://user:canary/x@proxy:3128": invalid port ":canary" after host`),
@@ -479,7 +479,7 @@ func TestHidingOfProxies(t *testing.T) {
 	}
 }
 
-// Codes are cleaned like all that a server says.
+// Codes are cleaned like all other texts of a server.
 func TestCodesAreCleaned(t *testing.T) {
 	e := failed(t, reply(400, jsonType, `{"error":"odd\u001b[31m_code\n"}`))
 	assert.Equal(t, Code("odd [31m_code"), e.Code)

@@ -139,7 +139,7 @@ func TestNewClientRefuses(t *testing.T) {
 	}
 }
 
-// sourceOf is a Source that knows what its tokens are for.
+// sourceOf is a Source with a BaseURL.
 type sourceOf struct{ baseURL string }
 
 func (s sourceOf) Token(context.Context) (*Token, error) {
@@ -147,12 +147,12 @@ func (s sourceOf) Token(context.Context) (*Token, error) {
 }
 func (s sourceOf) BaseURL() string { return s.baseURL }
 
-// wrapping is what users put around a Source.
+// wrapping is a user's wrapper of a Source.
 type wrapping struct{ Source }
 
 func (w wrapping) Unwrap() Source { return w.Source }
 
-// The origin is the Source's own, also behind a wrapper; the option is for a Source without one.
+// The origin is that of the Source, even if it is wrapped; the option is for a Source without one.
 func TestOriginOfTheSource(t *testing.T) {
 	tests := []struct {
 		src     Source
@@ -188,7 +188,7 @@ func TestOriginOfTheSource(t *testing.T) {
 	require.EqualError(t, err, "tokens: BaseURL is empty and the Source has none; set BaseURL to the origin of the API")
 }
 
-// A wrapper keeps what stands behind it: a 401 is renewed.
+// A token is renewed after a 401 even if the Source is wrapped.
 func TestTransportRenewsBehindAWrapper(t *testing.T) {
 	s := newScript(reply(401, "", ""), reply(200, "", ""))
 	resp, err := transportOver(t, s, wrapping{tokensNamed("one", "two")}).RoundTrip(newRequest(t, http.MethodGet, apiURL, ""))
@@ -197,7 +197,7 @@ func TestTransportRenewsBehindAWrapper(t *testing.T) {
 	require.NoError(t, resp.Body.Close())
 }
 
-// A request to another origin is refused, and nothing of it is sent. A Transport passes it on without a token.
+// A Doer refuses a request to another origin, without sending anything. A Transport passes it on without a token.
 func TestOtherOriginsAreRefused(t *testing.T) {
 	const only = ", but this client is for https://api.example.com alone"
 	tests := []struct {
@@ -299,7 +299,7 @@ func TestHeaders(t *testing.T) {
 	assert.Equal(t, "before", s.requests()[len(s.requests())-1].Header.Get("X-Key"))
 }
 
-// The same request sent twice is the same: that the Doer asks for JSON does not stay with it.
+// A request can be sent again, because the Doer does not add its Accept header to it.
 func TestDoerLeavesTheRequestAlone(t *testing.T) {
 	s := newScript(reply(200, "text/html", "<p>"))
 	d := doerOver(t, s, Static("the-token"))
@@ -346,7 +346,7 @@ func TestZeroTransport(t *testing.T) {
 	}
 }
 
-// Options hold headers, which may be secrets.
+// The headers in options may be secrets.
 func TestDoerOptionsPrintNoHeader(t *testing.T) {
 	opts := DoerOptions{BaseURL: apiURL + "/v1", Header: http.Header{"X-Gateway-Key": {"canary"}}}
 	assertSilent(t, opts)

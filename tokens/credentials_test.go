@@ -41,7 +41,7 @@ func TestCredentialsAreRequired(t *testing.T) {
 	}
 }
 
-// The provider is asked before each request, with the caller's context but not with what the caller says of its call.
+// The provider is called before each request, with the caller's context but without per-call settings.
 func TestCredentialsFunc(t *testing.T) {
 	type key struct{}
 	var seen []any
@@ -61,7 +61,7 @@ func TestCredentialsFunc(t *testing.T) {
 	s := newScript(reply(200, jsonType, tokenReply))
 	e, err := NewMoov(creds, &MoovOptions{HTTPClient: s.client()})
 	require.NoError(t, err)
-	assert.Empty(t, seen, "a constructor asks for no credentials")
+	assert.Empty(t, seen, "a constructor does not call the provider")
 
 	var resp *http.Response
 	ctx := WithResponse(WithRetry(context.WithValue(t.Context(), key{}, "mine"), Retry{Attempts: 1}), &resp)
@@ -78,11 +78,12 @@ func TestCredentialsFunc(t *testing.T) {
 	assert.Len(t, s.requests(), 1, "nothing is sent without credentials")
 	assert.Equal(t, []any{"mine", "mine", "mine"}, seen)
 	for _, got := range settings {
-		assert.Zero(t, got, "a vault's client would obey them")
+		assert.Zero(t, got, "a vault's client would apply them")
 	}
 }
 
-// After a 401 or invalid_client the credentials are read once more; the request is repeated only if they changed.
+// After a 401 or invalid_client the credentials are read again, and the request is sent again only if they have
+// changed.
 func TestCredentialsAreReadAgain(t *testing.T) {
 	refused := reply(401, jsonType, `{"error":"invalid_client"}`)
 	granted := reply(200, jsonType, tokenReply)
@@ -172,7 +173,7 @@ func TestCredentialsInOtherEncodings(t *testing.T) {
 		assert.Contains(t, string(data), "[REDACTED]", name)
 		assert.Contains(t, string(data), "tokens.MoovOptions(https://api.moov.io)", name)
 	}
-	held := struct{ creds *Credentials }{&creds} // as the documentation says
+	held := struct{ creds *Credentials }{&creds} // as documented
 	for _, verb := range []string{"%v", "%+v", "%#v"} {
 		assert.NotContains(t, fmt.Sprintf(verb, held), "CANARY", verb)
 	}
@@ -213,7 +214,7 @@ func TestCredentialsFile(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-// A secret that rotates in its file is read after the refusal of the old one, and the request repeated.
+// If the secret in the file changes, it is read after the old one was refused, and the request is sent again.
 func TestCredentialsFileThatRotates(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secret")
 	require.NoError(t, os.WriteFile(path, []byte("old"), 0o600))
@@ -229,7 +230,8 @@ func TestCredentialsFileThatRotates(t *testing.T) {
 	assert.Equal(t, AuthStyleBasic.basic(Credentials{"id", "new"}), s.requests()[1].Header.Get("Authorization"))
 }
 
-// What cannot be a client's credentials is refused by name, in the constructor or when the provider returns it.
+// Invalid credentials are refused with an error that names the field, in the constructor or when the provider returns
+// them.
 func TestCredentialsRefused(t *testing.T) {
 	for _, tt := range []struct {
 		creds Credentials
@@ -255,7 +257,7 @@ func TestCredentialsRefused(t *testing.T) {
 	}
 }
 
-// What an OAuth server of the provider's says is not what the token endpoint said.
+// An error of the provider's OAuth server is not mistaken for one of the token endpoint.
 func TestCredentialsErrorsAreTheirOwn(t *testing.T) {
 	own := &vaultError{}
 	for _, cause := range []error{
@@ -274,7 +276,7 @@ func TestCredentialsErrorsAreTheirOwn(t *testing.T) {
 		var e2 *Error
 		assert.NotErrorAs(t, err, &e2)
 		var vault *vaultError
-		assert.Equal(t, errors.As(cause, &vault), errors.As(err, &vault), "others can still be had")
+		assert.Equal(t, errors.As(cause, &vault), errors.As(err, &vault), "other errors are still found")
 		assert.Equal(t, errors.Is(cause, own), errors.Is(err, own))
 	}
 }
@@ -289,6 +291,6 @@ func TestCredentialsAsJSON(t *testing.T) {
 	assert.JSONEq(t, `{"ClientID":"[REDACTED]","ClientSecret":""}`, string(data))
 
 	var read Credentials
-	require.NoError(t, json.Unmarshal([]byte(`{"ClientID":"id","ClientSecret":"secret"}`), &read), "a configuration can hold them")
+	require.NoError(t, json.Unmarshal([]byte(`{"ClientID":"id","ClientSecret":"secret"}`), &read), "a configuration file may hold them")
 	assert.Equal(t, Credentials{ClientID: "id", ClientSecret: "secret"}, read)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// serving responds with the JSON documents of its paths, and with 404 to any other.
+// serving responds with JSON documents by path, and with 404 to other paths.
 func serving(documents map[string]any) step {
 	return func(req *http.Request) (*http.Response, error) {
 		doc, ok := documents[req.URL.EscapedPath()]
@@ -92,8 +92,8 @@ func TestDiscover(t *testing.T) {
 	}
 }
 
-// Servers publish the whole URL of their metadata, and so it is what people have at hand.
-func TestDiscoverWantsTheIssuer(t *testing.T) {
+// Servers publish the full URL of their metadata, so users may pass that instead of the issuer.
+func TestDiscoverRefusesAMetadataURL(t *testing.T) {
 	for _, at := range []string{
 		"https://auth.example.com/.well-known/openid-configuration", "https://auth.example.com/t/1/.well-known/openid-configuration",
 		"https://auth.example.com/.well-known/oauth-authorization-server/t/1",
@@ -105,7 +105,7 @@ func TestDiscoverWantsTheIssuer(t *testing.T) {
 	}
 }
 
-// What the metadata says is used, and goes behind what the options say.
+// The metadata is used, and the options take precedence.
 func TestDiscoverUsesTheMetadata(t *testing.T) {
 	const issuer = "https://auth.example.com"
 	granted := reply(200, jsonType, tokenReply)
@@ -123,7 +123,7 @@ func TestDiscoverUsesTheMetadata(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, e.Revoke(t.Context(), "the-token", HintNone))
 	assert.Equal(t, "https://tokens.example.net/t?x=1", s.requests()[1].URL)
-	assert.Contains(t, s.requests()[1].Body, "client_secret=client-secret", "the first method that is known and supported")
+	assert.Contains(t, s.requests()[1].Body, "client_secret=client-secret", "the first supported method")
 	assert.Equal(t, issuer+"/r", s.requests()[2].URL)
 	login := &Login{RedirectURI: "https://app.example.com/cb"}
 	got, err := e.AuthorizationURL(t.Context(), login)
@@ -142,7 +142,7 @@ func TestDiscoverUsesTheMetadata(t *testing.T) {
 	assert.NotEmpty(t, last.Header["Authorization"])
 }
 
-// Only a server that says so names itself in each callback.
+// The issuer in a callback is required only if the metadata says so.
 func TestDiscoverWhetherTheIssuerIsRequired(t *testing.T) {
 	const issuer = "https://auth.example.com"
 	for said, want := range map[any]bool{nil: false, false: false, true: true} {
@@ -229,7 +229,7 @@ func TestDiscoverRefuses(t *testing.T) {
 			assert.ErrorContains(t, err, tt.want)
 			assert.Zero(t, s.leaks())
 			for _, sent := range s.requests() {
-				assert.Contains(t, sent.URL, issuer+"/", "no other host is asked")
+				assert.Contains(t, sent.URL, issuer+"/", "no request goes to another host")
 			}
 		})
 	}

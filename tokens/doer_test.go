@@ -68,14 +68,14 @@ func TestDoerSetsAccept(t *testing.T) {
 	assert.Zero(t, s.leaks())
 }
 
-// Media types compare as RFC 9110 section 8.3.1 says, and only where the Doer asked for JSON.
+// Media types are compared as in RFC 9110, section 8.3.1, and only if the Doer has set Accept.
 func TestDoerMediaTypes(t *testing.T) {
 	tests := []struct {
 		mediaType string
 		status    int
 		body      string
 		accept    string
-		want      string // what is wrong, "" if nothing
+		want      string // the error, or ""
 	}{
 		{"application/json", 200, `{}`, "", ""},
 		{"APPLICATION/JSON;Charset=utf-8", 201, `{}`, "", ""},
@@ -139,7 +139,7 @@ func TestDoerMakesErrorsOfAllButSuccess(t *testing.T) {
 	}
 }
 
-// A RoundTripper need not set Response.Request, as one that is a handler in a test does not.
+// A RoundTripper may leave Response.Request nil, as handlers in tests do.
 func TestDoerOverAHandler(t *testing.T) {
 	var token string
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -205,7 +205,7 @@ func TestDoerCapsTheBody(t *testing.T) {
 				require.EqualError(t, err, tt.want)
 				require.ErrorIs(t, err, Status(200))
 				_, again := resp.Body.Read(make([]byte, 1))
-				require.EqualError(t, again, tt.want, "and stays so")
+				require.EqualError(t, again, tt.want, "the error is permanent")
 			}
 			require.NoError(t, resp.Body.Close())
 			assert.Zero(t, s.leaks())
@@ -213,7 +213,7 @@ func TestDoerCapsTheBody(t *testing.T) {
 	}
 }
 
-// The deadline covers the headers, the body, and all retries; the caller's own may come first.
+// The deadline covers headers, body and all retries; the caller's own deadline may come first.
 func TestDoerTimeout(t *testing.T) {
 	unavailable := after(9*time.Second, reply(503, "", "", "Retry-After", "9"))
 	slowBody := streamed(jsonType, func(ctx context.Context) io.Reader {
@@ -282,7 +282,7 @@ func TestDoerTimeout(t *testing.T) {
 	}
 }
 
-// With an idle limit the caller may take as long as it likes between reads, before the first one too.
+// With IdleTimeout, the caller may take any time between reads, including before the first one.
 func TestDoerIdleTimeoutIsTheServersAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(streamed(jsonType, func(ctx context.Context) io.Reader {
@@ -319,7 +319,7 @@ func TestDoerCancelled(t *testing.T) {
 	})
 }
 
-// What a call holds is released when its response is closed, or with its error.
+// The resources of a call are released when its response is closed, or with its error.
 func TestDoerEndsTheRequestContext(t *testing.T) {
 	for _, status := range []int{200, 404} {
 		var ctx context.Context
@@ -330,7 +330,7 @@ func TestDoerEndsTheRequestContext(t *testing.T) {
 		resp, err := doerOver(t, s, nil).Do(newRequest(t, http.MethodGet, apiURL, ""))
 		if status == 200 {
 			require.NoError(t, err)
-			require.NoError(t, ctx.Err(), "the body can be read yet")
+			require.NoError(t, ctx.Err(), "the body can still be read")
 			require.NoError(t, resp.Body.Close())
 		}
 		assert.Error(t, ctx.Err())
@@ -378,7 +378,7 @@ func TestDecodeResponse(t *testing.T) {
 	}
 }
 
-// What can hold a null takes one, and what cannot is not left as it was in silence.
+// A value that can hold a null accepts it, and any other value is not silently left unchanged.
 func TestDecodeResponseOfNull(t *testing.T) {
 	for name, tt := range map[string]struct {
 		into any
@@ -402,7 +402,7 @@ func TestDecodeResponseOfNull(t *testing.T) {
 	}
 }
 
-// A failure without a response names method, URL and cause; net/http would print the query, too.
+// An error without a response names method, URL and cause; the error of net/http would include the query.
 func TestDoerTransportFailures(t *testing.T) {
 	refused := errors.New("connection refused")
 	tests := []struct {
@@ -438,7 +438,7 @@ func TestDoerTransportFailures(t *testing.T) {
 	}
 }
 
-// What hides a secret in the text of a cause hides nothing else of it.
+// Redacting the text of a cause does not change what it matches.
 func TestDoerTransportFailureIsMatched(t *testing.T) {
 	cause := &net.OpError{Op: "read", Net: "tcp", Err: timeoutError{}}
 	s := newScript(withoutResponse(fmt.Errorf("of s3cret-query: %w", cause)))
@@ -467,11 +467,11 @@ func TestDoerOddRequests(t *testing.T) {
 		req := newRequest(t, http.MethodPost, apiURL, "client_secret=x")
 		req.GetBody = getBody
 		_, err = d.Do(req)
-		require.ErrorIs(t, err, InvalidRequest, "the response counts, whatever becomes of the request")
+		require.ErrorIs(t, err, InvalidRequest, "the response matters more than the failure to read the request")
 	}
 }
 
-// O-03, B-08: a server that no known authority vouches for is sent nothing.
+// O-03, B-08: nothing is sent to a server with an untrusted certificate.
 func TestDoerChecksCertificates(t *testing.T) {
 	var requests atomic.Int32
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests.Add(1) }))
@@ -492,7 +492,7 @@ func TestDoerChecksCertificates(t *testing.T) {
 	assert.EqualValues(t, 1, requests.Load())
 }
 
-// Without a client of its own, and over real loopback.
+// Without an HTTPClient, over real loopback.
 func TestDoerOverDefaultTransport(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", jsonType)

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// wire is an HTTP/1.1 request as the tables below write it: the length of the body is filled in.
+// wire returns an HTTP/1.1 request for the tables below, with Content-Length filled in.
 func wire(lines ...string) string {
 	text := strings.Join(lines, "\n")
 	_, body, _ := strings.Cut(text, "\n\n")
@@ -23,7 +23,7 @@ func wire(lines ...string) string {
 
 const moovBasic = "Authorization: Basic Y2xpZW50LWlkOmNsaWVudC1zZWNyZXQ="
 
-// Every request byte for byte: method, path, headers, body.
+// Every request is compared byte for byte: method, path, headers, body.
 func TestEndpointRequests(t *testing.T) {
 	oddScopes := []string{"b:read", "a%+&=~*/"}
 	tests := []struct {
@@ -237,7 +237,7 @@ func revoking(token string, hint Hint) func(*testing.T, *Endpoint) error {
 	return func(t *testing.T, e *Endpoint) error { return e.Revoke(t.Context(), token, hint) }
 }
 
-// What the caller passes in is neither kept nor changed.
+// The caller's arguments are neither retained nor modified.
 func TestEndpointCopiesItsInput(t *testing.T) {
 	for _, v := range vendorCases {
 		t.Run(v.name, func(t *testing.T) {
@@ -268,7 +268,7 @@ func TestEndpointCopiesItsInput(t *testing.T) {
 	assert.Empty(t, header)
 }
 
-func TestEndpointRepeatsTheWholeForm(t *testing.T) {
+func TestEndpointResendsTheWholeForm(t *testing.T) {
 	s := newScript(withoutResponse(io.ErrUnexpectedEOF), reply(200, jsonType, tokenReply))
 	e, err := NewMoov(testCredentials, &MoovOptions{HTTPClient: s.client(), Retry: Retry{Initial: 1}})
 	require.NoError(t, err)
@@ -354,7 +354,7 @@ func TestEndpointDefaults(t *testing.T) {
 	assert.Equal(t, "https://acme.api.identitynow.com", sailPoint.BaseURL())
 }
 
-// The log lines of an Endpoint say whose it is, and nothing that it sends.
+// Log lines of an Endpoint say whose it is, but show nothing that it sends.
 func TestEndpointLogs(t *testing.T) {
 	var log strings.Builder
 	s := newScript(reply(503, "", ""), reply(200, jsonType, tokenReply))
@@ -391,7 +391,7 @@ func TestRevokeRefused(t *testing.T) {
 	}
 }
 
-// Any 2xx revokes, whatever its body and its media type (RFC 7009, section 2.2).
+// Any 2xx is success, whatever its body and media type (RFC 7009, section 2.2).
 func TestRevokeResponses(t *testing.T) {
 	tests := []struct {
 		name string

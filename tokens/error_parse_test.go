@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// jsonTypes are the media types under which servers send JSON, in spellings that RFC 9110 section 8.3.1 makes equal,
-// and ones that are simply wrong.
+// jsonTypes are media types under which servers send JSON, in spellings that are equal by RFC 9110, section 8.3.1, and
+// some that are simply wrong.
 var jsonTypes = []string{
 	"application/json",
 	"Application/JSON; Charset=UTF-8",
@@ -235,7 +235,7 @@ func TestErrorBodyIsBounded(t *testing.T) {
 			return resp, err
 		})
 		assert.Len(t, e.Body, maxErrorBody)
-		assert.Equal(t, maxErrorBody, read.n, "no more is read than is kept")
+		assert.Equal(t, maxErrorBody, read.n, "no more than the kept part is read")
 	})
 	t.Run("exactly the bound", func(t *testing.T) {
 		body := `{"error":"invalid_grant","padding":"` + strings.Repeat("x", maxErrorBody-38) + `"}`
@@ -244,7 +244,7 @@ func TestErrorBodyIsBounded(t *testing.T) {
 	})
 }
 
-// countingReader gives x without end, and counts what it gave.
+// countingReader returns an endless stream of x, and counts the bytes read.
 type countingReader struct{ n int }
 
 func (r *countingReader) Read(p []byte) (int, error) {
@@ -307,7 +307,7 @@ func TestErrorHeaders(t *testing.T) {
 	}
 }
 
-// Whatever a server sends, the error is one printable line and holds none of what the request kept secret.
+// Whatever a server sends, the error is one printable line without the secrets of the request.
 func FuzzErrorReader(f *testing.F) {
 	f.Add(400, jsonType, `{"error":"invalid_scope","error_description":"no"}`, "Bearer error=x", "5")
 	f.Add(422, "application/problem+json", `{"type":"../x?a#b","title":"t","errors":["a",{"field":1}]}`, `Bearer error="`, "x")
@@ -335,7 +335,7 @@ func TestErrorShapesOfGateways(t *testing.T) {
 	e = failed(t, reply(400, jsonType, "\xef\xbb\xbf"+`{"error":"invalid_request"}`))
 	assert.Equal(t, InvalidRequest, e.Code)
 	e = failed(t, reply(400, jsonType, `{"error":"the scope is odd","error_description":"which one?"}`))
-	assert.Equal(t, "which one?", e.Message, "a description goes before a sentence in error")
+	assert.Equal(t, "which one?", e.Message, "error_description takes precedence over a sentence in error")
 
 	for location, want := range map[string]string{
 		"https://user:s3cret@login.example.com/sso?ticket=s3cret": "redirect to https://login.example.com",

@@ -35,8 +35,8 @@ func TestErrorIs(t *testing.T) {
 	assert.Equal(t, InvalidGrant, e.Code)
 
 	bare := &Error{}
-	assert.NotErrorIs(t, bare, Status(0), "no status is none to match")
-	assert.NotErrorIs(t, bare, Code(""), "no code is none to match")
+	assert.NotErrorIs(t, bare, Status(0), "Status(0) matches nothing")
+	assert.NotErrorIs(t, bare, Code(""), `Code("") matches nothing`)
 	assert.NoError(t, bare.Unwrap())
 }
 
@@ -46,7 +46,7 @@ func TestCodeAndStatusTexts(t *testing.T) {
 	assert.Equal(t, "599", Status(599).Error())
 }
 
-// The text is the same whatever prints it, and Body is in none.
+// The text is the same however it is printed, and never includes Body.
 func TestErrorText(t *testing.T) {
 	tests := []struct {
 		name string
@@ -123,14 +123,14 @@ func TestErrorTimeout(t *testing.T) {
 	}
 }
 
-// timeoutError is what package net returns when a dialer's or a connection's time is up.
+// timeoutError is like the error of package net after a timeout of a dialer or connection.
 type timeoutError struct{}
 
 func (timeoutError) Error() string        { return "i/o timeout" }
 func (timeoutError) Timeout() bool        { return true }
 func (timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
 
-// Every error model of the generated packages is filled from a kept body, and nothing of it is lost.
+// Every error model of the generated packages can be decoded from Body without loss.
 func TestErrorDecode(t *testing.T) {
 	sailPoint := `{"detailCode":"400.1 Bad Request Content","trackingId":"e7eab609",` +
 		`"messages":[{"locale":"en-US","localeOrigin":"DEFAULT","text":"malformed"}],` +
@@ -182,7 +182,7 @@ func TestErrorDecode(t *testing.T) {
 	})
 }
 
-// What an Error says where its parts say the same, or more than fits one sentence.
+// The text of an Error whose parts repeat each other, or are too long.
 func TestErrorTextOfParts(t *testing.T) {
 	tests := []struct {
 		name string
@@ -212,7 +212,7 @@ func TestErrorTextOfParts(t *testing.T) {
 	}
 }
 
-// Where a response was lost, the caller must know that what was asked for may have happened.
+// If a response was lost, the error must say that the request may have had an effect.
 func TestErrorOfALostResponse(t *testing.T) {
 	dial := &net.OpError{Op: "dial", Err: errors.New("refused")}
 	for _, tt := range []struct {
@@ -238,18 +238,18 @@ func TestNewError(t *testing.T) {
 	body := []byte(`{"error":"invalid_grant"}`)
 	resp, err := reply(400, jsonType, "")(nil)
 	require.NoError(t, err)
-	e := NewError(resp, body, nil) // made by hand, it has no Request
+	e := NewError(resp, body, nil) // a Response made by hand has no Request
 	assert.Equal(t, InvalidGrant, e.Code)
 	assert.Equal(t, " : 400 Bad Request: invalid_grant", e.Error())
 	body[2] = 'X'
-	assert.Equal(t, `{"error":"invalid_grant"}`, string(e.Body), "the body is the caller's")
+	assert.Equal(t, `{"error":"invalid_grant"}`, string(e.Body), "the body is a copy")
 
 	e = NewError(&http.Response{StatusCode: http.StatusOK}, nil, io.EOF)
 	assert.ErrorIs(t, e, io.EOF)
 }
 
-// Each standard code is matched by its constant and by no other, and stands in the text of the error even if the client is
-// named like it.
+// Each standard code is matched by its own constant only, and is in the text of the error even if the client's id is
+// the same word.
 func TestStandardCodes(t *testing.T) {
 	all := []Code{
 		InvalidRequest, InvalidClient, InvalidGrant, UnauthorizedClient, UnsupportedGrantType, InvalidScope, UnsupportedTokenType,

@@ -21,7 +21,7 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// Any server works whose token endpoint is known. For a server that describes itself, use Discover.
+// Use any server whose token endpoint is known. For a server that publishes its metadata, use Discover.
 func ExampleNewEndpoint() {
 	endpoint, err := tokens.NewEndpoint("https://auth.example.com/token",
 		tokens.CredentialsFile("client-id", "/run/secrets/client-secret"),
@@ -33,7 +33,7 @@ func ExampleNewEndpoint() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	client, err := tokens.NewClient(cache, nil) // an *http.Client that sends tokens to that API alone
+	client, err := tokens.NewClient(cache, nil) // an *http.Client that sends tokens only to that API
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func ExampleLogin() {
 	}
 	_ = page // redirect the browser to it, and keep the login in the user's session
 
-	// What the callback says is this user's login, or an error.
+	// The callback belongs to this user's login, or Grant returns an error.
 	_, err = login.Grant(url.Values{"state": {login.State}, "error": {"access_denied"}})
 	fmt.Println(errors.Is(err, tokens.AccessDenied), err)
 
@@ -66,8 +66,8 @@ func ExampleLogin() {
 	// {Scopes:[orders:read] RefreshToken: Code:[REDACTED] Type: UserToken: Params:[]} <nil>
 }
 
-// Where the client's TLS certificate authenticates it (RFC 8705), the HTTPClient has the certificate, and the requests have
-// the client id alone.
+// If the client's TLS certificate authenticates it (RFC 8705), the HTTPClient has the certificate, and requests have
+// only the client id.
 func ExampleNewEndpoint_mutualTLS() {
 	server := newMutualTLSServer()
 	defer server.Close()
@@ -77,7 +77,7 @@ func ExampleNewEndpoint_mutualTLS() {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = &tls.Config{
 		MinVersion:   tls.VersionTLS12,
-		RootCAs:      roots,                               // leave it out for a server that the system trusts
+		RootCAs:      roots,                               // not needed for a server that the system trusts
 		Certificates: []tls.Certificate{newCertificate()}, // tls.LoadX509KeyPair reads one from files
 	}
 	endpoint, err := tokens.NewEndpoint(server.URL+"/token", tokens.Credentials{ClientID: "client-id"}, &tokens.EndpointOptions{
@@ -95,7 +95,7 @@ func ExampleNewEndpoint_mutualTLS() {
 	// Output: Bearer
 }
 
-// newMutualTLSServer returns a token endpoint that wants a certificate of client-id.
+// newMutualTLSServer returns a token endpoint that requires a certificate for client-id.
 func newMutualTLSServer() *httptest.Server {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.TLS.PeerCertificates[0].Subject.CommonName != r.PostFormValue("client_id") || r.PostFormValue("client_secret") != "" {
@@ -111,7 +111,7 @@ func newMutualTLSServer() *httptest.Server {
 	return server
 }
 
-// newCertificate returns a certificate of client-id that it signed itself.
+// newCertificate returns a self-signed certificate for client-id.
 func newCertificate() tls.Certificate {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

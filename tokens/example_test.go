@@ -25,7 +25,7 @@ func serve() (vendors *sandbox.Sandbox, baseURL string, stop func()) {
 	return vendors, server.URL, func() { _ = server.Close() }
 }
 
-// show prints a request as the sandbox received it, with what names stand for in place of their values.
+// show prints a request as the sandbox received it, with names in place of some values.
 func show(r sandbox.Request, headers []string, names map[string]string) {
 	fmt.Println(r.Method, r.Path)
 	for _, name := range headers {
@@ -40,7 +40,7 @@ func show(r sandbox.Request, headers []string, names map[string]string) {
 
 func last(requests []sandbox.Request) sandbox.Request { return requests[len(requests)-1] }
 
-// A token of ThousandEyes, here on behalf of a user. The request is what the vendor receives.
+// Get a token of ThousandEyes on behalf of a user. The output is the request that the vendor receives.
 func ExampleNewThousandEyes() {
 	vendors, baseURL, stop := serve()
 	defer stop()
@@ -68,7 +68,7 @@ func ExampleNewThousandEyes() {
 	// client_id=sandbox-client&client_secret=sandbox-secret-6f1c90b2&grant_type=client_credentials&scope=read&thousandeyes_bearer_token=sandbox-user-token-83d4a7e5
 }
 
-// A token for an API key of Moov, with the scopes that the program needs.
+// Get a token for an API key of Moov, with the scopes that the program needs.
 func ExampleNewMoov() {
 	vendors, baseURL, stop := serve()
 	defer stop()
@@ -100,7 +100,7 @@ func ExampleNewMoov() {
 	// Basic sandbox-client
 }
 
-// A refresh token may come back rotated: keep the new one. A Cache with a Session does so by itself.
+// A refresh may rotate the refresh token: keep the new one. A Cache with a Session does so by itself.
 func ExampleEndpoint_Exchange_refresh() {
 	vendors, baseURL, stop := serve()
 	defer stop()
@@ -155,12 +155,12 @@ func ExampleEndpoint_Revoke() {
 	// refused: true
 }
 
-// A token of a tenant of SailPoint Identity Security Cloud.
+// Get a token of a tenant of SailPoint Identity Security Cloud.
 func ExampleNewSailPoint() {
 	vendors, baseURL, stop := serve()
 	defer stop()
 
-	// With a tenant's name in place of BaseURL the endpoint is https://{tenant}.api.identitynow.com/oauth/token.
+	// With a tenant's name instead of BaseURL, the endpoint is https://{tenant}.api.identitynow.com/oauth/token.
 	endpoint, err := tokens.NewSailPoint("", creds, &tokens.SailPointOptions{BaseURL: baseURL})
 	if err != nil {
 		log.Fatal(err)
@@ -179,7 +179,7 @@ func ExampleNewSailPoint() {
 	// client_id=sandbox-client&client_secret=sandbox-secret-6f1c90b2&grant_type=client_credentials
 }
 
-// An http.Client with authentication: it fetches one token for all its requests, and renews it in time.
+// An http.Client with authentication fetches one token for all its requests, and renews it in time.
 func ExampleNewClient() {
 	vendors, baseURL, stop := serve()
 	defer stop()
@@ -212,7 +212,7 @@ func ExampleNewClient() {
 	// token requests: 1
 }
 
-// A user's login is renewed by its refresh token alone. OnToken stores what each renewal brings, before anyone has it.
+// A user's login is renewed with its refresh token only. OnToken saves each new token before anyone gets it.
 func ExampleNewCache_login() {
 	_, baseURL, stop := serve()
 	defer stop()
@@ -222,7 +222,7 @@ func ExampleNewCache_login() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	stored, err := endpoint.Exchange(ctx, tokens.Grant{Scopes: []string{"/ping.read"}}) // here in place of a login page
+	stored, err := endpoint.Exchange(ctx, tokens.Grant{Scopes: []string{"/ping.read"}}) // stands for a login page
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -242,7 +242,7 @@ func ExampleNewCache_login() {
 	token, err := login.Token(ctx)
 	fmt.Println(err, token.RefreshToken == stored.RefreshToken, stored.RefreshToken == old)
 
-	// Revoke and Close are logout. From then on a person must log in.
+	// To log out, call Revoke and Close. After that, a person must log in.
 	fmt.Println(login.Revoke(ctx))
 	_, err = login.Token(ctx)
 	fmt.Println(errors.Is(err, tokens.ErrLoginRequired))
@@ -254,7 +254,7 @@ func ExampleNewCache_login() {
 	// <nil>
 }
 
-// An error is matched by the server's code or by the status, and has what the server says of each field.
+// Match an error by the server's code or by the status, and read the server's errors about fields.
 func ExampleError() {
 	vendors, baseURL, stop := serve()
 	defer stop()

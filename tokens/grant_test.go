@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What is wrong with a grant is said before anything is sent, and before the credentials are asked for.
+// Errors in a grant are reported before anything is sent, and before the credentials are retrieved.
 func TestGrantRefused(t *testing.T) {
 	thousandEyes, moov, sailPoint := vendorCases[0], vendorCases[1], vendorCases[2]
 	scopes := []string{"/accounts.read"}
@@ -83,7 +83,7 @@ func TestGrantReservedNames(t *testing.T) {
 	}
 }
 
-// The characters of a scope are those of RFC 6749 section 3.3.
+// The characters of a scope, by RFC 6749, section 3.3.
 func TestGrantScopeCharacters(t *testing.T) {
 	for c := range 256 {
 		scope := "a" + string([]byte{byte(c)}) + "b"
@@ -100,7 +100,7 @@ func TestGrantScopeCharacters(t *testing.T) {
 	}
 }
 
-// The type of an extension grant is a URI, and none of those that have a member of their own.
+// The type of an extension grant is a URI, and not a grant type that has a field of its own.
 func TestGrantType(t *testing.T) {
 	for grantType, want := range map[string]string{
 		"urn:ietf:params:oauth:grant-type:jwt-bearer": "",
@@ -125,7 +125,7 @@ func TestGrantType(t *testing.T) {
 	}
 }
 
-// A Grant that its caller changes while the credentials are read is sent as it was.
+// A Grant that the caller changes while the credentials are retrieved is sent as it was.
 func TestGrantIsCopied(t *testing.T) {
 	s := newScript(reply(200, jsonType, tokenReply))
 	grant := Grant{Scopes: []string{"a"}, Params: url.Values{"x": {"y"}}}

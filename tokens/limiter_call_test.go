@@ -25,7 +25,7 @@ func limitedDoer(t *testing.T, s *script, l *Limiter, opts DoerOptions) Doer {
 	return d
 }
 
-// closeFor closes a Limiter.
+// closeFor closes a Limiter for d.
 func closeFor(t *testing.T, l *Limiter, d time.Duration) {
 	t.Helper()
 	turn, err := l.take(t.Context(), newVisit())
@@ -48,7 +48,7 @@ func TestDoerWaitsAtTheLimiter(t *testing.T) {
 			assert.Zero(t, s.leaks())
 		})
 	})
-	t.Run("and its Timeout still bounds the requests", func(t *testing.T) {
+	t.Run("and its Timeout still limits each request", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newScript(after(time.Second, reply(429, "", "", "Retry-After", "50")), after(time.Hour, reply(200, jsonType, "{}")))
 			begin := time.Now()
@@ -57,7 +57,7 @@ func TestDoerWaitsAtTheLimiter(t *testing.T) {
 			assert.Equal(t, 81*time.Second, time.Since(begin))
 		})
 	})
-	t.Run("not if the body cannot be had again", func(t *testing.T) {
+	t.Run("not if the body cannot be replayed", func(t *testing.T) {
 		s := newScript(reply(429, "", ""))
 		req := newRequest(t, "POST", apiURL, "")
 		req.Body = io.NopCloser(strings.NewReader("body"))
@@ -113,14 +113,14 @@ func TestDoerErrorsOfTheLimiter(t *testing.T) {
 			assert.Zero(t, s.leaks())
 		})
 	})
-	t.Run("sent, and refused again by nobody but the queue", func(t *testing.T) {
+	t.Run("sent, and then not refused but queued", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			l := &Limiter{MaxWait: 15 * time.Second}
 			closeFor(t, l, 5*time.Second)
-			earlier := enterAll(t, l, 4) // never done, so that the fifth waits
+			earlier := enterAll(t, l, 4) // never done, so the fifth waits
 			s := newScript(reply(200, jsonType, "{}"))
 			_, err := limitedDoer(t, s, l, DoerOptions{}).Do(newRequest(t, "GET", apiURL, ""))
-			require.NoError(t, err, "they free the next after a while")
+			require.NoError(t, err, "after a while the next one is sent")
 			assert.Len(t, s.requests(), 1)
 			assert.Equal(t, 4, sentOf(earlier))
 		})
@@ -147,7 +147,7 @@ func TestDoerErrorsOfTheLimiter(t *testing.T) {
 			}
 		})
 	})
-	t.Run("not repeated after another failure", func(t *testing.T) {
+	t.Run("not sent again after another failure", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			l := &Limiter{MaxWait: time.Second}
 			s := newScript(reply(503, "", "", "Retry-After", "2"))
@@ -176,7 +176,7 @@ func TestDoerErrorsOfTheLimiter(t *testing.T) {
 			client, err = NewClient(Static("at"), &DoerOptions{BaseURL: apiURL, HTTPClient: s.client(), Limiter: closed})
 			require.NoError(t, err)
 			_, err = client.Get(apiURL)
-			require.ErrorIs(t, err, Status(429), "not sent: there is no response")
+			require.ErrorIs(t, err, Status(429), "nothing was sent, so there is no response")
 			assert.Len(t, s.requests(), 2)
 			assert.Zero(t, s.leaks())
 		})
@@ -214,8 +214,8 @@ func TestLimiterIsShared(t *testing.T) {
 	given := new(Limiter)
 	other, err := NewEndpoint("https://auth.example.com/token", testCredentials, &EndpointOptions{BaseURL: apiURL, Limiter: given})
 	require.NoError(t, err)
-	assert.Nil(t, other.Limiter(), "the API is elsewhere")
-	assert.Zero(t, newCache(t, other, nil).Limiter().Stats(), "programs read it for their metrics, whatever the Endpoint")
+	assert.Nil(t, other.Limiter(), "the API has another origin")
+	assert.Zero(t, newCache(t, other, nil).Limiter().Stats(), "metrics can be read for any Endpoint")
 	same, err := NewEndpoint(apiURL+"/token", testCredentials, &EndpointOptions{BaseURL: apiURL, Limiter: given})
 	require.NoError(t, err)
 	assert.Same(t, given, same.Limiter())
@@ -232,7 +232,7 @@ func TestLimiterIsShared(t *testing.T) {
 	assert.NotSame(t, given, limiter(newCache(t, other, nil), nil))
 	unknown, err := NewEndpoint(apiURL+"/token", testCredentials, &EndpointOptions{Limiter: given})
 	require.NoError(t, err)
-	assert.NotSame(t, given, limiter(newCache(t, unknown, nil), &DoerOptions{BaseURL: apiURL}), "nobody says where the API is")
+	assert.NotSame(t, given, limiter(newCache(t, unknown, nil), &DoerOptions{BaseURL: apiURL}), "the origin of the API is not known")
 	assert.NotNil(t, limiter(Static("at"), &DoerOptions{BaseURL: apiURL}))
 	assert.Nil(t, (*Endpoint)(nil).Limiter())
 	assert.Nil(t, (*Cache)(nil).Limiter())
@@ -252,8 +252,8 @@ func TestLimiterOfOptionsIsChecked(t *testing.T) {
 	require.ErrorContains(t, err, "MaxWait is negative")
 }
 
-// Requests in flight whose token has ended wait for a new one, and the request for that does not wait for them.
-func TestLimiterWithATokenThatEnds(t *testing.T) {
+// Requests in flight whose token has expired wait for a new one, and the token request does not wait for them.
+func TestLimiterWithATokenThatExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		serve := func(req *http.Request) (*http.Response, error) {
 			if strings.HasSuffix(req.URL.Path, "/token") {
@@ -285,18 +285,18 @@ func TestLimiterWithATokenThatEnds(t *testing.T) {
 	})
 }
 
-// A fetch of a Cache ends within a minute. A caller who gets no token because of the rate limit must learn that it is the rate
-// limit, and how long it lasts.
+// A fetch of a Cache ends within a minute. A caller that gets no token because of the rate limit must learn the reason,
+// and how long the limit lasts.
 func TestLimiterOfACache(t *testing.T) {
 	tests := []struct {
 		name    string
-		limited time.Duration // before the Cache is asked, by another request
+		limited time.Duration // how long another request has closed the Limiter
 		steps   []step
-		patient time.Duration // the caller; if zero, for ever
-		held    bool          // another request for a token is in flight, and one is allowed
+		patient time.Duration // how long the caller waits; if zero, for ever
+		held    bool          // another token request is in flight, and only one is allowed
 		waits   time.Duration
-		left    time.Duration // that the error says; if zero, there is none
-		stored  bool          // true if the Cache may have a Store too, where a response of status 429 ends the attempt
+		left    time.Duration // the wait in the error; if zero, there is no error
+		stored  bool          // run with a Store too, with which a 429 ends the attempt
 	}{
 		{name: "refused, in time", steps: []step{reply(429, "", "", "Retry-After", "20"), reply(200, jsonType, tokenReply)}, waits: 20 * time.Second},
 		{name: "refused, opens as the fetch ends", steps: []step{reply(429, "", "", "Retry-After", "60")}, left: time.Minute, stored: true},
@@ -322,7 +322,7 @@ func TestLimiterOfACache(t *testing.T) {
 						closeFor(t, e.limiter, tt.limited)
 					}
 					if tt.held {
-						e.limiter.few = 1e-9 // it does not grow in time
+						e.limiter.few = 1e-9 // the limit does not grow in time
 						pass(tt.limited)
 						e.limiter.inFlight[tokenLane] = 1
 					}
@@ -347,7 +347,7 @@ func TestLimiterOfACache(t *testing.T) {
 					assert.Contains(t, err.Error(), "429 Too Many Requests")
 					assert.Equal(t, tt.patient > 0, errors.Is(err, context.DeadlineExceeded))
 					if tt.patient > 0 {
-						require.NoError(t, cache.Close(t.Context())) // when the fetch is over
+						require.NoError(t, cache.Close(t.Context())) // after the fetch has ended
 						return
 					}
 					require.ErrorContains(t, cache.Stats().LastError, "429 Too Many Requests")
@@ -360,7 +360,7 @@ func TestLimiterOfACache(t *testing.T) {
 	}
 }
 
-// The same, where a request to the API waits for the token.
+// The same for a request to the API that waits for the token.
 func TestLimiterOfATokenForACall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(reply(429, "", "", "Retry-After", "50"), reply(200, jsonType, tokenReply))
@@ -392,7 +392,7 @@ func TestHeldTurn(t *testing.T) {
 			_, err = e.exchangeWith(t.Context(), Grant{Scopes: []string{"a"}}, settings{attempt: &oneAttempt{turn: held}}, new(time.Time))
 			return err
 		}
-		require.ErrorIs(t, exchange(), Status(429), "it is not repeated")
+		require.ErrorIs(t, exchange(), Status(429), "it is not retried")
 		begin := time.Now()
 		require.NoError(t, exchange())
 		assert.Equal(t, 10*time.Second, time.Since(begin))

@@ -14,25 +14,25 @@ import (
 	"go.uber.org/goleak"
 )
 
-// A crowd is many callers of one Limiter, and what became of them.
+// A crowd is many callers of one Limiter, and their results.
 type crowd struct {
 	limiter *Limiter
 
 	given, used, returned  atomic.Int64 // turns
-	ended, refused, panics atomic.Int64 // contexts that ended and MaxWaits that were over, responses of status 429, panics
+	ended, refused, panics atomic.Int64 // ended contexts and MaxWaits, 429 responses, panics
 	inFlight, mostInFlight atomic.Int64
 	mu                     sync.Mutex
-	waits                  []crowdWait // of those that got a turn
+	waits                  []crowdWait // of calls that got a turn
 }
 
-// A crowdWait is a wait for a turn that was given.
+// A crowdWait is a wait that ended with a turn.
 type crowdWait struct {
 	visit    *visit
-	queuedAt time.Time // not before it was in the queue
+	queuedAt time.Time // a time after it was queued
 	givenAt  time.Time
 }
 
-// call makes one call: it waits for its turn, and again when it is refused.
+// call makes one call: it waits for its turn, and again each time that it is refused.
 func (c *crowd) call(ctx context.Context, v *visit) {
 	for again := false; ; again = true {
 		w, err := c.limiter.enter(ctx, v, again)
@@ -51,7 +51,7 @@ func (c *crowd) call(ctx context.Context, v *visit) {
 		}
 		if err != nil {
 			c.ended.Add(1)
-			if w.turn.limiter != nil { // it was given in the instant in which the caller left
+			if w.turn.limiter != nil { // the turn was given at the instant at which the caller left
 				c.returned.Add(1)
 			}
 			return
@@ -65,7 +65,7 @@ func (c *crowd) call(ctx context.Context, v *visit) {
 	}
 }
 
-// await waits for a turn. One in twenty leaves in the instant in which it is given.
+// await waits for a turn. One in twenty callers leaves at the instant at which it gets its turn.
 func (c *crowd) await(ctx context.Context, w *waiter) (turn, error) {
 	if rand.IntN(20) > 0 {
 		return c.limiter.await(ctx, w)
@@ -114,8 +114,8 @@ func (c *crowd) send(t turn) (refused bool) {
 	return false
 }
 
-// Ten thousand callers come and leave at random while the Limiter closes and opens. Every turn is used or given back, and those
-// that wait are served in the order in which they came.
+// Ten thousand callers come and leave at random while the Limiter closes and opens. Every turn is used or given back,
+// and waiting callers are served in the order in which they came.
 func TestLimiterUnderLoad(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	l := &Limiter{MaxWait: 2 * time.Second}
@@ -130,7 +130,7 @@ func TestLimiterUnderLoad(t *testing.T) {
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
 			switch rand.IntN(4) {
-			case 0: // it leaves without notice
+			case 0: // it leaves without returning the turn
 				time.AfterFunc(rand.N(time.Second), cancel)
 			case 1:
 				var cancel context.CancelFunc
@@ -156,12 +156,12 @@ func TestLimiterUnderLoad(t *testing.T) {
 	stats := l.Stats()
 	assert.Zero(t, stats.Waiting)
 	assert.Zero(t, stats.InFlight)
-	assert.Equal(t, c.refused.Load()+1, stats.Refused) // and the one that closed it first
-	assert.Equal(t, [lanes]int{}, l.inFlight, "in each lane")
+	assert.Equal(t, c.refused.Load()+1, stats.Refused) // plus the one that closed it first
+	assert.Equal(t, [lanes]int{}, l.inFlight, "nothing is in flight in any lane")
 	assert.Zero(t, c.overtakings())
 }
 
-// overtakings counts the waits whose turn came after that of a call that had come later, although both waited then.
+// overtakings returns the number of waits that ended after that of a later call, although both waited at the same time.
 func (c *crowd) overtakings() (n int) {
 	for _, a := range c.waits {
 		for _, b := range c.waits {

@@ -11,12 +11,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A call whose MaxWait is over does not wait any more, but nor does it fail where it need not wait.
+// After MaxWait is over, a call does not wait any more, but does not fail either if it can be sent at once.
 func TestLimiterAfterMaxWaitWithoutAWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(
 			reply(429, "", "", "Retry-After", "1"),
-			after(2*time.Minute, reply(503, "", "")), // MaxWait is over meanwhile
+			after(2*time.Minute, reply(503, "", "")), // MaxWait ends meanwhile
 			reply(200, jsonType, "{}"))
 		resp, err := limitedDoer(t, s, nil, DoerOptions{Timeout: time.Hour}).Do(newRequest(t, "GET", apiURL, ""))
 		require.NoError(t, err)
@@ -30,14 +30,14 @@ func TestLimiterAfterMaxWaitWithoutAWait(t *testing.T) {
 		elapse(11 * time.Second)
 		p = enter(t, l, p.visit)
 		elapse(time.Minute)
-		assert.True(t, enter(t, l, p.visit).sent(), "there is room")
+		assert.True(t, enter(t, l, p.visit).sent(), "the limit is not reached")
 		closeFor(t, l, 10*time.Second)
 		require.Len(t, enter(t, l, p.visit).err, 1)
 	})
 }
 
-// A Limiter that was closed and then not used opens when it would have opened with somebody waiting.
-func TestLimiterIsForgottenWhileNobodyUsesIt(t *testing.T) {
+// A Limiter that nobody uses while it is closed opens at the same time as one with waiting calls.
+func TestLimiterOpensWhileNobodyUsesIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, _ := closedLimiter(t)
 		elapse(time.Hour)
@@ -46,7 +46,8 @@ func TestLimiterIsForgottenWhileNobodyUsesIt(t *testing.T) {
 	})
 }
 
-// A token request does not wait for API requests that hold what is left of a window, as these may wait for the token.
+// A token request does not wait for API requests that have used up the window, because these may be waiting for the
+// token.
 func TestLimiterLeavesTokenRequestsWhatIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(Limiter)
@@ -55,11 +56,11 @@ func TestLimiterLeavesTokenRequestsWhatIsLeft(t *testing.T) {
 		elapse(50 * time.Second / 2)
 		assert.True(t, enter(t, l, newVisit()).sent())
 		assert.True(t, enter(t, l, &visit{lane: tokenLane, arrival: time.Now()}).sent())
-		assert.False(t, enter(t, l, &visit{lane: tokenLane, arrival: time.Now()}).sent(), "they count among themselves")
+		assert.False(t, enter(t, l, &visit{lane: tokenLane, arrival: time.Now()}).sent(), "token requests count among themselves")
 	})
 }
 
-// A server whose clock was ahead for a while, or whose windows end now and always, does not spoil what comes after.
+// A server whose clock was ahead for a while, or whose reset is always now, does not affect later windows.
 func TestLimiterWithOddResets(t *testing.T) {
 	at := func(now time.Time, left int, until time.Duration) []string {
 		return []string{"X-Organization-Rate-Limit-Limit", "100", "X-Organization-Rate-Limit-Remaining", strconv.Itoa(left),
@@ -71,11 +72,11 @@ func TestLimiterWithOddResets(t *testing.T) {
 		elapse(time.Minute)
 		enter(t, l, newVisit()).done(t, 200, at(time.Now(), 10, 10*time.Second)...)
 		enterAll(t, l, 1)
-		assert.Zero(t, sentOf(enterAll(t, l, 20)), "what is left is spread")
+		assert.Zero(t, sentOf(enterAll(t, l, 20)), "the remaining requests are spread")
 	})
 	synctest.Test(t, func(t *testing.T) {
 		l := new(Limiter)
 		enter(t, l, newVisit()).done(t, 200, at(time.Now(), 10, 0)...)
-		assert.Equal(t, 100, sentOf(enterAll(t, l, 100)), "there is nothing to spread")
+		assert.Equal(t, 100, sentOf(enterAll(t, l, 100)), "the requests are not spread")
 	})
 }

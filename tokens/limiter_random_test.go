@@ -18,13 +18,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A whimsy is a server of tokens and of an API that refuses requests for a while, now and then.
+// A whimsy is a server of tokens and of an API that refuses requests from time to time.
 type whimsy struct {
-	hostile bool // it also fails in every other way, and its headers make no sense
+	hostile bool // it also fails in every other way, and sends meaningless headers
 
 	mu       sync.Mutex
 	random   *rand.Rand
-	refusals [][2]time.Time // from when to when
+	refusals [][2]time.Time // start and end
 	inFlight int
 	refused  int64
 }
@@ -34,7 +34,7 @@ func newWhimsy(random *rand.Rand, hostile bool) *whimsy {
 	at := time.Now()
 	for range random.IntN(4) {
 		from := at.Add(s.upTo(30 * time.Second))
-		at = from.Add(s.upTo(20 * time.Second)) // a fetch of a token lasts no longer than a minute
+		at = from.Add(s.upTo(20 * time.Second)) // a fetch lasts at most a minute
 		s.refusals = append(s.refusals, [2]time.Time{from, at})
 	}
 	return s
@@ -99,7 +99,7 @@ func (s *whimsy) RoundTrip(req *http.Request) (*http.Response, error) {
 	return reply(200, jsonType, body, s.headers()...)(req)
 }
 
-// hint is what a 429 says, where the server accepts requests again after a time.
+// hint returns the headers of a 429 if the server accepts requests again after wait.
 func (s *whimsy) hint(wait time.Duration) []string {
 	seconds := int((wait + time.Second - 1) / time.Second)
 	now := time.Now()
@@ -127,7 +127,7 @@ func (s *whimsy) hint(wait time.Duration) []string {
 	return hints[s.random.IntN(len(hints))]
 }
 
-// headers are what a response says of the limit: nothing, unless the server is hostile.
+// headers returns the rate-limit headers of a response, which only a hostile server sends.
 func (s *whimsy) headers() (headers []string) {
 	if !s.hostile {
 		return nil
@@ -149,7 +149,7 @@ func (s *whimsy) headers() (headers []string) {
 	return headers
 }
 
-// A program is calls at random against a whimsy.
+// A program makes random calls against a whimsy.
 type program struct {
 	t       *testing.T
 	server  *whimsy
@@ -171,7 +171,7 @@ func newProgram(t *testing.T, random *rand.Rand, hostile bool) *program {
 	e, err := NewEndpoint(apiURL+"/token", testCredentials, &EndpointOptions{BaseURL: apiURL, HTTPClient: client, Limiter: p.limiter})
 	require.NoError(t, err)
 	p.cache = newCache(t, e, nil)
-	p.doer, err = NewDoer(p.cache, &DoerOptions{HTTPClient: client, Timeout: 2 * time.Minute}) // which goes on while a token is fetched
+	p.doer, err = NewDoer(p.cache, &DoerOptions{HTTPClient: client, Timeout: 2 * time.Minute}) // which runs while a token is fetched
 	require.NoError(t, err)
 	require.Same(t, p.limiter, p.doer.sender.limiter)
 	return p
@@ -180,7 +180,7 @@ func newProgram(t *testing.T, random *rand.Rand, hostile bool) *program {
 func (p *program) call(ctx context.Context, method string) {
 	begin := time.Now()
 	defer func() {
-		_ = recover() // of a RoundTripper
+		_ = recover() // the RoundTripper may panic
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.longest = max(p.longest, time.Since(begin))
@@ -196,7 +196,7 @@ func (p *program) call(ctx context.Context, method string) {
 	}
 }
 
-// run lets 40 callers make three calls each, and checks all the while what Stats says.
+// run makes three calls each with 40 callers, and checks Stats all the time.
 func (p *program) run(random *rand.Rand) {
 	var wg sync.WaitGroup
 	for range 40 {
@@ -233,9 +233,9 @@ func (p *program) run(random *rand.Rand) {
 		stats := p.limiter.Stats()
 		require.GreaterOrEqual(p.t, stats.Waiting, 0)
 		require.GreaterOrEqual(p.t, stats.InFlight, 0)
-		require.LessOrEqual(p.t, stats.Waiting+stats.InFlight, 42, "of 40 callers, and the Cache")
+		require.LessOrEqual(p.t, stats.Waiting+stats.InFlight, 42, "40 callers and the Cache")
 	}
-	pass(2 * time.Minute) // a fetch that nobody waits for any more ends
+	pass(2 * time.Minute) // fetches that nobody waits for end
 	synctest.Wait()
 	stats := p.limiter.Stats()
 	assert.Zero(p.t, stats.Waiting)
@@ -244,7 +244,7 @@ func (p *program) run(random *rand.Rand) {
 	assert.Zero(p.t, p.server.inFlight)
 }
 
-// A server that refuses requests for a while, whatever its 429 says, makes no call fail that may wait.
+// If a server refuses requests for a while, no call fails that may wait, whatever the 429 says.
 func TestLimiterRandomlyRefused(t *testing.T) {
 	for seed := range uint64(100) {
 		synctest.Test(t, func(t *testing.T) {
@@ -256,7 +256,7 @@ func TestLimiterRandomlyRefused(t *testing.T) {
 	}
 }
 
-// Whatever a server does and says, nobody waits for longer than is allowed, and nothing is left behind.
+// Whatever a server does, nobody waits for longer than allowed, and nothing is left running.
 func TestLimiterRandomlyMistreated(t *testing.T) {
 	for seed := range uint64(100) {
 		synctest.Test(t, func(t *testing.T) {

@@ -20,12 +20,12 @@ import (
 	"github.com/grantwright/oauth-go/sandbox"
 )
 
-// A network serves requests by a handler in memory, each after 20 to 150 ms, and one in a hundred after up to 2 s.
+// A network passes requests to a handler in memory, each after 20 to 150 ms, and one in a hundred after up to 2 s.
 type network struct {
 	handler http.RoundTripper
-	headers bool // else the rate limit's headers are taken away
+	headers bool // if false, rate-limit headers are removed
 	skew    time.Duration
-	refuse  atomic.Pointer[func() string] // if not nil, every request is refused, with this Retry-After
+	refuse  atomic.Pointer[func() string] // if not nil, every request is refused, and the result is its Retry-After
 
 	mu       sync.Mutex
 	random   *rand.Rand
@@ -84,15 +84,15 @@ func (n *network) RoundTrip(req *http.Request) (*http.Response, error) {
 
 const accessToken = "access-token-of-the-scenarios"
 
-// A progress is what is known of one call.
+// A progress is the state of one call.
 type progress struct {
-	began, sent, ended time.Time // sent is the last time
+	began, sent, ended time.Time // sent is when it was last sent
 	err                error
 }
 
 type progressKey struct{}
 
-// A scenario is a run of calls against a server with a limit.
+// A scenario is a series of calls against a server with a rate limit.
 type scenario struct {
 	net     *network
 	server  *sandbox.ThousandEyes
@@ -110,14 +110,14 @@ func newScenario(seed uint64, limit sandbox.Limit) *scenario {
 	server := sandbox.NewThousandEyes(&sandbox.ThousandEyesOptions{RateLimit: limit, NoRequests: true})
 	server.Issue(sandbox.Token{AccessToken: accessToken, Expires: time.Now().Add(24 * time.Hour)})
 	net := &network{handler: sandbox.Transport(server), random: rand.New(rand.NewPCG(seed, 1))}
-	pass(time.Duration(net.random.Int64N(int64(limit.Per / 2)))) // windows that are aligned do not begin with the first request
+	pass(time.Duration(net.random.Int64N(int64(limit.Per / 2)))) // aligned windows do not begin with the first request
 	return &scenario{net: net, server: server, limit: limit, started: time.Now()}
 }
 
 // A caller makes one call.
 type caller func(context.Context) error
 
-// process returns the caller of a process: a Doer with a Limiter of its own.
+// process returns a caller with its own Doer and Limiter, like another process.
 func (s *scenario) process(l *Limiter) caller {
 	d, err := NewDoer(Static(accessToken), &DoerOptions{BaseURL: apiURL, HTTPClient: &http.Client{Transport: s.net}, Limiter: l})
 	if err != nil {
@@ -146,7 +146,7 @@ func (s *scenario) call(ctx context.Context, call caller) *progress {
 	return p
 }
 
-// batch makes n calls by so many workers.
+// batch makes n calls with the given number of workers.
 func (s *scenario) batch(n, workers int, call caller) {
 	var begun atomic.Int64
 	var wg sync.WaitGroup
@@ -160,7 +160,7 @@ func (s *scenario) batch(n, workers int, call caller) {
 	wg.Wait()
 }
 
-// ideal is how long n requests that are accepted take at least.
+// ideal returns the minimum time in which the server accepts n requests.
 func (s *scenario) ideal(n int) time.Duration {
 	l := s.limit
 	whole := l.Per * time.Duration((n-1)/l.Requests)
@@ -174,20 +174,21 @@ func (s *scenario) ideal(n int) time.Duration {
 	}
 }
 
-// figures are the outcome of one run of a scenario.
+// figures are the results of one run of a scenario.
 type figures struct {
 	requests  float64
 	refused   float64 // in per cent
-	ideal     float64 // the time it took, as a multiple of the ideal one; 0 if there is none
+	ideal     float64 // the duration, as a multiple of the ideal one; 0 if there is none
 	worst     float64 // the longest call, in seconds
 	share     float64 // of the second process, in per cent
-	recovery  float64 // when the last slow call ended after a disturbance, in seconds
+	recovery  float64 // the time from a disturbance to the end of the last slow call, in seconds
 	failed    int
-	overtaken float64 // by how much later a caller came that was served before another, in seconds
-	err       error   // of one that failed
+	overtaken float64 // the largest difference in arrival between a caller and a later one served before it, in seconds
+	err       error   // the error of a failed call
 }
 
-// figures returns those of the calls so far. n requests would have to be accepted in the ideal time, or there is none if n is 0.
+// figures returns the results of the calls so far. n is the number of accepted requests for the ideal time; 0 if there
+// is none.
 func (s *scenario) figures(n int) figures {
 	f := figures{requests: float64(s.net.requests), refused: 100 * float64(s.net.refused) / float64(s.net.requests)}
 	if n > 0 {
@@ -205,8 +206,7 @@ func (s *scenario) figures(n int) figures {
 
 var scenarioSeeds = flag.Uint64("seeds", 1, "how many times each scenario of the Limiter runs")
 
-// seeds runs a scenario several times, prints a row of the table with the median and the worst of its figures, and returns
-// the worst.
+// seeds runs a scenario several times, prints a table row with the median and the worst results, and returns the worst.
 func seeds(t *testing.T, name string, run func(t *testing.T, seed uint64) figures) figures {
 	t.Helper()
 	var all []figures
@@ -246,12 +246,12 @@ func seeds(t *testing.T, name string, run func(t *testing.T, seed uint64) figure
 	return worst
 }
 
-// kinds are the kinds of windows in which servers count, with how much time over the ideal each may cost.
+// kinds are the ways in which servers count requests, with the permitted time over the ideal for each.
 var kinds = []struct {
 	name    string
 	window  sandbox.Window
 	ideal   float64
-	refused float64 // in per cent, of two processes
+	refused float64 // in per cent, with two processes
 }{
 	{"fixed windows", sandbox.WindowAligned, 1.1, 6},
 	{"windows from the first request", sandbox.WindowFromFirst, 1.2, 11},
@@ -407,7 +407,7 @@ func TestLimiterWhenAllIsRefused(t *testing.T) {
 	assert.LessOrEqual(t, worst.worst, 121.0)
 }
 
-// For 5 s somebody else uses the whole limit of a service that makes so many calls a second.
+// For 5 s somebody else uses the whole limit of a service with a steady rate of calls.
 func TestLimiterAfterADisturbance(t *testing.T) {
 	t.Parallel()
 	for _, hint := range []struct {
@@ -448,7 +448,7 @@ func TestLimiterAfterADisturbance(t *testing.T) {
 	}
 }
 
-// A service that keeps to its limit: nobody waits.
+// In a service that stays below its limit, nobody waits.
 func TestLimiterOfAQuietService(t *testing.T) {
 	t.Parallel()
 	worst := seeds(t, "5 calls a second", func(t *testing.T, seed uint64) figures {
@@ -459,7 +459,7 @@ func TestLimiterOfAQuietService(t *testing.T) {
 		for range 300 {
 			wg.Go(func() { s.call(context.Background(), call) })
 			pass(200 * time.Millisecond)
-			assert.Equal(t, LimiterStats{}, l.Stats(), "nobody waits, and nobody is counted")
+			assert.Equal(t, LimiterStats{}, l.Stats(), "nobody waits or is counted")
 		}
 		wg.Wait()
 		return s.figures(0)
@@ -469,7 +469,7 @@ func TestLimiterOfAQuietService(t *testing.T) {
 	assert.Less(t, worst.worst, 2.0, "no longer than the slowest response")
 }
 
-// Ten thousand callers come within 5 s, and half of them leave without having been served.
+// Ten thousand callers come within 5 s, and half of them leave before their turn.
 func TestLimiterWithManyWaiters(t *testing.T) {
 	t.Parallel()
 	worst := seeds(t, "10,000 callers, half leave", func(t *testing.T, seed uint64) figures {
@@ -501,9 +501,9 @@ func TestLimiterWithManyWaiters(t *testing.T) {
 		wg.Wait()
 		assert.Equal(t, LimiterStats{Refused: l.Stats().Refused}, l.Stats())
 		s.calls = stay
-		f := s.figures(1000 + s.net.requests - s.net.refused - accepted) // the first window is used up
+		f := s.figures(1000 + s.net.requests - s.net.refused - accepted) // the first window has been used up
 		slices.SortFunc(stay, func(a, b *progress) int { return a.sent.Compare(b.sent) })
-		var last time.Time // when the latest of the calls so far began
+		var last time.Time // when the latest call so far began
 		for _, p := range stay {
 			last = laterOf(last, p.began)
 			f.overtaken = max(f.overtaken, last.Sub(p.began).Seconds())

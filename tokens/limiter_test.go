@@ -15,17 +15,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// An entrant is one request of a test at a Limiter: it waits for its turn in a goroutine of its own.
+// An entrant is a request at a Limiter that waits for its turn in its own goroutine.
 type entrant struct {
 	visit  *visit
 	cancel context.CancelFunc
-	turn   chan turn  // has the turn once it is given
-	err    chan error // has the error if there will be none
+	turn   chan turn  // receives the turn
+	err    chan error // receives the error if there is no turn
 }
 
 func newVisit() *visit { return &visit{lane: apiLane, arrival: time.Now()} }
 
-// enter lets v wait for a turn, and returns when that was given or everything waits.
+// enter makes v wait for a turn, and returns when it has one or all goroutines wait.
 func enter(t *testing.T, l *Limiter, v *visit) entrant {
 	return enterUntil(t, l, v, time.Time{})
 }
@@ -50,7 +50,7 @@ func enterUntil(t *testing.T, l *Limiter, v *visit, deadline time.Time) entrant 
 
 func (p entrant) sent() bool { return len(p.turn) > 0 }
 
-// done ends its request with a status, and returns when everything waits.
+// done ends the request with a status, and returns when all goroutines wait.
 func (p entrant) done(t *testing.T, status int, headers ...string) {
 	t.Helper()
 	require.True(t, p.sent(), "the request was not sent")
@@ -63,7 +63,7 @@ func statusResponse(status int, headers ...string) *http.Response {
 	return resp
 }
 
-// closedLimiter returns a Limiter that was closed for 10 s just now, by one of two requests; the other is still in flight.
+// closedLimiter returns a Limiter that one of two requests has just closed for 10 s; the other is still in flight.
 func closedLimiter(t *testing.T) (l *Limiter, other entrant) {
 	t.Helper()
 	l = new(Limiter)
@@ -115,7 +115,7 @@ func TestLimiterDoesNothingBeforeTheFirst429(t *testing.T) {
 }
 
 func TestLimiterClosesFor(t *testing.T) {
-	now := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // at which a bubble begins
+	now := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // the start of a bubble
 	date := func(d time.Duration) string { return now.Add(d).Format(http.TimeFormat) }
 	unix := func(d time.Duration) string { return strconv.FormatInt(now.Add(d).Unix(), 10) }
 	const reset = "X-Organization-Rate-Limit-Reset"
@@ -160,7 +160,7 @@ func TestLimiterWithoutSuccessClosesForLonger(t *testing.T) {
 		}
 		enter(t, l, newVisit()).done(t, 200)
 		enter(t, l, newVisit()).done(t, 429, "Retry-After", "1")
-		assert.Equal(t, time.Second, time.Until(l.Stats().ClosedUntil), "a success was among them")
+		assert.Equal(t, time.Second, time.Until(l.Stats().ClosedUntil), "one of them succeeded")
 	})
 }
 
@@ -171,16 +171,16 @@ func TestLimiterSendsFewAfterA429(t *testing.T) {
 		elapse(10*time.Second - 1)
 		assert.Zero(t, sentOf(passes))
 		assert.Equal(t, 200, l.Stats().Waiting)
-		for _, want := range []int{4, 8, 16, 32, 64, 128, 200} { // none of them is done
+		for _, want := range []int{4, 8, 16, 32, 64, 128, 200} { // none has ended
 			elapse(1 + time.Millisecond)
 			assert.Equal(t, want, sentOf(passes))
 			assert.Equal(t, want, l.Stats().InFlight)
 			elapse(5*time.Second - 1 - time.Millisecond)
 		}
-		assert.Equal(t, 100, sentOf(enterAll(t, l, 100)), "it does nothing any more")
-		assert.Equal(t, 200, l.Stats().InFlight, "and does not count")
+		assert.Equal(t, 100, sentOf(enterAll(t, l, 100)), "it does nothing")
+		assert.Equal(t, 200, l.Stats().InFlight, "it does not count requests")
 		passes[0].done(t, 429)
-		assert.Equal(t, 4, int(l.few), "the next 429 is a first one again")
+		assert.Equal(t, 4, int(l.few), "the next 429 counts as the first")
 	})
 }
 
@@ -188,7 +188,7 @@ func TestLimiterHalvesWhatWasInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, _ := closedLimiter(t)
 		elapse(22 * time.Second)
-		for _, want := range []int{4, 2, 1, 1} { // and not half of what time has allowed since the last opening
+		for _, want := range []int{4, 2, 1, 1} { // not half of the limit that time has allowed since
 			passes := enterAll(t, l, want)
 			assert.Equal(t, want, sentOf(passes))
 			for _, p := range passes[1:] {
@@ -209,13 +209,13 @@ func TestLimiterClosesOncePerRound(t *testing.T) {
 		for i, p := range passes[1:] {
 			p.done(t, 429, "Retry-After", strconv.Itoa(10+i))
 		}
-		assert.Equal(t, 13*time.Second, time.Until(l.Stats().ClosedUntil), "the latest counts")
-		assert.Equal(t, 2, int(l.few), "and only the first halves")
+		assert.Equal(t, 13*time.Second, time.Until(l.Stats().ClosedUntil), "the latest one counts")
+		assert.Equal(t, 2, int(l.few), "only the first one halves the limit")
 		assert.EqualValues(t, 5, l.Stats().Refused)
 	})
 }
 
-// A server that refuses everything is asked by one request at a time, and once it accepts that one the others follow.
+// If a server refuses everything, one request is sent at a time. After one is accepted, the others follow.
 func TestLimiterSendsOneAfterARoundWithoutSuccess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, _ := closedLimiter(t)
@@ -239,13 +239,13 @@ func TestLimiterSendsOneAfterARoundWithoutSuccess(t *testing.T) {
 				break
 			}
 		}
-		assert.Equal(t, 4, sentOf(passes), "as many as after the first 429: nothing else is known of what the server takes")
+		assert.Equal(t, 4, sentOf(passes), "as many as after the first 429, because the server's limit is not known")
 		refuseAll(passes)
-		assert.Equal(t, 2, sentOf(passes), "there was a success before these")
+		assert.Equal(t, 2, sentOf(passes), "there was a success before")
 		refuseAll(passes)
 		assert.Equal(t, 1, sentOf(passes))
 		elapse(5*time.Second + time.Millisecond)
-		assert.Equal(t, 2, sentOf(passes), "one that hangs does not hold up the others for ever")
+		assert.Equal(t, 2, sentOf(passes), "a hanging request does not delay the others for ever")
 	})
 }
 
@@ -254,7 +254,7 @@ func TestLimiterAndALate429(t *testing.T) {
 		l, old := closedLimiter(t)
 		elapse(10 * time.Second)
 		sent := enter(t, l, newVisit())
-		old.done(t, 429, "Retry-After", "15") // may have been refused when it was sent, 10 s ago
+		old.done(t, 429, "Retry-After", "15") // it may have been refused when it was sent, 10 s ago
 		assert.Equal(t, 5*time.Second, time.Until(l.Stats().ClosedUntil))
 		assert.Equal(t, 4, int(l.few))
 		sent.done(t, 200)
@@ -263,7 +263,7 @@ func TestLimiterAndALate429(t *testing.T) {
 		assert.False(t, waiting.sent())
 		elapse(1)
 		assert.True(t, waiting.sent())
-		assert.Equal(t, 3, sentOf(enterAll(t, l, 10)), "the number in flight does not grow while nothing is sent")
+		assert.Equal(t, 3, sentOf(enterAll(t, l, 10)), "the limit does not grow while nothing is sent")
 	})
 }
 
@@ -274,7 +274,7 @@ func TestLimiterIsFirstComeFirstServed(t *testing.T) {
 		pass(time.Second)
 		enter(t, l, newVisit()).done(t, 429, "Retry-After", "10")
 		l.few = 1
-		b, a := enter(t, l, newVisit()), enter(t, l, early) // a call that came earlier, and was refused
+		b, a := enter(t, l, newVisit()), enter(t, l, early) // a refused call that came earlier
 		elapse(10 * time.Second)
 		assert.True(t, a.sent())
 		assert.False(t, b.sent())
@@ -405,7 +405,7 @@ func TestLimiterContexts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, _ := closedLimiter(t)
 		short := enterUntil(t, l, newVisit(), time.Now().Add(9*time.Second))
-		require.Len(t, short.err, 1, "the opening lies past the deadline")
+		require.Len(t, short.err, 1, "the Limiter opens after the deadline")
 		var e *limitError
 		require.ErrorAs(t, <-short.err, &e)
 		long := enterUntil(t, l, newVisit(), time.Now().Add(11*time.Second))
@@ -415,7 +415,7 @@ func TestLimiterContexts(t *testing.T) {
 		require.Len(t, canceled.err, 1)
 		require.ErrorIs(t, <-canceled.err, context.Canceled)
 		assert.Equal(t, 1, l.Stats().Waiting)
-		assert.Equal(t, 10*time.Second, time.Until(l.Stats().ClosedUntil), "nobody's context moves it")
+		assert.Equal(t, 10*time.Second, time.Until(l.Stats().ClosedUntil), "no caller's context changes it")
 		elapse(10 * time.Second)
 		assert.True(t, long.sent())
 	})
@@ -427,10 +427,10 @@ func TestLimiterTokenRequestsDoNotWaitForAPIRequests(t *testing.T) {
 		l.few = 1
 		api := enterAll(t, l, 2)
 		elapse(10 * time.Second)
-		assert.Equal(t, 1, sentOf(api)) // and waits for a token
+		assert.Equal(t, 1, sentOf(api)) // it waits for a token
 		token := enter(t, l, &visit{lane: tokenLane, arrival: time.Now()})
 		assert.True(t, token.sent())
-		assert.False(t, enter(t, l, &visit{lane: tokenLane, arrival: time.Now()}).sent(), "they are counted too")
+		assert.False(t, enter(t, l, &visit{lane: tokenLane, arrival: time.Now()}).sent(), "token requests are counted too")
 	})
 }
 
@@ -443,14 +443,14 @@ func TestLimiterSpreadsWhatRemains(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(Limiter)
 		enter(t, l, newVisit()).done(t, 200, headers("80", 50*time.Second)...)
-		assert.Equal(t, 100, sentOf(enterAll(t, l, 100)), "plenty is left")
+		assert.Equal(t, 100, sentOf(enterAll(t, l, 100)), "many requests remain")
 
 		l = new(Limiter)
 		first, second := enter(t, l, newVisit()), enter(t, l, newVisit())
 		first.done(t, 200, headers("50", 50*time.Second)...)
-		second.done(t, 200, headers("51", 50*time.Second)...) // overtaken
+		second.done(t, 200, headers("51", 50*time.Second)...) // its response was overtaken
 		passes := enterAll(t, l, 60)
-		assert.Equal(t, 1, sentOf(passes), "the first at once, as nothing was sent for long")
+		assert.Equal(t, 1, sentOf(passes), "the first at once, because nothing was sent for a while")
 		for i := range 49 {
 			passes[i].done(t, 200, headers(strconv.Itoa(49-i), 50*time.Second)...)
 			const even = 50 * time.Second / 49
@@ -468,9 +468,9 @@ func TestLimiterSpreadsWhatRemains(t *testing.T) {
 		elapse(50*time.Second - 1)
 		assert.Equal(t, 0, sentOf(passes))
 		elapse(1)
-		assert.Equal(t, 1, sentOf(passes), "one at a time, as nothing is known of the new window")
+		assert.Equal(t, 1, sentOf(passes), "one at a time, because the new window is not known")
 		passes[0].done(t, 200, headers("99", 110*time.Second)...)
-		assert.Equal(t, 20, sentOf(passes), "until less than 80 are left that are not in flight")
+		assert.Equal(t, 20, sentOf(passes), "until less than 80 remain besides those in flight")
 	})
 	for name, tt := range map[string][]string{
 		"no reset":           {limit, "100", remaining, "1"},
@@ -486,7 +486,7 @@ func TestLimiterSpreadsWhatRemains(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := new(Limiter)
 				enter(t, l, newVisit()).done(t, 200, tt...)
-				assert.Equal(t, 100, sentOf(enterAll(t, l, 100)), "it is as if it were not there")
+				assert.Equal(t, 100, sentOf(enterAll(t, l, 100)), "the headers are ignored")
 			})
 		})
 	}

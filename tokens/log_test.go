@@ -25,7 +25,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A logged is the log of a client whose every secret has the word canary in it, over a fleetServer.
+// A logged is the log of a client over a fleetServer. All its secrets contain the word canary.
 type logged struct {
 	*fleetServer
 
@@ -40,7 +40,7 @@ func (l *logged) Write(p []byte) (int, error) {
 	return l.out.Write(p)
 }
 
-// cache returns a Cache that logs. Its Endpoint sends each request once.
+// cache returns a Cache that logs. Its Endpoint does not retry.
 func (l *logged) cache(t *testing.T, opts tokens.CacheOptions) *tokens.Cache {
 	t.Helper()
 	return l.cacheOf(t, tokens.Retry{Attempts: 1}, opts)
@@ -57,7 +57,7 @@ func (l *logged) cacheOf(t *testing.T, retry tokens.Retry, opts tokens.CacheOpti
 	return c
 }
 
-// user returns the options of a login that is over, so that its refresh token is presented at once.
+// user returns the options of a login whose token has expired, so that its refresh token is presented at once.
 func (l *logged) user() tokens.CacheOptions {
 	l.login = true
 	return tokens.CacheOptions{Session: "canary-user", Initial: &tokens.Token{RefreshToken: "canary-refresh"}}
@@ -71,7 +71,7 @@ func (l *logged) respondWith(status int, body string, header http.Header) {
 
 const canaryToken = `{"access_token":"canary-access","refresh_token":"canary-next","token_type":"Bearer","expires_in":3600}`
 
-// The log lines of a scenario have these messages among others.
+// The log of a scenario has these messages among others.
 var logScenarios = []struct {
 	name     string
 	messages []string
@@ -125,7 +125,7 @@ var logScenarios = []struct {
 		wg.Go(func() { _, _ = c.Token(t.Context()) })
 		synctest.Wait()
 		require.NoError(t, c.Revoke(t.Context()))
-		pass(60 * time.Millisecond) // the token has come
+		pass(60 * time.Millisecond) // the token has arrived
 		l.respondWith(503, "canary-access", nil)
 		wg.Wait()
 		pass(time.Second)
@@ -196,16 +196,16 @@ var logScenarios = []struct {
 		var wg sync.WaitGroup
 		wg.Go(func() { _, _ = c.Token(t.Context()) })
 		pass(20 * time.Millisecond)
-		wg.Go(func() { _ = other.Revoke(t.Context()) }) // what it revokes itself fails too
-		pass(40 * time.Millisecond)                     // the token has come
+		wg.Go(func() { _ = other.Revoke(t.Context()) }) // its own revocation fails too
+		pass(40 * time.Millisecond)                     // the token has arrived
 		l.respondWith(503, "canary-access", nil)
 		wg.Wait()
 		pass(time.Minute)
 	}},
 }
 
-// Each log line of the background says whose token it is and what comes next, and shows no secret, no client id and no
-// name of a Session. The scenarios together produce every line that there is.
+// Each background log line says whose token it is and what happens next, and shows no secret, client id or Session.
+// Together the scenarios produce every line that exists.
 func TestLogLinesSayWhoseTokenAndWhatComesNext(t *testing.T) {
 	seen := map[string]bool{}
 	for _, s := range logScenarios {
@@ -241,7 +241,7 @@ func TestLogLinesSayWhoseTokenAndWhatComesNext(t *testing.T) {
 	assert.ElementsMatch(t, logMessages(t), keys(seen), "a new log line needs a scenario")
 }
 
-// endsKnown are the lines about a token that is there, which say when it ends.
+// endsKnown are the lines about an existing token, which say when it expires.
 var endsKnown = []string{
 	"got a token", "dropped a token that was rejected before its end", "could not store a token, which is kept", "panic in OnToken",
 	"could not put a token into the Store, which is served meanwhile",

@@ -45,7 +45,7 @@ func TestAuthorizationURL(t *testing.T) {
 
 	again, err := e.AuthorizationURL(t.Context(), login)
 	require.NoError(t, err)
-	assert.Equal(t, got, again, "what a Login has is kept")
+	assert.Equal(t, got, again, "existing values are kept")
 	other := &Login{RedirectURI: login.RedirectURI}
 	_, err = e.AuthorizationURL(t.Context(), other)
 	require.NoError(t, err)
@@ -128,7 +128,7 @@ func TestLoginGrant(t *testing.T) {
 	_, err := e.AuthorizationURL(t.Context(), login)
 	require.NoError(t, err)
 
-	// A web application keeps it between two requests.
+	// A web application stores it between two requests.
 	data, err := json.Marshal(login)
 	require.NoError(t, err)
 	var kept Login

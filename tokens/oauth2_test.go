@@ -16,7 +16,7 @@ import (
 
 const tokenURL = "https://auth.example.com/t%2F1/token?tenant=a%20b&x=1"
 
-// Every request byte for byte, as TestEndpointRequests has those of the vendors.
+// Every request is compared byte for byte, like those of the vendors in TestEndpointRequests.
 func TestNewEndpointRequests(t *testing.T) {
 	verifier := "abcdefghijklmnopqrstuvwxyz0123456789-._~ABC"
 	tests := []struct {
@@ -98,7 +98,7 @@ func TestNewEndpointRequests(t *testing.T) {
 			require.NoError(t, tt.call(t, e))
 			assert.Equal(t, tt.want, s.only(t).Wire)
 			assert.Zero(t, s.leaks())
-			assert.Empty(t, e.BaseURL(), "whose tokens these are, no URL of the server says")
+			assert.Empty(t, e.BaseURL(), "the token URL does not say which API the tokens are for")
 		})
 	}
 }
@@ -152,7 +152,7 @@ func TestNewEndpointRefuses(t *testing.T) {
 	}
 }
 
-// Servers take each assertion once, so each repetition of a request has its own.
+// Servers accept an assertion only once, so each retry has a new one.
 func TestAssertionOfEachRequest(t *testing.T) {
 	s := newScript(withoutResponse(io.ErrUnexpectedEOF), reply(503, "", ""), reply(200, jsonType, tokenReply))
 	type key struct{}
@@ -178,8 +178,8 @@ func TestAssertionOfEachRequest(t *testing.T) {
 	}
 }
 
-// No error shows an assertion, whether the server or the transport repeats what was sent, and whether the request could be
-// sent again or not.
+// No error shows an assertion, whether the server or the transport echoes the request, and whether or not the request
+// can be sent again.
 func TestAssertionIsInNoError(t *testing.T) {
 	const assertion = "canary.of-the/assertion"
 	echo := `{"error":"invalid_request","error_description":"` + assertion + ` and ` + url.QueryEscape(assertion) + `"}`
@@ -204,7 +204,7 @@ func TestAssertionIsInNoError(t *testing.T) {
 	}
 }
 
-// An assertion that cannot be made is the caller's failure, whatever server it comes from: nothing is sent or repeated.
+// If Assertion fails, that is a local failure, whatever server caused it: nothing is sent or retried.
 func TestAssertionFails(t *testing.T) {
 	vault := failed(t, reply(401, jsonType, `{"error":"invalid_grant"}`))
 	for name, tt := range map[string]struct {
@@ -229,7 +229,7 @@ func TestAssertionFails(t *testing.T) {
 			require.NoError(t, err)
 			_, err = e.Exchange(t.Context(), Grant{RefreshToken: "rt"})
 			require.EqualError(t, err, tt.want)
-			assert.NotErrorIs(t, err, InvalidGrant, "it is not this server's")
+			assert.NotErrorIs(t, err, InvalidGrant, "it is not an error of this server")
 			assert.NotErrorIs(t, err, Status(401))
 			assert.Equal(t, 1, asked)
 			assert.Empty(t, s.requests())
@@ -253,6 +253,6 @@ func TestZeroEndpoint(t *testing.T) {
 		assert.Empty(t, e.BaseURL())
 	}
 	e := moovOver(t, newScript(reply(200, jsonType, tokenReply)))
-	_, err := e.Exchange(nil, Grant{Scopes: []string{"a"}}) //nolint:staticcheck // what a careless caller passes
+	_, err := e.Exchange(nil, Grant{Scopes: []string{"a"}}) //nolint:staticcheck // a caller's mistake
 	require.EqualError(t, err, "tokens: Moov: the context is nil")
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// redirecting responds to the first request with a redirect, and to all further ones with success.
+// redirecting responds to the first request with a redirect, and to all others with success.
 func redirecting(status int, location string) *script {
 	return newScript(reply(status, "", "", "Location", location), reply(200, jsonType, tokenReply))
 }
@@ -32,7 +32,8 @@ var (
 	}
 )
 
-// A redirect is followed for GET and HEAD within the origin. Any other is the response, and no other host sees the request.
+// A redirect is followed only for GET and HEAD within the origin. Any other redirect is returned as the response, and
+// no other host gets a request.
 func TestRedirectsOfAnAPICall(t *testing.T) {
 	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
 		for _, status := range redirectStatuses {
@@ -69,7 +70,7 @@ func TestRedirectsOfAnAPICall(t *testing.T) {
 	}
 }
 
-// S-12: a redirect of a token or revocation request is an error, and the credentials are seen by no one else.
+// S-12: a redirect of a token or revocation request is an error, and no other host gets the credentials.
 func TestRedirectsOfAnEndpoint(t *testing.T) {
 	operations := map[string]func(*Endpoint) error{
 		"exchange": func(e *Endpoint) error {
@@ -101,7 +102,7 @@ func TestRedirectsOfAnEndpoint(t *testing.T) {
 	}
 }
 
-// A credential that the caller set itself leaves the origin no more than ours.
+// A credential set by the caller does not leave the origin either.
 func TestRedirectKeepsTheCallersCredential(t *testing.T) {
 	for _, target := range redirectTargets {
 		s := redirecting(302, target.location)

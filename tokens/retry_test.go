@@ -22,7 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// requestClass is a row of the table in Retry's comment: a way to send one request.
+// requestClass is a way to send a request: a row of the table in the comment of Retry.
 type requestClass struct {
 	name string
 	send func(t *testing.T, s *script, r Retry) error
@@ -67,7 +67,7 @@ var (
 	errReset       = &net.OpError{Op: "read", Net: "tcp", Err: errConnReset}
 )
 
-// outcomes are the columns of the table. "lost" is a request that was sent and got no response.
+// outcomes are the columns of that table. "lost" means that the request was sent and got no response.
 var outcomes = []struct {
 	name string
 	kind string
@@ -85,7 +85,7 @@ var outcomes = []struct {
 	{"EOF", "lost", withoutResponse(io.EOF)},
 	{"unexpected EOF", "lost", withoutResponse(fmt.Errorf("transport connection broken: %w", io.ErrUnexpectedEOF))},
 	{"idle connection", "lost", withoutResponse(errors.New("http: server closed idle connection"))},
-	{"the head breaks off", "lost", withoutResponse(errors.New("net/http: HTTP/1.x transport connection broken: malformed MIME header"))},
+	{"the header is cut off", "lost", withoutResponse(errors.New("net/http: HTTP/1.x transport connection broken: malformed MIME header"))},
 	{"HTTP/2 stream", "lost", withoutResponse(fmt.Errorf("gateway: %w", errors.New("stream error: stream ID 1; INTERNAL_ERROR; received from peer")))},
 
 	{"certificate", "other", withoutResponse(&tls.CertificateVerificationError{Err: errors.New("expired")})},
@@ -151,7 +151,7 @@ func TestRetryTable(t *testing.T) {
 					case !repeated:
 						assert.Len(t, s.requests(), 1)
 					case outcome.kind == "429":
-						assert.Greater(t, len(s.requests()), 3, "as often as there is a turn within MaxWait")
+						assert.Greater(t, len(s.requests()), 3, "it is sent on each turn within MaxWait")
 					default:
 						assert.Len(t, s.requests(), 3)
 					}
@@ -173,7 +173,7 @@ func TestRetryTable(t *testing.T) {
 	}
 }
 
-// Transports other than net/http's may return a bare error number.
+// Transports other than net/http's may return a bare errno.
 func TestRetryAfterABareErrno(t *testing.T) {
 	for _, errno := range brokenErrnos {
 		s := newScript(withoutResponse(errno), reply(200, jsonType, "{}"))
@@ -199,8 +199,9 @@ func TestRetryAttempts(t *testing.T) {
 	})
 }
 
-// A refresh or a create whose response was lost may have had its effect: it is sent once, and the caller gets the error.
-func TestRetryNeverRepeatsALostRefreshOrCreate(t *testing.T) {
+// A refresh or a create whose response was lost may have had an effect: it is sent only once, and the caller gets the
+// error.
+func TestRetryNeverResendsALostRefreshOrCreate(t *testing.T) {
 	for _, class := range []requestClass{refreshing, posting, patching} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newScript(withoutResponse(errReset), reply(200, jsonType, tokenReply))
@@ -262,7 +263,7 @@ func TestRetryBodies(t *testing.T) {
 	}
 }
 
-// A request whose Source failed was never sent, but asking again is the Source's business.
+// A request whose Source failed was not sent; retrying is up to the Source.
 func TestRetryNotForASourceThatFails(t *testing.T) {
 	asked := 0
 	src := sourceFunc(func(context.Context) (*Token, error) {
@@ -279,7 +280,7 @@ func TestRetryNotForASourceThatFails(t *testing.T) {
 	assert.Empty(t, s.requests())
 }
 
-// Each attempt has a token that is valid then: authentication lies beneath repetition.
+// Each attempt has a token that is valid at its time, because retries are above the Transport.
 func TestRetryWithAFreshToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(reply(503, "", "", "Retry-After", "10"), reply(200, jsonType, "{}"))
@@ -296,14 +297,14 @@ func TestRetryWithAFreshToken(t *testing.T) {
 	})
 }
 
-// at is a moment of a synctest bubble, d after its start, as a header says it.
+// at returns a time d after the start of a synctest bubble, in the format of a header.
 func at(d time.Duration) string { return start.Add(d).Format(http.TimeFormat) }
 
 func unix(d time.Duration) string { return strconv.FormatInt(start.Add(d).Unix(), 10) }
 
 func TestRetryWaits(t *testing.T) {
 	const reset = "X-Organization-Rate-Limit-Reset"
-	const backOff = -1 // some wait of at most 250 ms, or after a 429 the Limiter's
+	const backOff = -1 // a wait of at most 250 ms or, after a 429, that of the Limiter
 	tests := []struct {
 		name    string
 		status  int
@@ -351,7 +352,7 @@ func TestRetryWaits(t *testing.T) {
 				require.Len(t, s.requests(), 2)
 				waited := s.requests()[1].At.Sub(s.requests()[0].At)
 				switch {
-				case tt.want == backOff && tt.status == 429: // the Limiter's
+				case tt.want == backOff && tt.status == 429: // the wait of the Limiter
 					assert.GreaterOrEqual(t, waited, time.Second)
 					assert.LessOrEqual(t, waited, 1250*time.Millisecond)
 				case tt.want == backOff:
@@ -364,13 +365,13 @@ func TestRetryWaits(t *testing.T) {
 	}
 }
 
-// A wait that is too long is not begun: the response is returned at once, with what it asks for.
+// If a wait would be too long, the response is returned at once.
 func TestRetryWaitsNotBegun(t *testing.T) {
 	const day = 24 * time.Hour
 	tests := []struct {
 		name     string
 		retry    Retry
-		deadline time.Duration // of the caller
+		deadline time.Duration // the caller's deadline
 		headers  []string
 		want     time.Duration
 	}{
@@ -401,7 +402,7 @@ func TestRetryWaitsNotBegun(t *testing.T) {
 					defer cancel()
 				}
 				_, err := moovOver(t, s).Exchange(ctx, vendorCases[1].grant)
-				assert.Equal(t, start, time.Now().UTC(), "no time passed")
+				assert.Equal(t, start, time.Now().UTC(), "no time has passed")
 				s.only(t)
 				var e *Error
 				require.ErrorAs(t, err, &e)
@@ -428,7 +429,7 @@ func TestRetryMaxElapsed(t *testing.T) {
 	})
 }
 
-// Back-off is a random part of a bound that doubles up to Max (full jitter).
+// The backoff is a random part of a bound that doubles up to Max (full jitter).
 func TestRetryBackOff(t *testing.T) {
 	longest := func(r Retry, attempt int) (most time.Duration) {
 		for range 2000 {
@@ -462,7 +463,7 @@ func TestRetryBackOff(t *testing.T) {
 	}
 }
 
-// A response that is given up for another attempt is closed before the wait, so that it holds no connection.
+// A response is closed before the wait for the next attempt, so that it does not occupy a connection.
 func TestRetryClosesBeforeItWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(reply(503, "", strings.Repeat("x", 1<<20), "Retry-After", "10"), reply(200, jsonType, "{}"))
@@ -508,7 +509,7 @@ func TestRetryCancelledWhileItWaits(t *testing.T) {
 	}
 }
 
-// Nothing is repeated, logged or waited for once the caller has gone.
+// Once the caller has gone, there is no retry, log line or wait.
 func TestRetryNotForACallerThatLeft(t *testing.T) {
 	for _, outcome := range []step{withoutResponse(errRefused), withoutResponse(errReset), reply(503, "", "")} {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -550,7 +551,7 @@ func TestRetryLogged(t *testing.T) {
 	})
 }
 
-// A wait is never negative, and a header that says how long is believed.
+// A wait is never negative, and the time in a header is respected.
 func FuzzRetryAfter(f *testing.F) {
 	f.Add(429, "120", "")
 	f.Add(503, "Fri, 31 Dec 1999 23:59:59 GMT", "")
@@ -568,7 +569,7 @@ func FuzzRetryAfter(f *testing.F) {
 	})
 }
 
-// Over real HTTP/2 a stream that the server resets is a broken connection.
+// With real HTTP/2, a stream that the server resets counts as a broken connection.
 func TestRetryOverHTTP2(t *testing.T) {
 	for method, want := range map[string]int32{http.MethodGet: 2, http.MethodDelete: 2, http.MethodPost: 1} {
 		t.Run(method, func(t *testing.T) {

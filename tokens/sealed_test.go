@@ -138,9 +138,9 @@ func TestSealKeyPrintsRedacted(t *testing.T) {
 	text := fmt.Sprintf("%v %+v %#v %s %d %x %v %+v %#v", key, key, key, key, key, key, &key, struct{ K tokens.SealKey }{key}, sealed)
 	for _, s := range []string{string(encoded), log.String(), text} {
 		assert.NotContains(t, s, "canary")
-		assert.NotContains(t, s, "99 97 110", "nor as numbers")
-		assert.NotContains(t, s, "63616e617279", "nor as hexadecimal")
-		assert.NotContains(t, s, "Y2FuYXJ5", "nor as base64")
+		assert.NotContains(t, s, "99 97 110", "as numbers")
+		assert.NotContains(t, s, "63616e617279", "as hexadecimal")
+		assert.NotContains(t, s, "Y2FuYXJ5", "as base64")
 	}
 	assert.Contains(t, text, "k1")
 }

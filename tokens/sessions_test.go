@@ -89,7 +89,7 @@ func TestSessionsAreSeparateLogins(t *testing.T) {
 	})
 }
 
-// A logout is Revoke and then Close; the user who logs in again must not meet the Cache that was closed.
+// To log out, a program calls Revoke and Close; when the user logs in again, the closed Cache must not be returned.
 func TestSessionAfterClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet()
@@ -101,7 +101,7 @@ func TestSessionAfterClose(t *testing.T) {
 		require.NoError(t, first.Revoke(t.Context()))
 		require.NoError(t, first.Close(t.Context()))
 		require.NoError(t, first.Close(t.Context()))
-		assert.Equal(t, before.Fetches, s.Stats().Fetches, "it is counted once")
+		assert.Equal(t, before.Fetches, s.Stats().Fetches, "a closed Cache is counted once")
 
 		second := s.Session("user")
 		assert.NotSame(t, first, second)
@@ -111,13 +111,13 @@ func TestSessionAfterClose(t *testing.T) {
 		_, err := first.Token(t.Context())
 		require.ErrorIs(t, err, tokens.ErrClosed)
 		require.NoError(t, first.Close(t.Context()))
-		assert.Same(t, second, s.Session("user"), "closing an old one again does not touch its successor")
+		assert.Same(t, second, s.Session("user"), "closing the old Cache again does not affect the new one")
 		assert.Equal(t, before.Fetches+1, s.Stats().Fetches)
 		require.NoError(t, s.Close(t.Context()))
 	})
 }
 
-// A Cache that could not store its refresh token is not let go of: the next one would present the one before.
+// If Close could not save a refresh token, the Cache stays in use: a new one would present the previous refresh token.
 func TestSessionAfterACloseThatFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet()
@@ -125,7 +125,7 @@ func TestSessionAfterACloseThatFailed(t *testing.T) {
 		c := s.Session("user")
 		require.NoError(t, c.Set(t.Context(), &tokens.Token{RefreshToken: "refresh-0"}))
 		f.respond = func(url.Values) (int, string, http.Header) {
-			f.down = errors.New("down") // once the refresh token is used up
+			f.down = errors.New("down") // after the refresh token has been consumed
 			return 200, `{"access_token":"access-1","token_type":"Bearer","expires_in":3600,"refresh_token":"refresh-1"}`, nil
 		}
 		assert.Equal(t, "access-1", mustToken(t, c))
@@ -156,7 +156,7 @@ func TestSessionsAreCollectedAndCounted(t *testing.T) {
 		runtime.GC()
 		return inMemory(t, s) <= 2*4096
 	}, 10*time.Second, 10*time.Millisecond)
-	assert.EqualValues(t, n, s.Stats().Waits, "those that are gone count too")
+	assert.EqualValues(t, n, s.Stats().Waits, "collected Caches count too")
 	require.NoError(t, s.Close(t.Context()))
 }
 
@@ -169,7 +169,7 @@ func inMemory(t testing.TB, s *tokens.Sessions) int {
 	return n
 }
 
-// One token per login that is not in the Store must survive the garbage collector.
+// A Cache with a token that is not in the Store must survive garbage collection.
 func TestSessionsKeepWhatIsNotStored(t *testing.T) {
 	t.Parallel()
 	f := newFleet()
@@ -247,7 +247,7 @@ func TestSessionsConcurrently(t *testing.T) {
 	require.NoError(t, s.Close(t.Context()))
 }
 
-// BenchmarkSessions uses 100,000 logins once each, and reports what is left of them in memory.
+// BenchmarkSessions uses 100,000 logins once each, and reports the memory that is left in use.
 func BenchmarkSessions(b *testing.B) {
 	const n = 100_000
 	f := newFleet()

@@ -44,7 +44,7 @@ func TestWithResponse(t *testing.T) {
 				assert.Equal(t, tt.id, got.Header.Get("X-Id"))
 				data, err := io.ReadAll(got.Body)
 				require.NoError(t, err)
-				assert.Empty(t, data, "the body is not in it")
+				assert.Empty(t, data, "there is no body")
 				assert.Zero(t, s.leaks())
 			})
 		})
@@ -84,14 +84,14 @@ func TestWithRetry(t *testing.T) {
 			return len(s.requests()) - before
 		}
 		once := WithRetry(t.Context(), Retry{Attempts: 1})
-		assert.Equal(t, 2, sends(t.Context()), "the Doer's own")
+		assert.Equal(t, 2, sends(t.Context()), "the Doer's own Retry")
 		assert.Equal(t, 1, sends(once))
-		assert.Equal(t, 4, sends(WithRetry(once, Retry{Attempts: 4})), "the innermost holds")
-		assert.Equal(t, 1, sends(once), "and changes nothing around it")
-		assert.Equal(t, 3, sends(WithRetry(t.Context(), Retry{})), "zero is the default, not the Doer's own")
+		assert.Equal(t, 4, sends(WithRetry(once, Retry{Attempts: 4})), "the innermost Retry is used")
+		assert.Equal(t, 1, sends(once), "the outer context is unchanged")
+		assert.Equal(t, 3, sends(WithRetry(t.Context(), Retry{})), "the zero Retry is the default, not the Doer's own")
 
 		var got *http.Response
-		assert.Equal(t, 1, sends(WithResponse(once, &got)), "both settings hold")
+		assert.Equal(t, 1, sends(WithResponse(once, &got)), "both settings apply")
 		assert.NotNil(t, got)
 		got = nil
 		assert.Equal(t, 1, sends(WithRetry(WithResponse(t.Context(), &got), Retry{Attempts: 1})))
@@ -102,12 +102,12 @@ func TestWithRetry(t *testing.T) {
 		before := len(s.requests())
 		_, err = e.Exchange(once, vendorCases[1].grant)
 		require.ErrorIs(t, err, Status(503))
-		assert.Len(t, s.requests(), before+1, "an Endpoint's call obeys as well")
+		assert.Len(t, s.requests(), before+1, "the settings apply to an Endpoint too")
 	})
 }
 
-// What a caller says of its call is not said of the token fetch inside it, which neither inherits its retries nor
-// writes into its response; and many calls do not see each other's.
+// Per-call settings do not apply to the token fetch within the call, neither the Retry nor the response; and concurrent
+// calls do not see each other's.
 func TestSettingsStayWithTheirCall(t *testing.T) {
 	var mu sync.Mutex
 	fetches := 0
@@ -138,7 +138,7 @@ func TestSettingsStayWithTheirCall(t *testing.T) {
 				var got *http.Response
 				ctx := WithResponse(WithRetry(t.Context(), Retry{Attempts: 1}), &got)
 				resp, err := d.Do(newRequest(t, http.MethodGet, apiURL+path, "").WithContext(ctx))
-				if !assert.NoError(t, err, "the fetch was not repeated") {
+				if !assert.NoError(t, err, "the fetch was not retried") {
 					return
 				}
 				assert.NoError(t, resp.Body.Close())

@@ -26,7 +26,7 @@ type fleetServer struct {
 	mu       sync.Mutex
 	n        int
 	requests []url.Values
-	respond  func(form url.Values) (int, string, http.Header) // if nil, a token
+	respond  func(form url.Values) (int, string, http.Header) // if nil, it issues a token
 	down     error
 	loads    int
 	swaps    int
@@ -90,14 +90,14 @@ func (f *fleetServer) fail(err error) {
 	f.down = err
 }
 
-// loseRecords empties the Store.
+// loseRecords deletes all records.
 func (f *fleetServer) loseRecords() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.Store = tokens.NewMemoryStore()
 }
 
-// calls returns how often the Store was called.
+// calls returns the number of calls of the Store.
 func (f *fleetServer) calls() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -142,7 +142,7 @@ func mustToken(t testing.TB, c *tokens.Cache) string {
 	return token.AccessToken
 }
 
-// tokenOf is mustToken for goroutines, which must not end a test.
+// tokenOf is mustToken for goroutines, which must not call FailNow.
 func tokenOf(t testing.TB, c *tokens.Cache) string {
 	t.Helper()
 	token, err := c.Token(t.Context())
@@ -152,7 +152,7 @@ func tokenOf(t testing.TB, c *tokens.Cache) string {
 	return token.AccessToken
 }
 
-// closeAll lets what runs in the background end.
+// closeAll waits for background work to end.
 func closeAll(t *testing.T, caches ...*tokens.Cache) {
 	t.Helper()
 	for _, c := range caches {
@@ -205,7 +205,7 @@ func TestOneRequestForAFleet(t *testing.T) {
 				assert.Equal(t, want, f.sent())
 				assert.Less(t, time.Since(begin), 800*time.Millisecond)
 				for range 3 {
-					pass(time.Hour) // all tokens have ended
+					pass(time.Hour) // all tokens have expired
 					want++
 					begin := time.Now()
 					seen := make(map[string]bool)
@@ -222,8 +222,8 @@ func TestOneRequestForAFleet(t *testing.T) {
 					}
 					wg.Wait()
 					assert.Equal(t, want, f.sent())
-					assert.Len(t, seen, 1, "all have the same token")
-					assert.LessOrEqual(t, time.Since(begin), 350*time.Millisecond, "the last one has it")
+					assert.Len(t, seen, 1, "all get the same token")
+					assert.LessOrEqual(t, time.Since(begin), 350*time.Millisecond, "the last one gets it in time")
 				}
 				closeAll(t, caches...)
 			})
@@ -241,16 +241,16 @@ func TestQuietFleetLooksOnceAMinute(t *testing.T) {
 			pass(time.Second)
 		}
 		renewals := f.sent()
-		assert.InDelta(t, 12, renewals, 1, "ten hours of tokens that live for one, renewed 5 minutes before their end")
-		// Two swaps per renewal, and one for Initial. A look a minute each; with each renewal one more to start it, four of
-		// its fetcher after it, and at most a few of the other one, which sees the attempt.
+		assert.InDelta(t, 12, renewals, 1, "ten hours with tokens that live for one hour, renewed 5 minutes before they expire")
+		// Two swaps per renewal, and one for Initial. One look per minute each; per renewal, one more to start it, four more
+		// by its fetcher afterwards, and a few by the other process, which sees the attempt.
 		assert.Equal(t, 2*renewals+1, f.swaps)
 		assert.LessOrEqual(t, f.loads, 2*600+8*renewals)
 		closeAll(t, a, b)
 	})
 }
 
-// What a Store has to bear: per process one look a minute, and at most three calls more in the life of a token.
+// The load on a Store: per process, one look per minute, and at most three more calls in the life of a token.
 func TestStoreCallsOfAQuietFleet(t *testing.T) {
 	for name, options := range map[string]func() tokens.CacheOptions{
 		"app":   func() tokens.CacheOptions { return tokens.CacheOptions{} },
@@ -290,7 +290,7 @@ func TestSetAndRevokeAreObeyedElsewhere(t *testing.T) {
 		require.ErrorIs(t, err, tokens.ErrNoToken)
 		require.NoError(t, a.Set(t.Context(), login()))
 		assert.Equal(t, "access-0", mustToken(t, a))
-		assert.Equal(t, "access-0", mustToken(t, busy), "a process that has not looked yet")
+		assert.Equal(t, "access-0", mustToken(t, busy), "this process has not looked yet")
 		assert.Equal(t, "access-0", mustToken(t, idle))
 
 		require.NoError(t, a.Revoke(t.Context()))
@@ -308,8 +308,8 @@ func TestSetAndRevokeAreObeyedElsewhere(t *testing.T) {
 		}
 		assert.LessOrEqual(t, served, 61)
 		_, err = busy.Token(t.Context())
-		require.ErrorIs(t, err, tokens.ErrLoginRequired, "within a minute of use")
-		assert.Equal(t, "access-0", mustToken(t, idle), "an idle one obeys with its second call")
+		require.ErrorIs(t, err, tokens.ErrLoginRequired, "a process in use notices within a minute")
+		assert.Equal(t, "access-0", mustToken(t, idle), "an idle process notices with its second call")
 		pass(time.Second)
 		_, err = idle.Token(t.Context())
 		require.ErrorIs(t, err, tokens.ErrLoginRequired)
@@ -318,15 +318,16 @@ func TestSetAndRevokeAreObeyedElsewhere(t *testing.T) {
 		next.AccessToken, next.RefreshToken = "access-next", "refresh-next"
 		require.NoError(t, busy.Set(t.Context(), next))
 		pass(250 * time.Millisecond)
-		assert.Equal(t, "access-next", mustToken(t, a), "a login made elsewhere is found within 250 ms")
+		assert.Equal(t, "access-next", mustToken(t, a), "a login elsewhere is found within 250 ms")
 		assert.Equal(t, "access-next", mustToken(t, idle))
 		late := f.cache(t, user(login()))
-		assert.Equal(t, "access-next", mustToken(t, late), "Initial is ignored where a login stands")
+		assert.Equal(t, "access-next", mustToken(t, late), "Initial is ignored if there is a login")
 		closeAll(t, a, busy, idle, late)
 	})
 }
 
-// What the server did not revoke is known only where Revoke was called. Its error says so, since another process returns nil.
+// Only the process that called Revoke knows what the server did not revoke. Its error says so, because another process
+// returns nil.
 func TestRevokeThatTheServerRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet()
@@ -339,7 +340,7 @@ func TestRevokeThatTheServerRefuses(t *testing.T) {
 		f.respond = nil
 		before := f.sent()
 		require.NoError(t, b.Revoke(t.Context()))
-		assert.Equal(t, before, f.sent(), "there is nothing in the Store to revoke")
+		assert.Equal(t, before, f.sent(), "the Store has nothing to revoke")
 		require.NoError(t, a.Revoke(t.Context()))
 		assert.Equal(t, before+2, f.sent())
 		closeAll(t, a, b)
@@ -361,21 +362,21 @@ func TestLooksOfAProcessWithoutALogin(t *testing.T) {
 			wg.Wait()
 			pass(10 * time.Millisecond)
 		}
-		assert.Equal(t, 4, f.loads, "in a second, however many call")
+		assert.Equal(t, 4, f.loads, "per second, however many callers there are")
 		pass(time.Hour)
-		assert.Equal(t, 4, f.loads, "none where nobody calls")
+		assert.Equal(t, 4, f.loads, "none without callers")
 
 		require.NoError(t, b.Set(t.Context(), login()))
 		assert.Equal(t, "access-0", mustToken(t, a))
 		require.NoError(t, b.Revoke(t.Context()))
 		pass(time.Minute)
-		_, _ = a.Token(t.Context()) // the look is behind it
+		_, _ = a.Token(t.Context()) // the look runs in the background
 		pass(time.Second)
 		_, err := a.Token(t.Context())
 		require.ErrorIs(t, err, tokens.ErrLoginRequired)
 		require.NoError(t, b.Set(t.Context(), login()))
 		pass(250 * time.Millisecond)
-		assert.Equal(t, "access-0", mustToken(t, a), "after a logout too")
+		assert.Equal(t, "access-0", mustToken(t, a), "the same after a logout")
 		closeAll(t, a, b)
 	})
 }
@@ -402,7 +403,7 @@ func TestStoreDown(t *testing.T) {
 			assert.Equal(t, "access-1", mustToken(t, a))
 			f.fail(down)
 			pass(59 * time.Minute)
-			assert.Equal(t, "access-1", mustToken(t, a), "due, but it lives")
+			assert.Equal(t, "access-1", mustToken(t, a), "due, but not expired")
 			pass(time.Minute)
 			assert.Equal(t, 1, f.sent())
 			assert.Equal(t, "access-2", mustToken(t, a))
@@ -433,7 +434,7 @@ func TestStoreDown(t *testing.T) {
 				require.ErrorIs(t, err, tokens.ErrNoToken)
 				pass(time.Second)
 			}
-			assert.Equal(t, 2, f.sent(), "Retry-After is obeyed without the Store too")
+			assert.Equal(t, 2, f.sent(), "Retry-After is respected without the Store too")
 			closeAll(t, a)
 		})
 	})
@@ -444,7 +445,7 @@ func TestStoreDown(t *testing.T) {
 			mustToken(t, a)
 			f.fail(down)
 			pass(59 * time.Minute)
-			assert.Equal(t, "access-0", mustToken(t, a), "the access token serves to its end")
+			assert.Equal(t, "access-0", mustToken(t, a), "the access token is used until it expires")
 			pass(time.Minute)
 			_, err := a.Token(t.Context())
 			require.ErrorIs(t, err, tokens.ErrStore)
@@ -458,7 +459,7 @@ func TestStoreDown(t *testing.T) {
 			closeAll(t, a)
 		})
 	})
-	t.Run("login, presented all the same", func(t *testing.T) {
+	t.Run("login, presented with RefreshWithoutStore", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFleet()
 			opts := user(login())
@@ -470,7 +471,7 @@ func TestStoreDown(t *testing.T) {
 			assert.Equal(t, "access-1", mustToken(t, a))
 			pass(time.Hour)
 			assert.Equal(t, "access-2", mustToken(t, a))
-			assert.Equal(t, "refresh-1", f.requests[1].Get("refresh_token"), "the successor is presented, though it is not in the Store")
+			assert.Equal(t, "refresh-1", f.requests[1].Get("refresh_token"), "the new refresh token is presented, although it is not in the Store")
 			f.fail(nil)
 			pass(10 * time.Second)
 			mustToken(t, a)
@@ -498,7 +499,7 @@ func TestFailureIsSharedThroughTheStore(t *testing.T) {
 			assert.Equal(t, 429, e.StatusCode)
 			assert.InDelta(t, 20, e.RetryAfter.Seconds(), 21)
 			require.ErrorIs(t, err, tokens.Code("slow_down"))
-			require.NotErrorIs(t, err, tokens.Status(429), "that is the token endpoint's, not the API's")
+			require.NotErrorIs(t, err, tokens.Status(429), "that is the status of the token endpoint, not of the API")
 			_, err = a.Token(t.Context())
 			require.Error(t, err)
 			pass(time.Second)
@@ -528,7 +529,7 @@ func TestInvalidGrantIsFinalForAll(t *testing.T) {
 		}
 		assert.Equal(t, 1, f.sent())
 		f.respond = nil
-		// A new Initial takes the place of the login that ended, an old one does not.
+		// A new Initial replaces the login that ended, but an old one does not.
 		c := f.cache(t, user(&tokens.Token{RefreshToken: "refresh-0"}))
 		_, err := c.Token(t.Context())
 		require.ErrorIs(t, err, tokens.ErrLoginRequired)
@@ -548,7 +549,7 @@ func TestSeedDelay(t *testing.T) {
 		opts.SeedDelay = 90 * time.Second
 		a := f.cache(t, opts)
 		begin := time.Now()
-		assert.Equal(t, "access-1", mustToken(t, a), "as long as its caller waits")
+		assert.Equal(t, "access-1", mustToken(t, a), "if its caller waits long enough")
 		assert.InDelta(t, 90, time.Since(begin).Seconds(), 3)
 		closeAll(t, a)
 	})
@@ -562,7 +563,7 @@ func TestRejectedTokenIsRenewedOnceByAFleet(t *testing.T) {
 			caches = append(caches, f.cache(t, user(login())))
 			mustToken(t, caches[len(caches)-1])
 		}
-		for range 3 { // the API rejects whatever it gets
+		for range 3 { // the API rejects every token
 			for _, c := range caches {
 				token, err := c.Token(t.Context())
 				require.NoError(t, err)
@@ -570,7 +571,7 @@ func TestRejectedTokenIsRenewedOnceByAFleet(t *testing.T) {
 				mustToken(t, c)
 			}
 		}
-		assert.Equal(t, 1, f.sent(), "the 401 stands for 30 s")
+		assert.Equal(t, 1, f.sent(), "the 401 is returned for 30 s")
 		for _, c := range caches {
 			assert.Equal(t, "access-1", mustToken(t, c))
 		}
@@ -597,7 +598,7 @@ func TestOnTokenIsForTheFetcherAlone(t *testing.T) {
 				mu.Lock()
 				defer mu.Unlock()
 				got[name] = append(got[name], token.RefreshToken)
-				assert.Positive(t, f.calls(), "it is in the Store already")
+				assert.Positive(t, f.calls(), "the token is in the Store before OnToken is called")
 				return nil
 			}
 			return opts
@@ -633,7 +634,7 @@ func TestHeldBackWithAStore(t *testing.T) {
 		require.ErrorContains(t, a.Close(t.Context()), "disk full")
 		b := f.cache(t, opts)
 		failing = false
-		assert.Equal(t, "access-1", mustToken(t, b), "it is in the Store")
+		assert.Equal(t, "access-1", mustToken(t, b), "the token is in the Store")
 		assert.Equal(t, 1, f.sent())
 		closeAll(t, a, b)
 	})
@@ -644,20 +645,20 @@ func TestCloseWaitsForTheStore(t *testing.T) {
 		f := newFleet()
 		a := f.cache(t, user(&tokens.Token{RefreshToken: "refresh-0"}))
 		f.respond = func(url.Values) (int, string, http.Header) {
-			f.down = errors.New("down since the request was sent")
+			f.down = errors.New("down")
 			return 200, `{"access_token":"access-1","refresh_token":"refresh-1","expires_in":3600}`, nil
 		}
-		assert.Equal(t, "access-1", mustToken(t, a), "from the third try on it is served")
+		assert.Equal(t, "access-1", mustToken(t, a), "it is returned from the third attempt on")
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		err := a.Close(ctx)
 		require.ErrorIs(t, err, tokens.ErrStore)
-		require.ErrorContains(t, err, "down since")
+		require.ErrorContains(t, err, "down")
 		pass(time.Minute)
 		synctest.Wait()
 		calls := f.calls()
 		pass(time.Minute)
-		assert.Equal(t, calls, f.calls(), "nothing runs on")
+		assert.Equal(t, calls, f.calls(), "nothing keeps running")
 		f.fail(nil)
 		require.NoError(t, a.Close(t.Context()))
 		b := f.cache(t, user(nil))
@@ -677,12 +678,12 @@ func TestSetReportsWhatTheStoreDidNotTake(t *testing.T) {
 		next := login()
 		next.AccessToken, next.RefreshToken = "access-lost", "refresh-lost"
 		require.ErrorIs(t, a.Set(t.Context(), next), tokens.ErrStore)
-		assert.Equal(t, "access-lost", mustToken(t, a), "it serves here meanwhile")
+		assert.Equal(t, "access-lost", mustToken(t, a), "this process uses it meanwhile")
 		f.fail(nil)
 		pass(2 * time.Minute)
 		mustToken(t, a)
 		pass(time.Second)
-		assert.Equal(t, "access-0", mustToken(t, a), "and is dropped at the next look")
+		assert.Equal(t, "access-0", mustToken(t, a), "it is dropped at the next look")
 		closeAll(t, a, b)
 	})
 }
@@ -716,7 +717,7 @@ func TestForeignRecordsAreLeftAlone(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFleet()
 				a := f.cache(t, user(login()))
-				mustToken(t, a) // to learn the key
+				mustToken(t, a) // teaches the spy the key
 				spy := &keySpy{f: f}
 				opts := user(login())
 				opts.Store = spy
@@ -743,7 +744,7 @@ func TestForeignRecordsAreLeftAlone(t *testing.T) {
 	}
 }
 
-// A keySpy learns the keys that a Cache uses.
+// A keySpy records the keys that a Cache uses.
 type keySpy struct {
 	f   *fleetServer
 	key string
@@ -787,7 +788,7 @@ func TestUnknownMembersSurvive(t *testing.T) {
 		require.NoError(t, a.Set(t.Context(), login()))
 		r, err = f.Store.Load(t.Context(), spy.key)
 		require.NoError(t, err)
-		assert.Contains(t, string(r.Value), `"later"`, "Set keeps them too")
+		assert.Contains(t, string(r.Value), `"later"`, "Set preserves them too")
 		closeAll(t, a)
 	})
 }
@@ -829,7 +830,7 @@ func TestRecordsAreSharedByWhatARequestSays(t *testing.T) {
 		"params": keyOf(options{Session: "user", Grant: grant{Params: url.Values{"audience": {"a"}}}}, at, creds, none),
 		"header": keyOf(options{Session: "user"}, at, creds, tokens.EndpointOptions{Header: http.Header{"X-Release": {"2"}}}),
 	} {
-		assert.Equal(t, login, key, "a release that changes %s must find the logins that stand there", what)
+		assert.Equal(t, login, key, "a release that changes %s must find the existing logins", what)
 	}
 	seen := map[string]string{app: "app", login: "login"}
 	for what, key := range map[string]string{
@@ -864,18 +865,18 @@ func TestTimeToLiveOfRecords(t *testing.T) {
 		}
 		f.ttls = nil
 		require.NoError(t, a.Revoke(t.Context()))
-		assert.Equal(t, []time.Duration{0}, f.ttls, "a logout is never forgotten")
+		assert.Equal(t, []time.Duration{0}, f.ttls, "a logout does not expire")
 		f.ttls = nil
 		b := f.cache(t, user(login()))
 		mustToken(t, b)
 		pass(time.Hour)
 		mustToken(t, b)
-		assert.Equal(t, []time.Duration{0, 0, 0}, f.ttls, "nor is a login")
+		assert.Equal(t, []time.Duration{0, 0, 0}, f.ttls, "a login does not expire")
 		closeAll(t, a, b)
 	})
 }
 
-// What is not ours must neither end the process nor hold up callers for good.
+// A Store that panics or hangs must neither end the process nor block callers for ever.
 func TestStoreThatPanicsOrHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
@@ -924,7 +925,7 @@ func TestCallersLeaveALookByTheirOwnContext(t *testing.T) {
 		pass(time.Second)
 		calls := f.calls()
 		pass(time.Minute)
-		assert.Equal(t, calls, f.calls(), "a look ends when nobody waits for it")
+		assert.Equal(t, calls, f.calls(), "a look ends if nobody waits for it")
 		closeAll(t, a)
 	})
 }
@@ -957,7 +958,7 @@ func TestServedTokensHaveTheOwnClock(t *testing.T) {
 		require.NoError(t, err)
 		token, err := b.Token(t.Context())
 		require.NoError(t, err)
-		assert.InDelta(t, 3600, time.Until(token.Expiry).Seconds(), 1, "though the wall clock of the other process is three hours ahead")
+		assert.InDelta(t, 3600, time.Until(token.Expiry).Seconds(), 1, "although the wall clock of the other process is three hours ahead")
 		behind, err := tokens.NewCache(f.endpoint(t), &tokens.CacheOptions{Session: "user", Store: shiftedStore{f, -30 * time.Minute}})
 		require.NoError(t, err)
 		token, err = behind.Token(t.Context())
@@ -967,7 +968,7 @@ func TestServedTokensHaveTheOwnClock(t *testing.T) {
 	})
 }
 
-// A shiftedStore shows records as a process sees them whose wall clock is apart.
+// A shiftedStore shows records as they look to a process with another wall clock.
 type shiftedStore struct {
 	*fleetServer
 
@@ -980,7 +981,7 @@ func (s shiftedStore) Load(ctx context.Context, key string) (tokens.Record, erro
 	return r, err
 }
 
-// Secrets stand in the record, and nowhere else.
+// Secrets are in the record, and nowhere else.
 func TestStoreErrorsHoldNoSecrets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet()
@@ -1030,7 +1031,7 @@ func BenchmarkWarmCacheWithoutAStore(b *testing.B) {
 	}
 }
 
-// A process that starts finds the token in the Store.
+// A new process finds the token in the Store.
 func BenchmarkColdStartFromAStore(b *testing.B) {
 	f := newFleet()
 	mustToken(b, f.cache(b, user(login())))
@@ -1047,5 +1048,5 @@ func BenchmarkColdStartFromAStore(b *testing.B) {
 	}
 }
 
-// pass lets d pass, in the fake time of a bubble.
+// pass waits for d, in the fake time of a bubble.
 func pass(d time.Duration) { <-time.After(d) }

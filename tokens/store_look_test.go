@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// What comes next, by the record, what the process knows, and the clocks (decide).
+// decide: the next action, given the record, what the process knows, and the clocks.
 func TestDecide(t *testing.T) {
 	now := moment{time.Now(), time.Hour}
 	token := &Token{AccessToken: "a", RefreshToken: "r"}
@@ -88,7 +88,7 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// What becomes of a result that finds another record than the one that its attempt was put into (judge).
+// judge: what to do with a result if the record is not the one that its attempt was added to.
 func TestJudge(t *testing.T) {
 	old := &record{version: "1", order: order{5, 2}, token: &Token{AccessToken: "a", RefreshToken: "r"}, endAt: never}
 	successor := &result{kind: resultToken, attempt: "x", base: old, presented: []string{"r"}, token: &Token{AccessToken: "b", RefreshToken: "s"}}

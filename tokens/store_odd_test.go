@@ -17,9 +17,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Stores that do wrong, and Stores at their worst. Whatever a Store does, a Cache neither hangs nor calls it without end.
+// Incorrect Stores, and correct ones under bad conditions. Whatever a Store does, a Cache neither hangs nor calls it in
+// an endless loop.
 
-// An oddStore is a Store with its methods replaced.
+// An oddStore is a Store with replaceable methods.
 type oddStore struct {
 	tokens.Store
 
@@ -112,7 +113,7 @@ func TestStoresThatNeverAgree(t *testing.T) {
 				broken(s)
 				app := f.oddCache(t, s, tokens.CacheOptions{})
 				for range 120 {
-					assert.Equal(t, "access-1", mustToken(t, app), "an app goes on alone")
+					assert.Equal(t, "access-1", mustToken(t, app), "an application fetches without the Store")
 					pass(time.Second)
 				}
 				assert.LessOrEqual(t, s.total(), 1000)
@@ -124,7 +125,7 @@ func TestStoresThatNeverAgree(t *testing.T) {
 				for range 20 {
 					ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 					if _, err := user.Token(ctx); err != nil {
-						assert.ErrorIs(t, err, tokens.ErrStore, "and nothing else, nor nothing at all")
+						assert.ErrorIs(t, err, tokens.ErrStore, "the error is ErrStore")
 					}
 					cancel()
 					pass(time.Second)
@@ -137,7 +138,7 @@ func TestStoresThatNeverAgree(t *testing.T) {
 				defer cancel()
 				if err := user.Set(ctx, login()); err != nil {
 					assert.ErrorIs(t, err, tokens.ErrStore)
-					assert.NoError(t, ctx.Err(), "Set gives up by itself")
+					assert.NoError(t, ctx.Err(), "Set gives up before its context ends")
 				}
 				ended, cancelled := context.WithCancel(t.Context())
 				cancelled()
@@ -148,8 +149,8 @@ func TestStoresThatNeverAgree(t *testing.T) {
 	}
 }
 
-// A Store that writes, and reports a conflict all the same, costs no waiting for a hold, and no second presentation.
-func TestConflictThoughItWasWritten(t *testing.T) {
+// If a Store writes but reports a conflict, nobody waits for a hold, and nothing is presented twice.
+func TestConflictAlthoughWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, s := newFleet(), &oddStore{}
 		s.swap = func(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error {
@@ -169,7 +170,7 @@ func TestConflictThoughItWasWritten(t *testing.T) {
 	})
 }
 
-// A record whose order could not be counted on is not one of ours.
+// A record whose order would overflow was not written by this package.
 func TestRecordsOutOfRangeAreLeftAlone(t *testing.T) {
 	for _, order := range []string{
 		`"epoch":9223372036854775807,"gen":1`, `"epoch":1,"gen":9223372036854775807`, `"epoch":-5,"gen":0`, `"epoch":1e300,"gen":0`,
@@ -194,7 +195,8 @@ func TestRecordsOutOfRangeAreLeftAlone(t *testing.T) {
 	}
 }
 
-// Set and Revoke return soon after their context ends, whatever the Store does, and the Cache goes on once the Store does.
+// Set and Revoke return soon after their context ends, even if the Store hangs, and the Cache works again once the
+// Store does.
 func TestSetWithAStoreThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, s := newFleet(), &oddStore{}
@@ -226,7 +228,7 @@ func TestSetWithAStoreThatHangs(t *testing.T) {
 	})
 }
 
-// A Store that panics while it swaps leaves the outcome unknown, as any error does.
+// If a Store panics during a swap, the outcome is unknown, as after any other error.
 func TestSwapsThatPanic(t *testing.T) {
 	for n := 1; n <= 4; n++ {
 		for _, written := range []bool{false, true} {
@@ -257,7 +259,7 @@ type panickingContext struct{ context.Context }
 
 func (panickingContext) Done() <-chan struct{} { panic("not a context") }
 
-// A caller whose context panics leaves the look as any other does.
+// A caller whose context panics stops waiting for the look like any other.
 func TestContextThatPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet()
@@ -268,12 +270,12 @@ func TestContextThatPanics(t *testing.T) {
 		pass(5 * time.Second)
 		calls := f.calls()
 		pass(time.Minute)
-		assert.Equal(t, calls, f.calls(), "the look ends, as nobody waits for it")
+		assert.Equal(t, calls, f.calls(), "the look ends, because nobody waits for it")
 		closeAll(t, c)
 	})
 }
 
-// The client id is read at first use, which may be a Token, a Set and a Revoke at once.
+// The client id is read on first use, which may be concurrent calls of Token, Set and Revoke.
 func TestFirstUseByManyAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet()
@@ -296,7 +298,7 @@ func TestFirstUseByManyAtOnce(t *testing.T) {
 	})
 }
 
-// While a process waits for its turn at the Limiter it keeps nobody else from fetching.
+// While a process waits for its turn at the Limiter, it does not keep others from fetching.
 func TestTurnAtTheLimiterComesBeforeTheSwap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet()
@@ -310,15 +312,15 @@ func TestTurnAtTheLimiterComesBeforeTheSwap(t *testing.T) {
 		begin := time.Now()
 		assert.Equal(t, "access-1", mustToken(t, b))
 		assert.Less(t, time.Since(begin), time.Second)
-		assert.Equal(t, "access-1", <-got, "what was decided before the wait does not count")
+		assert.Equal(t, "access-1", <-got, "the decision is made again after the wait")
 		assert.Equal(t, 1, f.tokenRequests())
 		closeAll(t, a, b)
 	})
 }
 
-// An attempt that stands in the Store, though its swap seemed to fail, is gone on with only after the turn at the Limiter: it may
-// be another's by then.
-func TestTurnAtTheLimiterComesBeforeAnAttemptIsGoneOnWith(t *testing.T) {
+// If the swap of an attempt seemed to fail but succeeded, the process continues it only after its turn at the Limiter:
+// by then another process may have replaced it.
+func TestTurnAtTheLimiterComesBeforeAnAttemptIsContinued(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, s := newFleet(), &oddStore{Store: tokens.NewMemoryStore()}
 		failing, swaps := false, 0
@@ -340,7 +342,7 @@ func TestTurnAtTheLimiterComesBeforeAnAttemptIsGoneOnWith(t *testing.T) {
 		a := newCache(t, endpoint, s, user(&tokens.Token{RefreshToken: "refresh-0"}))
 		_, err := a.Token(t.Context())
 		require.ErrorIs(t, err, tokens.ErrStore)
-		require.Zero(t, f.tokenRequests(), "the attempt was swapped in, but this process does not know")
+		require.Zero(t, f.tokenRequests(), "the attempt is in the Store, but this process does not know")
 
 		f.closeLimiter(t, endpoint, 50)
 		failing = false
@@ -356,7 +358,8 @@ func TestTurnAtTheLimiterComesBeforeAnAttemptIsGoneOnWith(t *testing.T) {
 	})
 }
 
-// The turn at the Limiter is kept where the swap's outcome was unknown: waiting for another would use up the attempt's hold.
+// The turn at the Limiter is kept if the outcome of the swap is unknown: waiting for another one would use up the
+// attempt's hold.
 func TestTurnAtTheLimiterIsKeptAfterAnUnknownSwap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, s := newFleet(), &oddStore{}
@@ -386,7 +389,7 @@ func TestTurnAtTheLimiterIsKeptAfterAnUnknownSwap(t *testing.T) {
 	})
 }
 
-// closeLimiter closes the Limiter of an Endpoint for some seconds, by a revocation that is refused.
+// closeLimiter closes the Limiter of an Endpoint for some seconds with a revocation that is refused.
 func (f *fleetServer) closeLimiter(t *testing.T, e *tokens.Endpoint, seconds int) {
 	t.Helper()
 	f.mu.Lock()
@@ -402,7 +405,7 @@ func (f *fleetServer) closeLimiter(t *testing.T, e *tokens.Endpoint, seconds int
 	f.mu.Unlock()
 }
 
-// tokenRequests returns how many requests for a token were sent.
+// tokenRequests returns the number of token requests.
 func (f *fleetServer) tokenRequests() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -419,8 +422,8 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// An attempt of a client with a short timeout takes longer than that: its swap, a pause before it is sent, its publication. Nobody
-// presents the same refresh token meanwhile.
+// An attempt takes longer than a client's short timeout: there are its swap, a pause before the request, and its
+// publication. Nobody presents the same refresh token meanwhile.
 func TestHoldOfAShortTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet()
@@ -445,7 +448,7 @@ func TestHoldOfAShortTimeout(t *testing.T) {
 			if slow {
 				s.swap = func(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error {
 					err := f.CompareAndSwap(ctx, key, old, next, ttl)
-					pass(2900 * time.Millisecond) // the response of the Store
+					pass(2900 * time.Millisecond) // the Store takes its time
 					return err
 				}
 			}

@@ -9,13 +9,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// slept is now on a machine that slept for d: its monotonic clock stood still.
+// slept returns m on a machine that slept for d: its monotonic clock did not advance.
 func (m moment) slept(d time.Duration) moment { return moment{m.time.Add(d), m.mono} }
 
-// after is now after d, in which both clocks ran.
+// after returns m after d, in which both clocks advanced.
 func (m moment) after(d time.Duration) moment { return moment{m.time.Add(d), m.mono + d} }
 
-// The life of a token in a record counts on while the machine sleeps, though the monotonic clock stands still.
+// The life of a token in a record continues while the machine sleeps, although the monotonic clock does not.
 func TestRecordsAgeWhileTheMachineSleeps(t *testing.T) {
 	begin := moment{time.Now().Round(0), time.Hour}
 	written := &record{
@@ -40,21 +40,22 @@ func TestRecordsAgeWhileTheMachineSleeps(t *testing.T) {
 		assert.True(t, e.lives(now, 50*time.Minute), what)
 		assert.False(t, e.lives(now, 50*time.Minute+time.Second), what)
 
-		// The same token under another version, as when somebody else has put an attempt in.
+		// The same token in another version, as when another process has added an attempt.
 		again := &record{version: "2", order: order{5, 2}, token: written.token}
 		again.place(11*time.Minute, 55*time.Minute, written, now)
 		assert.Equal(t, 50*time.Minute, again.remains(now), what)
 	}
 }
 
-// What another process wrote is placed by its own clock, with what was left as the bound of it, from both sides.
+// A record of another process is placed by the local clock; the written remaining life limits the result in both
+// directions.
 func TestRecordsArePlaced(t *testing.T) {
 	begin := moment{time.Now().Round(0), time.Hour}
 	for name, tt := range map[string]struct {
-		ahead  time.Duration // of the writer's wall clock
-		looked time.Duration // how long ago this process looked before; if zero, never
+		ahead  time.Duration // how far the writer's wall clock is ahead
+		looked time.Duration // how long ago this process last looked; if zero, never
 		asleep bool          // the machine has slept since then
-		known  bool          // the version was there then
+		known  bool          // the version was the same then
 		want   time.Duration
 	}{
 		"clocks agree":                       {0, 20 * time.Minute, false, false, 50 * time.Minute},
@@ -67,7 +68,7 @@ func TestRecordsArePlaced(t *testing.T) {
 		"the writer is ahead, looked never":  {time.Hour, 0, false, false, time.Hour},
 		"a sleep as long as the life itself": {-24 * time.Hour, 2 * time.Hour, true, false, -time.Hour},
 	} {
-		// The token was written with an hour to live, ten minutes ago by the true time.
+		// The token was written ten minutes ago by the true time, with an hour to live.
 		r := &record{
 			version: "2", order: order{5, 2},
 			token: &Token{AccessToken: "a", RefreshToken: "r", Expiry: begin.time.Add(50*time.Minute + tt.ahead)},

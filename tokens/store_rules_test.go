@@ -15,17 +15,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// For each rule by which processes agree, what goes wrong without it. The simulation finds most of this by chance, and these
-// tests always do. A refresh token that is presented twice ends a login, at a server that takes it for theft.
+// Each test shows what goes wrong without one of the rules by which processes agree. The simulation finds most of these
+// by chance; these tests always do. The server ends a login if a refresh token is presented twice.
 
-// A scene has a server, a Store, and processes.
+// A scene has a server, a Store and processes.
 type scene struct {
 	*fleetServer
 
 	t     *testing.T
-	store tokens.Store  // use stored and replaceStore
-	delay time.Duration // of a request, on its way to the server
-	lose  bool          // responses
+	store tokens.Store  // access it with stored and replaceStore
+	delay time.Duration // how long a request takes to the server
+	lose  bool          // responses are lost
 }
 
 func newScene(t *testing.T) *scene {
@@ -61,7 +61,7 @@ func (s *scene) stored() tokens.Store {
 	return s.store
 }
 
-// replaceStore puts another Store in the place of the one so far, which it returns.
+// replaceStore replaces the Store, and returns the previous one.
 func (s *scene) replaceStore(store tokens.Store) tokens.Store {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,16 +83,16 @@ func (s *scene) presented(refreshToken string) int {
 	return n
 }
 
-// A link is the way of one process to the Store.
+// A link connects one process to the Store.
 type link struct {
 	scene *scene
-	by    time.Duration // how much later the clock of whoever wrote a record seems
+	by    time.Duration // how far the clocks of other writers seem to be ahead
 
 	mu       sync.Mutex
 	down     bool
 	key      string
 	swaps    int
-	swapped  func(n int) error // called after the nth swap; its error is the swap's
+	swapped  func(n int) error // called after the nth swap; its result is the error of the swap
 	swapping func(n int)       // called before it
 	loaded   func()            // called after each Load
 }
@@ -103,14 +103,14 @@ func (l *link) cut(down bool) {
 	l.down = down
 }
 
-// forget takes the hooks away.
+// forget removes the hooks.
 func (l *link) forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.swapping, l.swapped = nil, nil
 }
 
-// lastKey returns the key that was used last.
+// lastKey returns the key that was last used.
 func (l *link) lastKey() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -160,7 +160,7 @@ func (l *link) CompareAndSwap(ctx context.Context, key, old string, next tokens.
 	return err
 }
 
-// record returns what stands in the Store, and put puts that back, as a Store does that loses data.
+// record returns the record in the Store. put writes it back, like a Store that loses data.
 func (l *link) record() tokens.Record {
 	r, err := l.scene.stored().Load(context.Background(), l.lastKey())
 	require.NoError(l.scene.t, err)
@@ -185,7 +185,7 @@ func (s *scene) process(opts tokens.CacheOptions) (*tokens.Cache, *link) {
 	return newCache(s.t, e, l, opts), l
 }
 
-// ask asks for a token each second, as a service does whose users come again, and returns it once there is one.
+// ask requests a token every second, like a service with returning users, until there is one.
 func ask(t *testing.T, c *tokens.Cache, patience time.Duration) string {
 	t.Helper()
 	for begin := time.Now(); time.Since(begin) < patience; pass(time.Second) {
@@ -210,7 +210,7 @@ func (s *scene) end(caches ...*tokens.Cache) {
 	pass(5 * time.Minute)
 }
 
-// due is a login whose access token has to be fetched first.
+// due returns a login whose access token has to be fetched first.
 func due() *tokens.Token { return &tokens.Token{RefreshToken: "refresh-0"} }
 
 func testScene(t *testing.T, test func(t *testing.T, s *scene)) {
@@ -218,7 +218,7 @@ func testScene(t *testing.T, test func(t *testing.T, s *scene)) {
 	synctest.Test(t, func(t *testing.T) { test(t, newScene(t)) })
 }
 
-// An attempt that presents a refresh token is held for 90 s, three times what its request may take.
+// An attempt that presents a refresh token is held for 90 s, three times the timeout of its request.
 func TestRulePresentingAttemptsAreHeldForLong(t *testing.T) {
 	testScene(t, func(t *testing.T, s *scene) {
 		a, _ := s.process(user(due()))
@@ -232,7 +232,7 @@ func TestRulePresentingAttemptsAreHeldForLong(t *testing.T) {
 	})
 }
 
-// A process that had died on its attempt is not waited for without end, and neither by processes that live for a moment.
+// Nobody waits for ever for the attempt of a dead process, not even processes that live only for a moment.
 func TestRuleMarksLetShortProcessesGetAToken(t *testing.T) {
 	for name, opts := range map[string]tokens.CacheOptions{"app": {}, "login": user(due())} {
 		t.Run(name, func(t *testing.T) {
@@ -241,7 +241,7 @@ func TestRuleMarksLetShortProcessesGetAToken(t *testing.T) {
 				gone := make(chan struct{})
 				l.swapped = func(n int) error {
 					if n == map[string]int{"app": 1, "login": 2}[name] {
-						<-gone // it dies before its request
+						<-gone // the process dies before its request
 					}
 					return nil
 				}
@@ -264,7 +264,8 @@ func TestRuleMarksLetShortProcessesGetAToken(t *testing.T) {
 	}
 }
 
-// After an outage a process waits 5 s before it presents a refresh token: another may be about to store what its request brought.
+// After an outage, a process waits 5 s before it presents a refresh token: another may be about to write the result of
+// its request.
 func TestRuleTheStoreMustBeWellForAWhile(t *testing.T) {
 	testScene(t, func(t *testing.T, s *scene) {
 		a, la := s.process(user(due()))
@@ -273,12 +274,12 @@ func TestRuleTheStoreMustBeWellForAWhile(t *testing.T) {
 		go func() { _, _ = a.Token(context.Background()) }()
 		pass(100 * time.Millisecond)
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-		_, err := b.Token(ctx) // it has seen the attempt
+		_, err := b.Token(ctx) // this process has seen the attempt
 		cancel()
 		require.Error(t, err)
 		la.cut(true)
 		lb.cut(true)
-		for range 100 { // b asks all the time
+		for range 100 { // b calls Token all the time
 			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 			_, _ = b.Token(ctx)
 			cancel()
@@ -295,7 +296,8 @@ func TestRuleTheStoreMustBeWellForAWhile(t *testing.T) {
 	})
 }
 
-// A process that was held up between the swap of its attempt and its request does not send it: others have waited the hold out.
+// A process that was suspended between the swap of its attempt and its request does not send it: others have waited for
+// the whole hold.
 func TestRuleRequestsAreSentSoonAfterTheSwap(t *testing.T) {
 	for _, asleep := range []bool{false, true} {
 		testScene(t, func(t *testing.T, s *scene) {
@@ -305,7 +307,7 @@ func TestRuleRequestsAreSentSoonAfterTheSwap(t *testing.T) {
 			}
 			b, _ := s.process(user(nil))
 			la.swapped = func(n int) error {
-				if n == 2 { // the first one is Initial
+				if n == 2 { // the first swap is that of Initial
 					pass(100 * time.Second)
 				}
 				return nil
@@ -320,7 +322,7 @@ func TestRuleRequestsAreSentSoonAfterTheSwap(t *testing.T) {
 	}
 }
 
-// An attempt that was held up, and is swapped in again, has its full hold again, though others have marked it down.
+// An attempt that was delayed and is swapped in again has its full hold again, although others have shortened it.
 func TestRuleConfirmedAttemptsHaveTheirFullHold(t *testing.T) {
 	testScene(t, func(t *testing.T, s *scene) {
 		a, la := s.process(user(due()))
@@ -340,19 +342,20 @@ func TestRuleConfirmedAttemptsHaveTheirFullHold(t *testing.T) {
 	})
 }
 
-// After it published a refresh token a process looks a few times: if the Store loses that in a failover, it alone has it.
+// After a process has published a refresh token, it looks a few times: if the Store loses the record in a failover, no
+// other process has it.
 func TestRuleLooksFollowAPublication(t *testing.T) {
 	testScene(t, func(t *testing.T, s *scene) {
 		a, la := s.process(user(due()))
 		var before tokens.Record
 		la.swapping = func(n int) {
-			if n == 3 { // of the token
+			if n == 3 { // the swap of the token
 				before = la.record()
 			}
 		}
 		mustToken(t, a)
 		pass(time.Second)
-		la.put(before) // a is not used any more
+		la.put(before) // nobody uses a any more
 		b, _ := s.process(user(nil))
 		assert.Equal(t, "access-1", ask(t, b, 5*time.Minute))
 		assert.Equal(t, 1, s.presented("refresh-0"))
@@ -360,7 +363,7 @@ func TestRuleLooksFollowAPublication(t *testing.T) {
 	})
 }
 
-// What was put back into a Store that lost it is held: a process that was not heard of yet may know a newer one.
+// A record that was put back into the Store is held: another process may know a newer one.
 func TestRuleWhatIsPutBackIsHeld(t *testing.T) {
 	testScene(t, func(t *testing.T, s *scene) {
 		first := due()
@@ -384,13 +387,13 @@ func TestRuleWhatIsPutBackIsHeld(t *testing.T) {
 	})
 }
 
-// An attempt is no progress: however many were made on an older record, the newer one is put back.
+// Attempts do not make a record newer: however many there are on an older record, the newer one is put back.
 func TestRuleAttemptsAreNoProgress(t *testing.T) {
 	testScene(t, func(t *testing.T, s *scene) {
 		a, la := s.process(user(due()))
 		var before tokens.Record
 		la.swapping = func(n int) {
-			if n == 2 { // of the attempt
+			if n == 2 { // the swap of the attempt
 				before = la.record()
 			}
 		}
@@ -401,7 +404,7 @@ func TestRuleAttemptsAreNoProgress(t *testing.T) {
 		s.respond = func(url.Values) (int, string, http.Header) { return http.StatusServiceUnavailable, "", nil }
 		s.mu.Unlock()
 		b, _ := s.process(user(nil))
-		for range 20 { // attempts that bring nothing
+		for range 20 { // attempts without a result
 			_, err := b.Token(t.Context())
 			require.Error(t, err)
 			pass(2 * time.Second)
@@ -411,7 +414,7 @@ func TestRuleAttemptsAreNoProgress(t *testing.T) {
 		s.requests = nil
 		s.mu.Unlock()
 		pass(time.Minute)
-		mustToken(t, a) // it looks behind this
+		mustToken(t, a) // this starts a look in the background
 		pass(time.Second)
 		assert.Equal(t, "access-1", mustToken(t, a))
 		assert.Equal(t, "access-1", ask(t, b, 3*time.Minute))
@@ -420,7 +423,8 @@ func TestRuleAttemptsAreNoProgress(t *testing.T) {
 	})
 }
 
-// A version never comes back, also not in a Store that was set back: a swap that was long under way does not hit a later record.
+// A version is never reused, not even in a Store that was set back: a swap that was delayed for long cannot replace a
+// later record.
 func TestRuleVersionsNeverComeBack(t *testing.T) {
 	testScene(t, func(t *testing.T, s *scene) {
 		a, la := s.process(user(nil))
@@ -431,7 +435,7 @@ func TestRuleVersionsNeverComeBack(t *testing.T) {
 		require.NoError(t, a.Set(t.Context(), &tokens.Token{RefreshToken: "refresh-c"}))
 		under := la.record()
 		lc.swapping = func(n int) {
-			if n == 1 { // of its attempt, over the record that stands there
+			if n == 1 { // the swap of its attempt over the current record
 				lc.put(older)
 				d, ld := s.process(user(nil))
 				for range 4 {
@@ -449,7 +453,7 @@ func TestRuleVersionsNeverComeBack(t *testing.T) {
 	})
 }
 
-// Whether a lost request has had its time is not asked of a wall clock: that of another process may be wrong.
+// The hold of a lost request is not measured by a wall clock, because that of another process may be wrong.
 func TestRuleHoldsAreNotReadOffWallClocks(t *testing.T) {
 	testScene(t, func(t *testing.T, s *scene) {
 		a, _ := s.process(user(due()))
@@ -459,7 +463,7 @@ func TestRuleHoldsAreNotReadOffWallClocks(t *testing.T) {
 		require.Equal(t, 1, s.presented("refresh-0"))
 		s.set(0, false)
 		b, lb := s.process(user(nil))
-		lb.by = -24 * time.Hour // what others have written seems to be a day old
+		lb.by = -24 * time.Hour // records of others seem to be a day old
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
 		_, err = b.Token(ctx)
 		cancel()
@@ -470,14 +474,14 @@ func TestRuleHoldsAreNotReadOffWallClocks(t *testing.T) {
 	})
 }
 
-// A Set that could not be stored is forgotten: it must not replace a login that was made elsewhere later.
+// A Set that failed is dropped: it must not replace a later login made elsewhere.
 func TestRuleAFailedSetIsForgotten(t *testing.T) {
 	testScene(t, func(t *testing.T, s *scene) {
 		a, la := s.process(user(nil))
-		la.swapping = func(int) { pass(10 * time.Second) } // longer than a Set waits
+		la.swapping = func(int) { pass(10 * time.Second) } // longer than Set waits
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		la.swapped = func(int) error { return errors.New("nobody knows") }
-		before := s.replaceStore(tokens.NewMemoryStore()) // where nothing arrives
+		before := s.replaceStore(tokens.NewMemoryStore()) // writes go to another Store
 		err := a.Set(ctx, &tokens.Token{AccessToken: "failed", RefreshToken: "refresh-f", Expiry: time.Now().Add(time.Hour)})
 		cancel()
 		require.ErrorIs(t, err, tokens.ErrStore)
@@ -485,7 +489,7 @@ func TestRuleAFailedSetIsForgotten(t *testing.T) {
 		la.forget()
 		s.replaceStore(before)
 		b, lb := s.process(user(nil))
-		lb.by = time.Hour // its clock is behind, so that its login looks older
+		lb.by = time.Hour // its clock is behind, so its login looks older
 		require.NoError(t, b.Set(t.Context(), login()))
 		_, _ = a.Token(t.Context())
 		pass(2 * time.Minute)
@@ -497,7 +501,8 @@ func TestRuleAFailedSetIsForgotten(t *testing.T) {
 	})
 }
 
-// A Set with an unknown outcome went in if its epoch, or a later one, stands there: another process may have used it already.
+// A Set with an unknown outcome succeeded if the Store has its epoch or a later one: another process may have continued
+// from it.
 func TestRuleASetInDoubtIsLookedUp(t *testing.T) {
 	testScene(t, func(t *testing.T, s *scene) {
 		a, la := s.process(user(nil))
@@ -516,7 +521,7 @@ func TestRuleASetInDoubtIsLookedUp(t *testing.T) {
 	})
 }
 
-// What a process brings after its attempt was taken over goes in, if the refresh token that it presented still stands there.
+// If an attempt was taken over, its result is still written if the record has the refresh token that it presented.
 func TestRuleASuccessorIsNotLostWithItsAttempt(t *testing.T) {
 	testScene(t, func(t *testing.T, s *scene) {
 		a, la := s.process(user(due()))
@@ -525,17 +530,18 @@ func TestRuleASuccessorIsNotLostWithItsAttempt(t *testing.T) {
 		go func() { _, _ = a.Token(context.Background()) }()
 		pass(500 * time.Millisecond)
 		la.cut(true)
-		pass(time.Second) // a has the successor now, and cannot store it
+		pass(time.Second) // a has the new refresh token, but cannot write it
 		go func() { pass(92 * time.Second); la.cut(false) }()
 		s.mu.Lock()
 		s.respond = func(url.Values) (int, string, http.Header) { return http.StatusServiceUnavailable, "", nil }
 		s.mu.Unlock()
-		assert.Equal(t, "access-1", ask(t, b, 3*time.Minute), "b has taken over, and failed, when a can store it")
+		assert.Equal(t, "access-1", ask(t, b, 3*time.Minute), "b has taken over, and failed, before a can write it")
 		s.end(a, b)
 	})
 }
 
-// What the Store lost while an attempt presents a refresh token is put back, and nobody presents that meanwhile.
+// If the Store loses a record while an attempt presents its refresh token, the record is put back, and nobody presents
+// the refresh token meanwhile.
 func TestRuleNobodyPresentsWhatIsPutBack(t *testing.T) {
 	testScene(t, func(t *testing.T, s *scene) {
 		a, la := s.process(user(due()))
@@ -553,8 +559,8 @@ func TestRuleNobodyPresentsWhatIsPutBack(t *testing.T) {
 	})
 }
 
-// Where an attempt that presented a refresh token was given up, that may be used up: the access token serves to its end before it
-// is presented again.
+// If an attempt that presented a refresh token was given up, the server may have consumed it: the access token is used
+// until it expires before the refresh token is presented again.
 func TestRuleTheAccessTokenServesBeforeAnotherPresents(t *testing.T) {
 	testScene(t, func(t *testing.T, s *scene) {
 		a, la := s.process(user(login()))
@@ -567,7 +573,7 @@ func TestRuleTheAccessTokenServesBeforeAnotherPresents(t *testing.T) {
 			return nil
 		}
 		for range 56 * 60 {
-			mustToken(t, a) // it dies when it renews
+			mustToken(t, a) // the process dies during its renewal
 			pass(time.Second)
 		}
 		begin := time.Now()
@@ -583,7 +589,7 @@ func TestRuleTheAccessTokenServesBeforeAnotherPresents(t *testing.T) {
 	})
 }
 
-// The life of a token counts from its request, however long it took to store it.
+// The life of a token counts from its request, however long it took to write it.
 func TestRuleLivesCountFromTheRequest(t *testing.T) {
 	testScene(t, func(t *testing.T, s *scene) {
 		a, la := s.process(tokens.CacheOptions{})
@@ -599,7 +605,7 @@ func TestRuleLivesCountFromTheRequest(t *testing.T) {
 		mustToken(t, a)
 		pass(time.Minute)
 		b, lb := s.process(tokens.CacheOptions{})
-		lb.by = 24 * time.Hour // by its clock the token ends tomorrow
+		lb.by = 24 * time.Hour // by its clock the token expires tomorrow
 		token, err := b.Token(t.Context())
 		require.NoError(t, err)
 		assert.Equal(t, "access-1", token.AccessToken)
@@ -608,7 +614,7 @@ func TestRuleLivesCountFromTheRequest(t *testing.T) {
 	})
 }
 
-// A response that comes in the second after its request's timeout, as the two do together after a pause, is taken.
+// A response up to one second after the timeout counts, because after a pause both arrive at the same time.
 func TestRuleALateResponseIsTaken(t *testing.T) {
 	testScene(t, func(t *testing.T, s *scene) {
 		a, _ := s.process(user(due()))
@@ -618,7 +624,7 @@ func TestRuleALateResponseIsTaken(t *testing.T) {
 	})
 }
 
-// One Load that fails is no outage.
+// A single failed Load is not an outage.
 func TestRuleAFailedLoadIsTriedAgain(t *testing.T) {
 	testScene(t, func(t *testing.T, s *scene) {
 		a, la := s.process(user(due()))
@@ -629,7 +635,7 @@ func TestRuleAFailedLoadIsTriedAgain(t *testing.T) {
 	})
 }
 
-// While a Set is under way nobody presents the refresh token of the login before.
+// During a Set, nobody presents the refresh token of the previous login.
 func TestRuleNothingIsDecidedDuringASet(t *testing.T) {
 	testScene(t, func(t *testing.T, s *scene) {
 		a, la := s.process(user(nil))
@@ -650,7 +656,7 @@ func TestRuleNothingIsDecidedDuringASet(t *testing.T) {
 	})
 }
 
-// What a refresh brings after a logout is revoked.
+// The result of a refresh that arrives after a logout is revoked.
 func TestRuleWhatComesAfterALogoutIsRevoked(t *testing.T) {
 	testScene(t, func(t *testing.T, s *scene) {
 		a, _ := s.process(user(due()))
@@ -675,7 +681,7 @@ func TestRuleWhatComesAfterALogoutIsRevoked(t *testing.T) {
 	})
 }
 
-// A process that is held up each time before it can send its request gives the attempt up.
+// A process that is delayed each time before it can send its request gives up its attempt.
 func TestRuleAnAttemptIsConfirmedThreeTimes(t *testing.T) {
 	testScene(t, func(t *testing.T, s *scene) {
 		a, la := s.process(user(due()))
@@ -694,7 +700,7 @@ func TestRuleAnAttemptIsConfirmedThreeTimes(t *testing.T) {
 	})
 }
 
-// Initial does not come back after a later refresh token of the same login was refused.
+// Initial is not used again after a later refresh token of the same login was refused.
 func TestRuleInitialIsUsedOnce(t *testing.T) {
 	testScene(t, func(t *testing.T, s *scene) {
 		a, _ := s.process(user(due()))
@@ -716,7 +722,7 @@ func TestRuleInitialIsUsedOnce(t *testing.T) {
 	})
 }
 
-// The waits between failures double over all processes, however short each lives.
+// The waits between failures double across processes, however short each one lives.
 func TestRuleTriesAreCountedForAll(t *testing.T) {
 	testScene(t, func(t *testing.T, s *scene) {
 		s.respond = func(url.Values) (int, string, http.Header) { return http.StatusServiceUnavailable, "", nil }
@@ -732,7 +738,8 @@ func TestRuleTriesAreCountedForAll(t *testing.T) {
 	})
 }
 
-// A process that has only an error looks again after 5 s, however long the server asks to wait: somebody may have logged in.
+// A process without a token looks again after 5 s, however long the server asks to wait, because somebody may have
+// logged in.
 func TestRuleAnErrorIsLookedUpAgainSoon(t *testing.T) {
 	testScene(t, func(t *testing.T, s *scene) {
 		a, _ := s.process(user(due()))

@@ -24,11 +24,11 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// This file simulates several processes, each with a Cache of its own, one Store and one token endpoint, in virtual time. What
-// a process does to the world are steps: before and after each call of the Store, and before, within and after each request.
-// At any step a fault can happen. The code under test is the real one.
+// This file simulates several processes, each with its own Cache, one Store and one token endpoint, in virtual time. A
+// process takes a step before and after each call of the Store, and before, during and after each request. A fault may
+// happen at any step. The code under test is not simulated.
 
-// A world is one run.
+// A world is one run of the simulation.
 type world struct {
 	seed    uint64
 	random  *rand.Rand
@@ -43,19 +43,19 @@ type world struct {
 	all     []*proc
 	store   *simStore
 	server  *simServer
-	last    time.Time // when the last fault was over
-	lossy   bool      // the store lost data
+	last    time.Time // when the last fault ended
+	lossy   bool      // the Store lost data
 	lostAt  time.Time // when
-	paused  bool      // a process was held up, or a request was late
-	excused bool      // a process crashed, or was cut off, with a successor in hand
+	paused  bool      // a process was suspended, or a request was late
+	excused bool      // a process with a new refresh token crashed or was cut off
 	outage  time.Time
 	blocked []span
 	trace   []string
 	tracing bool
 	found   map[string]int
-	// recovered is when each process, or the one before it in its place, first got a token after the last fault.
+	// recovered is when each process, or its predecessor, first got a token after the last fault.
 	recovered map[int]time.Time
-	homeless  bool // a login is not in the store
+	homeless  bool // a login is not in the Store
 	wg        sync.WaitGroup
 }
 
@@ -66,10 +66,10 @@ type setup struct {
 	life    time.Duration
 	grace   time.Duration // how long a used refresh token still works
 	kills   bool          // reuse of a refresh token ends the session
-	endsOld bool          // a new access token ends the old ones
+	endsOld bool          // a new access token invalidates the old ones
 	procs   int
 	length  time.Duration
-	clocks  bool // wall clocks are apart
+	clocks  bool // wall clocks differ
 	drift   bool // monotonic clocks run 1 % fast or slow
 	brief   bool // processes live for 1.5 s each
 }
@@ -97,16 +97,16 @@ type proc struct {
 	w      *world
 	n      int
 	cache  *tokens.Cache
-	offset time.Duration // of its wall clock
-	rate   float64       // of its monotonic clock
+	offset time.Duration // offset of its wall clock
+	rate   float64       // rate of its monotonic clock
 	clock  sync.Mutex    // guards asleep
-	asleep []span        // when its monotonic clock stood still
+	asleep []span        // when its monotonic clock was stopped
 
 	dead        bool
 	blocked     []span
 	pausedUntil time.Time
-	cutUntil    time.Time // from the store
-	seen        int64     // the epoch of the newest login or logout that a Load showed it
+	cutUntil    time.Time // cut off from the Store until then
+	seen        int64     // the epoch of the newest login or logout that it has loaded
 	seenAt      time.Time
 	served      time.Time // when it last got a token
 	slowest     time.Duration
@@ -116,7 +116,7 @@ type proc struct {
 
 var errGone = errors.New("the process is gone")
 
-// at is a step: a fault may happen here, and a process that is held up goes no further.
+// at is a step: a fault may happen here, and a suspended process blocks here.
 func (p *proc) at(where string) (fault, error) {
 	w := p.w
 	w.mu.Lock()
@@ -130,7 +130,7 @@ func (p *proc) at(where string) (fault, error) {
 	return f, p.hold()
 }
 
-// hold holds a process up while it is paused, and for good if it crashed.
+// hold blocks a process while it is suspended, and for ever if it crashed.
 func (p *proc) hold() error {
 	for {
 		p.w.mu.Lock()
@@ -147,7 +147,7 @@ func (p *proc) hold() error {
 	}
 }
 
-// apply makes a fault happen that does not depend on where. The lock is held.
+// apply applies a fault that does not depend on the step. The lock is held.
 func (w *world) apply(p *proc, f fault) {
 	until := time.Now().Add(f.d)
 	w.last = latest(w.last, until)
@@ -214,7 +214,7 @@ func latest(a, b time.Time) time.Time {
 	return b
 }
 
-// restart starts a new process in place of one that crashed.
+// restart starts a new process to replace one that crashed.
 func (w *world) restart(n int) {
 	select {
 	case <-time.After(5 * time.Second):
@@ -264,7 +264,7 @@ func (w *world) start(n int) *proc {
 	return p
 }
 
-// monotonic is what the monotonic clock of p shows after d.
+// monotonic returns the reading of p's monotonic clock after d.
 func (p *proc) monotonic(born time.Time, d time.Duration) time.Duration {
 	now := born.Add(d)
 	p.clock.Lock()
@@ -277,7 +277,7 @@ func (p *proc) monotonic(born time.Time, d time.Duration) time.Duration {
 	return time.Duration(float64(d) * p.rate)
 }
 
-// run is a caller.
+// run is a caller that gets and uses a token at an interval.
 func (p *proc) run(interval time.Duration) {
 	for born := time.Now(); ; {
 		if p.hold() != nil {
@@ -361,7 +361,7 @@ func (p *proc) login() {
 	defer p.w.mu.Unlock()
 	p.w.notef("process %d logged in: %v", p.n, err)
 	if err != nil || p.dead {
-		p.w.excused = true // nobody else has it
+		p.w.excused = true // no other process has it
 	} else {
 		p.w.homeless = false
 	}
@@ -403,7 +403,7 @@ func (s *simStore) rollback(to time.Time) {
 	}
 }
 
-// swap is the linearization point. The lock is held.
+// swap is the linearization point of the Store. The lock is held.
 func (s *simStore) swap(p *proc, key, old string, next tokens.Record) error {
 	current := s.records[key]
 	if current.Version != old {
@@ -461,7 +461,7 @@ func brief(r tokens.Record) string {
 	return s
 }
 
-// A procStore is the Store as one process sees it: with a network in between, and a wall clock of its own.
+// A procStore is the Store as one process sees it: over a network, and with its own wall clock.
 type procStore struct{ p *proc }
 
 func (s *procStore) Load(ctx context.Context, key string) (tokens.Record, error) {
@@ -535,7 +535,7 @@ func (s *procStore) CompareAndSwap(ctx context.Context, key, old string, next to
 	return err
 }
 
-// network takes a few milliseconds, or fails while the process or everybody is cut off from the store.
+// network takes a few milliseconds. It fails while the process, or every process, is cut off from the Store.
 func (s *procStore) network(ctx context.Context, _ fault) error {
 	p, w := s.p, s.p.w
 	w.mu.Lock()
@@ -564,7 +564,7 @@ func (s *procStore) network(ctx context.Context, _ fault) error {
 	return nil
 }
 
-// shift moves all that is read off a wall clock, which is how a process with another clock sees the record.
+// shift moves all wall-clock times in a record, to show it as a process with another clock sees it.
 func shift(value []byte, by time.Duration) []byte {
 	if by == 0 || len(value) == 0 {
 		return value
@@ -601,8 +601,8 @@ type simServer struct {
 	n          int
 	refresh    map[string]*refreshToken
 	access     map[string]accessToken
-	epochs     map[int]int64  // of the records in which a login stood
-	dead       map[int]string // logins that ended, and why
+	epochs     map[int]int64  // the epochs of records that had a login
+	dead       map[int]string // logins that ended, with the reason
 	requests   int
 	loggedOut  bool
 	apiRejects time.Time
@@ -616,8 +616,8 @@ type refreshToken struct {
 	used      bool
 	successor string
 	presented int
-	holder    *proc     // who has presented it
-	delivered time.Time // when the successor reached the holder; zero if it did not
+	holder    *proc     // the process that has presented it
+	delivered time.Time // when the new refresh token reached the holder; zero if it did not
 	inFlight  map[*proc]int
 }
 
@@ -673,7 +673,7 @@ func (s *simServer) accepts(at string) bool {
 
 type span struct{ from, to time.Time }
 
-// blockedSince returns how long p could not reach the store since a moment.
+// blockedSince returns how long p has been unable to reach the Store since from.
 func (p *proc) blockedSince(from time.Time) (d time.Duration) {
 	for _, b := range append(p.blocked, p.w.blocked...) {
 		begin, end := latest(b.from, from), b.to
@@ -685,7 +685,7 @@ func (p *proc) blockedSince(from time.Time) (d time.Duration) {
 	return d
 }
 
-// lost reports whether nobody could have known the successor of rt in time.
+// lost reports whether no process can have known the successor of rt in time.
 func (s *simServer) lost(rt *refreshToken) bool {
 	p := rt.holder
 	return rt.delivered.IsZero() || p.dead || p.blockedSince(rt.delivered) > 80*time.Second
@@ -717,8 +717,8 @@ func (s *simServer) respond(p *proc, form url.Values, begun time.Time) (int, str
 			s.dead[rt.login] = fmt.Sprintf("reuse of %s by process %d", name, p.n)
 		}
 		{
-			// What no client can save: the successor got lost, somebody looked before the store had its record back, or the
-			// request took too long.
+			// No client can save these: the new refresh token was lost, a process loaded a record before the Store had the
+			// newest one back, or the request took too long.
 			if s.lost(rt) || s.w.lossy && time.Since(s.w.lostAt) < time.Minute || time.Since(begun) > 80*time.Second {
 				s.w.excused = true
 			}
@@ -822,9 +822,9 @@ func (t *simTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := p.hold(); err != nil {
 		return nil, err
 	}
-	pass(time.Nanosecond) // a response of this instant comes first; several may wait here, so not synctest.Wait
+	pass(time.Nanosecond) // responses of this instant come first; not synctest.Wait, because several goroutines may wait here
 	select {
-	case r := <-arrived: // after a pause both are there
+	case r := <-arrived: // after a pause both have arrived
 		w.deliver(p, rt)
 		return r, nil
 	default:
@@ -841,7 +841,7 @@ func (w *world) deliver(p *proc, name string) {
 	}
 }
 
-// lose notes that the successor will never reach the process.
+// lose records that the successor will never reach the process.
 func (w *world) lose(rt string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -869,7 +869,7 @@ func (t *simTransport) response(req *http.Request, status int, text string) *htt
 	}
 }
 
-// inFlight counts who presents a refresh token at the same time.
+// inFlight counts the processes that present a refresh token at the same time.
 func (w *world) inFlight(p *proc, name string, by int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -892,7 +892,7 @@ func (w *world) inFlight(p *proc, name string, by int) {
 	}
 }
 
-// An outcome is what a run shows.
+// An outcome is the result of a run.
 type outcome struct {
 	steps    int
 	died     bool
@@ -937,7 +937,7 @@ func simulate(t *testing.T, seed uint64, s setup, faults map[int]fault, tracing 
 		rest := time.Until(w.last)
 		last := w.last
 		w.mu.Unlock()
-		// Everybody must get a token again, at the latest after two holds.
+		// Every process must get a token again, at the latest after two holds.
 		const most = 200 * time.Second
 		pass(max(rest, 0))
 		healthy := func() (all bool) {
@@ -967,7 +967,7 @@ func simulate(t *testing.T, seed uint64, s setup, faults map[int]fault, tracing 
 			for _, r := range w.store.records {
 				if h := header(r); h.Final && h.Token != nil && why == "" {
 					if why = "final though the server would go on"; w.server.refresh[h.Token.Refresh].login < w.server.logins {
-						w.excused = w.excused || w.lossy // nobody is left who knows the newest login
+						w.excused = w.excused || w.lossy // no process is left that knows the newest login
 					}
 				}
 			}
@@ -1007,7 +1007,7 @@ func simulate(t *testing.T, seed uint64, s setup, faults map[int]fault, tracing 
 			_ = p.cache.Close(gone)
 		}
 		w.wg.Wait()
-		pass(time.Minute) // looks end
+		pass(time.Minute) // lets looks end
 		out.trace = w.trace
 	})
 	return out
@@ -1024,7 +1024,7 @@ func simSetups() []setup {
 
 var simulationTime = flag.Duration("simulation", 0, "how long the simulation of processes that share a Store runs; if 0, for 20 s")
 
-// simFaults are the kinds of faults that can happen at a step.
+// simFaults returns the kinds of faults that can happen at a step.
 func simFaults() []fault {
 	const s = time.Second
 	return []fault{
@@ -1038,7 +1038,7 @@ func simFaults() []fault {
 	}
 }
 
-// A tally sums outcomes up.
+// A tally is the sum of outcomes.
 type tally struct {
 	runs, died, savable, slow int
 	found                     map[string]int
@@ -1064,8 +1064,8 @@ func (a *tally) add(out outcome, what string) {
 	}
 }
 
-// report prints the counts, and fails where a client could have done better. Of the sessions that a client could have saved,
-// the share savable is what a model of the protocol lost.
+// report prints the counts, and fails if a client could have done better. savable is the share of sessions that a model
+// of the protocol lost although a client could have saved them.
 func (a *tally) report(t *testing.T, what string, savable float64) {
 	t.Helper()
 	t.Logf("%d runs, %s: I4 %d, I5 %d stale and %d older, I6 %d (%d recovered after 100 s); I3 %d sessions died, %d of which could have been saved",
@@ -1076,8 +1076,8 @@ func (a *tally) report(t *testing.T, what string, savable float64) {
 			t.Log(what, why)
 		}
 	}
-	assert.Zero(t, a.found["I4"], "a refresh token is presented by two processes at once")
-	assert.Zero(t, a.found["I5 stale"], "a process serves what was before a login that it has seen")
+	assert.Zero(t, a.found["I4"], "two processes present a refresh token at once")
+	assert.Zero(t, a.found["I5 stale"], "a process uses a token from before a login that it has seen")
 	assert.Zero(t, a.found["I5 older"], "an older record replaces a newer one")
 	assert.Zero(t, a.found["I6"], "a process gets no token after the last fault")
 	assert.LessOrEqual(t, float64(a.savable), max(1, savable*float64(a.runs)))
@@ -1104,7 +1104,7 @@ func TestSimulationOfSingleFaults(t *testing.T) {
 			}
 		}
 	}
-	random := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0)) // other runs each time
+	random := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0)) // different runs each time
 	random.Shuffle(len(runs), func(i, j int) { runs[i], runs[j] = runs[j], runs[i] })
 	for _, r := range runs {
 		if time.Now().After(deadline) {
@@ -1166,8 +1166,8 @@ func TestSimulationOne(t *testing.T) {
 	}
 }
 
-// Without a fault there is one request per renewal, no refresh token is presented twice, nobody waits longer than a request, a
-// poll and two swaps take, and the Store is left alone: I1, I2 and I7.
+// Without faults there is one request per renewal, no refresh token is presented twice, nobody waits longer than for a
+// request, a poll and two swaps, and there are few calls of the Store: I1, I2 and I7.
 func TestSimulationQuiet(t *testing.T) {
 	for _, s := range simSetups() {
 		for _, s.drift = range []bool{false, true} {
@@ -1182,9 +1182,9 @@ func TestSimulationQuiet(t *testing.T) {
 				assert.GreaterOrEqual(t, out.requests, int(s.length/s.life)-1)
 				assert.Zero(t, out.twice)
 				assert.LessOrEqual(t, out.slowest, 60*time.Millisecond+250*time.Millisecond+4*2*4*time.Millisecond)
-				// Ten looks in a life, and at a renewal a look, and one more a second for those who see the attempt of another.
+				// Ten looks per life and, at a renewal, one look and one more per second for processes that see another's attempt.
 				assert.LessOrEqual(t, out.loads, s.procs*int(s.length/s.life)*(10+2+2*4))
-				assert.LessOrEqual(t, out.swaps, 2*out.requests+2*s.procs) // at the start each may try to begin
+				assert.LessOrEqual(t, out.swaps, 2*out.requests+2*s.procs) // at the start each process may try to begin
 				assert.Empty(t, out.found)
 				assert.False(t, out.died)
 				if t.Failed() {

@@ -14,10 +14,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// start is when a synctest bubble begins.
+// start is the time at which a synctest bubble begins.
 var start = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// What expires_in can be never costs the token; what is not understood is no known expiry.
+// No value of expires_in loses the token; a value that is not understood means that the expiry is not known.
 func TestExpiry(t *testing.T) {
 	unix := func(at time.Time) string { return strconv.FormatInt(at.Unix(), 10) }
 	at := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -75,7 +75,7 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
-// A life begins before the request that brought the token, not when its response is there (RFC 6749, section 5.1).
+// A lifetime begins before the request for the token, not when its response arrives (RFC 6749, section 5.1).
 func TestExpiryCountsFromTheLastRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(
@@ -190,13 +190,13 @@ func TestTokenResponsesRefused(t *testing.T) {
 	}
 }
 
-// A refresh token that came whole is not lost with the rest of a response: it replaces one that the server may have used up.
-func TestTokenResponsesThatBreakOff(t *testing.T) {
+// A complete refresh token in an incomplete response is not lost: the server may have consumed the old one.
+func TestTokenResponsesThatAreCutOff(t *testing.T) {
 	const whole = `{"access_token":"at","refresh_token":"rt"`
 	tests := []struct {
 		name, body string
 		more       string // that goes on after the body
-		want       *Token // nil if it is an error
+		want       *Token // nil for an error
 	}{
 		{"after a string", whole, " ", &Token{AccessToken: "at", RefreshToken: "rt"}},
 		{"after a comma", whole + `,`, " ", &Token{AccessToken: "at", RefreshToken: "rt"}},
@@ -252,7 +252,7 @@ func TestTokenResponseOfExactlyOneMiB(t *testing.T) {
 	assert.Len(t, token.AccessToken, maxTokenResponse-19)
 }
 
-// A response gives a usable Token or an *Error that keeps the status and shows nothing of the body.
+// A response results in a usable Token, or in an *Error that has the status and does not quote the body.
 func FuzzTokenResponse(f *testing.F) {
 	f.Add(tokenReply, "")
 	f.Add(`{"access_token":"a","expires_in":"1e400","scope":" b"}`, "Sat, 01 Jan 2000 00:00:00 GMT")

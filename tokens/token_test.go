@@ -22,7 +22,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// A stored token is that of golang.org/x/oauth2 plus its scopes and extra members, and comes back whole.
+// The JSON form of a token is that of golang.org/x/oauth2 plus scopes and extra members, and is lossless.
 func TestTokenAsJSON(t *testing.T) {
 	token := Token{
 		AccessToken: "at", TokenType: "Bearer", RefreshToken: "rt", Scopes: []string{"a", "b"},
@@ -51,10 +51,10 @@ func TestTokenAsJSON(t *testing.T) {
 
 	var stored Token
 	require.NoError(t, json.Unmarshal([]byte(`{"access_token":"at","token_type":"bearer","expiry":"0001-01-01T00:00:00Z","expires_in":3600}`), &stored))
-	assert.Equal(t, Token{AccessToken: "at", TokenType: "bearer"}, stored, "one that x/oauth2 stored")
+	assert.Equal(t, Token{AccessToken: "at", TokenType: "bearer"}, stored, "a token stored by x/oauth2")
 }
 
-// Whatever prints a token prints it redacted, but for its JSON form.
+// A token prints redacted in every form except JSON.
 func TestTokenIsRedacted(t *testing.T) {
 	token := Token{
 		AccessToken: "CANARY-at", RefreshToken: "CANARY-rt", Extra: map[string]json.RawMessage{"id_token": json.RawMessage(`"CANARY-id"`)},
@@ -92,7 +92,7 @@ func TestTokenIsRedacted(t *testing.T) {
 	require.NotContains(t, out.String(), "CANARY")
 }
 
-// What holds secrets shows none in an unexported field of a caller's struct either, where fmt calls no methods.
+// Values that hold secrets do not show them in an unexported field of a caller's struct, where fmt calls no methods.
 func TestUnexportedFieldsShowNoSecrets(t *testing.T) {
 	creds := Credentials{ClientID: "CANARY-id", ClientSecret: "CANARY-secret"}
 	e, err := NewMoov(creds, &MoovOptions{HTTPClient: &http.Client{Transport: &tokenServer{}}, Header: http.Header{"X-Key": {"CANARY"}}})
@@ -127,8 +127,7 @@ func TestUnexportedFieldsShowNoSecrets(t *testing.T) {
 	}
 }
 
-// Where the types that hold secrets in exported fields print redacted, and where nothing can be done about it: the package
-// comment says so in its section on secrets.
+// Where types with secrets in exported fields print redacted and where they cannot, as the package comment says.
 func TestWhatPrintsRedacted(t *testing.T) {
 	header := http.Header{"X-Key": {"CANARY"}}
 	storage := []string{"Token", "Login"} // whose JSON is for storage
@@ -175,7 +174,7 @@ func TestWhatPrintsRedacted(t *testing.T) {
 	}
 }
 
-// A life is measured on the monotonic clock within the process, and on the wall clock once stored.
+// A lifetime is measured by the monotonic clock within the process, and by the wall clock once stored.
 func TestTokenExpiryIsMonotonic(t *testing.T) {
 	token, err := exchange(t, newScript(reply(200, jsonType, tokenReply)))
 	require.NoError(t, err)
@@ -189,7 +188,7 @@ func TestStatic(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, Token{AccessToken: "at", TokenType: "Bearer"}, *token)
 	_, invalidates := src.(Invalidator)
-	assert.False(t, invalidates, "there is nothing to renew it with")
+	assert.False(t, invalidates, "it cannot be renewed")
 
 	token, err = Static("").Token(t.Context())
 	assert.Nil(t, token)
@@ -197,7 +196,7 @@ func TestStatic(t *testing.T) {
 	assert.EqualError(t, err, "no access token: tokens: the static access token is empty")
 }
 
-// The status of a token endpoint's response says nothing of the request that the token was for.
+// The status of a token endpoint's response does not apply to the request that needed the token.
 func TestNoTokenMatchesACodeAndNoStatus(t *testing.T) {
 	cause := &Error{Method: "POST", URL: "https://x/token", StatusCode: 404, Code: InvalidClient}
 	for _, err := range []error{noToken(cause), noToken(fmt.Errorf("wrapped: %w", noToken(cause)))} {

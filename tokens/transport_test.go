@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// renewable gives its tokens one after another, the next one after each Invalidate, and err once they are used up.
+// renewable is a Source that returns its tokens one after another, the next one after each Invalidate, and then err.
 type renewable struct {
 	mu       sync.Mutex
 	tokens   []*Token
@@ -59,8 +59,8 @@ func transportOver(t *testing.T, s *script, src Source) *Transport {
 	return transport
 }
 
-// checkedRoundTrip sends a request whose body is counted and can be had again, and checks what the http.RoundTripper contract
-// says of it: the request is as it was, and each of its bodies is closed exactly once.
+// checkedRoundTrip sends a request with a counted, replayable body, and checks the contract of http.RoundTripper: the
+// request is unchanged, and each body is closed exactly once.
 func checkedRoundTrip(t *testing.T, rt http.RoundTripper, req *http.Request, replayable bool) (*http.Response, error) {
 	t.Helper()
 	var bodies []*countedBody
@@ -100,7 +100,7 @@ func TestNewTransportRefuses(t *testing.T) {
 	require.EqualError(t, err, "tokens: BaseURL is empty and the Source has none; set BaseURL to the origin of the API")
 }
 
-// B-02, B-09: the token goes to the base URL's scheme, host and port, and nowhere else.
+// B-02, B-09: the token is sent only to the base URL's scheme, host and port.
 func TestTransportOrigins(t *testing.T) {
 	tests := []struct {
 		baseURL, url string
@@ -142,7 +142,7 @@ func TestTransportOrigins(t *testing.T) {
 	}
 }
 
-// Under an http.Client that follows redirects anywhere, the token still stays with its origin.
+// With an http.Client that follows redirects anywhere, the token is still sent only to its origin.
 func TestTransportUnderAClientThatFollowsRedirects(t *testing.T) {
 	for _, target := range redirectTargets {
 		t.Run(target.name, func(t *testing.T) {
@@ -161,7 +161,7 @@ func TestTransportUnderAClientThatFollowsRedirects(t *testing.T) {
 	}
 }
 
-// B-01: never a second credential beside the caller's own.
+// B-01: there is never a second credential next to the caller's own.
 func TestTransportRespectsAuthorization(t *testing.T) {
 	src := tokensNamed("the-token", "next")
 	s := newScript(reply(401, "", ""))
@@ -171,7 +171,7 @@ func TestTransportRespectsAuthorization(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 401, resp.StatusCode)
 	assert.Equal(t, []string{"Bearer the-callers"}, s.only(t).Header["Authorization"])
-	assert.Empty(t, src.rejected, "it was not ours that was refused")
+	assert.Empty(t, src.rejected, "the refused credential was not a token of the Source")
 }
 
 func TestTransportRenewsAfter401(t *testing.T) {
@@ -193,7 +193,7 @@ func TestTransportRenewsAfter401(t *testing.T) {
 	assert.Zero(t, s.leaks())
 }
 
-// B-06, B-07: one renewal, after 401 alone, and only where something else can be sent.
+// B-06, B-07: one renewal, only after 401, and only if another request can be sent.
 func TestTransportLets401Stand(t *testing.T) {
 	unauthorized := reply(401, jsonType, `{"error":"invalid_token"}`)
 	tests := []struct {
@@ -223,7 +223,7 @@ func TestTransportLets401Stand(t *testing.T) {
 			if tt.status == 401 {
 				data, err := io.ReadAll(resp.Body)
 				require.NoError(t, err)
-				assert.JSONEq(t, `{"error":"invalid_token"}`, string(data), "the 401 that stands can be read")
+				assert.JSONEq(t, `{"error":"invalid_token"}`, string(data), "the body of the 401 can be read")
 			}
 			require.NoError(t, resp.Body.Close())
 			assert.Len(t, s.requests(), tt.sends)
@@ -270,7 +270,7 @@ func TestTransportFails(t *testing.T) {
 	}
 }
 
-// Without a token that may be sent, nothing is: O-12 (another type), B-04 (characters that no header may carry).
+// Nothing is sent without a valid token: O-12 (another type), B-04 (characters that are not allowed in a header).
 func TestTransportWithoutAToken(t *testing.T) {
 	sealed := errors.New("vault sealed")
 	endpoint := &Error{Method: "POST", URL: "https://x", StatusCode: 401, Code: InvalidClient}
@@ -282,7 +282,7 @@ func TestTransportWithoutAToken(t *testing.T) {
 	}{
 		{"the Source fails", sourceFunc(func(context.Context) (*Token, error) { return nil, sealed }), sealed, "no access token: vault sealed"},
 		{"the endpoint refuses", sourceFunc(func(context.Context) (*Token, error) { return nil, endpoint }), InvalidClient, "no access token: POST https://x: 401 Unauthorized: invalid_client"},
-		{"a nil Token", sourceFunc(func(context.Context) (*Token, error) { return nil, nil }), ErrNoToken, "no access token: tokens: the access token is empty"}, //nolint:nilnil // what a wrong Source does
+		{"a nil Token", sourceFunc(func(context.Context) (*Token, error) { return nil, nil }), ErrNoToken, "no access token: tokens: the access token is empty"}, //nolint:nilnil // a broken Source
 		{"an empty token", sourceFunc(func(context.Context) (*Token, error) { return &Token{}, nil }), ErrNoToken, "no access token: tokens: the access token is empty"},
 		{"DPoP", sourceFunc(func(context.Context) (*Token, error) { return &Token{AccessToken: "s3cret", TokenType: "DPoP"}, nil }), ErrNoToken, `no access token: tokens: the token type "DPoP" is not Bearer`},
 		{"mac", sourceFunc(func(context.Context) (*Token, error) { return &Token{AccessToken: "s3cret", TokenType: "m\nac"}, nil }), ErrNoToken, `no access token: tokens: the token type "m ac" is not Bearer`},
@@ -297,7 +297,7 @@ func TestTransportWithoutAToken(t *testing.T) {
 			require.ErrorIs(t, err, tt.is)
 			assert.Empty(t, s.requests())
 
-			// Through a Doer it is never repeated, and matched as well.
+			// A Doer does not retry it, and its error matches too.
 			d, err := NewDoer(tt.src, &DoerOptions{BaseURL: apiURL, HTTPClient: s.client()})
 			require.NoError(t, err)
 			_, err = d.Do(newRequest(t, http.MethodGet, apiURL+"/x", ""))
@@ -337,7 +337,7 @@ func TestTransportWithoutAToken(t *testing.T) {
 	})
 }
 
-// A Source that follows a request's context is left when that ends.
+// The Source gets the context of the request.
 func TestTransportPassesTheContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -348,7 +348,7 @@ func TestTransportPassesTheContext(t *testing.T) {
 	require.ErrorIs(t, err, ErrNoToken)
 }
 
-// The header is kept from one request to the next, but never for another token.
+// The header is reused for the next request, but never for another token.
 func TestTransportSendsTheTokenOfNow(t *testing.T) {
 	s := newScript(reply(200, "", ""))
 	src := tokensNamed("one", "two", "three")
@@ -396,7 +396,7 @@ func TestTransportByManyAtOnce(t *testing.T) {
 	assert.Equal(t, map[string]int{"Bearer t": 16, "Bearer tt": 17, "Bearer ttt": 17}, seen)
 }
 
-// Over a nil base the token travels by http.DefaultTransport.
+// If base is nil, http.DefaultTransport sends the token.
 func TestTransportOverDefaultTransport(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, r.Header.Get("Authorization"))
@@ -412,7 +412,7 @@ func TestTransportOverDefaultTransport(t *testing.T) {
 	assert.Equal(t, "Bearer at", string(data))
 }
 
-// A Source may use one Token for all of its tokens.
+// A Source may reuse one Token for all of its tokens.
 func TestTransportOverASourceThatReusesItsToken(t *testing.T) {
 	src := &reusing{}
 	src.token.AccessToken = "one"
@@ -436,7 +436,7 @@ func TestTransportOverASourceThatReusesItsToken(t *testing.T) {
 	require.ErrorIs(t, err, ErrNoToken)
 }
 
-// A Source is told of the token that was rejected, although its one Token holds another by then.
+// Invalidate gets the rejected token, even if the Source's only Token has changed since.
 func TestTransportOverASourceThatRenewsMeanwhile(t *testing.T) {
 	src := &reusing{token: Token{AccessToken: "one"}}
 	s := newScript(func(req *http.Request) (*http.Response, error) {
@@ -450,7 +450,7 @@ func TestTransportOverASourceThatRenewsMeanwhile(t *testing.T) {
 	assert.Equal(t, []string{"one"}, src.rejected)
 }
 
-// reusing changes its token in place, as soon as it is asked after a rejection.
+// reusing changes its token in place when Token is called after a rejection.
 type reusing struct {
 	token    Token
 	rejected []string
@@ -463,7 +463,7 @@ func (r *reusing) Invalidate(rejected *Token) {
 	r.token.AccessToken = "three"
 }
 
-// An Authorization header is one however it is spelled.
+// An Authorization header is recognized in any spelling.
 func TestTransportRespectsAnySpelling(t *testing.T) {
 	for _, name := range []string{"Authorization", "authorization", "AUTHORIZATION"} {
 		s := newScript(reply(200, "", ""))
