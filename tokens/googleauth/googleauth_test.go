@@ -58,6 +58,7 @@ func TestTokenProvider(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, &auth.Token{Value: "canary", Type: "Bearer", Expiry: expiry}, got)
 	assert.Equal(t, "mine", src.ctx.Value(key{}), "the caller's context arrives")
+	assert.Equal(t, "googleauth.TokenProvider", fmt.Sprintf("%+v", p))
 	assert.NotContains(t, fmt.Sprintf("%v %+v %#v", p, p, p), "canary")
 
 	src.err = errors.New("down")

@@ -30,7 +30,6 @@ import (
 type renewing struct {
 	baseURL string
 	fixed   bool // Invalidate does nothing
-	err     error
 
 	mu          sync.Mutex
 	generation  int
@@ -42,9 +41,6 @@ func (r *renewing) BaseURL() string { return r.baseURL }
 func (r *renewing) Token(context.Context) (*tokens.Token, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.err != nil {
-		return nil, r.err
-	}
 	return &tokens.Token{AccessToken: "canary-" + strconv.Itoa(r.generation), TokenType: "Bearer"}, nil
 }
 
@@ -62,6 +58,10 @@ type wrapped struct{ src tokens.Source }
 
 func (w wrapped) Token(ctx context.Context) (*tokens.Token, error) { return w.src.Token(ctx) }
 func (w wrapped) Unwrap() tokens.Source                            { return w.src }
+
+type sourceFunc func() (*tokens.Token, error)
+
+func (f sourceFunc) Token(context.Context) (*tokens.Token, error) { return f() }
 
 // server is a gRPC server over TLS that accepts one token.
 type server struct {
@@ -178,6 +178,68 @@ func TestStreamInvalidatesTheTokenItWasBegunWith(t *testing.T) {
 	assert.NoError(t, err)
 }
 
+// A call that the server refused is repeated only if it sent a token, and there is another one.
+func TestRefusedCallIsNotRepeatedInVain(t *testing.T) {
+	refused := status.Error(codes.Unauthenticated, "bad token")
+	for _, tt := range []struct {
+		name     string
+		src      tokens.Source
+		noToken  bool // the call sends none
+		attempts int
+	}{
+		{"another token", &renewing{}, false, 2},
+		{"a Source that cannot renew", tokens.Static("canary"), false, 1},
+		{"no token was sent", &renewing{}, true, 1},
+		{"a renewal that fails", &failing{renewing: &renewing{}}, false, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			creds, err := grpccreds.New(tt.src, "https://api.example.com")
+			require.NoError(t, err)
+			attempts := 0
+			err = creds.UnaryInterceptor(t.Context(), "/x", nil, nil, nil, func(ctx context.Context, _ string, _, _ any, _ *grpc.ClientConn, _ ...grpc.CallOption) error {
+				attempts++
+				if !tt.noToken {
+					_, err := creds.GetRequestMetadata(ctx, "https://api.example.com/x")
+					require.NoError(t, err)
+				}
+				return refused
+			})
+			require.ErrorIs(t, err, refused)
+			assert.Equal(t, tt.attempts, attempts)
+		})
+	}
+}
+
+// failing returns its token beside an error once it was invalidated.
+type failing struct {
+	*renewing
+}
+
+func (f *failing) Token(ctx context.Context) (*tokens.Token, error) {
+	token, err := f.renewing.Token(ctx)
+	if len(f.invalidated) > 0 {
+		err = tokens.ErrNoToken
+	}
+	return token, err
+}
+
+// A stream that cannot be begun returns its error, and its token is dropped only if that is what the server refused.
+func TestStreamThatCannotBeBegun(t *testing.T) {
+	for code, dropped := range map[codes.Code][]string{codes.Unauthenticated: {"canary-0"}, codes.PermissionDenied: nil} {
+		src := &renewing{}
+		creds, err := grpccreds.New(src, "https://api.example.com")
+		require.NoError(t, err)
+		stream, err := creds.StreamInterceptor(t.Context(), nil, nil, "/x", func(ctx context.Context, _ *grpc.StreamDesc, _ *grpc.ClientConn, _ string, _ ...grpc.CallOption) (grpc.ClientStream, error) {
+			_, err := creds.GetRequestMetadata(ctx, "https://api.example.com/x")
+			require.NoError(t, err)
+			return nil, status.Error(code, "refused")
+		})
+		assert.Nil(t, stream)
+		assert.Equal(t, code, status.Code(err))
+		assert.Equal(t, dropped, src.invalidated, code)
+	}
+}
+
 func TestTokenGoesToOneOriginOnly(t *testing.T) {
 	s := serve(t, "canary-0")
 	creds, err := grpccreds.New(&renewing{baseURL: "https://api.example.com"}, "")
@@ -220,9 +282,10 @@ func TestStatusOfACallWithoutAToken(t *testing.T) {
 		{"endpoint down", t.Context(), tokens.ErrNoToken, codes.Unavailable},
 		{"login required", t.Context(), fmt.Errorf("no login: %w", tokens.ErrLoginRequired), codes.Unauthenticated},
 		{"canceled", ended, context.Canceled, codes.Canceled},
+		{"no token and no error", t.Context(), nil, codes.Unavailable},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			creds, err := grpccreds.New(&renewing{baseURL: "https://api.example.com", err: tt.err}, "")
+			creds, err := grpccreds.New(sourceFunc(func() (*tokens.Token, error) { return nil, tt.err }), "https://api.example.com")
 			require.NoError(t, err)
 			_, err = creds.GetRequestMetadata(tt.ctx, "https://api.example.com/x")
 			assert.Equal(t, tt.want, status.Code(err), err)
@@ -251,5 +314,7 @@ func TestNewBadInput(t *testing.T) {
 
 	var zero grpccreds.Credentials
 	_, err = zero.GetRequestMetadata(t.Context())
+	assert.ErrorContains(t, err, "make them with New")
+	_, err = (*grpccreds.Credentials)(nil).GetRequestMetadata(t.Context())
 	assert.ErrorContains(t, err, "make them with New")
 }

@@ -48,6 +48,8 @@ func TestTokenBothWays(t *testing.T) {
 	assert.Nil(t, oauth2adapt.ToOAuth2(nil))
 	assert.Nil(t, oauth2adapt.FromOAuth2(nil))
 	assert.Zero(t, oauth2adapt.ToOAuth2(&tokens.Token{AccessToken: "at"}).Expiry)
+	over := oauth2adapt.ToOAuth2(&tokens.Token{AccessToken: "at", Expiry: time.Now().Add(-time.Hour)})
+	assert.EqualValues(t, 1, over.ExpiresIn, "zero would be a token without end")
 	assert.Equal(t, "Bearer", oauth2adapt.FromOAuth2(&oauth2.Token{AccessToken: "at"}).TokenType)
 }
 

@@ -107,6 +107,20 @@ func TestApidiff(t *testing.T) {
 			assert.Equal(t, exitBreaking, code, changelog+out)
 		}
 	})
+	t.Run("internal packages are nobody's", func(t *testing.T) {
+		root := repository(t)
+		write(t, root, "tokens/internal/x/x.go", "// Package x is internal.\npackage x\n\n// X is new.\nconst X = 1\n")
+		code, out := runTool(t, "-root", root)
+		assert.Equal(t, exitCompatible, code, out)
+		assert.NotContains(t, out, "Additive")
+	})
+	t.Run("packages of no module", func(t *testing.T) {
+		t.Setenv("GO111MODULE", "off")
+		root := t.TempDir()
+		write(t, root, "tokens/tokens.go", "// Package tokens is in no module.\npackage tokens\n")
+		_, err := load(t.Context(), root)
+		assert.ErrorContains(t, err, "is in no module")
+	})
 	t.Run("a given commit", func(t *testing.T) {
 		code, out := runTool(t, "-root", repository(t), "-ref", "HEAD")
 		assert.Equal(t, exitCompatible, code, out)
