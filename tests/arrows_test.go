@@ -14,7 +14,7 @@ import (
 
 const module = "github.com/grantwright/oauth-go"
 
-// imports returns the packages outside the standard library that a package needs to build, itself aside.
+// imports returns the packages outside the standard library that a package depends on, except itself.
 func imports(t *testing.T, pkg string) []string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", pkg)
@@ -24,7 +24,7 @@ func imports(t *testing.T, pkg string) []string {
 	return slices.DeleteFunc(strings.Fields(string(out)), func(p string) bool { return p == pkg })
 }
 
-// TestArrows holds the direction of knowledge: what each package may need, as prefixes of import paths.
+// TestArrows checks the dependencies of each package, as prefixes of import paths.
 func TestArrows(t *testing.T) {
 	runtime := []string{"github.com/oapi-codegen/runtime", "github.com/google/uuid", "github.com/apapsch/go-jsonmerge/v2"}
 	gen := append([]string{module + "/gen/"}, runtime...)
@@ -49,7 +49,7 @@ func TestArrows(t *testing.T) {
 	}
 }
 
-// TestEveryVendorHasItsFiles fails when a vendor was generated and then forgotten.
+// TestEveryVendorHasItsFiles fails if a vendor has generated code but not the other files.
 func TestEveryVendorHasItsFiles(t *testing.T) {
 	generated, err := filepath.Glob("../gen/*/*.gen.go")
 	require.NoError(t, err)
@@ -58,7 +58,7 @@ func TestEveryVendorHasItsFiles(t *testing.T) {
 		vendor := filepath.Base(filepath.Dir(file))
 		want := []string{"../api/" + vendor + ".yaml", "../tokens/" + vendor + ".go", "../sandbox/" + vendor + ".go"}
 		if vendor == "oauth2" {
-			want = want[:2] // any server at all, which no sandbox can be
+			want = want[:2] // oauth2 stands for any server and has no sandbox
 		}
 		for _, file := range want {
 			assert.FileExists(t, file)

@@ -12,8 +12,8 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// A generated ClientWithResponses works over NewClient, where each documented status is a typed response, over a Doer, where
-// those outside 2xx are errors, and over any http.Client with a request editor.
+// A generated ClientWithResponses works over NewClient, where each documented status is a typed response; over a Doer,
+// where statuses outside 2xx are errors; and over any http.Client with a request editor.
 func TestClientWithResponses(t *testing.T) {
 	r := newRig(vendorNamed(t, "sailpoint"), sandboxOptions{})
 	src := r.cache(t)

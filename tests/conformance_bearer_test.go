@@ -25,7 +25,7 @@ var bearerRules = []rule{
 		assert.Empty(t, sent.RawQuery)
 		assert.Empty(t, sent.Body)
 
-		// What the caller put there stays, and no token comes beside it.
+		// The caller's header is unchanged, and no token is added.
 		transport, err := tokens.NewTransport(tokens.Static("ours"), apiURL, roundTripper(func(r *http.Request) (*http.Response, error) {
 			assert.Equal(t, []string{"Basic dGhlaXJz"}, r.Header["Authorization"])
 			return reply(r, 401, ""), nil
@@ -115,7 +115,7 @@ var bearerRules = []rule{
 		r = newRig(v, sandboxOptions{})
 		rejected.Times = sandbox.Forever
 		r.server.Fault(v.probe, rejected)
-		require.ErrorIs(t, r.calls(t, r.cache(t))(t.Context()), tokens.InvalidToken, "the second 401 stands")
+		require.ErrorIs(t, r.calls(t, r.cache(t))(t.Context()), tokens.InvalidToken, "the second 401 is returned")
 		assert.Equal(t, 2, r.server.Count(createAccessToken))
 		assert.Equal(t, 2, r.server.Count(v.probe))
 
@@ -138,7 +138,7 @@ var bearerRules = []rule{
 				wg.Go(func() { assert.NoError(t, call(t.Context())) })
 			}
 			wg.Wait()
-			assert.Equal(t, 2, r.server.Count(createAccessToken), "many rejections of one token are one renewal")
+			assert.Equal(t, 2, r.server.Count(createAccessToken), "many rejections of one token cause one renewal")
 			assert.Equal(t, 20, r.server.Count(v.probe))
 		})
 	}},
@@ -199,11 +199,11 @@ var bearerRules = []rule{
 			resp, err := (&http.Client{Transport: transport}).Do(req)
 			require.NoError(t, err)
 			assert.Equal(t, 401, resp.StatusCode)
-			require.Len(t, hops, 2, "after a 401 from elsewhere no token is sent either")
+			require.Len(t, hops, 2, "no token is sent after a 401 of another origin either")
 			assert.True(t, strings.HasPrefix(hops[0].Header.Get("Authorization"), "Bearer "))
 			assert.NotContains(t, hops[1].Header.Get("Authorization"), "Bearer", elsewhere)
 
-			// Ours does not even go there.
+			// NewClient's client does not even send a request there.
 			hops = nil
 			doer, err := tokens.NewDoer(cache, &tokens.DoerOptions{BaseURL: base, HTTPClient: &http.Client{Transport: everywhere}, Retry: once})
 			require.NoError(t, err)
@@ -226,6 +226,6 @@ var bearerRules = []rule{
 			assert.Equal(t, audience, formOf(t, last(r)).Get("audience"))
 			got[audience] = token.AccessToken
 		}
-		assert.Equal(t, map[string]string{"https://one.example.com": "at-1", "https://two.example.com": "at-2"}, got, "and are kept apart by it")
+		assert.Equal(t, map[string]string{"https://one.example.com": "at-1", "https://two.example.com": "at-2"}, got, "each origin gets its own token")
 	}},
 }

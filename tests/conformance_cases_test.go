@@ -20,7 +20,7 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// What real servers were seen to do, or other clients not to bear.
+// Observed behavior of real servers, and what has broken other clients.
 var serverCases = []rule{
 	{id: "case 6", says: "an empty secret is refused before anything is sent", test: func(t *testing.T, v vendor) {
 		_, err := v.endpoint(tokens.Credentials{ClientID: "id"}, endpointOptions{})
@@ -153,7 +153,7 @@ var serverCases = []rule{
 		call := r.calls(t, r.cache(t))
 		require.NoError(t, call(t.Context()))
 		r.server.Fault(v.probe, sandbox.Fault{Status: 401, Header: http.Header{"Www-Authenticate": nil}})
-		require.NoError(t, call(t.Context()), "an API's 401 without one is a rejected token too")
+		require.NoError(t, call(t.Context()), "a 401 without a challenge also means that the token was rejected")
 	}},
 
 	{id: "case 22", says: "a token is good until shortly before its end, without an end for good, and never if it is empty", test: func(t *testing.T, v vendor) {
@@ -169,7 +169,7 @@ var serverCases = []rule{
 			synctest.Wait()
 			pass(10 * time.Second)
 			_, err = cache.Token(t.Context())
-			require.NoError(t, err, "where there is no other, to its very end")
+			require.NoError(t, err, "without another token it is used until it expires")
 			pass(1)
 			_, err = cache.Token(t.Context())
 			require.ErrorIs(t, err, tokens.ErrNoToken)
@@ -179,11 +179,11 @@ var serverCases = []rule{
 		empty := cacheOf(t, r.plain(t), &tokens.CacheOptions{Grant: v.grant, Initial: &tokens.Token{}})
 		token, err := empty.Token(t.Context())
 		require.NoError(t, err)
-		assert.NotEmpty(t, token.AccessToken, "what was stored has no access token")
+		assert.NotEmpty(t, token.AccessToken, "the stored token has no access token")
 		_ = empty.Set(t.Context(), &tokens.Token{})
 		token, err = empty.Token(t.Context())
 		require.NoError(t, err)
-		assert.NotEmpty(t, token.AccessToken, "what was set has no access token")
+		assert.NotEmpty(t, token.AccessToken, "the token passed to Set has no access token")
 	}},
 
 	{id: "case 23", says: "a caller's end is the end of its request", test: func(t *testing.T, v vendor) {
@@ -221,13 +221,13 @@ var serverCases = []rule{
 			r := newRig(v, sandboxOptions{life: 10 * time.Minute})
 			first := r.offlineToken(t)
 
-			// It would: two at once, as the sandbox has it from real servers.
+			// Two simultaneous requests would do that; the sandbox behaves like real servers here.
 			other := r.offlineToken(t)
 			again, err := r.plain(t).Exchange(t.Context(), tokens.Grant{RefreshToken: other.RefreshToken})
 			require.NoError(t, err)
 			_, err = r.plain(t).Exchange(t.Context(), tokens.Grant{RefreshToken: other.RefreshToken})
 			require.ErrorIs(t, err, tokens.InvalidGrant)
-			require.ErrorIs(t, r.calls(t, tokens.Static(again.AccessToken))(t.Context()), tokens.Status(401), "the winner's token is dead")
+			require.ErrorIs(t, r.calls(t, tokens.Static(again.AccessToken))(t.Context()), tokens.Status(401), "the winner's token is invalid")
 
 			before := r.server.Count(createAccessToken)
 			cache := cacheOf(t, r.plain(t), &tokens.CacheOptions{Session: "a", Initial: first})
@@ -250,7 +250,7 @@ var serverCases = []rule{
 	{id: "case 28", says: "a refresh whose response was lost is not repeated blindly, since a reused token is the end of all of its kind", on: refreshing, test: func(t *testing.T, v vendor) {
 		bubble(t, func(t *testing.T) {
 			r := newRig(v, sandboxOptions{life: 10 * time.Minute})
-			// An hour is left of the access token when the response is lost.
+			// The access token is valid for another hour when the response is lost.
 			cache := cacheOf(t, r.asks(t, v.offline, v.style, tokens.Retry{}), &tokens.CacheOptions{
 				Session: "a", Initial: &tokens.Token{
 					AccessToken: "at-0", RefreshToken: r.offlineToken(t).RefreshToken, Expiry: time.Now().Add(10 * time.Hour),
@@ -269,16 +269,16 @@ var serverCases = []rule{
 				pass(time.Minute)
 			}
 			require.Equal(t, 1, r.server.Count(createAccessToken)-before)
-			for range 4 { // the old token serves on
+			for range 4 { // the old token stays in use
 				token, err := cache.Token(t.Context())
 				require.NoError(t, err)
 				require.Equal(t, "at-0", token.AccessToken)
 				pass(time.Minute)
 			}
-			require.Equal(t, 1, r.server.Count(createAccessToken)-before, "not while the old token serves")
+			require.Equal(t, 1, r.server.Count(createAccessToken)-before, "not while the old token is valid")
 			pass(3 * time.Hour)
 			_, err := cache.Token(t.Context())
-			assert.Equal(t, 2, r.server.Count(createAccessToken)-before, "once, at its end")
+			assert.Equal(t, 2, r.server.Count(createAccessToken)-before, "once, when it expires")
 			if !v.rotates {
 				require.NoError(t, err)
 				return
@@ -289,7 +289,7 @@ var serverCases = []rule{
 				_, err = cache.Token(t.Context())
 				require.ErrorIs(t, err, tokens.InvalidGrant)
 			}
-			assert.Equal(t, 2, r.server.Count(createAccessToken)-before, "and then no more")
+			assert.Equal(t, 2, r.server.Count(createAccessToken)-before, "no more after that")
 			_ = cache.Set(t.Context(), r.offlineToken(t))
 			require.NotErrorIs(t, r.calls(t, cache)(t.Context()), tokens.ErrNoToken)
 		})
@@ -303,7 +303,7 @@ var serverCases = []rule{
 		vendorSide := r.client.Transport
 		r.client.Transport = roundTripper(func(req *http.Request) (*http.Response, error) {
 			if req.Header.Get("Authorization") == "Bearer "+old.AccessToken {
-				_ = cache.Set(t.Context(), &tokens.Token{AccessToken: "renewed"}) // while it was on its way
+				_ = cache.Set(t.Context(), &tokens.Token{AccessToken: "renewed"}) // while the request is in flight
 				return reply(req, 401, ""), nil
 			}
 			assert.Equal(t, "Bearer renewed", req.Header.Get("Authorization"))
@@ -311,7 +311,7 @@ var serverCases = []rule{
 		})
 		require.NoError(t, r.calls(t, cache)(t.Context()))
 		r.client.Transport = vendorSide
-		assert.Equal(t, 1, r.server.Count(createAccessToken), "who holds it gets the new one, and asks for none")
+		assert.Equal(t, 1, r.server.Count(createAccessToken), "the caller gets the new token without a request")
 		assert.Zero(t, cache.Stats().Invalidations)
 	}},
 
@@ -335,7 +335,7 @@ var serverCases = []rule{
 					requireOpError(t, "read", err)
 				}
 				got := r.server.Count(createAccessToken)
-				if name == "429" { // as often as the Limiter, which waits at random, lets it in 2 minutes
+				if name == "429" { // as often as the Limiter, whose waits are random, permits in 2 minutes
 					got = max(got-1, min(got, tt.want))
 				}
 				assert.Equal(t, tt.want, got, name)

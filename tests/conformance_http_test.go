@@ -21,7 +21,7 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// lost are the ways in which a request may have been acted on without a response that says so.
+// lost are the ways in which a request may have had an effect without a response that says so.
 var lost = map[string]sandbox.Fault{
 	"500":            {Status: 500},
 	"502":            {Status: 502},
@@ -57,7 +57,7 @@ var httpRules = []rule{
 				assert.ErrorIs(t, call(t.Context(), r.oauthClients(t)), tokens.Status(503))
 				assert.Equal(t, 1, r.server.Count(operation)-before)
 				r.server.Fault(operation, sandbox.Fault{Status: 429})
-				assert.NoError(t, call(t.Context(), r.oauthClients(t)), "after 429 it was not acted on")
+				assert.NoError(t, call(t.Context(), r.oauthClients(t)), "after a 429 the request had no effect")
 				assert.Equal(t, 3, r.server.Count(operation)-before)
 			})
 		}
@@ -101,7 +101,7 @@ var httpRules = []rule{
 				}
 			}
 
-			// What was never sent is repeated, whatever it is.
+			// A request that was never sent is retried, whatever it is.
 			dials := 0
 			e, err := v.endpoint(v.grantee(), endpointOptions{client: &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 				dials++
@@ -133,7 +133,7 @@ var httpRules = []rule{
 				}
 				assert.Greater(t, refused(t, v, respond(status, "", "Retry-After", "99999999999999999999")).RetryAfter, 100*365*24*time.Hour)
 
-				// A longer wait than allowed is the caller's, who learns of it at once.
+				// A wait that is too long is left to the caller, who gets the error at once.
 				for longest, retry := range map[time.Duration]tokens.Retry{30 * time.Second: {}, 10 * time.Second: {Max: 10 * time.Second}} {
 					for _, wait := range []time.Duration{7 * time.Second, 20 * time.Second, 31 * time.Second, time.Hour} {
 						for _, write := range []func(time.Duration) string{seconds, date} {
@@ -172,13 +172,13 @@ var httpRules = []rule{
 		}
 		r := newRig(v, sandboxOptions{})
 		r.server.Fault(v.probe, sandbox.Fault{Status: 200, Body: body, Header: http.Header{"Content-Type": nil}})
-		assert.NoError(t, r.calls(t, tokens.Static("at"))(t.Context()), "a response that does not say is read")
+		assert.NoError(t, r.calls(t, tokens.Static("at"))(t.Context()), "a response without a media type is read")
 	}},
 
 	{id: "H-05", says: "204 has no body, whatever its header says", test: func(t *testing.T, v vendor) {
 		empty := sandbox.Fault{Status: 204, Header: http.Header{"Content-Type": {"application/json"}}}
 		e := refused(t, v, empty)
-		assert.Equal(t, 204, e.StatusCode, "there is no token in it")
+		assert.Equal(t, 204, e.StatusCode, "it has no token")
 		if v.revokes {
 			r := newRig(v, sandboxOptions{})
 			r.revocationResponses(empty)
@@ -196,8 +196,8 @@ var httpRules = []rule{
 			name  string
 			src   tokens.Source
 			url   string
-			reply int  // 0: none
-			get   bool // the body can be had again
+			reply int  // status; 0 for no response
+			get   bool // the body can be replayed
 			sent  int
 		}{
 			{"success", newRig(v, sandboxOptions{}).cache(t), apiURL, 200, true, 1},
@@ -245,7 +245,7 @@ var httpRules = []rule{
 				assert.Same(t, before.URL, req.URL)
 				assert.Same(t, before.Body, req.Body)
 				for _, b := range bodies {
-					assert.EqualValues(t, 1, b.closed.Load(), "a body was closed as often")
+					assert.EqualValues(t, 1, b.closed.Load(), "the number of times that a body was closed")
 				}
 			})
 		}
@@ -264,7 +264,7 @@ func (c *countedCloser) Close() error {
 	return nil
 }
 
-// failing is a Source that has no token after these.
+// failing is a Source that returns these tokens and then an error.
 func failing(t *testing.T, v vendor, first ...sandbox.Fault) tokens.Source {
 	t.Helper()
 	r := newRig(v, sandboxOptions{})

@@ -29,7 +29,7 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// hard are credentials with every character that an encoding can get wrong.
+// hard are credentials with every character that an encoding may get wrong.
 var hard = tokens.Credentials{ClientID: "client id:1", ClientSecret: "s=p&q%+é~*/"}
 
 // RFC 6749.
@@ -56,7 +56,7 @@ var oauthRules = []rule{
 			_, err := v.endpoint(sandboxCredentials, endpointOptions{baseURL: baseURL})
 			assert.NoError(t, err)
 		}
-		// And none is sent where a redirect drops TLS.
+		// Nothing is sent if a redirect drops TLS.
 		r := newRig(v, sandboxOptions{})
 		r.responds(sandbox.Fault{Status: http.StatusTemporaryRedirect, Header: http.Header{"Location": {"http://api.example.com" + v.tokenPath}}})
 		_, err := r.plain(t).Exchange(t.Context(), v.grant)
@@ -70,7 +70,7 @@ var oauthRules = []rule{
 		_, port, err := net.SplitHostPort(tlsServer.Listener.Addr().String())
 		require.NoError(t, err)
 		trusting := tlsServer.Client().Transport.(*http.Transport)
-		misled := trusting.Clone() // whatever the host, the connection leads to the test server
+		misled := trusting.Clone() // for any host, the connection goes to the test server
 		misled.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, tlsServer.Listener.Addr().String())
 		}
@@ -137,7 +137,7 @@ var oauthRules = []rule{
 		r.responds(grants(1))
 		_, err := r.asks(t, tokens.Credentials{ClientID: "p%q", ClientSecret: "a b"}, tokens.AuthStyleBasicUnencoded, once).Exchange(t.Context(), v.grant)
 		require.NoError(t, err)
-		assert.Equal(t, []string{"Basic cCVxOmEgYg=="}, last(r).Header["Authorization"], "only the option leaves the encoding out")
+		assert.Equal(t, []string{"Basic cCVxOmEgYg=="}, last(r).Header["Authorization"], "only the option turns the encoding off")
 	}},
 
 	{id: "O-06", says: "credentials are in the body only where the vendor or the caller wants it, and never in the URL", test: func(t *testing.T, v vendor) {
@@ -155,7 +155,7 @@ var oauthRules = []rule{
 		for _, style := range []tokens.AuthStyle{tokens.AuthStyleBasic, tokens.AuthStyleBasicUnencoded, tokens.AuthStyleBody} {
 			r := newRig(v, sandboxOptions{})
 			_, err := r.asks(t, sandboxCredentials, style, once).Exchange(t.Context(), v.grant)
-			require.NoError(t, err, "the sandbox refuses two ways at once")
+			require.NoError(t, err, "the sandbox refuses two methods at once")
 			form := formOf(t, last(r))
 			assert.Equal(t, style == tokens.AuthStyleBody, form.Has("client_id"))
 			assert.Equal(t, style == tokens.AuthStyleBody, form.Has("client_secret"))
@@ -181,7 +181,7 @@ var oauthRules = []rule{
 		assert.Len(t, r.server.Requests(), before, "nothing is sent")
 
 		twice := exchanged(t, v, respond(200, `{"access_token":"first","token_type":"mac","access_token":"second","token_type":"Bearer"}`))
-		assert.Equal(t, "second", twice.AccessToken, "of a response's repeated member the last counts")
+		assert.Equal(t, "second", twice.AccessToken, "if a member is repeated, the last one counts")
 		assert.Equal(t, "Bearer", twice.TokenType)
 	}},
 
@@ -268,7 +268,7 @@ var oauthRules = []rule{
 			pass(1000 * time.Hour)
 			again, err := cache.Token(t.Context())
 			require.NoError(t, err)
-			assert.Equal(t, got, again, "kept until a 401")
+			assert.Equal(t, got, again, "it is kept until a 401")
 			cache.Invalidate(again)
 			got, err = cache.Token(t.Context())
 			require.NoError(t, err)
@@ -299,7 +299,7 @@ var oauthRules = []rule{
 		}
 		_, err := r.plain(t).Exchange(t.Context(), tokens.Grant{Scopes: []string{"b", "B", "a", visible}})
 		require.NoError(t, err)
-		assert.Equal(t, "b B a "+visible, formOf(t, last(r)).Get("scope"), "as they are, in their order")
+		assert.Equal(t, "b B a "+visible, formOf(t, last(r)).Get("scope"), "unchanged, in order")
 		for _, scope := range []string{"", " ", "a b", `a"b`, `a\b`, "a\x00", "a\nb", "a\x7f", "é"} {
 			_, err := r.plain(t).Exchange(t.Context(), tokens.Grant{Scopes: []string{"good", scope}})
 			assert.ErrorContains(t, err, "Grant.Scopes", "%q", scope)
@@ -353,7 +353,7 @@ var oauthRules = []rule{
 				require.NoError(t, err)
 				synctest.Wait()
 				pass(time.Second)
-				_, err = cache.Token(t.Context()) // what was not stored is, once the next try is due
+				_, err = cache.Token(t.Context()) // the unsaved token is saved when the next attempt is due
 				require.NoError(t, err)
 				pass(time.Minute)
 			}
@@ -416,7 +416,7 @@ var oauthRules = []rule{
 			assert.False(t, formOf(t, last(r)).Has("scope"))
 		} else {
 			_, err := r.plain(t).Exchange(t.Context(), tokens.Grant{})
-			require.Error(t, err, "a vendor that wants scopes gets none made up")
+			require.Error(t, err, "the SDK does not invent scopes")
 			for _, sent := range r.server.Requests() {
 				assert.False(t, formOf(t, sent).Has("scope"))
 			}
@@ -442,11 +442,11 @@ var oauthRules = []rule{
 		require.NoError(t, err)
 		assert.NotEqual(t, first.AccessToken, second.AccessToken)
 		assert.Equal(t, 2, r.server.Count(createAccessToken))
-		assert.Equal(t, http.MethodPost, last(r).Method, "which caches do not keep")
+		assert.Equal(t, http.MethodPost, last(r).Method, "HTTP caches do not store responses to it")
 	}},
 }
 
-// everyRequest makes every kind of request that the vendor's endpoint has, and returns a token.
+// everyRequest sends every kind of request of the vendor's endpoint, and returns a token.
 func everyRequest(t *testing.T, r *rig) *tokens.Token {
 	t.Helper()
 	token, err := r.plain(t).Exchange(t.Context(), r.grant)
@@ -461,7 +461,7 @@ func everyRequest(t *testing.T, r *rig) *tokens.Token {
 	return token
 }
 
-// last is the request that the vendor saw last.
+// last returns the last request that the vendor received.
 func last(r *rig) sandbox.Request {
 	requests := r.server.Requests()
 	return requests[len(requests)-1]
@@ -469,7 +469,7 @@ func last(r *rig) sandbox.Request {
 
 const apiURL = "https://api.example.com"
 
-// anywhere is a Source without a BaseURL, so that its tokens may go to the API of a test.
+// anywhere is a Source without a BaseURL, so a test may send its tokens to any API.
 type anywhere struct{ tokens.Source }
 
 func (a anywhere) Invalidate(rejected *tokens.Token) {
@@ -478,7 +478,7 @@ func (a anywhere) Invalidate(rejected *tokens.Token) {
 	}
 }
 
-// get sends a GET with src's tokens to an API that base is.
+// get sends a GET with a token of src to the API behind base.
 func get(t *testing.T, base http.RoundTripper, src tokens.Source) error {
 	t.Helper()
 	doer, err := tokens.NewDoer(anywhere{src}, &tokens.DoerOptions{BaseURL: apiURL, HTTPClient: &http.Client{Transport: base}, Retry: once})
@@ -499,7 +499,7 @@ func serveTLS(t *testing.T, h http.Handler, config *tls.Config) *httptest.Server
 	t.Helper()
 	server := httptest.NewUnstartedServer(h)
 	server.TLS = config
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // failed handshakes are what it is for
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // failed handshakes are expected
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	return server
@@ -530,9 +530,8 @@ func assertHidden(t *testing.T, shown []string, secret string) {
 	}
 }
 
-// everythingPrinted takes credentials, a grant and its token through every value that holds them and through errors
-// that quote them, and returns line by line what all these print and log. Tokens nested in what is logged as JSON are
-// the documented exception.
+// everythingPrinted puts credentials, a grant and its token into every value that holds them and into errors that quote
+// them, and returns everything that these print and log. Tokens nested in JSON logs are the documented exception.
 func everythingPrinted(t *testing.T, v vendor) []string {
 	t.Helper()
 	var out lockedBuffer
@@ -593,11 +592,11 @@ func everythingPrinted(t *testing.T, v vendor) []string {
 		require.Error(t, err)
 		show(err)
 	}
-	require.NoError(t, cache.Close(t.Context()), "it may still log")
+	require.NoError(t, cache.Close(t.Context()), "the Cache may still log")
 	return strings.Split(out.String(), "\n")
 }
 
-// A lockedBuffer takes what a Cache logs in the background.
+// A lockedBuffer is for the log of a Cache's background work.
 type lockedBuffer struct {
 	mu sync.Mutex
 	bytes.Buffer

@@ -13,7 +13,7 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// RFC 9457. Gateways in front of any vendor send such errors.
+// RFC 9457. Gateways in front of any vendor may send such errors.
 var problemRules = []rule{
 	{id: "P-01", says: "a problem is told by its media type, in any case and with parameters", test: func(t *testing.T, v vendor) {
 		for _, contentType := range []string{"application/problem+json", "Application/Problem+JSON; charset=utf-8", `application/problem+json;profile="x;y"`} {
@@ -22,7 +22,7 @@ var problemRules = []rule{
 			assert.Equal(t, "A: of B", e.Message)
 		}
 		e := problemAs(t, v, 422, "application/json", `{"type":"https://example.com/problems/a","error":"invalid_scope"}`)
-		assert.Equal(t, tokens.InvalidScope, e.Code, "in plain JSON a type is anything")
+		assert.Equal(t, tokens.InvalidScope, e.Code, "in plain JSON, type may mean anything")
 	}},
 
 	{id: "P-02", says: "a member of the wrong type is ignored, and the others are read", test: func(t *testing.T, v vendor) {
@@ -57,7 +57,7 @@ var problemRules = []rule{
 		_, err := r.plain(t).Exchange(t.Context(), v.grant)
 		require.Error(t, err)
 		assert.Contains(t, err.Error(), "/problems/a")
-		assert.Len(t, r.server.Requests(), 1, "everything the client sends would arrive here")
+		assert.Len(t, r.server.Requests(), 1, "any other request of the client would arrive here")
 	}},
 
 	{id: "P-05", says: "the HTTP status wins over the member", test: func(t *testing.T, v vendor) {

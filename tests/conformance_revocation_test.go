@@ -13,8 +13,8 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// RFC 7009, at the vendors that have it. At the others Endpoint.Revoke is errors.ErrUnsupported, which
-// TestVendorsAreAsTheTableSays holds.
+// RFC 7009, for vendors that support it. For the others, Endpoint.Revoke returns errors.ErrUnsupported, as
+// TestVendorsAreAsTheTableSays checks.
 var revocationRules = []rule{
 	{id: "R-01", says: "the revocation URL is https", on: revoking, test: func(t *testing.T, v vendor) {
 		_, err := v.endpoint(sandboxCredentials, endpointOptions{baseURL: "http://api.example.com"})
@@ -31,7 +31,7 @@ var revocationRules = []rule{
 		assert.NotNil(t, loadSpec(t, cmp.Or(v.spec, v.name)).Paths.Find(last(r).Path).Post)
 		if v.name != "oauth2" {
 			_, err := v.endpoint(sandboxCredentials, endpointOptions{baseURL: "https://api.example.com?tenant=1"})
-			require.ErrorContains(t, err, "query", "what cannot be kept is refused")
+			require.ErrorContains(t, err, "query", "what cannot be preserved is refused")
 		}
 	}, once: func(t *testing.T) {
 		server := sandbox.NewMoov(&sandbox.MoovOptions{Strict: true})
@@ -120,7 +120,7 @@ var revocationRules = []rule{
 	{id: "R-08", says: "nothing is assumed of when a revocation takes effect", on: revoking, test: func(t *testing.T, v vendor) {
 		r := newRig(v, sandboxOptions{})
 		require.NoError(t, r.plain(t).Revoke(t.Context(), "at", tokens.HintNone))
-		assert.Len(t, r.server.Requests(), 1, "nobody looks whether it did")
+		assert.Len(t, r.server.Requests(), 1, "nobody checks whether the token still works")
 	}},
 
 	{id: "R-09", says: "unsupported_token_type is a code of its own", on: revoking, test: func(t *testing.T, v vendor) {
@@ -145,7 +145,7 @@ var revocationRules = []rule{
 			require.NoError(t, r.asks(t, sandboxCredentials, v.style, tokens.Retry{}).Revoke(t.Context(), "at", tokens.HintNone))
 			assert.Equal(t, 7*time.Second, time.Since(start))
 
-			// A Cache keeps what it could not revoke.
+			// A Cache keeps tokens that it failed to revoke.
 			cache := r.cache(t)
 			token, err := cache.Token(t.Context())
 			require.NoError(t, err)
@@ -154,10 +154,10 @@ var revocationRules = []rule{
 			require.ErrorIs(t, cache.Revoke(t.Context()), tokens.Status(503))
 			require.NoError(t, r.calls(t, tokens.Static(token.AccessToken))(t.Context()), "it lives")
 			require.NoError(t, cache.Revoke(t.Context()))
-			require.ErrorIs(t, r.calls(t, tokens.Static(token.AccessToken))(t.Context()), tokens.Status(401), "it does not")
+			require.ErrorIs(t, r.calls(t, tokens.Static(token.AccessToken))(t.Context()), tokens.Status(401), "the token does not work")
 			before := len(r.server.Requests())
 			require.NoError(t, cache.Revoke(t.Context()))
-			assert.Len(t, r.server.Requests(), before, "and then there is nothing left to revoke")
+			assert.Len(t, r.server.Requests(), before, "nothing is left to revoke")
 		})
 	}},
 
@@ -185,5 +185,5 @@ var revocationRules = []rule{
 	}},
 }
 
-// revocationResponses scripts the next responses to revocations.
+// revocationResponses sets the next responses to revocations.
 func (r *rig) revocationResponses(f ...sandbox.Fault) { r.server.Fault(revokeAccessToken, f...) }

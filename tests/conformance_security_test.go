@@ -165,7 +165,7 @@ var securityRules = []rule{
 			_, err = transport.RoundTrip(req)
 			require.NoError(t, err)
 		}
-		assert.Empty(t, r.server.Requests(), "no token was even asked for")
+		assert.Empty(t, r.server.Requests(), "not even a token was requested")
 
 		clients := []sandbox.Client{{ID: "one", Secret: "secret-one"}, {ID: "two", Secret: "secret-two"}}
 		r = newRig(v, sandboxOptions{clients: clients})
@@ -210,7 +210,7 @@ var securityRules = []rule{
 	}},
 }
 
-// stringsOf returns every string constant of a package's code.
+// stringsOf returns all string constants in the code of a package.
 func stringsOf(t *testing.T, dir string) []string {
 	t.Helper()
 	var found []string

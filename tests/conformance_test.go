@@ -20,7 +20,8 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// The rules that bind an OAuth client, each a subtest that is named by its id and runs for every vendor it applies to:
+// The rules for an OAuth client. Each is a subtest named by its id, which runs for every vendor that the rule applies
+// to:
 //
 //	O-01 to O-25    RFC 6749, the framework
 //	B-01 to B-11    RFC 6750, use of bearer tokens
@@ -42,16 +43,17 @@ func numbered(format string, n int) []string {
 	return ids
 }
 
-// rule is a rule and its test: for each vendor that it applies to, or once if no vendor makes a difference.
+// rule is a rule and its test, which runs for each vendor that the rule applies to, or once if the vendor makes no
+// difference.
 type rule struct {
 	id   string
 	says string
-	on   func(vendor) bool // nil: every vendor
+	on   func(vendor) bool // nil for every vendor
 	test func(*testing.T, vendor)
 	once func(*testing.T)
 }
 
-// applies lists what the rule is to be tested for.
+// applies returns the vendors for which the rule is tested.
 func (r rule) applies() []string {
 	var names []string
 	if r.once != nil {
@@ -68,10 +70,10 @@ func (r rule) applies() []string {
 func refreshing(v vendor) bool { return v.refreshes }
 func revoking(v vendor) bool   { return v.revokes }
 
-// withClients is the vendor whose OAuth clients are managed.
+// withClients reports whether the vendor has OAuth clients to manage.
 func withClients(v vendor) bool { return v.name == "sailpoint" }
 
-// notTested are the rules without a test, and why that is.
+// notTested are the rules without a test, with the reason.
 var notTested = map[string]string{
 	"O-19": "what was granted to a refresh token that came from elsewhere is not known here; the scopes asked for are the caller's, and none are asked for if there are none",
 	"B-10": "nothing here sets or keeps a cookie",
@@ -89,7 +91,7 @@ var notTested = map[string]string{
 	"case 43": "runs beside the code, in oauthclients/jsonpatch",
 }
 
-// testedAs are the cases that are a rule's too.
+// testedAs are the cases that a rule covers too.
 var testedAs = map[string]string{
 	"case 1": "O-04", "case 2": "O-04", "case 3": "O-08", "case 4": "O-05", "case 5": "O-07", "case 7": "O-07",
 	"case 9": "O-08", "case 11": "O-12", "case 18": "O-14", "case 20": "O-10", "case 21": "O-16", "case 24": "O-18",
@@ -98,7 +100,7 @@ var testedAs = map[string]string{
 
 func TestConformance(t *testing.T) {
 	rules := slices.Concat(oauthRules, bearerRules, revocationRules, securityRules, problemRules, httpRules, serverCases)
-	ran := map[string][]string{} // by id: the vendors
+	ran := map[string][]string{} // vendors by id
 	for _, r := range rules {
 		t.Run(r.id, func(t *testing.T) {
 			assert.NotEmpty(t, r.says)
@@ -150,7 +152,7 @@ func TestConformance(t *testing.T) {
 		}
 		ids := idsOf(rules)
 		slices.Sort(ids)
-		assert.Equal(t, slices.Compact(slices.Clone(ids)), ids, "a rule is there twice")
+		assert.Equal(t, slices.Compact(slices.Clone(ids)), ids, "a rule is listed twice")
 	})
 }
 
@@ -162,13 +164,13 @@ func idsOf(rules []rule) []string {
 	return ids
 }
 
-// grants is a token response with what every server says and the extra members.
+// grants returns a token response with the usual members and the extra ones.
 func grants(n int, extra ...string) sandbox.Fault {
 	members := append([]string{fmt.Sprintf(`"access_token":"at-%d","token_type":"Bearer"`, n)}, extra...)
 	return respond(http.StatusOK, "{"+strings.Join(members, ",")+"}")
 }
 
-// respond is a response with a JSON body, and headers given as name, value, name, value.
+// respond returns a response with a JSON body, and headers as name, value, name, value.
 func respond(status int, body string, headers ...string) sandbox.Fault {
 	f := sandbox.Fault{Status: status, Body: body, Header: http.Header{}}
 	for i := 0; i < len(headers); i += 2 {
@@ -177,12 +179,12 @@ func respond(status int, body string, headers ...string) sandbox.Fault {
 	return f
 }
 
-// refusal is an error response as RFC 6749, section 5.2, has it.
+// refusal returns an error response as in RFC 6749, section 5.2.
 func refusal(status int, code string, headers ...string) sandbox.Fault {
 	return respond(status, `{"error":"`+code+`"}`, headers...)
 }
 
-// exchange asks the vendor once, with scripted responses.
+// exchange requests a token from the vendor once, with scripted responses.
 func exchange(t *testing.T, v vendor, responses ...sandbox.Fault) (*tokens.Token, error) {
 	t.Helper()
 	r := newRig(v, sandboxOptions{})
@@ -190,7 +192,7 @@ func exchange(t *testing.T, v vendor, responses ...sandbox.Fault) (*tokens.Token
 	return r.plain(t).Exchange(t.Context(), r.grant)
 }
 
-// exchanged is exchange where a token comes of it.
+// exchanged is exchange for a success.
 func exchanged(t *testing.T, v vendor, responses ...sandbox.Fault) *tokens.Token {
 	t.Helper()
 	got, err := exchange(t, v, responses...)
@@ -198,7 +200,7 @@ func exchanged(t *testing.T, v vendor, responses ...sandbox.Fault) *tokens.Token
 	return got
 }
 
-// refused is exchange where an Error comes of it.
+// refused is exchange for an Error.
 func refused(t *testing.T, v vendor, responses ...sandbox.Fault) *tokens.Error {
 	t.Helper()
 	got, err := exchange(t, v, responses...)
@@ -208,7 +210,7 @@ func refused(t *testing.T, v vendor, responses ...sandbox.Fault) *tokens.Error {
 	return e
 }
 
-// formOf reads a request's form, which must have each field once and with a value.
+// formOf returns a request's form, in which each field must be present once and not be empty.
 func formOf(t *testing.T, r sandbox.Request) url.Values {
 	t.Helper()
 	form, err := url.ParseQuery(string(r.Body))
@@ -226,10 +228,10 @@ type roundTripper func(*http.Request) (*http.Response, error)
 // RoundTrip implements http.RoundTripper.
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// errRefused is the error of a dial to a port where nobody listens.
+// errRefused is the error of a dial to a closed port.
 var errRefused = &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
 
-// requireOpError requires an error of the network, whose error numbers are not those of every platform.
+// requireOpError requires an error of the network. Its errno differs between platforms.
 func requireOpError(t *testing.T, op string, err error) {
 	t.Helper()
 	network, ok := errors.AsType[*net.OpError](err)
@@ -237,7 +239,7 @@ func requireOpError(t *testing.T, op string, err error) {
 	require.Equal(t, op, network.Op)
 }
 
-// reply is a response to a request, whose body it reads and closes as a RoundTripper must.
+// reply returns a response to a request, after it has read and closed the request's body as a RoundTripper must.
 func reply(r *http.Request, status int, body string, headers ...string) *http.Response {
 	if r.Body != nil {
 		_, _ = io.Copy(io.Discard, r.Body)

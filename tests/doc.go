@@ -1,3 +1,3 @@
-// Package tests holds the tests of behavior across packages, of every vendor by the same table. They use what users can
-// use, and the sandbox. Tests of one package are beside its code.
+// Package tests has the tests of behavior across packages; they run for every vendor in one table. They use only what
+// users can use, and the sandbox. Tests of a single package are in that package.
 package tests

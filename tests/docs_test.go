@@ -19,11 +19,11 @@ import (
 
 var testName = regexp.MustCompile(`\bTest[A-Z][A-Za-z0-9]*…?`)
 
-// Whoever reads of a guarantee and the test that proves it, in the README or in the comment of a package, finds the test. A name
-// that ends in … stands for those that begin so.
+// Every test named in the README, in another document or in a package comment exists. A name that ends in … stands for
+// all tests with that prefix.
 func TestTestsThatDocsNameExist(t *testing.T) {
 	defined := make(map[string]bool)
-	named := make(map[string][]string) // where, by name
+	named := make(map[string][]string) // the places by name
 	files := 0
 	err := filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
 		switch {

@@ -20,7 +20,7 @@ import (
 	"github.com/grantwright/oauth-go/gen/wire"
 )
 
-// modelsWithSecrets are all generated models that have a wire.Secret, each filled with a canary.
+// modelsWithSecrets are all generated models with a wire.Secret, each filled with a canary.
 var modelsWithSecrets = map[string]any{
 	"moov.AuthToken":                      moov.AuthToken{AccessToken: canary, RefreshToken: canary},
 	"oauth2.TokenResponse":                oauth2.TokenResponse{AccessToken: canary, RefreshToken: new(canary)},
@@ -32,7 +32,7 @@ var modelsWithSecrets = map[string]any{
 
 var canary = wire.NewSecret("canary-5f0d2c")
 
-// A secret in a response is in no log, whichever handler writes it, and the log leaves the response as it is.
+// No log handler shows a secret in a response, and logging does not change the response.
 func TestResponsesAreLoggedWithoutSecrets(t *testing.T) {
 	var b bytes.Buffer
 	for name, model := range modelsWithSecrets {
@@ -49,7 +49,7 @@ func TestResponsesAreLoggedWithoutSecrets(t *testing.T) {
 	}
 }
 
-// The models above are all that there are.
+// The list of models above is complete.
 func TestEveryModelWithASecretIsLoggedWithoutIt(t *testing.T) {
 	files, err := filepath.Glob("../gen/*/*.gen.go")
 	require.NoError(t, err)

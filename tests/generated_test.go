@@ -179,7 +179,7 @@ var generatedOperations = []struct {
 	},
 }
 
-// documentedResponse is a response and the one field of the generated result that it must fill; "" where it has no body.
+// documentedResponse is a response and the field of the generated result that it must fill; "" if it has no body.
 type documentedResponse struct {
 	status            int
 	contentType, body string
@@ -238,7 +238,7 @@ func TestGeneratedClientsFillTheFieldOfEachStatus(t *testing.T) {
 	}
 }
 
-// assertFilled wants the response in its one field, every other typed field nil, and the raw response beside them.
+// assertFilled checks that the response fills its field and no other typed field, and that the raw response is there.
 func assertFilled(t *testing.T, response documentedResponse, result reflect.Value) {
 	t.Helper()
 	found := response.field == ""
@@ -259,7 +259,7 @@ func assertFilled(t *testing.T, response documentedResponse, result reflect.Valu
 	assert.True(t, found, "the result has no field %s", response.field)
 }
 
-// mustJSON compares models by what they say: a wire.Time also remembers how it was spelled.
+// mustJSON is for comparing models by content, because a wire.Time also remembers its spelling.
 func mustJSON(t *testing.T, v any) string {
 	t.Helper()
 	text, err := json.Marshal(v)
@@ -313,7 +313,7 @@ func TestEveryGeneratedMethodIsInTheTable(t *testing.T) {
 	assert.Equal(t, methods, inTable)
 }
 
-// The generated constructors fail for a malformed URL only.
+// The generated constructors fail only for a malformed URL.
 
 func thousandEyesClient(url string) *thousandeyes.ClientWithResponses {
 	c, err := thousandeyes.NewClientWithResponses(url)

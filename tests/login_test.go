@@ -16,7 +16,7 @@ import (
 
 const redirectURI = "http://127.0.0.1:4711/callback"
 
-// visit sends a user to an authorization page, and returns what the page sends back to the client.
+// visit sends a user to an authorization page, and returns the callback to the client.
 func visit(t *testing.T, sb *sandbox.Sandbox, page string) url.Values {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, page, nil)
@@ -30,7 +30,7 @@ func visit(t *testing.T, sb *sandbox.Sandbox, page string) url.Values {
 	return to.Query()
 }
 
-// loginEndpoints are the ways to an Endpoint that logs users in.
+// loginEndpoints are ways to make an Endpoint that logs users in.
 var loginEndpoints = map[string]func(*sandbox.Sandbox) (*tokens.Endpoint, error){
 	"SailPoint, public": func(sb *sandbox.Sandbox) (*tokens.Endpoint, error) {
 		return tokens.NewSailPoint("", tokens.Credentials{ClientID: sandbox.PublicClientID}, &tokens.SailPointOptions{
@@ -49,7 +49,7 @@ var loginEndpoints = map[string]func(*sandbox.Sandbox) (*tokens.Endpoint, error)
 	},
 }
 
-// A user logs in, and stays logged in by refresh tokens that rotate.
+// A user logs in, and stays logged in with refresh tokens that rotate.
 func TestLogin(t *testing.T) {
 	for name, connect := range loginEndpoints {
 		t.Run(name, func(t *testing.T) {
@@ -82,9 +82,9 @@ func TestLogin(t *testing.T) {
 				assert.Equal(t, 10, sb.SailPoint.Count(createAccessToken), "one exchange, and nine refreshes")
 
 				_, err = endpoint.Exchange(t.Context(), grant)
-				require.ErrorIs(t, err, tokens.InvalidGrant, "a code is used once")
+				require.ErrorIs(t, err, tokens.InvalidGrant, "a code can be used only once")
 				_, err = cache.Token(t.Context())
-				require.ErrorIs(t, err, tokens.ErrLoginRequired, "and its second use ends the login")
+				require.ErrorIs(t, err, tokens.ErrLoginRequired, "the second use ends the login")
 			})
 		})
 	}
@@ -104,14 +104,14 @@ func TestLoginThatIsRefused(t *testing.T) {
 			require.ErrorIs(t, err, tokens.AccessDenied)
 			sb.SailPoint.RefuseLogins("")
 
-			// Each browser gets its own back.
+			// Each browser gets the callback of its own login.
 			other := &tokens.Login{RedirectURI: redirectURI}
 			otherPage, err := endpoint.AuthorizationURL(t.Context(), other)
 			require.NoError(t, err)
 			_, err = login.Grant(visit(t, sb, otherPage))
 			require.Error(t, err)
 
-			// A code is good for the verifier of its own login alone.
+			// A code can be exchanged only with the verifier of its own login.
 			grant, err := login.Grant(visit(t, sb, page))
 			require.NoError(t, err)
 			grant.Code.CodeVerifier = other.CodeVerifier

@@ -22,7 +22,8 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// Every request to a server of any make, by each grant and each way to authenticate, is as api/oauth2.yaml has it.
+// Every request to a server without its own constructor, for each grant and method of client authentication, follows
+// api/oauth2.yaml.
 func TestOAuth2RequestsAreAsDescribed(t *testing.T) {
 	const origin = "https://auth.example.com"
 	paths := map[string]int{}
@@ -80,7 +81,7 @@ func TestOAuth2RequestsAreAsDescribed(t *testing.T) {
 	assert.Equal(t, map[string]int{"/.well-known/oauth-authorization-server": 5, "/token": 5 * len(grants), "/revoke": 15}, paths)
 }
 
-// The codes that package tokens names are those that the description has, and the other way round.
+// Package tokens and the description have the same error codes.
 func TestErrorCodesAreAsDescribed(t *testing.T) {
 	var described []string
 	for _, code := range loadSpec(t, "oauth2").Components.Schemas["ErrorCode"].Value.Enum {
@@ -100,7 +101,7 @@ func TestErrorCodesAreAsDescribed(t *testing.T) {
 	assert.ElementsMatch(t, described, named)
 }
 
-// The package comment of a generated package leads to the packages that are easier to use.
+// The package comment of a generated package directs users to the packages that are easier to use.
 func TestGeneratedPackagesSendUsersOn(t *testing.T) {
 	files, err := filepath.Glob("../gen/*/*.gen.go")
 	require.NoError(t, err)
@@ -112,7 +113,7 @@ func TestGeneratedPackagesSendUsersOn(t *testing.T) {
 	}
 }
 
-// Every value of an enum has a constant: x-enum-varnames that lag behind would drop some.
+// Every value of an enum has a constant: incomplete x-enum-varnames would drop some.
 func TestEnumsHaveAllTheirNames(t *testing.T) {
 	for _, name := range append([]string{"oauth2"}, vendorNames...) {
 		for schema, ref := range loadSpec(t, name).Components.Schemas {
@@ -123,7 +124,7 @@ func TestEnumsHaveAllTheirNames(t *testing.T) {
 	}
 }
 
-// A login with NewEndpoint over real HTTP on loopback, where redirects, hosts and ports are what they are.
+// A login with NewEndpoint over real HTTP on loopback, with real redirects, hosts and ports.
 func TestNewEndpointOverLoopback(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /oauth/token", func(w http.ResponseWriter, r *http.Request) {

@@ -108,7 +108,7 @@ func TestOAuthClientsByFilter(t *testing.T) {
 	require.ErrorIs(t, err, tokens.Status(http.StatusBadRequest))
 }
 
-// Only Get is open to a client without a user.
+// A client without a user may only call Get.
 func TestOAuthClientsWithoutAUser(t *testing.T) {
 	userless := tokens.Credentials{ClientID: "userless", ClientSecret: "userless-secret"}
 	vendor := sandbox.NewSailPoint(&sandbox.SailPointOptions{Strict: true, Clients: []sandbox.Client{{ID: userless.ClientID, Secret: userless.ClientSecret}}})

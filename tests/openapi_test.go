@@ -28,7 +28,7 @@ import (
 	"github.com/grantwright/oauth-go/sandbox"
 )
 
-// vendorNames are the specs in api/ and the packages in gen/, but for oauth2, which is no vendor's.
+// vendorNames are the descriptions in api/ and the packages in gen/, except oauth2, which is not a vendor.
 var vendorNames = func() (names []string) {
 	for _, v := range vendors {
 		if v.name != "oauth2" {
@@ -45,11 +45,11 @@ func loadSpec(t testing.TB, vendor string) *openapi3.T {
 	return doc
 }
 
-// validating returns a handler that passes requests on to h, and fails the test for each request and each response that
-// the vendor's spec does not describe. If vendor is "", h serves all vendors.
+// validating returns a handler that passes requests to h, and fails the test for each request and response that the
+// vendor's description does not cover. If vendor is "", h serves all vendors.
 //
-// Responses that are broken off are not checked, nor is what the sandbox serves beside the SDK's operations. A response
-// that a fault makes is checked like any other.
+// Incomplete responses are not checked, nor are endpoints of the sandbox that are not operations of the SDK. The
+// response of a fault is checked like any other.
 func validating(t testing.TB, vendor string, h http.Handler) http.Handler {
 	t.Helper()
 	v := &validator{t: t, handler: h}
@@ -58,7 +58,7 @@ func validating(t testing.TB, vendor string, h http.Handler) http.Handler {
 			continue
 		}
 		doc := loadSpec(t, name)
-		doc.Servers = nil // requests arrive at the test server, whatever it is called
+		doc.Servers = nil // the test server has another host
 		for _, item := range doc.Paths.Map() {
 			item.Servers = nil
 		}
@@ -76,12 +76,13 @@ type validator struct {
 	routers []routers.Router
 
 	mu   sync.Mutex
-	seen map[string]bool // operation and status, as in "getOAuthClient 404"
+	seen map[string]bool // operation and status, such as "getOAuthClient 404"
 }
 
 var (
 	outsideSpecs = []string{"/ping", "/v7/tests", "/oauth/authorize", "/oauth/info", "/.well-known/oauth-authorization-server"}
-	// The spec's paths are those of one version; the others, and the service's own v1, have the same operations.
+	// The description has the paths of one version; the other versions, and the service's own v1, have the same
+	// operations.
 	versionedPath = regexp.MustCompile(`^(?:/(?:beta|v3|v202[4-6])/oauth-clients|/oauth-clients/v1)(/[^/]+)?$`)
 )
 
@@ -165,7 +166,7 @@ func (v *validator) validateRequest(r *http.Request, body []byte) *openapi3filte
 	return nil
 }
 
-// authenticated reports an error unless the request carries what the security scheme asks for.
+// authenticated returns an error unless the request satisfies the security scheme.
 func authenticated(_ context.Context, input *openapi3filter.AuthenticationInput) error {
 	want := "Bearer "
 	if scheme := input.SecurityScheme; scheme.Type == "http" && scheme.Scheme == "basic" {
@@ -202,7 +203,7 @@ func (v *validator) validateResponse(input *openapi3filter.RequestValidationInpu
 	}
 }
 
-// spy keeps what a test would have been failed for.
+// spy records the failures that a test would have had.
 type spy struct {
 	testing.TB
 	failures []string
@@ -285,10 +286,10 @@ func TestValidatingKnowsEveryPath(t *testing.T) {
 	}
 }
 
-// Statuses of a vendor in trouble, which the sandbox has only by faults.
+// Statuses of server errors, which the sandbox sends only because of faults.
 var onlyByFault = []string{"500", "504"}
 
-// driven serves a vendor to its generated client, and fails the test unless every documented status was seen in the end.
+// driven serves a vendor to its generated client, and fails the test unless every documented status occurs.
 func driven(t *testing.T, vendor string, handlers ...http.Handler) (clients []*http.Client) {
 	t.Helper()
 	var validators []*validator
@@ -316,7 +317,7 @@ func driven(t *testing.T, vendor string, handlers ...http.Handler) (clients []*h
 	return clients
 }
 
-// want returns a check of one call's status, to be given what the call returned.
+// want returns a function that checks the status of one call, given the results of the call.
 func want[R interface{ StatusCode() int }](t *testing.T, status int) func(R, error) R {
 	return func(result R, err error) R {
 		t.Helper()
@@ -449,7 +450,7 @@ func TestSailPointAsDescribed(t *testing.T) {
 	operations(connect(clients[0], "/beta"), "unknown").all(401, sandbox.SampleClientID)
 	operations(connect(clients[0], "/beta"), visitor).all(403, sandbox.SampleClientID)
 
-	// The limit is that of the client, for token requests and all others.
+	// The limit applies to the client, for token requests and all others.
 	busy := connect(clients[1], "")
 	manager = login(busy, 200, credentials).JSON200.AccessToken.Reveal()
 	assert.NotNil(t, login(busy, 429, credentials).JSON429)
@@ -478,7 +479,7 @@ func replace(path, value string) []sailpoint.JSONPatchOperation {
 	return []sailpoint.JSONPatchOperation{{Op: sailpoint.JSONPatchOperationOpReplace, Path: path, Value: []byte(value)}}
 }
 
-// succeed takes a client through its life.
+// succeed runs all operations on a client.
 func (s sailPointCalls) succeed() {
 	s.t.Helper()
 	ctx := s.t.Context()
@@ -502,7 +503,7 @@ func (s sailPointCalls) succeed() {
 	want[*sailpoint.DeleteOAuthClientResult](s.t, 204)(s.client.DeleteOAuthClientWithResponse(ctx, made.ID, s.auth))
 }
 
-// badRequests are described and refused all the same.
+// badRequests match the description but are refused.
 func (s sailPointCalls) badRequests() {
 	s.t.Helper()
 	ctx := s.t.Context()
@@ -518,7 +519,7 @@ func (s sailPointCalls) badRequests() {
 	want[*sailpoint.DeleteOAuthClientResult](s.t, 400)(s.client.DeleteOAuthClientWithResponse(ctx, id, s.auth, unknownParameter))
 }
 
-// all wants one status of these operations, or of every one.
+// all checks that these operations, or every one, respond with one status.
 func (s sailPointCalls) all(status int, id string, operations ...string) {
 	s.t.Helper()
 	ctx := s.t.Context()

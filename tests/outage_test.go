@@ -18,11 +18,11 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// outages are the ways in which a token endpoint is down.
+// outages are the ways in which a token endpoint may be down.
 var outages = []struct {
 	name  string
 	fault sandbox.Fault
-	most  int // requests in the first two seconds
+	most  int // maximum number of requests in the first two seconds
 }{
 	{"503", sandbox.Fault{Status: 503}, 10},
 	{"503 with Retry-After", sandbox.Fault{Status: 503, Header: http.Header{"Retry-After": {"1"}}}, 3},
@@ -43,7 +43,7 @@ func TestOutageWhileTheTokenIsValid(t *testing.T) {
 					r := newRig(v, sandboxOptions{life: tokenLife})
 					cache := r.cache(t)
 					call := r.calls(t, cache)
-					// calls makes one every so often, of which none fails and none waits.
+					// calls makes calls at an interval; none may fail or wait.
 					calls := func(every, d time.Duration) {
 						for range d / every {
 							start := time.Now()
@@ -54,7 +54,7 @@ func TestOutageWhileTheTokenIsValid(t *testing.T) {
 					}
 					start := time.Now()
 					calls(time.Second, 2*time.Second)
-					pass(tokenLife * 8 / 10) // from here on it is due
+					pass(tokenLife * 8 / 10) // the token is due from here on
 					outage.fault.Times = sandbox.Forever
 					r.responds(outage.fault)
 					calls(50*time.Millisecond, 2*time.Second)
@@ -66,9 +66,9 @@ func TestOutageWhileTheTokenIsValid(t *testing.T) {
 					r.server.ClearFaults()
 					before := r.server.Count(createAccessToken)
 					old := last(r).Header.Get("Authorization")
-					calls(time.Second, 40*time.Second) // a try is due within the longest back-off
-					assert.Equal(t, 1, r.server.Count(createAccessToken)-before, "the first good response ends it")
-					calls(time.Second, tokenLife-time.Since(start)) // past the end of the old token
+					calls(time.Second, 40*time.Second) // an attempt is due within the longest backoff
+					assert.Equal(t, 1, r.server.Count(createAccessToken)-before, "the first good response ends the outage")
+					calls(time.Second, tokenLife-time.Since(start)) // until after the old token has expired
 					assert.NotEqual(t, old, last(r).Header.Get("Authorization"))
 					assert.Zero(t, cache.Stats().Invalidations)
 				})
@@ -92,7 +92,7 @@ func TestOutageFromTheStart(t *testing.T) {
 						wg.Go(func() { assert.ErrorIs(t, call(t.Context()), tokens.ErrNoToken) })
 					}
 					wg.Wait()
-					assert.Equal(t, 1, r.server.Count(createAccessToken), "all have the one failure")
+					assert.Equal(t, 1, r.server.Count(createAccessToken), "all callers get the same failure")
 					assert.LessOrEqual(t, time.Since(start), 30*time.Second)
 					assert.Zero(t, r.server.Count(v.probe), "nothing is sent without a token")
 
@@ -105,14 +105,14 @@ func TestOutageFromTheStart(t *testing.T) {
 						pass(time.Second)
 					}
 					assert.True(t, recovered)
-					assert.Equal(t, 2, r.server.Count(createAccessToken), "the first try that is due brings it")
+					assert.Equal(t, 2, r.server.Count(createAccessToken), "the first attempt that is due gets a token")
 				})
 			})
 		}
 	}
 }
 
-// A closed port is the one outage after which everything may be repeated.
+// A closed port is the only outage after which every request may be retried.
 func TestOutageOfThePort(t *testing.T) {
 	for _, v := range vendors {
 		t.Run(v.name, func(t *testing.T) {
@@ -184,7 +184,7 @@ func TestOutageHerdAtExpiry(t *testing.T) {
 			require.NoError(t, err)
 			caller := &http.Client{Transport: transport}
 
-			const callers, called = 10_000, 500 // of whom so many call the API
+			const callers, called = 10_000, 500 // called is how many of them call the API
 			start := make(chan struct{})
 			var got sync.Map
 			var wg sync.WaitGroup
@@ -211,13 +211,13 @@ func TestOutageHerdAtExpiry(t *testing.T) {
 			assert.Equal(t, called, server.Count(v.probe))
 			distinct := 0
 			got.Range(func(any, any) bool { distinct++; return true })
-			assert.Equal(t, 1, distinct, "all have the same token")
+			assert.Equal(t, 1, distinct, "all get the same token")
 			assert.EqualValues(t, 1, cache.Stats().Fetches)
 		})
 	}
 }
 
-// held lets token requests wait: it passes on the context of each that arrived, and responds when it is released.
+// held makes token requests wait: it sends the context of each request, and responds when it is released.
 func held(server http.Handler) (h http.Handler, arrived chan context.Context, release func()) {
 	arrived, released := make(chan context.Context, 1), make(chan struct{})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -227,7 +227,7 @@ func held(server http.Handler) (h http.Handler, arrived chan context.Context, re
 	}), arrived, sync.OnceFunc(func() { close(released) })
 }
 
-// The end of the caller who began a fetch is nobody else's.
+// If the caller that started a fetch leaves, others are not affected.
 func TestOutageOfTheFirstCaller(t *testing.T) {
 	for _, v := range vendors {
 		t.Run(v.name, func(t *testing.T) {
@@ -262,7 +262,7 @@ func TestOutageOfTheFirstCaller(t *testing.T) {
 	}
 }
 
-// When all callers have left, the fetch goes on for the next, and its goroutine ends with it.
+// If all callers leave, the fetch continues for the next one, and its goroutine ends with it.
 func TestOutageOfEveryCaller(t *testing.T) {
 	for _, v := range vendors {
 		t.Run(v.name, func(t *testing.T) {
@@ -292,7 +292,7 @@ func TestOutageOfEveryCaller(t *testing.T) {
 	}
 }
 
-// A server that comes up later is found, over real connections.
+// A server that starts later is found, over real connections.
 func TestOutageOfAServer(t *testing.T) {
 	for _, v := range vendors {
 		t.Run(v.name, func(t *testing.T) {

@@ -15,15 +15,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// madeByHand finds the places of a Go file that make an HTTP request or send one, other than by passing on the one that
-// a generated method made.
+// madeByHand finds the places in a Go file that make or send an HTTP request, except those that pass on the request of
+// a generated method.
 func madeByHand(t *testing.T, name string, src any) []string {
 	t.Helper()
 	fset := token.NewFileSet()
 	file, err := parser.ParseFile(fset, name, src, parser.SkipObjectResolution)
 	require.NoError(t, err)
 
-	pkg := "" // the name of net/http in this file
+	pkg := "" // the name under which this file imports net/http
 	for _, spec := range file.Imports {
 		path, err := strconv.Unquote(spec.Path.Value)
 		require.NoError(t, err)

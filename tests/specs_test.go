@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestSpecsAreValid checks every description by itself, its examples against their schemas too. What it is compared with
+// TestSpecsAreValid validates every description, including its examples. The comparison with the published descriptions
 // is in tools/specsync.
 func TestSpecsAreValid(t *testing.T) {
 	files, err := filepath.Glob("../api/*.yaml")

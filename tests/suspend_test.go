@@ -19,13 +19,13 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// A token may end long before its client believes that it does: a virtual machine is suspended and none of its clocks counts
-// the time, or a server ends tokens early. Here the vendor's tokens end sooner than it says, which is how both look to a
-// client. What the clocks do count is tested beside the Cache.
+// A token may become invalid long before its client expects: if a virtual machine was suspended and none of its clocks
+// counted that time, or if a server revokes tokens early. In these tests the vendor's tokens expire earlier than
+// announced, which looks the same to a client. The tests of the Cache cover suspensions that a clock does count.
 
 const (
 	tokenLife  = 10 * time.Minute // by the vendor's clock
-	suspension = 3 * time.Hour    // that the client's clocks did not count
+	suspension = 3 * time.Hour    // not counted by the client's clocks
 )
 
 // asleep makes a vendor's tokens live longer by the client's clock than by its own.
@@ -46,7 +46,7 @@ func asleep(server http.Handler) http.Handler {
 	})
 }
 
-// suspended returns a rig and a Cache whose token died in the machine's sleep, which the Cache cannot know.
+// suspended returns a rig and a Cache whose token expired during the suspension, which the Cache cannot know.
 func suspended(t *testing.T, v vendor) (*rig, *tokens.Cache) {
 	t.Helper()
 	r := newRig(v, sandboxOptions{life: tokenLife})
@@ -59,10 +59,10 @@ func suspended(t *testing.T, v vendor) (*rig, *tokens.Cache) {
 	pass(2 * tokenLife)
 	again, err := cache.Token(t.Context())
 	require.NoError(t, err)
-	require.Same(t, token, again, "the cache believes that it is fresh")
+	require.Same(t, token, again, "the Cache considers it fresh")
 	synctest.Wait()
 	require.Equal(t, 1, r.server.Count(createAccessToken))
-	require.ErrorIs(t, r.calls(t, tokens.Static(token.AccessToken))(t.Context()), tokens.Status(401), "the vendor knows that it is not")
+	require.ErrorIs(t, r.calls(t, tokens.Static(token.AccessToken))(t.Context()), tokens.Status(401), "the vendor rejects it")
 	return r, cache
 }
 
@@ -111,11 +111,11 @@ func TestSuspendIsNoticedOnceByManyCallers(t *testing.T) {
 	}
 }
 
-// A refresh token outlives the sleep, and is presented once.
+// A refresh token is valid after the suspension, and is presented once.
 func TestSuspendWithARefreshToken(t *testing.T) {
 	for _, v := range vendors {
 		if !v.rotates {
-			continue // where it does not rotate, once is no different from twice
+			continue // without rotation there is no difference between once and twice
 		}
 		t.Run(v.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -140,11 +140,11 @@ func TestSuspendWithARefreshToken(t *testing.T) {
 	}
 }
 
-// A request with a body is repeated with it, and has its effect once.
+// A request with a body is sent again with the body, and has its effect once.
 func TestSuspendDuringACreate(t *testing.T) {
 	for _, v := range vendors {
 		if !withClients(v) {
-			continue // only there is something to create
+			continue // only SailPoint has clients to create
 		}
 		bubble(t, func(t *testing.T) {
 			r := newRig(v, sandboxOptions{life: tokenLife})

@@ -17,39 +17,39 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// vendor is what the tests that hold for every vendor need to know of one.
+// vendor is a vendor in tests that run for every vendor.
 type vendor struct {
-	name      string           // its folder of gen/
-	spec      string           // the description that its sandbox keeps to, if it is not that of its name
-	style     tokens.AuthStyle // by default
-	grant     tokens.Grant     // that works with sandboxCredentials
+	name      string           // its directory in gen/
+	spec      string           // the description of its sandbox, if it has another name
+	style     tokens.AuthStyle // the default
+	grant     tokens.Grant     // a grant that works with sandboxCredentials
 	offline   tokens.Credentials
-	refreshes bool   // has refresh tokens, which logins of the client that offline is come with
-	rotates   bool   // with a new one at each refresh
-	revokes   bool   // has RFC 7009
-	tokenPath string // of createAccessToken
-	probe     string // an operation that wants a token
+	refreshes bool   // has refresh tokens, for logins of the client in offline
+	rotates   bool   // each refresh returns a new refresh token
+	revokes   bool   // supports RFC 7009
+	tokenPath string // the path of createAccessToken
+	probe     string // an operation that requires a token
 	probePath string
 	endpoint  func(tokens.CredentialsProvider, endpointOptions) (*tokens.Endpoint, error)
 	sandbox   func(sandboxOptions) vendorServer
 }
 
-// endpointOptions are the settings that the Endpoints of all vendors have.
+// endpointOptions are the options that the Endpoints of all vendors have.
 type endpointOptions struct {
 	limiter *tokens.Limiter
-	baseURL string // "": the vendor's own, of the tenant "tenant"
+	baseURL string // if empty, that of the vendor, for the tenant "tenant"
 	client  *http.Client
 	style   tokens.AuthStyle
 	retry   tokens.Retry
 }
 
-// sandboxOptions are the settings that the sandboxes of all vendors have. The rate limits are off.
+// sandboxOptions are the options that the sandboxes of all vendors have. Rate limits are off.
 type sandboxOptions struct {
 	clients []sandbox.Client
 	life    time.Duration
 }
 
-// vendorServer is what the sandboxes of all vendors can do.
+// vendorServer has the methods that the sandboxes of all vendors have.
 type vendorServer interface {
 	http.Handler
 	Count(operationID string) int
@@ -59,7 +59,7 @@ type vendorServer interface {
 	Issue(t sandbox.Token) sandbox.Token
 }
 
-// The operation ids of the vendors' token requests and revocations.
+// The operation ids of token requests and revocations.
 const (
 	createAccessToken = "createAccessToken"
 	revokeAccessToken = "revokeAccessToken"
@@ -85,7 +85,7 @@ var vendors = []vendor{
 		},
 	},
 	{
-		// Any server, for which Moov's stands in: what holds for the vendors holds for NewEndpoint.
+		// NewEndpoint with Moov's sandbox: it must behave like the vendors' constructors.
 		name:      "oauth2",
 		spec:      "moov",
 		style:     tokens.AuthStyleBasic,
@@ -143,17 +143,17 @@ var vendors = []vendor{
 	},
 }
 
-// once is a Retry that repeats nothing.
+// once is a Retry that does not retry.
 var once = tokens.Retry{Attempts: 1}
 
-// rig is a vendor in memory, and what stands before it.
+// rig is a vendor in memory and a transport to it.
 type rig struct {
 	vendor
 	server vendorServer
 	client *http.Client
 }
 
-// newRig returns a vendor's sandbox, in memory so that it also works inside a synctest bubble.
+// newRig returns a vendor's sandbox in memory, which works in a synctest bubble.
 func newRig(v vendor, o sandboxOptions) *rig {
 	server := v.sandbox(o)
 	return &rig{vendor: v, server: server, client: &http.Client{Transport: sandbox.Transport(server)}}
@@ -164,14 +164,14 @@ func (r *rig) asks(t *testing.T, creds tokens.CredentialsProvider, style tokens.
 	t.Helper()
 	o := endpointOptions{client: r.client, style: style, retry: retry}
 	if retry.Attempts == 1 {
-		o.limiter = &tokens.Limiter{MaxWait: 1} // a 429 is not waited for either
+		o.limiter = &tokens.Limiter{MaxWait: 1} // do not wait after a 429 either
 	}
 	e, err := r.endpoint(creds, o)
 	require.NoError(t, err)
 	return e
 }
 
-// plain returns an Endpoint that authenticates as the vendor has it and repeats nothing.
+// plain returns an Endpoint with the vendor's default authentication and without retries.
 func (r *rig) plain(t *testing.T) *tokens.Endpoint {
 	t.Helper()
 	return r.asks(t, sandboxCredentials, tokens.AuthStyleDefault, once)
@@ -183,10 +183,10 @@ func (r *rig) cache(t *testing.T) *tokens.Cache {
 	return cacheOf(t, r.plain(t), &tokens.CacheOptions{Grant: r.grant})
 }
 
-// responses scripts the next responses of the token endpoint.
+// responses sets the next responses of the token endpoint.
 func (r *rig) responds(f ...sandbox.Fault) { r.server.Fault(createAccessToken, f...) }
 
-// calls returns a function that calls the vendor's API with src's tokens, and what failed of it.
+// calls returns a function that calls the vendor's API with src's tokens, and returns the error.
 func (r *rig) calls(t *testing.T, src tokens.Source) func(context.Context) error {
 	t.Helper()
 	baseURL := r.plain(t).BaseURL()
@@ -207,8 +207,8 @@ func (r *rig) calls(t *testing.T, src tokens.Source) func(context.Context) error
 	}
 }
 
-// bubble runs a test in a synctest bubble that begins, unlike others, after 2001: before that a Unix time, which Moov's
-// expires_in is, looks like a length of time.
+// bubble runs a test in a synctest bubble that begins after 2001. In 2000, when bubbles begin, a Unix time such as
+// Moov's expires_in would look like a number of seconds.
 func bubble(t *testing.T, test func(*testing.T)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -217,10 +217,10 @@ func bubble(t *testing.T, test func(*testing.T)) {
 	})
 }
 
-// pass lets time go by, which in a bubble takes none.
+// pass waits for d, in the fake time of a bubble.
 func pass(d time.Duration) { <-time.After(d) }
 
-// grantee is the client that asks for tokens where they may have to be refreshed.
+// grantee returns the client for token requests that may need refresh tokens.
 func (v vendor) grantee() tokens.Credentials {
 	if v.refreshes {
 		return v.offline
@@ -239,10 +239,10 @@ func TestVendorsHaveARow(t *testing.T) {
 	for _, v := range vendors {
 		rows = append(rows, v.name)
 	}
-	assert.ElementsMatch(t, generated, rows, "a folder of gen/ without a row in vendors, or a row without a folder")
+	assert.ElementsMatch(t, generated, rows, "a directory in gen/ without a row in vendors, or a row without a directory")
 }
 
-// What the table says of each vendor is what the vendor, as its spec describes it, and tokens do.
+// The table of vendors agrees with the vendors' descriptions and with package tokens.
 func TestVendorsAreAsTheTableSays(t *testing.T) {
 	for _, v := range vendors {
 		t.Run(v.name, func(t *testing.T) {
@@ -250,7 +250,7 @@ func TestVendorsAreAsTheTableSays(t *testing.T) {
 			r.client.Transport = sandbox.Transport(validating(t, cmp.Or(v.spec, v.name), r.server))
 			ctx := t.Context()
 
-			require.ErrorIs(t, r.calls(t, tokens.Static("unknown"))(ctx), tokens.Status(http.StatusUnauthorized), "the probe wants a token")
+			require.ErrorIs(t, r.calls(t, tokens.Static("unknown"))(ctx), tokens.Status(http.StatusUnauthorized), "the probe requires a token")
 			require.NoError(t, r.calls(t, r.cache(t))(ctx))
 			assert.Equal(t, 1, r.server.Count(createAccessToken))
 			assert.Equal(t, 2, r.server.Count(v.probe))
@@ -280,7 +280,7 @@ func TestVendorsAreAsTheTableSays(t *testing.T) {
 	}
 }
 
-// offlineToken returns the token of a login, with its refresh token.
+// offlineToken returns the token of a login, with a refresh token.
 func (r *rig) offlineToken(t *testing.T) *tokens.Token {
 	t.Helper()
 	issued := r.server.Issue(sandbox.Token{ClientID: r.offline.ClientID, Scopes: r.grant.Scopes})

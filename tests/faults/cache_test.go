@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A Cache that renews a login meets every fault too. A refresh token whose response was lost is not presented again at once, however
-// often the Cache is asked, and one that came is stored.
+// A Cache that renews a login meets every fault too. If the response to a refresh is lost, the refresh token is not
+// presented again at once, however often Token is called. If a new refresh token arrives, it is saved.
 func TestCacheFaults(t *testing.T) {
 	t.Parallel()
 	op := operations[1]
@@ -47,7 +47,7 @@ func TestCacheFaults(t *testing.T) {
 							return
 						}
 						assert.ErrorIs(t, err, tokens.ErrNoToken)
-						assert.NotErrorIs(t, err, tokens.Status(f.status), "it is that of a token endpoint")
+						assert.NotErrorIs(t, err, tokens.Status(f.status), "it is the status of the token endpoint")
 						assert.NotErrorIs(t, err, tokens.ErrLoginRequired, "only invalid_grant ends a login")
 						e, ok := errors.AsType[*tokens.Error](err)
 						if assert.True(t, ok, "%v", err) {
@@ -58,7 +58,7 @@ func TestCacheFaults(t *testing.T) {
 				callers.Wait()
 			}
 			require.NoError(t, cache.Close(t.Context()))
-			assert.Less(t, time.Since(began), callerTimeout/2, "the calls end in time")
+			assert.Less(t, time.Since(began), callerTimeout/2, "the calls end within the timeout")
 			if failed {
 				assert.Empty(t, stored)
 			} else {
@@ -67,13 +67,13 @@ func TestCacheFaults(t *testing.T) {
 
 			_, most := f.counts(op)
 			if f.status/100 != 0 && f.status/100 != 2 {
-				most *= rounds // what was refused may be tried again after a moment
+				most *= rounds // a refused request may be retried soon
 			}
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			assert.LessOrEqual(t, len(s.requests), most, "requests")
 			for _, request := range s.requests {
-				assert.Contains(t, request, "grant_type=refresh_token", "nothing but the login is renewed")
+				assert.Contains(t, request, "grant_type=refresh_token", "only the refresh token is used")
 			}
 		})
 	}

@@ -49,7 +49,7 @@ func newKey() *ecdsa.PrivateKey {
 	return key
 }
 
-// server returns the configuration of a server with a certificate for an address that ends at a time.
+// server returns the configuration of a server whose certificate is for an address and expires at a given time.
 func (a *authority) server(address string, notAfter time.Time) *tls.Config {
 	key := newKey()
 	template := &x509.Certificate{
@@ -63,7 +63,7 @@ func (a *authority) server(address string, notAfter time.Time) *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
 }
 
-// goodTLS is the configuration of a server that nothing is wrong with.
+// goodTLS is the configuration of a correct server.
 func goodTLS() *tls.Config { return trusted().server("127.0.0.1", time.Now().Add(time.Hour)) }
 
 // roots are the authorities that callers trust.

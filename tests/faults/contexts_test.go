@@ -17,16 +17,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A stage is how far a call has come when its context ends.
+// A stage is how far a call has got when its context ends.
 type stage struct {
 	name string
-	// reach makes the call stop at the stage; reached is called once it has come there.
+	// reach makes the call stop at the stage, and then calls reached.
 	reach  func(c *caller, reached func()) (respond func(x *exchange))
-	unsent bool // whatever the server sees, it is nothing
-	status int  // of the response that has begun to come
+	unsent bool // the server receives nothing
+	status int  // of the partly received response
 }
 
-// A blocking connection takes what is written to it only when it is closed.
+// A blocking connection blocks writes until it is closed.
 type blocking struct {
 	net.Conn
 
@@ -46,7 +46,7 @@ func (b *blocking) Close() error {
 	return b.Conn.Close()
 }
 
-// A watched connection calls reached when more is read from it after the head of a response.
+// A watched connection calls reached when more is read after the header of a response.
 type watched struct {
 	net.Conn
 
@@ -124,7 +124,7 @@ var stages = []stage{
 	}},
 }
 
-// A call ends with its context, whatever it is doing, and its error is that of the context.
+// A call ends with its context at every stage, and returns the context's error.
 func TestContexts(t *testing.T) {
 	t.Parallel()
 	for _, stage := range stages {
@@ -139,7 +139,7 @@ func TestContexts(t *testing.T) {
 	}
 }
 
-// An ended context is one whose end the test decides.
+// An ended context is a context that the test ends.
 type ending struct {
 	context.Context
 
@@ -185,11 +185,11 @@ func (f stage) run(t *testing.T, op operation, end error) {
 	_, requests := s.counts()
 
 	if f.status == http.StatusOK && op.reads == readsNone {
-		require.NoError(t, err, "the response has come")
+		require.NoError(t, err, "the response has arrived")
 		return
 	}
 	if f.status == http.StatusServiceUnavailable && (op.class == creating || op.reads == readsRaw && err == nil) {
-		return // it is not sent again
+		return // it is not retried
 	}
 	require.ErrorIs(t, err, end)
 	assert.Less(t, time.Since(ended), 10*time.Second, "the call ends at once")

@@ -15,10 +15,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A framing is a way in which a response tells where its body ends.
+// A framing is a way to mark the end of a response's body.
 type framing struct {
 	name  string
-	frame func(body string) (head, tail string) // what stands before and after the body
+	frame func(body string) (head, tail string) // the bytes before and after the body
 }
 
 var framings = []framing{
@@ -31,8 +31,8 @@ var framings = []framing{
 	{"close", func(string) (string, string) { return "HTTP/1.0 200 OK\r\n" + inJSON + "\r\n", "" }},
 }
 
-// A response that breaks off is one that was lost, as long as its head has not come, and an error with its status from then on.
-// What came whole and cannot be had again is not lost with the rest: a new refresh token, the secret of a created client.
+// An incomplete response counts as lost if its header is incomplete; otherwise the error has its status. A value that
+// is complete and cannot be obtained again must not be lost: a new refresh token, or the secret of a created client.
 func TestCutAtEveryByte(t *testing.T) {
 	t.Parallel()
 	for _, op := range operations {

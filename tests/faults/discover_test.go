@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Discover meets every fault too. It asks at two places, so that it may send twice as much; where the server cannot be reached it
-// asks at one.
+// Discover meets every fault too. It uses two URLs, so it may send twice as many requests; if the server cannot be
+// reached, it uses only one.
 func TestDiscoverFaults(t *testing.T) {
 	t.Parallel()
 	for _, f := range faults {
@@ -28,7 +28,7 @@ func TestDiscoverFaults(t *testing.T) {
 				HTTPClient: &http.Client{Transport: c.transport}, Timeout: cmp.Or(f.timeout, callerTimeout), Retry: tokens.Retry{Initial: time.Millisecond},
 				Limiter: &tokens.Limiter{MaxWait: cmp.Or(f.maxWait, callerTimeout)},
 			})
-			assert.Less(t, time.Since(began), callerTimeout/2, "the call ends in time")
+			assert.Less(t, time.Since(began), callerTimeout/2, "the call ends within the timeout")
 			c.assertSilent(t, err)
 			_, requests := s.counts()
 			assert.LessOrEqual(t, requests, 40)

@@ -1,3 +1,3 @@
-// Package faults runs every operation of the SDK against servers and networks that misbehave: what each call returns, how often
-// it is sent, what is not lost, and that nothing secret shows.
+// Package faults runs every operation of the SDK against servers and networks that misbehave. It checks what each call
+// returns, how often it is sent, what must not be lost, and that no secret is shown.
 package faults

@@ -24,42 +24,44 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A fault is something that goes wrong, and what package tokens promises for it.
+// A fault is something that goes wrong, with the behavior that package tokens guarantees.
 type fault struct {
 	name string
 
-	// What goes wrong: of these at most one, beside client and tls.
-	accept  func(s *server, c net.Conn) // with a connection, before anything is read
-	respond func(x *exchange)           // with a request; the connection ends then
-	client  func(c *caller, s *server)  // on the caller's side
-	tls     func() *tls.Config          // of the server
-	timeout time.Duration               // of the call, where the fault lasts longer than that
-	maxWait time.Duration               // at the Limiter, where the rate limit lasts longer than that
+	// What goes wrong. At most one of these is set, except client and tls.
+	accept  func(s *server, c net.Conn) // is called with a connection, before anything is read
+	respond func(x *exchange)           // is called with a request; then the connection is closed
+	client  func(c *caller, s *server)  // changes the caller
+	tls     func() *tls.Config          // returns the server's configuration
+	timeout time.Duration               // the call's timeout, if the fault lasts longer
+	maxWait time.Duration               // the Limiter's, if the rate limit lasts longer
 
 	// What the call returns.
-	fails  string                                      // the readers whose call fails
-	status int                                         // of the error; 0 if no response came
-	unsent bool                                        // no request left the caller
+	fails  string                                      // the readers for which the call fails
+	status int                                         // the status of the error; 0 if there was no response
+	unsent bool                                        // no request was sent
 	slow   bool                                        // the error is a timeout
-	is     func(err error) bool                        // what else the error is; may be nil
-	check  func(t *testing.T, op operation, err error) // what else holds of the error; may be nil
-	keeps  string                                      // the readers that have the secret that came, whether they fail or not
+	is     func(err error) bool                        // another check of the error; may be nil
+	check  func(t *testing.T, op operation, err error) // a further check of the error; may be nil
+	keeps  string                                      // the readers that return the secret of the response, even if they fail
 
-	// What the server sees. If nil, it is what the status says; see class.requests.
+	// The number of requests that the server receives. If nil, it follows from the status; see class.requests.
 	requests func(op operation) (least, most int)
 }
 
-// Sets of readers.
+// Groups of readers, for the fields fails and keeps of a fault.
 const (
 	all     = "token json list secret none raw"
-	checks  = "token json list secret none" // those that look at the status
-	parsers = "token json list secret"      // those that parse the body
-	whole   = "token json list secret raw"  // those that need the whole body
-	// mangled are the readers of a body that is no JSON, but has its secrets. A refresh token is not lost with the rest.
+	checks  = "token json list secret none" // readers that check the status
+	parsers = "token json list secret"      // readers that parse the body
+	whole   = "token json list secret raw"  // readers that need the whole body
+	// mangled are the readers that fail if the body is not JSON but has its secrets. A refresh token is not lost in that
+	// case.
 	mangled = "client_credentials json list secret"
 )
 
-// hang is the timeout of a call that the server leaves hanging. Before it ends a busy machine must have come so far.
+// hang is the timeout of a call to a server that does not respond. It must be long enough for a busy machine to get
+// that far.
 const hang = 10 * time.Second
 
 func has(readers, reader string) bool { return strings.Contains(" "+readers+" ", " "+reader+" ") }
@@ -92,7 +94,7 @@ func raw(text string) func(*exchange) { return func(x *exchange) { x.send(text) 
 // status returns a fault that responds with a status, headers and a body.
 func status(code int, header, body string) func(*exchange) { return raw(response(code, header, body)) }
 
-// first returns a fault that goes wrong with the first request only.
+// first returns a fault that affects only the first request.
 func first(respond func(*exchange)) func(*exchange) {
 	return func(x *exchange) {
 		if x.number == 1 {
@@ -103,7 +105,7 @@ func first(respond func(*exchange)) func(*exchange) {
 	}
 }
 
-// forever sends a text again and again after a beginning, until the caller no longer reads.
+// forever sends a beginning, and then a text again and again until the caller stops reading.
 func forever(beginning, text string) func(*exchange) {
 	return func(x *exchange) {
 		x.send(beginning)
@@ -116,7 +118,7 @@ func forever(beginning, text string) func(*exchange) {
 	}
 }
 
-// silent sends the beginning of a response, and then nothing until the caller goes away.
+// silent sends the beginning of a response, and then nothing until the caller closes the connection.
 func silent(beginning func(good string) string) func(*exchange) {
 	return func(x *exchange) {
 		x.send(beginning(x.good))
@@ -124,10 +126,10 @@ func silent(beginning func(good string) string) func(*exchange) {
 	}
 }
 
-// inHead is the head of a response of 200, with further headers, that has no length.
+// inHead returns the header of a 200 without a length, with additional lines.
 func inHead(header string) string { return "HTTP/1.1 200 OK\r\n" + inJSON + header + "\r\n" }
 
-// bomb is 100 MB of spaces, compressed: a hundred members of 1 MB.
+// bomb is 100 MB of spaces, compressed: a hundred gzip members of 1 MB.
 var bomb = sync.OnceValue(func() string {
 	var member bytes.Buffer
 	w := gzip.NewWriter(&member)
@@ -139,12 +141,12 @@ var bomb = sync.OnceValue(func() string {
 // body returns a fault that responds with 200 and a body.
 func body(text string) func(*exchange) { return status(http.StatusOK, inJSON, text) }
 
-// edited returns a fault that responds with an edited good body.
+// edited returns a fault that responds with a modified good body.
 func edited(edit func(good string) string) func(*exchange) {
 	return func(x *exchange) { x.send(response(http.StatusOK, inJSON, edit(x.good))) }
 }
 
-// echo responds with what the request said, in the places from which messages come.
+// echo echoes the request in all the places from which error messages are taken.
 func echo(x *exchange) {
 	said, _ := url.QueryUnescape(x.body)
 	message, _ := json.Marshal(fmt.Sprint(x.body, " ", said, " ", x.request.Header))
@@ -152,7 +154,7 @@ func echo(x *exchange) {
 }
 
 var faults = []fault{
-	// Nothing is sent, so that everything may be sent again.
+	// Nothing is sent, so every request may be retried.
 	{name: "refused", client: func(c *caller, _ *server) {
 		c.transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, "127.0.0.1:1")
@@ -195,7 +197,7 @@ var faults = []fault{
 	}, fails: all, unsent: true, slow: true},
 	{name: "TLS that never begins", timeout: hang, tls: goodTLS, accept: func(s *server, _ net.Conn) { <-s.done }, fails: all, unsent: true, slow: true},
 
-	// The request may have been read, so that only what is safe is sent again.
+	// The request may have been read, so only idempotent ones are retried.
 	{name: "reset at once", accept: func(_ *server, c net.Conn) { reset(c) }, fails: all, requests: func(operation) (int, int) { return 0, 0 }},
 	{name: "closed at once", accept: func(*server, net.Conn) {}, fails: all, requests: func(operation) (int, int) { return 0, 0 }},
 	{name: "reset in the request", accept: func(_ *server, c net.Conn) {
@@ -221,7 +223,7 @@ var faults = []fault{
 	{name: "two lengths", respond: raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}"), fails: all},
 	{name: "switched protocols", respond: raw("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nabc"), fails: all, status: 101},
 
-	// A response that is good, but comes in a strange way.
+	// Good responses in an unusual form.
 	{name: "slowly", respond: func(x *exchange) {
 		for text := response(200, inJSON, x.good); text != ""; {
 			n := min(8, len(text))
@@ -243,7 +245,7 @@ var faults = []fault{
 	}), keeps: all},
 	{name: "with status 201", respond: func(x *exchange) { x.send(response(201, inJSON, x.good)) }, keeps: all},
 
-	// A response of 2xx that cannot be read.
+	// A 2xx response that cannot be read.
 	{name: "shorter than it says", respond: func(x *exchange) {
 		x.send(strings.Replace(response(200, inJSON, x.good), "Content-Length: ", "Content-Length: 9", 1))
 	}, fails: "json list secret raw", status: 200, is: is(io.ErrUnexpectedEOF), keeps: all},
@@ -343,7 +345,7 @@ var faults = []fault{
 	{name: "429 once", respond: first(status(429, "Retry-After: 0.01\r\n", "")), keeps: all, requests: func(operation) (int, int) { return 2, 2 }},
 	{name: "429 with a reset that lies far ahead", maxWait: 500 * time.Millisecond, respond: status(429, "X-Organization-Rate-Limit-Reset: 99999999999\r\n", ""), fails: checks, status: 429, requests: once},
 
-	// The status always wins over what the body is.
+	// The status is more important than the body.
 	{name: "400 that breaks off", respond: raw("HTTP/1.1 400 Bad Request\r\nContent-Length: 500\r\n\r\n{\"error\":"), fails: checks + " raw", status: 400},
 	{name: "400 without end", respond: forever("HTTP/1.1 400 Bad Request\r\n\r\n", "x"), fails: checks + " raw", status: 400},
 	{name: "500 of 100 MB", respond: forever("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 104857600\r\n\r\n", "x"), fails: checks + " raw", status: 500},
@@ -387,7 +389,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// start starts a server with the fault, and a caller of it. The good responses have the body that good returns.
+// start starts a server with the fault, and a caller. Good responses have the body that good returns.
 func (f fault) start(t *testing.T, good func(*exchange) string) (*server, *caller) {
 	t.Helper()
 	connection := f.accept
@@ -423,9 +425,9 @@ func (f fault) run(t *testing.T, op operation) {
 	began := time.Now()
 	result, err := op.do(t.Context(), c)
 	elapsed := time.Since(began)
-	assert.Less(t, elapsed, callerTimeout/2, "the call ends in time")
+	assert.Less(t, elapsed, callerTimeout/2, "the call ends within the timeout")
 	if f.timeout > 0 && f.status == http.StatusOK && op.reads == readsNone {
-		assert.Less(t, elapsed, f.timeout, "nobody waits for a body that says nothing")
+		assert.Less(t, elapsed, f.timeout, "the call does not wait for a body that it does not need")
 	}
 
 	failed := has(f.fails, op.reads) || has(f.fails, op.name)
@@ -446,7 +448,7 @@ func (f fault) run(t *testing.T, op operation) {
 	assert.LessOrEqual(t, requests, most, "requests")
 }
 
-// counts returns how many requests the server sees, at least and at most.
+// counts returns the minimum and maximum number of requests that the server receives.
 func (f fault) counts(op operation) (least, most int) {
 	switch {
 	case f.requests != nil:
@@ -471,7 +473,7 @@ func (f fault) checkError(t *testing.T, op operation, err error) {
 	if f.status != 0 {
 		assert.ErrorIs(t, err, tokens.Status(f.status))
 	}
-	slow := f.slow && (f.status/100 <= 2 || op.reads == readsRaw) // whatever comes of the body of an error is enough
+	slow := f.slow && (f.status/100 <= 2 || op.reads == readsRaw) // part of an error's body is enough
 	assert.Equal(t, slow, e.Timeout(), "Timeout: %v", err)
 	assert.Equal(t, slow, errors.Is(err, context.DeadlineExceeded), "%v", err)
 	if f.is != nil {
@@ -483,7 +485,7 @@ func (f fault) checkError(t *testing.T, op operation, err error) {
 	assert.LessOrEqual(t, len(e.Body), 64<<10)
 	const acted = "the server may have acted on it"
 	if f.accept != nil && !f.unsent {
-		return // it depends on which was faster
+		return // that depends on timing
 	}
 	if op.method != http.MethodGet && f.status == 0 {
 		assert.Equal(t, !f.unsent, strings.Contains(err.Error(), acted), "%v", err)

@@ -18,7 +18,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// A stream is a request over HTTP/2 that came whole.
+// A stream is a complete request over HTTP/2.
 type stream struct {
 	*http2.Framer
 
@@ -28,7 +28,7 @@ type stream struct {
 	conn   net.Conn
 }
 
-// head sends the head of a response of 200 whose body has a length.
+// head sends the header of a 200 with a content length.
 func (s *stream) head(length int) {
 	var block bytes.Buffer
 	encoder := hpack.NewEncoder(&block)
@@ -47,13 +47,13 @@ func (s *stream) respond() {
 
 func (s *stream) reset(code http2.ErrCode) { _ = s.WriteRSTStream(s.id, code) }
 
-// goAway ends the connection. The last stream is the last that the server says it has looked at.
+// goAway ends the connection. last is the last stream that the server claims to have processed.
 func (s *stream) goAway(last uint32, code http2.ErrCode) {
 	_ = s.WriteGoAway(last, code, nil)
 	_ = s.conn.Close()
 }
 
-// streamsBy returns a connection function that reads requests over HTTP/2.
+// streamsBy returns a connection handler that reads HTTP/2 requests.
 func streamsBy(good string, respond func(*stream)) func(*server, net.Conn) {
 	return func(s *server, c net.Conn) {
 		preface := make([]byte, len(http2.ClientPreface))
@@ -90,7 +90,7 @@ func streamsBy(good string, respond func(*stream)) func(*server, net.Conn) {
 	}
 }
 
-// Over HTTP/2 net/http repeats requests by itself, where it thinks that the server has not looked at them.
+// Over HTTP/2, net/http resends requests by itself if it assumes that the server has not processed them.
 func TestHTTP2(t *testing.T) {
 	t.Parallel()
 	ifSafe := func(op operation) bool { return op.class == safe }
@@ -98,9 +98,9 @@ func TestHTTP2(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		respond  func(*stream)
-		fails    string // the readers whose call fails, as in a fault
+		fails    string // the readers for which the call fails, as in a fault
 		status   int
-		recovers func(operation) bool // although it is listed in fails; may be nil
+		recovers func(operation) bool // reports exceptions from fails; may be nil
 		requests func(operation) int
 	}{
 		{"good", (*stream).respond, "", 0, nil, func(operation) int { return 1 }},
@@ -110,7 +110,7 @@ func TestHTTP2(t *testing.T) {
 			func(op operation) int { return op.class.requests(0) }},
 		{"connection ended after the request", func(s *stream) { s.goAway(s.id, http2.ErrCodeEnhanceYourCalm) }, all, 0, never,
 			func(op operation) int { return op.class.requests(0) }},
-		// A request that a server refuses by its stream alone may have been looked at, one that a GOAWAY excludes not.
+		// A request whose stream is refused may have been processed; one that a GOAWAY excludes has not.
 		{"stream refused once", func(s *stream) {
 			if s.number == 1 {
 				s.reset(http2.ErrCodeRefusedStream)
@@ -146,7 +146,7 @@ func TestHTTP2(t *testing.T) {
 		}, "json list secret raw", 200, never, func(operation) int { return 1 }},
 		{"headers without end", func(s *stream) {
 			_ = s.WriteHeaders(http2.HeadersFrameParam{StreamID: s.id})
-			// Literal fields, without indexing, of one letter each.
+			// Literal fields without indexing, each of one letter.
 			block := bytes.Repeat([]byte{0x00, 0x01, 'x', 0x01, 'x'}, 3000)
 			for s.WriteContinuation(s.id, false, block) == nil {
 			}
@@ -163,7 +163,7 @@ func TestHTTP2(t *testing.T) {
 				c.transport.ForceAttemptHTTP2 = true
 				began := time.Now()
 				result, err := op.do(t.Context(), c)
-				assert.Less(t, time.Since(began), callerTimeout/2, "the call ends in time")
+				assert.Less(t, time.Since(began), callerTimeout/2, "the call ends within the timeout")
 				failed := has(tt.fails, op.reads) && (tt.recovers == nil || !tt.recovers(op))
 				if failed {
 					e, ok := errors.AsType[*tokens.Error](err)

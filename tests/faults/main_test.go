@@ -10,7 +10,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// Most tests wait for something, so more of them can run at a time than there are processors. -parallel replaces this.
+	// Most of these tests wait, so more can run in parallel than there are processors. The flag -parallel overrides this.
 	_ = flag.Set("test.parallel", "192")
 	flag.Parse()
 	os.Exit(run(m))
@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 func run(m *testing.M) (code int) {
 	zerolog.SetGlobalLevel(zerolog.Disabled) // Toxiproxy logs to stderr
 	code = m.Run()
-	// Toxiproxy leaves some of its own behind where a toxic is removed from a connection that ends.
+	// Toxiproxy leaks goroutines if a toxic is removed while a connection ends.
 	if err := goleak.Find(goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run")); err != nil && code == 0 {
 		_, _ = os.Stderr.WriteString(err.Error() + "\n")
 		return 1

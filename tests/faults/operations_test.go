@@ -20,21 +20,21 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Every secret has canary in it.
+// Every secret contains the word canary.
 const (
 	canarySecret   = "canary-secret+/%&="
 	canaryAccess   = "canary-access-4f1e"
 	canaryRefresh  = "canary-refresh-77aa"
 	canaryCode     = "canary-code-1234"
 	canaryVerifier = "canary-verifier-0123456789-0123456789-0123456789"
-	canaryIssued   = "canary-issued-access-9c"  // comes in responses
-	canaryRotated  = "canary-rotated-refresh-9" // comes in responses
-	canaryCreated  = "canary-created-secret-31" // comes in responses
+	canaryIssued   = "canary-issued-access-9c"  // sent in responses
+	canaryRotated  = "canary-rotated-refresh-9" // sent in responses
+	canaryCreated  = "canary-created-secret-31" // sent in responses
 )
 
 const clientID = "2c9180835d2e5168015d32f890ca1581"
 
-// A class is what DESIGN's table of repetitions says of an operation.
+// A class is a row of the retry table in the documentation of tokens.Retry.
 type class int
 
 const (
@@ -43,17 +43,17 @@ const (
 	creating              // create, PATCH
 )
 
-// Readers are what a call does with the body of a response of 2xx.
+// A reader is what a call does with the body of a 2xx response.
 const (
 	readsToken  = "token"
 	readsJSON   = "json"
 	readsList   = "list"
-	readsSecret = "secret" // of a created client
+	readsSecret = "secret" // returns the secret of a created client
 	readsNone   = "none"
-	readsRaw    = "raw" // as bytes
+	readsRaw    = "raw" // returns the bytes
 )
 
-// An operation is one that users call.
+// An operation is an operation that users call.
 type operation struct {
 	name   string
 	method string
@@ -125,8 +125,8 @@ var operations = []operation{
 	}},
 }
 
-// requests is how often a request of the class is sent in three attempts that each end in a status, or, where it is 0, in a
-// connection that breaks after the request.
+// requests returns how often a request of the class is sent if each of three attempts ends with the status or, if
+// status is 0, with a broken connection after the request.
 func (c class) requests(status int) int {
 	switch {
 	case c == safe && (status == 0 || status == 502 || status == 503 || status == 504), c == rotating && status == 503:
@@ -135,7 +135,7 @@ func (c class) requests(status int) int {
 	return 1
 }
 
-// secretOf returns the secret in a good response to op that no later request would bring again.
+// secretOf returns the secret in a good response to op that cannot be obtained again.
 func secretOf(op operation) string {
 	switch op.name {
 	case "refresh_token", "authorization_code":
@@ -146,7 +146,7 @@ func secretOf(op operation) string {
 	return ""
 }
 
-// kept returns the secret that a result holds and that no later request would bring again.
+// kept returns the secret in a result that cannot be obtained again.
 func kept(result any) string {
 	switch r := result.(type) {
 	case *tokens.Token:
@@ -173,8 +173,8 @@ type caller struct {
 
 const callerTimeout = 2 * time.Minute
 
-// newCaller returns a caller whose server is at base. Its calls end within timeout, and a rate limit holds them up for maxWait at
-// most; if one is zero, it is callerTimeout.
+// newCaller returns a caller of the server at base. Its calls end within timeout, and wait at most maxWait for a rate
+// limit; zero means callerTimeout.
 func newCaller(t *testing.T, base string, timeout, maxWait time.Duration) *caller {
 	t.Helper()
 	maxWait = cmp.Or(maxWait, callerTimeout)
@@ -205,9 +205,9 @@ func newCaller(t *testing.T, base string, timeout, maxWait time.Duration) *calle
 
 const maxBody = 2 << 20
 
-// log is what was logged.
+// log is the caller's log.
 type log struct {
-	onLine func(line string) // if nil, nothing is called
+	onLine func(line string) // may be nil
 
 	mu   sync.Mutex
 	text strings.Builder
@@ -228,7 +228,7 @@ func (l *log) String() string {
 	return l.text.String()
 }
 
-// assertSilent looks for canaries in what was logged, and in everything that an error prints.
+// assertSilent checks for canaries in the log, and in everything that an error prints.
 func (c *caller) assertSilent(t *testing.T, err error) {
 	t.Helper()
 	texts := append(chain(err), c.log.String())
@@ -246,7 +246,7 @@ func (c *caller) assertSilent(t *testing.T, err error) {
 	}
 }
 
-// chain returns the texts of an error and of all that it wraps.
+// chain returns the texts of an error and of all errors that it wraps.
 func chain(err error) []string {
 	if err == nil {
 		return nil

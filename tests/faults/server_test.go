@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A server reads requests from raw connections, and lets a fault respond to them.
+// A server reads requests from raw connections, and responds according to a fault.
 type server struct {
 	url  string
 	addr string
@@ -21,10 +21,10 @@ type server struct {
 
 	mu       sync.Mutex
 	accepted int
-	requests []string // the bodies of those that came whole
+	requests []string // the bodies of complete requests
 }
 
-// An exchange is a request that came whole, and the connection that it came by.
+// An exchange is a complete request and its connection.
 type exchange struct {
 	net.Conn
 
@@ -32,11 +32,11 @@ type exchange struct {
 	request *http.Request
 	body    string
 	number  int    // counts the requests, from 1
-	good    string // what a good server would respond
+	good    string // the response of a good server
 }
 
-// serve serves connections by a function, each in a goroutine of its own, until the test ends. If config is not nil, the
-// server has TLS.
+// serve serves connections with a function, each in its own goroutine, until the test ends. If config is not nil, the
+// server uses TLS.
 func serve(t *testing.T, config *tls.Config, connection func(*server, net.Conn)) *server {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -89,7 +89,7 @@ func serve(t *testing.T, config *tls.Config, connection func(*server, net.Conn))
 	return s
 }
 
-// requestsBy returns a connection function that reads one request after the other, and ends when respond returns false.
+// requestsBy returns a connection handler that reads requests one after another until respond returns false.
 func requestsBy(good string, respond func(*exchange) bool) func(*server, net.Conn) {
 	return func(s *server, c net.Conn) {
 		r := bufio.NewReader(c)
@@ -116,17 +116,17 @@ func requestsBy(good string, respond func(*exchange) bool) func(*server, net.Con
 	}
 }
 
-// counts returns how many connections the server accepted, and how many whole requests it read.
+// counts returns the number of connections accepted and of complete requests.
 func (s *server) counts() (connections, requests int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.accepted, len(s.requests)
 }
 
-// send writes a text as it is.
+// send writes a text to the connection.
 func (x *exchange) send(text string) { _, _ = io.WriteString(x, text) }
 
-// reset ends a connection by a reset.
+// reset closes a connection with a TCP reset.
 func reset(c net.Conn) {
 	if tcp, ok := c.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
@@ -134,10 +134,10 @@ func reset(c net.Conn) {
 	_ = c.Close()
 }
 
-// response returns a whole response, as it goes over the wire. header is lines that each end in \r\n.
+// response returns a complete response in wire format. Each line of header ends in \r\n.
 func response(status int, header, body string) string {
 	return fmt.Sprintf("HTTP/1.1 %d %s\r\n%sConnection: close\r\nContent-Length: %d\r\n\r\n%s", status, http.StatusText(status), header, len(body), body)
 }
 
-// inJSON is the header of a response in JSON.
+// inJSON is the header of a JSON response.
 const inJSON = "Content-Type: application/json\r\n"

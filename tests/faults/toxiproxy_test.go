@@ -19,23 +19,23 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A toxic is a bad network, made by Toxiproxy.
+// A toxic is a network fault of Toxiproxy.
 type toxic struct {
 	name       string
-	kind       string // of Toxiproxy; "" is a proxy that is down
-	stream     string // upstream is what the caller sends
+	kind       string // the type in Toxiproxy; "" if the proxy is down
+	stream     string // "upstream" for what the caller sends, or "downstream"
 	attributes map[string]any
-	timeout    time.Duration // of the call; 0 is some seconds
+	timeout    time.Duration // of the call; if zero, some seconds
 
-	fails    string // the readers whose call fails
-	status   int    // of the error
+	fails    string // the readers for which the call fails
+	status   int    // the status of the error
 	slow     bool   // the error is a timeout
 	unsent   bool
 	is       error
-	requests func(operation) (least, most int) // that the server reads; nil is what the status says
+	requests func(operation) (least, most int) // the number of requests that the server reads; if nil, it follows from the status
 }
 
-// nothing is no request that comes whole.
+// nothing is for faults with which no request is complete.
 func nothing(operation) (least, most int) { return 0, 0 }
 
 var toxics = []toxic{
@@ -79,7 +79,7 @@ func newControl() *toxiproxy.ApiServer {
 	return toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop())
 }
 
-// proxy returns a proxy to a server that responds well.
+// proxy returns a proxy to a good server.
 func proxy(t *testing.T, control *toxiproxy.ApiServer, op operation) (*toxiproxy.Proxy, *server) {
 	t.Helper()
 	s := serve(t, nil, requestsBy(op.good, func(x *exchange) bool {
@@ -117,7 +117,7 @@ func (f toxic) run(t *testing.T, control *toxiproxy.ApiServer, op operation) {
 	c := newCaller(t, "http://"+p.Listen, f.timeout, 0)
 	began := time.Now()
 	result, err := op.do(t.Context(), c)
-	assert.Less(t, time.Since(began), callerTimeout/2, "the call ends in time")
+	assert.Less(t, time.Since(began), callerTimeout/2, "the call ends within the timeout")
 	c.transport.CloseIdleConnections()
 
 	if has(f.fails, op.reads) {
@@ -149,7 +149,8 @@ func (f toxic) run(t *testing.T, control *toxiproxy.ApiServer, op operation) {
 	assert.LessOrEqual(t, requests, most, "requests")
 }
 
-// However a network comes and goes, nothing that must not be sent twice reaches the server twice, and calls go on.
+// However often the network fails and recovers, the server receives no request twice that must be sent once, and calls
+// work again.
 func TestToxiproxyThatComesAndGoes(t *testing.T) {
 	t.Parallel()
 	control := newControl()
@@ -188,7 +189,7 @@ func TestToxiproxyThatComesAndGoes(t *testing.T) {
 			switching.Wait()
 			_, requests := s.counts()
 			if op.class != safe {
-				assert.LessOrEqual(t, requests, calls, "no request comes twice")
+				assert.LessOrEqual(t, requests, calls, "no request is received twice")
 			}
 			assert.Positive(t, good)
 			assert.GreaterOrEqual(t, requests, good)

@@ -1,3 +1,3 @@
-// Package fleet runs the stores of package tokens under real processes, which are killed, stopped and started while they share a
-// token, over real databases.
+// Package fleet tests the stores of package tokens with real processes and real databases. The processes share a token
+// while they are killed, stopped and restarted.
 package fleet

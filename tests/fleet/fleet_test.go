@@ -67,7 +67,7 @@ func startMany(t *testing.T, n int, s settings) []*worker {
 	return workers
 }
 
-// say begins a command, and hear waits for what came of it.
+// say sends a command, and hear waits for its outcome.
 func (w *worker) say(command string) {
 	w.t.Helper()
 	_, err := io.WriteString(w.in, command+"\n")
@@ -87,7 +87,7 @@ func (w *worker) do(command string) outcome {
 	return w.hear()
 }
 
-// token returns the one token that all callers got.
+// token returns the token that all callers got.
 func (w *worker) token(callers int) string {
 	w.t.Helper()
 	o := w.do("token " + strconv.Itoa(callers))
@@ -96,7 +96,7 @@ func (w *worker) token(callers int) string {
 	return o.Tokens[0]
 }
 
-// all lets every worker carry out a command at once.
+// all runs a command in all workers at once.
 func all(workers []*worker, command string) []outcome {
 	for _, w := range workers {
 		w.say(command)
@@ -113,18 +113,19 @@ func (w *worker) signal(s syscall.Signal) {
 	require.NoError(w.t, w.cmd.Process.Signal(s))
 }
 
-// A server is the sandbox's Moov, which ends a session whose refresh token is presented twice. It counts, and can hold requests.
+// A server is the sandbox's Moov, which ends a session if a refresh token is presented twice. It counts requests, and
+// can hold them.
 type server struct {
 	*sandbox.Moov
 
 	URL string
 
 	mu        sync.Mutex
-	requests  int            // to the token endpoint
-	presented map[string]int // refresh tokens
-	before    chan struct{}  // not nil: requests wait here, before the server acts
-	after     chan struct{}  // not nil: responses wait here, after it acted
-	arrived   chan struct{}  // gets an element for each request that waits
+	requests  int            // number of requests to the token endpoint
+	presented map[string]int // how often each refresh token was presented
+	before    chan struct{}  // if not nil, requests wait for it before the server acts
+	after     chan struct{}  // if not nil, responses wait for it after the server acted
+	arrived   chan struct{}  // receives an element for each request that waits
 }
 
 func serve(t *testing.T, life time.Duration) *server {
@@ -174,7 +175,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 func (s *server) holdBefore() { s.mu.Lock(); defer s.mu.Unlock(); s.before = make(chan struct{}) }
 func (s *server) holdAfter()  { s.mu.Lock(); defer s.mu.Unlock(); s.after = make(chan struct{}) }
 
-// release lets go what waits, and holds nothing any more.
+// release releases everything that waits, and turns holding off.
 func (s *server) release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -192,12 +193,12 @@ func (s *server) count() int {
 	return s.requests
 }
 
-// login returns what a user's login starts with: a refresh token.
+// login returns the refresh token with which a user's login begins.
 func (s *server) login() *tokens.Token {
 	return &tokens.Token{RefreshToken: s.Issue(sandbox.Token{}).RefreshToken}
 }
 
-// mostPresented returns how often the refresh token was presented that was presented most often.
+// mostPresented returns the highest number of times that any refresh token was presented.
 func (s *server) mostPresented() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -208,7 +209,7 @@ func (s *server) mostPresented() int {
 	return most
 }
 
-// eachStore runs a test over every kind of store.
+// eachStore runs a test with every kind of store.
 func eachStore(t *testing.T, test func(t *testing.T, store string)) {
 	t.Helper()
 	for name, open := range map[string]func(t *testing.T) string{
@@ -249,5 +250,5 @@ func distinct(t *testing.T, outcomes []outcome) []string {
 	return seen
 }
 
-// wait lets real time pass: processes do not share a synctest bubble.
+// wait sleeps in real time, because processes do not share a synctest bubble.
 func wait(d time.Duration) { <-time.After(d) }

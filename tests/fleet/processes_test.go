@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Twenty processes with fifty callers each, all at the moment at which the token has ended: one request.
+// Twenty processes with fifty callers each request a token at the moment at which the old one has expired: one request
+// is sent.
 func TestHerdAtExpiry(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, store string) {
@@ -23,7 +24,7 @@ func TestHerdAtExpiry(t *testing.T) {
 		require.Len(t, first, 1)
 		require.Equal(t, 1, s.count(), "a cold fleet")
 
-		wait(6 * time.Second) // nobody asks meanwhile, so nobody renews
+		wait(6 * time.Second) // without calls there is no renewal
 		outcomes := all(workers, "token 50")
 		second := distinct(t, outcomes)
 		require.Len(t, second, 1)
@@ -55,7 +56,7 @@ func TestRejectedTokenIsReplacedOnce(t *testing.T) {
 	})
 }
 
-// Six processes renew one login again and again. The server ends it if a refresh token comes twice.
+// Six processes renew one login again and again. The server ends it if a refresh token is presented twice.
 func TestRotations(t *testing.T) {
 	rotations := 30
 	if os.Getenv("FLEET_LONG") != "" {
@@ -78,7 +79,7 @@ func TestRotations(t *testing.T) {
 	})
 }
 
-// The process that fetches is killed. It had presented no refresh token, so another goes on after 10 s.
+// The process that fetches is killed. It has not presented a refresh token, so another continues after 10 s.
 func TestHolderIsKilled(t *testing.T) {
 	t.Parallel()
 	for name, hold := range map[string]func(*server){
@@ -99,7 +100,7 @@ func TestHolderIsKilled(t *testing.T) {
 				survivors := workers[1:]
 				require.Len(t, distinct(t, all(survivors, "token 10")), 1)
 				took := time.Since(began)
-				assert.Equal(t, 2, s.count(), "the dead one's and one more")
+				assert.Equal(t, 2, s.count(), "one by the killed process and one more")
 				assert.Less(t, took, 15*time.Second)
 				t.Logf("the others had a token after %v", took)
 			})
@@ -107,7 +108,7 @@ func TestHolderIsKilled(t *testing.T) {
 	}
 }
 
-// A command that lives for two seconds, started again and again beside a holder that was killed, gets a token all the same.
+// A command that runs for two seconds is started again and again after a holder was killed. It gets a token eventually.
 func TestShortCommandsOutliveADeadHolder(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, store string) {
@@ -143,7 +144,8 @@ func TestShortCommandsOutliveADeadHolder(t *testing.T) {
 	})
 }
 
-// The process that fetches is stopped for two seconds while its request is under way, and goes on: nobody else asks.
+// The process that fetches is stopped for two seconds while its request is in flight, and then continues: no other
+// process sends a request.
 func TestHolderIsStopped(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, store string) {
@@ -165,7 +167,7 @@ func TestHolderIsStopped(t *testing.T) {
 	})
 }
 
-// A holder that presented a refresh token is stopped for a minute. Whoever presented it again would end the session.
+// A holder that presented a refresh token is stopped for a minute. Presenting it again would end the session.
 func TestHolderIsStoppedForAMinute(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -188,18 +190,18 @@ func TestHolderIsStoppedForAMinute(t *testing.T) {
 	})
 }
 
-// A logout in one process is obeyed by the others with their second call, as they were idle.
+// After a logout in one process, the other ones, which were idle, notice with their second call.
 func TestLogoutIsObeyed(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, store string) {
-		s := serve(t, 50*time.Second) // so that a look is due after 5 s
+		s := serve(t, 50*time.Second) // a look is due after 5 s
 		workers := startMany(t, 3, settings{Store: store, Origin: s.URL, Session: "user", Initial: s.login()})
 		require.Len(t, distinct(t, all(workers, "token 1")), 1)
 		require.Empty(t, workers[0].do("revoke").Errors)
 		assert.True(t, workers[0].do("token 1").Login)
 
 		wait(6 * time.Second)
-		all(workers[1:], "token 1") // its look runs behind it
+		all(workers[1:], "token 1") // this starts a look in the background
 		wait(time.Second)
 		for _, o := range all(workers[1:], "token 1") {
 			assert.True(t, o.Login, "%v", o.Errors)
@@ -207,7 +209,7 @@ func TestLogoutIsObeyed(t *testing.T) {
 		started := start(t, settings{Store: store, Origin: s.URL, Session: "user"})
 		assert.True(t, started.do("token 1").Login)
 
-		// A new login in one process is one in all.
+		// A new login in one process is a login in all of them.
 		require.Empty(t, workers[1].do("set "+s.login().RefreshToken).Errors)
 		wait(6 * time.Second)
 		all(workers, "token 1")
@@ -216,7 +218,7 @@ func TestLogoutIsObeyed(t *testing.T) {
 	})
 }
 
-// A process that starts later finds the login in the store, and needs no Initial.
+// A process that starts later finds the login in the store, without Initial.
 func TestLoginOutlivesItsProcess(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, store string) {
@@ -230,7 +232,7 @@ func TestLoginOutlivesItsProcess(t *testing.T) {
 	})
 }
 
-// Redis stands still for 30 s and comes back empty. The login is put back by those who know it.
+// Redis hangs for 30 s and comes back empty. The processes that know the login write it back.
 func TestRedisComesBackEmpty(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -241,11 +243,11 @@ func TestRedisComesBackEmpty(t *testing.T) {
 	wait(5 * time.Second)
 	database.Kill()
 	database.Clear()
-	require.Len(t, distinct(t, all(workers, "token 1")), 1, "the access token serves on")
+	require.Len(t, distinct(t, all(workers, "token 1")), 1, "the access token stays in use")
 	wait(15 * time.Second)
 	require.Len(t, distinct(t, all(workers, "token 1")), 1)
 	database.Start()
-	// Within a look the record is back; what was put back is not presented for 90 s.
+	// The next look writes the record back; its refresh token is then not presented for 90 s.
 	deadline := time.Now().Add(3 * time.Minute)
 	for {
 		outcomes := all(workers, "token 1")
@@ -261,7 +263,7 @@ func TestRedisComesBackEmpty(t *testing.T) {
 	assert.Equal(t, 1, s.mostPresented())
 }
 
-// PostgreSQL is restarted while six processes renew.
+// PostgreSQL is restarted while six processes renew a login.
 func TestPostgresIsRestarted(t *testing.T) {
 	t.Parallel()
 	database := servers.Postgres(t)
@@ -292,7 +294,7 @@ func healthy(outcomes []outcome) bool {
 	return true
 }
 
-// long skips a test that takes more than a minute, unless it is asked for.
+// long skips a test that takes more than a minute, unless such tests were requested.
 func long(t *testing.T) {
 	t.Helper()
 	if os.Getenv("FLEET_LONG") == "" {

@@ -25,11 +25,11 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// settings is what a worker process is started with.
+// settings are the settings of a worker process.
 type settings struct {
-	Store   string // redis://host:port, postgres://… or the path of a folder
-	Origin  string // of Moov's endpoint
-	Session string // "": an app's token
+	Store   string // redis://host:port, postgres://… or the path of a directory
+	Origin  string // the origin of Moov's endpoint
+	Session string // if empty, an app's token
 	Initial *tokens.Token
 }
 
@@ -43,16 +43,16 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// An outcome is what a worker says of a command.
+// An outcome is a worker's result of a command.
 type outcome struct {
-	Tokens  []string // the different access tokens
+	Tokens  []string // the distinct access tokens
 	Slowest time.Duration
 	Expiry  time.Time
 	Errors  []string
-	Login   bool // an error was ErrLoginRequired
+	Login   bool // an error matched ErrLoginRequired
 }
 
-// work is a worker process: it carries out one command a line of standard input, and prints an outcome for each.
+// work is a worker process: it reads commands from standard input, one per line, and prints an outcome for each.
 func work(text string) {
 	var s settings
 	if err := json.Unmarshal([]byte(text), &s); err != nil {
@@ -78,7 +78,7 @@ func obey(cache *tokens.Cache, command string) outcome {
 	var o outcome
 	var err error
 	switch name {
-	case "token": // token N: N callers ask at once
+	case "token": // token N: N concurrent callers of Token
 		var n int
 		_, err = fmt.Sscan(rest, &n)
 		o.ask(ctx, cache, n)
