@@ -106,7 +106,7 @@ func TestEveryContenderHasAColumn(t *testing.T) {
 func TestTheTableSaysWhatIsMet(t *testing.T) {
 	var out strings.Builder
 	report(&out, []measurement{{"group", []figure{
-		// The ratio of the medians is 0.5; the median of the ratios, which counts, is 0.75.
+		// The ratio of the medians is 0.5; the median of the ratios, which is used, is 0.75.
 		{"relative", duration, values{ours: {30, 30, 60}, byHand: {60, 40, 80}}, target{0.6, byHand}},
 		{"absolute", count, values{ours: {3}}, target{most: 3}},
 		{"compared", size, values{ours: {2.5e6}, byHand: {1e6}}, unset},

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// measureCache is about a token that is there: on one core, and on two at once.
+// measureCache measures a cached token, on one core and on two at once.
 func measureCache(e effort) []figure {
 	least := contender{bare, newBareCache().do}
 	hits := []contender{least}
@@ -36,7 +36,7 @@ func measureCache(e effort) []figure {
 	}
 }
 
-// bareCache is the least that a cache can do: one atomic load and one look at the monotonic clock.
+// bareCache is the minimum of a cache: one atomic load and one read of the monotonic clock.
 type bareCache struct {
 	base    time.Time
 	current atomic.Pointer[bareToken]

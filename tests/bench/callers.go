@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// outcome is what callers saw.
+// outcome is the result of calls.
 type outcome struct {
 	latencies []time.Duration
 	failed    int
@@ -20,13 +20,13 @@ func timed(call func(context.Context) error) (took time.Duration, err error) {
 	return time.Since(start), err
 }
 
-// quantile is the latency that the given part of the callers did not exceed, in nanoseconds.
+// quantile returns a quantile of the callers' latencies, in nanoseconds.
 func (o *outcome) quantile(q float64) float64 {
 	slices.Sort(o.latencies)
 	return float64(o.latencies[min(int(q*float64(len(o.latencies))), len(o.latencies)-1)])
 }
 
-// slow counts the callers that had to wait for the endpoint.
+// slow returns the number of callers that had to wait for the endpoint.
 func (o *outcome) slow() float64 {
 	n := 0
 	for _, l := range o.latencies {
@@ -37,10 +37,10 @@ func (o *outcome) slow() float64 {
 	return float64(n)
 }
 
-// herd has n callers call at once, and returns when all are served.
+// herd makes n callers call at once, and returns when all are served.
 func herd(n int, call func(context.Context) error) *outcome {
 	o := &outcome{latencies: make([]time.Duration, n)}
-	errs := make([]error, n) // each caller has its own place: they must not wait for each other here
+	errs := make([]error, n) // each caller has its own element, so they need no lock
 	var ready, done sync.WaitGroup
 	ready.Add(n)
 	start := make(chan struct{})
@@ -62,7 +62,7 @@ func herd(n int, call func(context.Context) error) *outcome {
 	return o
 }
 
-// steady has callers come at an even rate, whether earlier ones were served or not, until stop is closed. The
+// steady makes callers come at an even rate, whether earlier ones have been served or not, until stop is closed. The
 // outcome is complete when wait returns.
 func steady(perSecond int, stop <-chan struct{}, call func(context.Context) error) (o *outcome, wait func()) {
 	o = new(outcome)

@@ -19,15 +19,15 @@ const (
 	clientsInList = 10_000
 )
 
-// A reader reads OAuth clients from a server in one way; nil is what it cannot.
+// A reader reads OAuth clients from a server in one way. A nil function is not supported.
 type reader struct {
 	name string
 	get  func() error
-	list func() (n int, err error) // at once
+	list func() (n int, err error) // the whole list
 	all  func() (n int, err error) // one by one
 }
 
-// measureClients is about reading OAuth clients over loopback: one, and a list of 10,000.
+// measureClients measures reading OAuth clients over loopback: a single one, and a list of 10,000.
 func measureClients(e effort) []figure {
 	url, stop := serve(sample)
 	defer stop()
@@ -57,8 +57,7 @@ func measureClients(e effort) []figure {
 	}
 }
 
-// clientList returns a list of n clients that are as real ones are: with escapes, letters beyond ASCII, members that the
-// model does not have, and nulls.
+// clientList returns a list of n realistic clients: with escapes, non-ASCII letters, unknown members, and nulls.
 func clientList(n int) string {
 	var list strings.Builder
 	for i := range n {
@@ -73,7 +72,7 @@ func clientList(n int) string {
 	return "[" + list.String()[1:] + "]"
 }
 
-// complete makes sure that the whole list was read.
+// complete checks that the whole list was read.
 func complete(read func() (int, error)) func() error {
 	return func() error {
 		n, err := read()
@@ -117,7 +116,7 @@ func readOurs(url string, client *http.Client) reader {
 	}
 }
 
-// readByHand is net/http and encoding/json, with the generated model.
+// readByHand reads with net/http and encoding/json, into the generated model.
 func readByHand(url string, client *http.Client) reader {
 	read := func(path string, decode func(*json.Decoder) error) error {
 		req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, url+path, nil)
@@ -166,7 +165,7 @@ func readByHand(url string, client *http.Client) reader {
 	}
 }
 
-// readGenerated is the generated client alone. It reads lists at once only.
+// readGenerated uses only the generated client, which reads lists as a whole.
 func readGenerated(url string, client *http.Client) reader {
 	ctx := context.Background()
 	authorize := func(_ context.Context, req *http.Request) error {

@@ -11,11 +11,11 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// measureExchange is about one token request over loopback, with nothing kept. Both sides of the connection count.
+// measureExchange measures a token request over loopback, without a cache. It includes both sides of the connection.
 func measureExchange(e effort) []figure {
 	url, stop := serve(`{"token_type":"Bearer","expires_in":3600,"access_token":"` + jwt + `"}`)
 	defer stop()
-	e.rounds *= 3 // two sides that take turns are at the scheduler's mercy
+	e.rounds *= 3 // the scheduler affects two sides that take turns
 	ctx := context.Background()
 	client := &http.Client{Transport: new(http.Transport)}
 	endpoint := newEndpoint(setup{endpoint: client, baseURL: url})
@@ -62,7 +62,7 @@ func exchangeXOAuth2(client *http.Client, url string) func() error {
 	}
 }
 
-// serve responds to everything with body, over HTTP on loopback.
+// serve responds to every request with body, over HTTP on loopback.
 func serve(body string) (url string, stop func()) {
 	server, err := sandbox.Listen(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)

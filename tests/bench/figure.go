@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// A figure is one row of the table: one quantity, of us and of those peers that can do the same.
+// A figure is a row of the table: one quantity for us and for those peers that support it.
 type figure struct {
 	name   string
 	unit   unit
@@ -14,14 +14,14 @@ type figure struct {
 	target target
 }
 
-// values are those of each contender; who cannot do it is absent.
+// values are the values of the contenders. One that does not support the operation is absent.
 type values map[string]series
 
 func (v values) add(contender string, value float64) {
 	v[contender] = append(v[contender], value)
 }
 
-// series are the values of one contender, one for each round.
+// series are the values of one contender, one per round.
 type series []float64
 
 func (s series) median() float64 {
@@ -29,16 +29,16 @@ func (s series) median() float64 {
 	return sorted[len(sorted)/2]
 }
 
-// A target bounds our value, or its ratio to that of a contender.
+// A target limits our value, or its ratio to that of a contender.
 type target struct {
 	most float64
-	of   string // "": our value itself
+	of   string // if empty, the target is for our value itself
 }
 
-// unset is the target of a figure that is there for comparison only.
+// unset is the target of a figure that is only for comparison.
 var unset = target{most: -1}
 
-// ratio is the median of the ratios within each round.
+// ratio returns the median of the ratios in each round.
 func (f figure) ratio() float64 {
 	mine, theirs := f.values[ours], f.values[f.target.of]
 	ratios := make(series, len(mine))
@@ -55,7 +55,7 @@ func (f figure) met() bool {
 	return f.values[ours].median() <= f.target.most
 }
 
-// unit is how a value prints.
+// unit says how to print a value.
 type unit int
 
 const (
@@ -75,7 +75,7 @@ func (u unit) format(v float64) string {
 	}
 }
 
-// formatDuration gives three digits; v is d with its fraction of a nanosecond.
+// formatDuration prints three digits. d includes a fraction of a nanosecond.
 func formatDuration(d time.Duration, v float64) string {
 	switch {
 	case d < time.Microsecond:

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// peakHeaps is how much each contender lets the heap grow.
+// peakHeaps measures how much the heap grows with each contender.
 func peakHeaps(e effort, contenders []contender) values {
 	peaks := values{}
 	for range e.scenarios {
@@ -24,8 +24,8 @@ func peakHeaps(e effort, contenders []contender) values {
 	return peaks
 }
 
-// peakHeap samples the heap while do runs. The collector works hard meanwhile, so that what is in use
-// is seen, rather than garbage in proportion to what other contenders hold.
+// peakHeap samples the heap while do runs. The collector runs often meanwhile, so that the result is memory in use, and
+// not garbage that depends on other contenders.
 func peakHeap(do func() error) (float64, error) {
 	defer debug.SetGCPercent(debug.SetGCPercent(10))
 	runtime.GC()
@@ -51,7 +51,7 @@ func peakHeap(do func() error) (float64, error) {
 	return float64(peak - before), err
 }
 
-// heapObjects is the size of all objects on the heap, garbage that was not yet swept included.
+// heapObjects returns the size of all objects on the heap, including garbage that has not been swept.
 func heapObjects() uint64 {
 	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	metrics.Read(sample)

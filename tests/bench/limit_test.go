@@ -25,7 +25,7 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// The batch of the scenario: SailPoint's documented limit, and calls that exceed it twenty times.
+// The batch: calls that exceed SailPoint's documented limit twenty times.
 const (
 	batchCalls   = 2000
 	batchWorkers = 50
@@ -33,7 +33,7 @@ const (
 	limitPer     = 10 * time.Second
 )
 
-// A limited is a way to make calls at a server with a rate limit.
+// A limited is a way to make calls to a server with a rate limit.
 type limited struct {
 	name string
 	open func(t *testing.T, accessToken string, base http.RoundTripper) func(*http.Request) (*http.Response, error)
@@ -68,7 +68,7 @@ func bearing(accessToken string, base http.RoundTripper) http.RoundTripper {
 	return &oauth2.Transport{Source: oauth2.StaticTokenSource(&oauth2.Token{AccessToken: accessToken}), Base: base}
 }
 
-// adaptive repeats requests as the clients of aws-sdk-go-v2 do in adaptive mode, which takes this code for a throttle.
+// adaptive retries requests like the clients of aws-sdk-go-v2 in adaptive mode, which treats this code as throttling.
 func adaptive(base http.RoundTripper) func(*http.Request) (*http.Response, error) {
 	mode := retry.NewAdaptiveMode(func(o *retry.AdaptiveModeOptions) { o.FailOnNoAttemptTokens = true })
 	attempts := retry.NewAttemptMiddleware(waitingRetryer{mode}, func(req any) any { return req })
@@ -90,8 +90,8 @@ func adaptive(base http.RoundTripper) func(*http.Request) (*http.Response, error
 	}
 }
 
-// A waitingRetryer waits for the tokens of the adaptive mode, which asks again and again for the last nanosecond of a wait by
-// itself: in simulated time that never ends.
+// A waitingRetryer waits for the tokens of the adaptive mode. The adaptive mode itself polls for the last nanosecond of
+// a wait, which never ends in simulated time.
 type waitingRetryer struct{ *retry.AdaptiveMode }
 
 func (r waitingRetryer) GetAttemptToken(ctx context.Context) (func(error) error, error) {
@@ -135,13 +135,13 @@ func (s *slowServer) RoundTrip(req *http.Request) (*http.Response, error) {
 // after returns after d.
 func after(d time.Duration) { <-time.After(d) }
 
-// A batchResult is what came of a batch.
+// A batchResult is the result of a batch.
 type batchResult struct {
 	requests, refused, failed int
 	took, ideal               time.Duration
 }
 
-// runBatch makes the calls by its workers, as fast as the server and l let them.
+// runBatch makes the calls with its workers, as fast as the server and l permit.
 func runBatch(t *testing.T, l limited, window sandbox.Window) batchResult {
 	vendor := sandbox.NewMoov(&sandbox.MoovOptions{NoRequests: true, TokenLife: 24 * time.Hour,
 		RateLimit: sandbox.Limit{Requests: limitCalls, Per: limitPer, Window: window}})
@@ -179,8 +179,7 @@ func runBatch(t *testing.T, l limited, window sandbox.Window) batchResult {
 	return batchResult{server.requests, server.refused, int(failed.Load()), time.Since(begin), ideal}
 }
 
-// TestRateLimits compares what comes of a batch of calls that exceeds a rate limit, in simulated time, and
-// prints a table with -v.
+// TestRateLimits compares batches of calls that exceed a rate limit, in simulated time, and prints a table with -v.
 func TestRateLimits(t *testing.T) {
 	var table strings.Builder
 	w := tabwriter.NewWriter(&table, 0, 0, 3, ' ', 0)
@@ -188,7 +187,7 @@ func TestRateLimits(t *testing.T) {
 	for _, kind := range []struct {
 		name   string
 		window sandbox.Window
-		ideal  float64 // at most, of ours
+		ideal  float64 // our maximum
 	}{
 		{"fixed windows", sandbox.WindowAligned, 1.1},
 		{"windows from the first request", sandbox.WindowFromFirst, 1.2},
@@ -197,7 +196,7 @@ func TestRateLimits(t *testing.T) {
 	} {
 		for _, l := range everyLimited {
 			if l.name != ours && !testing.Verbose() {
-				continue // the peers are there for the table
+				continue // the peers are only for the table
 			}
 			synctest.Test(t, func(t *testing.T) {
 				r := runBatch(t, l, kind.window)

@@ -1,13 +1,13 @@
-// Command bench measures the hot paths of this module beside its peers, all in one run, and prints how each figure
-// stands against its target.
+// Command bench measures the hot paths of this module and of its peers, all in one run, and compares each figure with
+// its target.
 //
 //	go run . [-short] [group ...]
 //
-// The groups are cache, transport, exchange, herd, refusal, deadline, load, minute, stores, patch and clients; without any, all
-// run, for about four minutes. Absolute times depend on the machine and on what else it does. Ratios are taken
-// within rounds in which everybody had a turn, so that such drift cancels.
+// The groups are cache, transport, exchange, herd, refusal, deadline, load, minute, stores, patch and clients; without
+// arguments, all run, which takes about four minutes. Absolute times depend on the machine and its load. Ratios are
+// computed within rounds in which every contender had a turn, so that drift cancels out.
 //
-// What becomes of calls at a rate limit takes minutes, and runs in simulated time, which only tests have:
+// Calls at a rate limit take minutes, so that benchmark is a test, which has simulated time:
 //
 //	go test -run TestRateLimits -v .
 package main
@@ -23,7 +23,7 @@ import (
 	"time"
 )
 
-// A group measures figures that share a setting.
+// A group measures figures in a common setting.
 type group struct {
 	name    string
 	measure func(effort) []figure
@@ -43,10 +43,10 @@ var groups = []group{
 	{"clients", measureClients},
 }
 
-// effort is how thoroughly to measure.
+// effort says how thoroughly to measure.
 type effort struct {
-	rounds    int           // turns that each contender has in a benchmark
-	turn      time.Duration // of each, about
+	rounds    int           // number of turns of each contender in a benchmark
+	turn      time.Duration // approximate duration of each
 	scenarios int           // repetitions of a scenario
 	load      time.Duration
 	minute    time.Duration
@@ -70,7 +70,7 @@ func main() {
 			log.Fatalf("there is no group %q; the groups are %s", name, strings.Join(groupNames(), " "))
 		}
 	}
-	testing.Init() // after Parse: the flags of package testing are not ours
+	testing.Init() // after Parse, so that the flags of package testing are not available
 	e := thorough
 	if *short {
 		e = quick

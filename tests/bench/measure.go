@@ -8,30 +8,30 @@ import (
 	"testing"
 )
 
-// ours is the contender that the targets are about.
+// ours is the contender that the targets are for.
 const ours = "ours"
 
-// A contender does what is measured, once for each call.
+// A contender performs the measured operation once per call.
 type contender struct {
 	name string
 	do   func() error
 }
 
-// costs are what one operation of each contender took.
+// costs are the costs of an operation for each contender.
 type costs struct{ time, allocs values }
 
-// times is the row of what one operation took.
+// times returns the row of the duration of an operation.
 func (c costs) times(name string, t target) figure {
 	return figure{name, duration, c.time, t}
 }
 
-// allocations is the row below it.
+// allocations returns the row of its allocations.
 func (c costs) allocations(t target) figure {
 	return figure{"  allocations", count, c.allocs, t}
 }
 
-// compare benchmarks the contenders in turn, round after round. With cores it lets so many goroutines run the operation
-// at once, on as many cores; with 0 one goroutine runs it, and the rest of the machine is there for the other side.
+// compare benchmarks the contenders in turn, round after round. If cores is positive, that many goroutines run the
+// operation at once, on as many cores; if it is 0, one goroutine does, and the other cores are left to the server.
 func compare(e effort, cores int, contenders ...contender) costs {
 	if err := flag.Set("test.benchtime", e.turn.String()); err != nil {
 		log.Fatal(err)
@@ -42,7 +42,7 @@ func compare(e effort, cores int, contenders ...contender) costs {
 	c := costs{time: values{}, allocs: values{}}
 	for round := range e.rounds {
 		for i := range contenders {
-			// Forwards and backwards, so that whoever comes after whom is not always the same.
+			// The order alternates, so that a contender does not always follow the same one.
 			if round%2 == 1 {
 				i = len(contenders) - 1 - i
 			}

@@ -11,7 +11,7 @@ import (
 	"github.com/grantwright/oauth-go/oauthclients/patch"
 )
 
-// sample is an OAuth client as SailPoint sends it.
+// sample is an OAuth client as in SailPoint's documentation.
 const sample = `{"id":"2c9180835d2e5168015d32f890ca1581","secret":null,"businessName":"Acme-Solar",` +
 	`"homepageUrl":"http://localhost:12345","name":"Demo API Client",` +
 	`"description":"An API client used for the authorization_code, refresh_token, and client_credentials flows",` +
@@ -29,8 +29,7 @@ var changed = strings.NewReplacer(
 	`"homepageUrl":"http://localhost:12345"`, `"homepageUrl":null`,
 ).Replace(sample)
 
-// change is what makes the one of the other, beside a home page of null. Its values are variables, as they are in a
-// program that has any use for a patch.
+// change is the difference between the two, and a homepage of null. Its values are variables, as in a real program.
 type change struct {
 	name    string
 	enabled bool
@@ -38,16 +37,16 @@ type change struct {
 
 var newValues = change{strings.Clone("Renamed Client"), false}
 
-// patchJSON is the same as a JSON Patch.
+// patchJSON is the change as a JSON Patch.
 const patchJSON = `[{"op":"replace","path":"/name","value":"Renamed Client"},` +
 	`{"op":"replace","path":"/enabled","value":false},` +
 	`{"op":"replace","path":"/homepageUrl","value":null}]`
 
-// A patcher does what a library of JSON Patch can; nil is what it cannot.
+// A patcher does what a JSON Patch library does. A nil function is not supported.
 type patcher struct {
 	name  string
 	build func(change) ([]byte, error)                           // builds and marshals a patch of three operations
-	typed func(before, after sailpoint.OAuthClient) (int, error) // counts what differs
+	typed func(before, after sailpoint.OAuthClient) (int, error) // returns the number of differences
 	diff  func(before, after []byte) (int, error)
 	apply func(patch []byte) (func(doc []byte) ([]byte, error), error)
 }
@@ -78,7 +77,7 @@ var oursPatcher = patcher{
 	},
 }
 
-// buildByHand is the least that builds such a patch.
+// buildByHand is the minimum that builds such a patch.
 func buildByHand(c change) ([]byte, error) {
 	b := make([]byte, 0, 192)
 	b = append(b, `[{"op":"replace","path":"/name","value":`...)

@@ -6,7 +6,7 @@ import (
 	jsonpatch "github.com/evanphx/json-patch/v5"
 )
 
-// evanphxPatcher is github.com/evanphx/json-patch. It makes no JSON Patch of two documents.
+// evanphxPatcher is github.com/evanphx/json-patch. It cannot make a JSON Patch from two documents.
 var evanphxPatcher = patcher{
 	name: "evanphx",
 	build: func(c change) ([]byte, error) {

@@ -6,7 +6,7 @@ import (
 	"gomodules.xyz/jsonpatch/v2"
 )
 
-// gomodulesPatcher is gomodules.xyz/jsonpatch. It applies nothing.
+// gomodulesPatcher is gomodules.xyz/jsonpatch. It cannot apply patches.
 var gomodulesPatcher = patcher{
 	name: "gomodules",
 	build: func(c change) ([]byte, error) {

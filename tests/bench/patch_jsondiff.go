@@ -8,7 +8,7 @@ import (
 	"github.com/grantwright/oauth-go/gen/sailpoint"
 )
 
-// jsondiffPatcher is github.com/wI2L/jsondiff. It applies nothing.
+// jsondiffPatcher is github.com/wI2L/jsondiff. It cannot apply patches.
 var jsondiffPatcher = patcher{
 	name: "jsondiff",
 	build: func(c change) ([]byte, error) {

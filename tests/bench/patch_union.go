@@ -2,11 +2,11 @@ package main
 
 import "encoding/json"
 
-// union is the contender that the generator makes of the vendor's own description.
+// union is the code that the generator makes from the vendor's own description.
 const union = "union"
 
-// unionOperation and unionValue are what oapi-codegen makes of an operation whose value is oneOf string, boolean,
-// integer, object and array, as the vendor has it: the parts that build.
+// unionOperation and unionValue are the code of oapi-codegen for an operation whose value is oneOf string, boolean,
+// integer, object and array, as in the vendor's description; only the parts that build it.
 type (
 	unionOperation struct {
 		Op    string      `json:"op"`
@@ -18,27 +18,27 @@ type (
 	}
 )
 
-// FromValue0 takes a string.
+// FromValue0 sets a string.
 func (t *unionValue) FromValue0(v string) error {
 	b, err := json.Marshal(v)
 	t.union = b
 	return err
 }
 
-// FromValue1 takes a boolean.
+// FromValue1 sets a boolean.
 func (t *unionValue) FromValue1(v bool) error {
 	b, err := json.Marshal(v)
 	t.union = b
 	return err
 }
 
-// UnmarshalJSON is the only way to a null.
+// UnmarshalJSON is the only way to set null.
 func (t *unionValue) UnmarshalJSON(b []byte) error {
 	err := t.union.UnmarshalJSON(b)
 	return err
 }
 
-// MarshalJSON is the generator's too.
+// MarshalJSON is generated too.
 func (t unionValue) MarshalJSON() ([]byte, error) {
 	b, err := t.union.MarshalJSON()
 	return b, err

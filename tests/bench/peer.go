@@ -5,37 +5,37 @@ import (
 	"net/http"
 )
 
-// A peer is a way to keep tokens and to send them, ours among them.
+// A peer is a library that keeps and sends tokens, including ours.
 type peer struct {
 	name string
 	open func(setup) session
-	// early is how many seconds before its end the peer renews a token, for a token of at most six minutes.
+	// early is how many seconds before the expiry the peer renews a token that lives for at most six minutes.
 	early int
-	// borrows says that cache and transport are another peer's.
+	// borrows is true if cache and transport are those of another peer.
 	borrows bool
 }
 
-// setup is what a session works with.
+// setup is what a session needs.
 type setup struct {
-	endpoint *http.Client      // reaches the token endpoint
+	endpoint *http.Client      // sends requests to the token endpoint
 	baseURL  string            // of the token endpoint
-	api      http.RoundTripper // reaches the API that tokens are for
-	attempts int               // at most, for one fetch; 0: the peer's default
+	api      http.RoundTripper // sends requests to the API that the tokens are for
+	attempts int               // maximum per fetch; if zero, the peer's default
 }
 
-// tokenPath is where the token endpoint is, below the base URL.
+// tokenPath is the path of the token endpoint.
 const tokenPath = "/v7/oauth2/token"
 
-// apiURL is where tokens are sent.
+// apiURL is the API that tokens are sent to.
 const apiURL = "https://api.example.com"
 
-// session is one cache of tokens and what sends them.
+// session is a token cache and a client that sends its tokens.
 type session struct {
-	token func(context.Context) (string, error)                // nil: the cache is reached by sending only
-	send  func(*http.Request) (resp *http.Response, err error) // to the API; nil: has none
+	token func(context.Context) (string, error)                // nil if only send uses the cache
+	send  func(*http.Request) (resp *http.Response, err error) // sends to the API; may be nil
 }
 
-// peers are all that fetch and keep tokens.
+// peers are all libraries that fetch and keep tokens.
 var peers = []peer{
 	{name: ours, open: openOurs, early: 8},
 	{name: byHand, open: openByHand, early: 10},
@@ -46,20 +46,20 @@ var peers = []peer{
 	{name: "retryablehttp", open: openRetryable, early: 10, borrows: true},
 }
 
-// contenders are the columns of the tables, in their order.
+// contenders are the columns of the tables, in order.
 var contenders = []string{
 	ours, noStore, bare, byHand, generated, "x/oauth2", "google auth", "smithy-go", "azcore", "retryablehttp",
 	union, "jsondiff", "evanphx", "gomodules",
 }
 
-// Contenders that are no library.
+// Contenders that are not a library.
 const (
 	byHand    = "by hand"   // net/http, encoding/json and a mutex
-	bare      = "bare"      // the least that could do it
-	generated = "generated" // the generated client alone
+	bare      = "bare"      // the minimum that could do it
+	generated = "generated" // only the generated client
 )
 
-// get has the session give or use a token once.
+// get makes the session return or use a token once.
 func (s session) get(ctx context.Context) error {
 	if s.token != nil {
 		_, err := s.token(ctx)
@@ -81,8 +81,8 @@ func (s session) call(ctx context.Context) error {
 	return resp.Body.Close()
 }
 
-// responding is an API in memory that gives the same response to everything. It is shared by all requests, as only
-// what stands before it is measured.
+// responding is an API in memory that returns the same response to every request. The response is shared, because only
+// the layers above are measured.
 type responding struct{ resp *http.Response }
 
 func newResponding(status int) responding {

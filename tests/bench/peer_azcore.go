@@ -9,7 +9,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 )
 
-// openAzcore is azcore's bearer policy in a pipeline that repeats nothing. Its cache cannot be reached otherwise.
+// openAzcore is azcore's bearer policy in a pipeline without retries. Its cache cannot be used in another way.
 func openAzcore(s setup) session {
 	bearer := runtime.NewBearerTokenPolicy(azcoreCredential(s), []string{"scope"}, nil)
 	pipeline := runtime.NewPipeline("bench", "v1.0.0",

@@ -13,14 +13,14 @@ import (
 	"github.com/grantwright/oauth-go/sandbox"
 )
 
-// tokenResponse is a token response as one would declare it by hand.
+// tokenResponse is a token response, declared by hand.
 type tokenResponse struct {
 	AccessToken string `json:"access_token"`
 	TokenType   string `json:"token_type"`
 	ExpiresIn   int    `json:"expires_in"`
 }
 
-// fetch gets a token with net/http and encoding/json. It serves the peers that have no client_credentials of their own.
+// fetch gets a token with net/http and encoding/json, for peers without a client_credentials implementation.
 func fetch(ctx context.Context, client *http.Client, baseURL string) (tokenResponse, time.Time, error) {
 	form := url.Values{
 		"grant_type":    {"client_credentials"},
@@ -49,7 +49,7 @@ func fetch(ctx context.Context, client *http.Client, baseURL string) (tokenRespo
 	return a, requested.Add(seconds(a.ExpiresIn)), nil
 }
 
-// handCache is the cache that is mostly written by hand: a mutex, a margin before the end, and a new token after a 401.
+// handCache is a typical hand-written cache: a mutex, a margin before the expiry, and a new token after a 401.
 type handCache struct {
 	setup
 
@@ -77,7 +77,7 @@ func (c *handCache) get(ctx context.Context) (string, error) {
 	return c.token, nil
 }
 
-// send drops the token after a 401, whoever's it was, and tries once more.
+// send drops the token after a 401, even if it is not the rejected one, and tries once more.
 func (c *handCache) send(req *http.Request) (*http.Response, error) {
 	resp, err := c.sendOnce(req)
 	if err != nil || resp.StatusCode != http.StatusUnauthorized {

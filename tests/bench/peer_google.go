@@ -6,8 +6,8 @@ import (
 	"cloud.google.com/go/auth"
 )
 
-// openGoogle is cloud.google.com/go/auth. Its transport is left out: it would bring gRPC and OpenTelemetry into this
-// module, and knows nothing of a 401.
+// openGoogle is cloud.google.com/go/auth without its transport, which would add gRPC and OpenTelemetry to this module,
+// and does not handle a 401.
 func openGoogle(s setup) session {
 	provider := auth.NewCachedTokenProvider(googleProvider(s), nil)
 	return session{token: func(ctx context.Context) (string, error) {

@@ -6,7 +6,7 @@ import (
 	"github.com/hashicorp/go-retryablehttp"
 )
 
-// openRetryable is golang.org/x/oauth2 over github.com/hashicorp/go-retryablehttp, as the two are often combined.
+// openRetryable is golang.org/x/oauth2 over github.com/hashicorp/go-retryablehttp, a common combination.
 func openRetryable(s setup) session {
 	s.endpoint = retryable(s.endpoint, s.attempts)
 	return openXOAuth2(s)

@@ -10,8 +10,8 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// openSmithy is github.com/aws/smithy-go's cache of bearer tokens. It renews nothing early by default; here it does as
-// its own tests have it.
+// openSmithy is the bearer token cache of github.com/aws/smithy-go. By default it does not renew early; here it uses
+// the settings of its own tests.
 func openSmithy(s setup) session {
 	cache := bearer.NewTokenCache(smithyProvider(s), func(o *bearer.TokenCacheOptions) {
 		o.RefreshBeforeExpires = 5 * time.Minute

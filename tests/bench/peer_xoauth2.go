@@ -10,7 +10,7 @@ import (
 	"github.com/grantwright/oauth-go/sandbox"
 )
 
-// openXOAuth2 is golang.org/x/oauth2. Its sources take no context.
+// openXOAuth2 is golang.org/x/oauth2. Its sources have no context.
 func openXOAuth2(s setup) session {
 	source := xoauth2Config(s.baseURL).TokenSource(xoauth2Context(s.endpoint))
 	return session{

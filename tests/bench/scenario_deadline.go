@@ -8,7 +8,7 @@ import (
 	"github.com/grantwright/oauth-go/sandbox"
 )
 
-// measureDeadline is about a caller with little time, who comes while another's fetch is slow.
+// measureDeadline measures a caller with a short deadline that comes while another's fetch is slow.
 func measureDeadline(e effort) []figure {
 	const patience = 10 * time.Millisecond
 	late := values{}
@@ -24,7 +24,7 @@ func measureDeadline(e effort) []figure {
 			}
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			start := time.Now()
-			_ = s.get(ctx) // a token too, where the machine is that slow
+			_ = s.get(ctx) // on a very slow machine it gets a token
 			late.add(p.name, float64(max(0, time.Since(start)-patience)))
 			cancel()
 			other.Wait()

@@ -10,7 +10,7 @@ import (
 
 const callersInHerd = 10_000
 
-// measureHerd is about many callers who find the token expired.
+// measureHerd measures many callers that find the token expired.
 func measureHerd(e effort) []figure {
 	requests, p99 := values{}, values{}
 	for range e.scenarios {
@@ -30,7 +30,7 @@ func measureHerd(e effort) []figure {
 	}
 }
 
-// waiting is a session whose first token lives for a given time, and whose endpoint is slow thereafter.
+// waiting returns a session whose first token lives for a given time, and whose endpoint is slow after that.
 type waiting struct {
 	peer
 	session
@@ -48,14 +48,14 @@ func openWaiting(p peer, life int) waiting {
 	return waiting{p, s, v}
 }
 
-// herd lets all callers come at once, and adds the token requests that this led to.
+// herd makes all callers come at once, and adds the number of token requests that they cause.
 func (w waiting) herd(requests values) *outcome {
 	before := w.requests()
 	o := herd(callersInHerd, w.get)
 	if o.failed > 0 {
 		log.Fatalf("%s: %d of %d callers failed", w.name, o.failed, callersInHerd)
 	}
-	time.Sleep(2 * slow) // what is done in the background
+	time.Sleep(2 * slow) // waits for background work
 	requests.add(w.name, float64(w.requests()-before))
 	return o
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/grantwright/oauth-go/sandbox"
 )
 
-// measureLoad is about callers who come all the time, while tokens live for a second only. What the bare cache
-// takes, which never fetches, is the noise of the machine.
+// measureLoad measures callers that come all the time while tokens live for only one second. The result of the bare
+// cache, which never fetches, is the noise of the machine.
 func measureLoad(e effort) []figure {
 	p999, slowCalls, failed, requests := values{}, values{}, values{}, values{}
 	note := func(name string, o *outcome) {
@@ -29,7 +29,7 @@ func measureLoad(e effort) []figure {
 		v.always(sandbox.Fault{Delay: slow})
 		note(p.name, load(e, s.get, func() {
 			requests.add(p.name, float64(v.requests()))
-			v.ClearFaults() // so that those who still wait soon have a response
+			v.ClearFaults() // waiting callers get a response soon
 		}))
 	}
 	return []figure{
@@ -40,7 +40,7 @@ func measureLoad(e effort) []figure {
 	}
 }
 
-// load has callers come for a while, ends it, and waits for those who were not served.
+// load makes callers come for a while, and then waits for those that have not been served.
 func load(e effort, call func(context.Context) error, end func()) *outcome {
 	stop := make(chan struct{})
 	o, wait := steady(2000, stop, call)

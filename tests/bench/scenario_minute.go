@@ -9,8 +9,8 @@ import (
 	"github.com/grantwright/oauth-go/sandbox"
 )
 
-// measureMinute is about what takes its time: an API that refuses every token, and, half a minute later, tokens that
-// have come into everyone's renewal window. Only light load is on meanwhile, so it all happens in the same minute.
+// measureMinute measures slow scenarios: an API that refuses every token and, half a minute later, tokens that are in
+// the renewal window of every peer. The load is light, so both fit into the same minute.
 func measureMinute(e effort) []figure {
 	var flood, renewal []figure
 	var running sync.WaitGroup
@@ -20,7 +20,7 @@ func measureMinute(e effort) []figure {
 	return append(renewal, flood...)
 }
 
-// untilDue is how long after the start every peer's token is due, but still good: see [peer.early].
+// untilDue is how long after the start the token of every peer is due, but still valid: see [peer.early].
 const untilDue = 33 * time.Second
 
 // due opens a session of every peer, with tokens that are due after untilDue.
@@ -32,7 +32,7 @@ func due() []waiting {
 	return sessions
 }
 
-// measureRenewal is about tokens that are due: for a herd, and at an endpoint that is down for a while.
+// measureRenewal measures tokens that are due: with a herd, and with an endpoint that is down for a while.
 func measureRenewal() []figure {
 	herds, hinted, silent := due(), due(), due()
 	time.Sleep(untilDue)
@@ -57,7 +57,7 @@ func measureRenewal() []figure {
 	return append(figures, withoutHint.figures("endpoint down for 2 s, no hint: token requests", 10)...)
 }
 
-// outages are what all peers made of one.
+// outages are the results of all peers in an outage.
 type outages struct {
 	mu                                              sync.Mutex
 	requests, slow, failed, afterwards, recoveredIn values
@@ -67,7 +67,7 @@ func newOutages() *outages {
 	return &outages{requests: values{}, slow: values{}, failed: values{}, afterwards: values{}, recoveredIn: values{}}
 }
 
-// endure has callers come while the endpoint is down for 2 s, and 4 s more.
+// endure makes callers come while the endpoint is down for 2 s, and for 4 s after that.
 func (all *outages) endure(w waiting, header http.Header) {
 	w.always(sandbox.Fault{Status: http.StatusServiceUnavailable, Header: header, Delay: slow})
 	before := w.requests()
@@ -107,7 +107,7 @@ func (all *outages) figures(name string, most float64) []figure {
 	}
 }
 
-// measureFlood is about an API that responds with 401 whatever the token.
+// measureFlood measures an API that responds with 401 to every token.
 func measureFlood(e effort) []figure {
 	var mu sync.Mutex
 	requests := values{}

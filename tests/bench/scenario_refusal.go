@@ -7,7 +7,7 @@ import (
 	"github.com/grantwright/oauth-go/sandbox"
 )
 
-// measureRefusal is about callers without a token, at an endpoint that gives none.
+// measureRefusal measures callers without a token, at an endpoint that issues none.
 func measureRefusal(e effort) []figure {
 	var figures []figure
 	for _, refusal := range []struct {

@@ -18,16 +18,16 @@ import (
 )
 
 const (
-	processes   = 20      // Caches that share a Store, as so many processes would
-	manyLogins  = 100_000 // of Sessions
+	processes   = 20      // Caches that share a Store, like as many processes
+	manyLogins  = 100_000 // logins of a Sessions
 	noStore     = "no Store"
 	patientCall = 10 * time.Second
 )
 
-// A database is where the processes' Stores are.
+// A database is where the Stores of the processes are.
 type database struct {
 	name string
-	// open returns a Store on it, as another process would have it. What ends the database is left to tb.
+	// open returns a Store on it, as another process would. Cleanup is registered with tb.
 	open func(tb testing.TB) func() (tokens.Store, error)
 }
 
@@ -44,7 +44,7 @@ var databases = []database{
 	}},
 }
 
-// measureStores is about what a Store costs, and how fast a fleet agrees through it.
+// measureStores measures the cost of a Store, and how fast a fleet shares a token through it.
 func measureStores(e effort) []figure {
 	figures := measureWarm(e)
 	for _, d := range databases {
@@ -58,7 +58,7 @@ func measureStores(e effort) []figure {
 			})
 		}
 		if len(last) == 0 {
-			continue // it is not installed
+			continue // the database is not installed
 		}
 		figures = append(figures,
 			figure{"expiry to the last of 20, " + d.name, duration, last, target{most: float64(slow + 300*time.Millisecond)}},
@@ -69,7 +69,7 @@ func measureStores(e effort) []figure {
 	return append(figures, figure{"heap after 100,000 logins were used once", size, left, target{most: 32e6}})
 }
 
-// measureWarm compares a token that is there with and without a Store beside it.
+// measureWarm compares a cached token with and without a Store.
 func measureWarm(e effort) []figure {
 	ctx := context.Background()
 	hit := func(name string, store tokens.Store) contender {
@@ -94,7 +94,7 @@ func newStoreCache(v vendor, store tokens.Store) *tokens.Cache {
 	return cache
 }
 
-// withTB runs f with what the databases of tests need. It returns once they are gone.
+// withTB runs f with a testing.TB for the databases. It returns after cleanup.
 func withTB(f func(tb testing.TB)) {
 	if err := flag.Set("test.benchtime", "1x"); err != nil {
 		log.Fatal(err)
@@ -105,8 +105,8 @@ func withTB(f func(tb testing.TB)) {
 	})
 }
 
-// expiryToLast returns how long it takes from the end of a token until every process has the next one, where the endpoint
-// takes 50 ms. Several callers of each have been waiting for it.
+// expiryToLast returns how long it takes from the expiry of a token until every process has the next one, if the
+// endpoint takes 50 ms. Several callers of each process are waiting.
 func expiryToLast(open func() (tokens.Store, error)) time.Duration {
 	v := newVendor(hour)
 	v.next("first", 2)
@@ -129,7 +129,7 @@ func expiryToLast(open func() (tokens.Store, error)) time.Duration {
 		expiry = token.Expiry
 	}
 	v.always(sandbox.Fault{Delay: slow})
-	time.Sleep(time.Until(expiry)) // nobody asks meanwhile, so nobody renews
+	time.Sleep(time.Until(expiry)) // without calls there is no renewal
 	before, begin := v.requests(), time.Now()
 	var running sync.WaitGroup
 	for _, c := range caches {
@@ -149,7 +149,7 @@ func expiryToLast(open func() (tokens.Store, error)) time.Duration {
 	return took
 }
 
-// coldStart returns how long a new process takes to get the token that stands in its Store.
+// coldStart returns how long a new process takes to get the token from its Store.
 func coldStart(open func() (tokens.Store, error)) time.Duration {
 	store, err := open()
 	if err != nil {
@@ -167,7 +167,7 @@ func coldStart(open func() (tokens.Store, error)) time.Duration {
 	return took
 }
 
-// sessionsLeft returns what is on the heap after each of many logins was used once.
+// sessionsLeft returns the heap size after each of many logins was used once.
 func sessionsLeft() float64 {
 	store := tokens.NewMemoryStore()
 	newSessions := func() *tokens.Sessions {
@@ -202,7 +202,7 @@ func sessionsLeft() float64 {
 	return float64(max(after, before) - before)
 }
 
-// settledHeap is the heap once the cleanups of what was collected have run.
+// settledHeap returns the heap size after the cleanups of collected values have run.
 func settledHeap() uint64 {
 	for range 3 {
 		runtime.GC()

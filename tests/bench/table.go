@@ -8,13 +8,13 @@ import (
 	"text/tabwriter"
 )
 
-// measurement is what a group found.
+// measurement is the result of a group.
 type measurement struct {
 	group   string
 	figures []figure
 }
 
-// report writes one table for each group, and then what was not reached.
+// report writes a table for each group, and then the targets that were missed.
 func report(w io.Writer, measured []measurement) {
 	targets := 0
 	var missed []string
@@ -36,7 +36,7 @@ func report(w io.Writer, measured []measurement) {
 	}
 }
 
-// String is the table of the group.
+// String returns the table of the group.
 func (m measurement) String() string {
 	var present []string
 	for _, c := range contenders {
@@ -66,7 +66,7 @@ func (m measurement) String() string {
 	return strings.TrimRight(strings.Join(lines, "\n"), "\n")
 }
 
-// verdict is the ratio, the target, and whether it is met.
+// verdict returns the ratio, the target, and whether it is met.
 func verdict(f figure) []string {
 	if f.target == unset {
 		return []string{"", "", ""}

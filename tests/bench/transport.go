@@ -6,7 +6,7 @@ import (
 	"net/http"
 )
 
-// measureTransport is about adding a token to a request, over a transport that does nothing.
+// measureTransport measures adding a token to a request, over a transport that does nothing.
 func measureTransport(e effort) []figure {
 	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, apiURL+"/v7/tests", nil)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 // vendor is a token endpoint in memory.
 type vendor struct{ *sandbox.ThousandEyes }
 
-// newVendor returns an endpoint whose tokens live for so many seconds.
+// newVendor returns an endpoint whose tokens live for the given number of seconds.
 func newVendor(life int) vendor {
 	return vendor{sandbox.NewThousandEyes(&sandbox.ThousandEyesOptions{
 		TokenLife: seconds(life), RateLimit: sandbox.Limit{Requests: -1}, NoRequests: true,
@@ -21,18 +21,19 @@ func newVendor(life int) vendor {
 
 const hour = 3600
 
-// jwt is a token as long as the vendors' are.
+// jwt is a token as long as the vendors' tokens.
 var jwt = strings.Repeat("jwt", 300)
 
 const (
 	exchangeOperation = "createAccessToken"
 	// slow is how long the endpoint of a scenario takes.
 	slow = 50 * time.Millisecond
-	// waited is what a caller did who was not served from memory: half of slow, far above any noise of scheduling.
+	// waited is the latency from which a caller was not served from memory: half of slow, which is far above scheduling
+	// noise.
 	waited = slow / 2
 )
 
-// open starts a session of p with an API that accepts everything.
+// open starts a session of p with an API that accepts every token.
 func (v vendor) open(p peer, attempts int) session {
 	return p.open(v.setup(newResponding(http.StatusOK), attempts))
 }
@@ -41,21 +42,21 @@ func (v vendor) setup(api http.RoundTripper, attempts int) setup {
 	return setup{&http.Client{Transport: sandbox.Transport(v)}, "https://tokens.example.com", api, attempts}
 }
 
-// next makes the next token this one, which lives for so many seconds; those after it are as usual.
+// next makes the next token live for the given number of seconds; later ones are as usual.
 func (v vendor) next(accessToken string, life int) {
 	v.Fault(exchangeOperation, sandbox.Fault{
 		Body: fmt.Sprintf(`{"access_token":%q,"token_type":"Bearer","expires_in":%d}`, accessToken, life),
 	})
 }
 
-// always responds to every token request so from now on.
+// always sets the response to all token requests from now on.
 func (v vendor) always(f sandbox.Fault) {
 	v.ClearFaults()
 	f.Times = sandbox.Forever
 	v.Fault(exchangeOperation, f)
 }
 
-// requests counts the token requests so far.
+// requests returns the number of token requests so far.
 func (v vendor) requests() int { return v.Count(exchangeOperation) }
 
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }

@@ -76,7 +76,7 @@ var stages = []stage{
 		}
 		return nil
 	}},
-	{name: "while it dials, by a dialler that does not notice", unsent: true, reach: func(c *caller, reached func()) func(*exchange) {
+	{name: "while it dials, with a dialer that ignores the context", unsent: true, reach: func(c *caller, reached func()) func(*exchange) {
 		c.transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 			reached()
 			<-ctx.Done()
@@ -97,14 +97,14 @@ var stages = []stage{
 			_, _ = io.Copy(io.Discard, x)
 		}
 	}},
-	{name: "while the head comes", reach: func(_ *caller, reached func()) func(*exchange) {
+	{name: "while it receives the header", reach: func(_ *caller, reached func()) func(*exchange) {
 		return func(x *exchange) {
 			x.send("HTTP/1.1 200 OK\r\nContent-Len")
 			reached()
 			_, _ = io.Copy(io.Discard, x)
 		}
 	}},
-	{name: "while it reads", status: http.StatusOK, reach: func(c *caller, reached func()) func(*exchange) {
+	{name: "while it reads the body", status: http.StatusOK, reach: func(c *caller, reached func()) func(*exchange) {
 		c.transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := new(net.Dialer).DialContext(ctx, network, address)
 			return &watched{Conn: conn, reached: reached}, err
@@ -114,7 +114,7 @@ var stages = []stage{
 			_, _ = io.Copy(io.Discard, x)
 		}
 	}},
-	{name: "while it waits to send again", status: http.StatusServiceUnavailable, reach: func(c *caller, reached func()) func(*exchange) {
+	{name: "while it waits before a retry", status: http.StatusServiceUnavailable, reach: func(c *caller, reached func()) func(*exchange) {
 		c.log.onLine = func(line string) {
 			if strings.Contains(line, "repeating a request") {
 				reached()

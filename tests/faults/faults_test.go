@@ -166,7 +166,7 @@ var faults = []fault{
 		}}}).DialContext
 		c.transport.Proxy = func(req *http.Request) (*url.URL, error) { return url.Parse("http://nowhere.example.com") }
 	}, fails: all, unsent: true, is: as[*net.DNSError]},
-	{name: "certificate of another name", tls: func() *tls.Config { return trusted().server("127.0.0.2", time.Now().Add(time.Hour)) },
+	{name: "certificate for another name", tls: func() *tls.Config { return trusted().server("127.0.0.2", time.Now().Add(time.Hour)) },
 		fails: all, unsent: true, is: as[x509.HostnameError]},
 	{name: "certificate expired", tls: func() *tls.Config { return trusted().server("127.0.0.1", time.Now().Add(-time.Hour)) },
 		fails: all, unsent: true, is: as[x509.CertificateInvalidError]},
@@ -189,13 +189,13 @@ var faults = []fault{
 		}
 		c.transport.Proxy = func(*http.Request) (*url.URL, error) { return url.Parse("http://proxy.example.com") }
 	}, fails: all, unsent: true},
-	{name: "dialling for ever", timeout: hang, client: func(c *caller, _ *server) {
+	{name: "dialing for ever", timeout: hang, client: func(c *caller, _ *server) {
 		c.transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}
 	}, fails: all, unsent: true, slow: true},
-	{name: "TLS that never begins", timeout: hang, tls: goodTLS, accept: func(s *server, _ net.Conn) { <-s.done }, fails: all, unsent: true, slow: true},
+	{name: "TLS handshake that never begins", timeout: hang, tls: goodTLS, accept: func(s *server, _ net.Conn) { <-s.done }, fails: all, unsent: true, slow: true},
 
 	// The request may have been read, so only idempotent ones are retried.
 	{name: "reset at once", accept: func(_ *server, c net.Conn) { reset(c) }, fails: all, requests: func(operation) (int, int) { return 0, 0 }},
@@ -206,21 +206,21 @@ var faults = []fault{
 	}, fails: all, requests: func(operation) (int, int) { return 0, 0 }},
 	{name: "reset after the request", respond: func(x *exchange) { reset(x.Conn) }, fails: all},
 	{name: "closed after the request", respond: func(*exchange) {}, fails: all, is: is(io.EOF)},
-	{name: "reset in the head", respond: func(x *exchange) { x.send("HTTP/1.1 200 OK\r\nContent-"); reset(x.Conn) }, fails: all},
-	{name: "closed in the head", respond: raw("HTTP/1.1 200 OK\r\nContent-"), fails: all},
+	{name: "reset in the header", respond: func(x *exchange) { x.send("HTTP/1.1 200 OK\r\nContent-"); reset(x.Conn) }, fails: all},
+	{name: "closed in the header", respond: raw("HTTP/1.1 200 OK\r\nContent-"), fails: all},
 	{name: "silence", timeout: hang, respond: silent(func(string) string { return "" }), fails: all, slow: true, requests: once},
-	{name: "silence in the head", timeout: hang, respond: silent(func(string) string { return "HTTP/1.1 200 OK\r\nContent-" }), fails: all, slow: true, requests: once},
+	{name: "silence in the header", timeout: hang, respond: silent(func(string) string { return "HTTP/1.1 200 OK\r\nContent-" }), fails: all, slow: true, requests: once},
 	{name: "not HTTP", respond: raw("SSH-2.0-OpenSSH_9.2p1\r\n"), fails: all},
-	{name: "headers without end", respond: forever("HTTP/1.1 200 OK\r\n", "X-More: "+strings.Repeat("x", 1<<10)+"\r\n"), fails: all},
-	{name: "103 without end", respond: forever("", "HTTP/1.1 103 Early Hints\r\nLink: </"+strings.Repeat("x", 4<<10)+">\r\n\r\n"), fails: all},
-	{name: "103 a few times", respond: func(x *exchange) {
+	{name: "endless headers", respond: forever("HTTP/1.1 200 OK\r\n", "X-More: "+strings.Repeat("x", 1<<10)+"\r\n"), fails: all},
+	{name: "endless 103 responses", respond: forever("", "HTTP/1.1 103 Early Hints\r\nLink: </"+strings.Repeat("x", 4<<10)+">\r\n\r\n"), fails: all},
+	{name: "a few 103 responses", respond: func(x *exchange) {
 		x.send(strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", 3) + response(200, inJSON, x.good))
 	}, keeps: all},
-	{name: "100 a few times", respond: func(x *exchange) {
+	{name: "a few 100 responses", respond: func(x *exchange) {
 		x.send(strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 3) + response(200, inJSON, x.good))
 	}, keeps: all},
-	{name: "bad length", respond: raw("HTTP/1.1 200 OK\r\nContent-Length: abc\r\n\r\n{}"), fails: all},
-	{name: "two lengths", respond: raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}"), fails: all},
+	{name: "invalid Content-Length", respond: raw("HTTP/1.1 200 OK\r\nContent-Length: abc\r\n\r\n{}"), fails: all},
+	{name: "two Content-Lengths", respond: raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}"), fails: all},
 	{name: "switched protocols", respond: raw("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nabc"), fails: all, status: 101},
 
 	// Good responses in an unusual form.
@@ -237,19 +237,19 @@ var faults = []fault{
 	}, keeps: all},
 	{name: "with a byte order mark", respond: edited(func(good string) string { return "\ufeff" + good }), fails: "json list", status: 200, keeps: all},
 	{name: "as HTML", respond: func(x *exchange) { x.send(response(200, "Content-Type: text/html\r\n", x.good)) }, fails: "json list", status: 200, keeps: all},
-	{name: "of no type", respond: func(x *exchange) { x.send(response(200, "", x.good)) }, keeps: all},
-	{name: "of a type that is none", respond: func(x *exchange) { x.send(response(200, "Content-Type: Application/JSON;;=\r\n", x.good)) }, keeps: all},
+	{name: "without Content-Type", respond: func(x *exchange) { x.send(response(200, "", x.good)) }, keeps: all},
+	{name: "with an invalid Content-Type", respond: func(x *exchange) { x.send(response(200, "Content-Type: Application/JSON;;=\r\n", x.good)) }, keeps: all},
 	{name: "with unknown members", respond: edited(func(good string) string { return strings.ReplaceAll(good, "{", `{"x":{"y":[1,null]},`) }), keeps: all},
-	{name: "with members twice", respond: edited(func(good string) string {
+	{name: "with duplicate members", respond: edited(func(good string) string {
 		return strings.ReplaceAll(good, "{", `{"access_token":"old","refresh_token":"old","secret":"old","id":"old",`)
 	}), keeps: all},
 	{name: "with status 201", respond: func(x *exchange) { x.send(response(201, inJSON, x.good)) }, keeps: all},
 
 	// A 2xx response that cannot be read.
-	{name: "shorter than it says", respond: func(x *exchange) {
+	{name: "shorter than Content-Length", respond: func(x *exchange) {
 		x.send(strings.Replace(response(200, inJSON, x.good), "Content-Length: ", "Content-Length: 9", 1))
 	}, fails: "json list secret raw", status: 200, is: is(io.ErrUnexpectedEOF), keeps: all},
-	{name: "longer than it says", respond: func(x *exchange) {
+	{name: "longer than Content-Length", respond: func(x *exchange) {
 		n := len(x.good) - 2
 		x.send(fmt.Sprintf("HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s", inJSON, n, x.good))
 	}, fails: mangled, status: 200, keeps: all},
@@ -258,32 +258,32 @@ var faults = []fault{
 	}), fails: whole, status: 200, slow: true},
 	{name: "silence after the body", timeout: hang, respond: silent(func(good string) string { return inHead("") + good }),
 		fails: "json list secret raw", status: 200, slow: true, keeps: all},
-	{name: "chunks that break off", respond: func(x *exchange) {
+	{name: "incomplete chunks", respond: func(x *exchange) {
 		x.send(inHead("Transfer-Encoding: chunked\r\n") + fmt.Sprintf("%x\r\n%s\r\n", len(x.good), x.good))
 	}, fails: "json list secret raw", status: 200, is: is(io.ErrUnexpectedEOF), keeps: all},
-	{name: "a chunk of a bad length", respond: func(x *exchange) {
+	{name: "a chunk with an invalid length", respond: func(x *exchange) {
 		x.send(inHead("Transfer-Encoding: chunked\r\n") + fmt.Sprintf("%x\r\n%s\r\nzz\r\n", len(x.good), x.good))
 	}, fails: "json list secret raw", status: 200, keeps: all},
-	{name: "a text without end", respond: forever(inHead("")+`[{"access_token":"`, "x"), fails: whole, status: 200},
-	{name: "white space without end", respond: forever(inHead(""), " "), fails: whole, status: 200},
-	{name: "white space without end after the body", respond: func(x *exchange) { forever(inHead("")+x.good, " ")(x) },
+	{name: "endless text", respond: forever(inHead("")+`[{"access_token":"`, "x"), fails: whole, status: 200},
+	{name: "endless white space", respond: forever(inHead(""), " "), fails: whole, status: 200},
+	{name: "endless white space after the body", respond: func(x *exchange) { forever(inHead("")+x.good, " ")(x) },
 		fails: "json list secret raw", status: 200, keeps: all},
-	{name: "brackets without end", respond: forever(inHead(""), "["), fails: whole, status: 200},
+	{name: "endless brackets", respond: forever(inHead(""), "["), fails: whole, status: 200},
 	{name: "100 MB", respond: forever(inHead("Content-Length: 104857600\r\n")+`[{"access_token":"`, "x"), fails: whole, status: 200},
 	{name: "a gzip bomb", respond: func(x *exchange) { x.send(response(200, inJSON+"Content-Encoding: gzip\r\n", bomb())) }, fails: whole, status: 200},
-	{name: "gzip that is none", respond: func(x *exchange) { x.send(response(200, inJSON+"Content-Encoding: gzip\r\n", x.good)) }, fails: whole, status: 200},
-	{name: "an encoding that nobody asked for", respond: status(200, inJSON+"Content-Encoding: br\r\n", "\x0b\x02\x80"), fails: parsers, status: 200},
+	{name: "invalid gzip", respond: func(x *exchange) { x.send(response(200, inJSON+"Content-Encoding: gzip\r\n", x.good)) }, fails: whole, status: 200},
+	{name: "an encoding that was not requested", respond: status(200, inJSON+"Content-Encoding: br\r\n", "\x0b\x02\x80"), fails: parsers, status: 200},
 	{name: "empty", respond: body(""), fails: parsers, status: 200},
 	{name: "204", respond: raw("HTTP/1.1 204 No Content\r\n\r\n"), fails: parsers, status: 204},
 	{name: "not JSON", respond: body("<html>hello</html>"), fails: parsers, status: 200},
-	{name: "JSON that breaks off", respond: edited(func(good string) string { return good[:len(good)-2] }), fails: mangled, status: 200, keeps: all},
+	{name: "incomplete JSON", respond: edited(func(good string) string { return good[:len(good)-2] }), fails: mangled, status: 200, keeps: all},
 	{name: "null", respond: body("null"), fails: parsers, status: 200},
 	{name: "a string", respond: body(`"x"`), fails: parsers, status: 200},
 	{name: "a number", respond: body(`1e999`), fails: parsers, status: 200},
 	{name: "an array of numbers", respond: body(`[1]`), fails: parsers, status: 200},
-	{name: "members of other types", respond: body(`{"access_token":["x"],"id":{"x":1},"secret":true,"enabled":"maybe","name":1}`), fails: parsers, status: 200},
+	{name: "members of the wrong type", respond: body(`{"access_token":["x"],"id":{"x":1},"secret":true,"enabled":"maybe","name":1}`), fails: parsers, status: 200},
 	{name: "deep nesting", respond: body(`{"access_token":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + "}"), fails: parsers, status: 200},
-	{name: "deep nesting beside what is needed", respond: edited(func(good string) string {
+	{name: "deep nesting in an unknown member", respond: edited(func(good string) string {
 		return strings.TrimSuffix(good, "}") + `,"x":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + "}"
 	}), fails: mangled, status: 200, keeps: all},
 	{name: "control characters", respond: edited(func(good string) string {
@@ -292,7 +292,7 @@ var faults = []fault{
 		fails: mangled, status: 200, keeps: all},
 	{name: "not UTF-8", respond: edited(func(good string) string { return strings.ReplaceAll(good, `"name":"x"`, "\"name\":\"\xff\xfe\"") }),
 		fails: "secret", status: 200, keeps: all},
-	{name: "a NUL byte in place of a body", respond: body("\x00"), fails: parsers, status: 200},
+	{name: "a NUL byte instead of a body", respond: body("\x00"), fails: parsers, status: 200},
 
 	// Redirects.
 	{name: "redirect to another host", respond: status(302, "Location: https://other.example.com/?canary\r\n", ""), fails: checks, status: 302},
@@ -301,9 +301,9 @@ var faults = []fault{
 	{name: "redirect to http", tls: goodTLS, respond: func(x *exchange) {
 		x.send(response(307, "Location: http://"+x.server.addr+"/\r\n", ""))
 	}, fails: checks, status: 307},
-	{name: "redirect without a place", respond: status(302, "", ""), fails: checks, status: 302},
-	{name: "redirect to no URL", respond: status(302, "Location: http://[::1\r\n", ""), fails: checks, status: 302},
-	{name: "redirects without end", respond: status(302, "Location: /again\r\n", ""), fails: checks, status: 302, requests: func(op operation) (int, int) {
+	{name: "redirect without Location", respond: status(302, "", ""), fails: checks, status: 302},
+	{name: "redirect to an invalid URL", respond: status(302, "Location: http://[::1\r\n", ""), fails: checks, status: 302},
+	{name: "endless redirects", respond: status(302, "Location: /again\r\n", ""), fails: checks, status: 302, requests: func(op operation) (int, int) {
 		if op.method == http.MethodGet {
 			return 10, 10
 		}
@@ -328,8 +328,8 @@ var faults = []fault{
 	{name: "999", respond: status(999, "", ""), fails: checks, status: 999},
 	{name: "503 with a short hint", respond: status(503, "Retry-After: 0.01\r\n", ""), fails: checks, status: 503},
 	{name: "503 with a long hint", respond: status(503, "Retry-After: 3600\r\n", ""), fails: checks, status: 503, requests: once, check: retriesAfter(time.Hour)},
-	{name: "503 with a hint that is none", respond: status(503, "Retry-After: soon\r\n", ""), fails: checks, status: 503},
-	{name: "503 with a hint without end", respond: status(503, "Retry-After: 99999999999999999999\r\n", ""), fails: checks, status: 503, requests: once},
+	{name: "503 with an invalid hint", respond: status(503, "Retry-After: soon\r\n", ""), fails: checks, status: 503},
+	{name: "503 with a huge hint", respond: status(503, "Retry-After: 99999999999999999999\r\n", ""), fails: checks, status: 503, requests: once},
 	{name: "503 once", respond: first(status(503, "Retry-After: 0.01\r\n", "")), keeps: "token", fails: "create patch", status: 503,
 		requests: func(op operation) (int, int) {
 			if op.class == creating {
@@ -343,22 +343,22 @@ var faults = []fault{
 	{name: "429 with short hints", maxWait: 5 * time.Second, respond: status(429, "Retry-After: 0.01\r\n", ""), fails: checks, status: 429,
 		requests: func(operation) (int, int) { return 2, 20 }},
 	{name: "429 once", respond: first(status(429, "Retry-After: 0.01\r\n", "")), keeps: all, requests: func(operation) (int, int) { return 2, 2 }},
-	{name: "429 with a reset that lies far ahead", maxWait: 500 * time.Millisecond, respond: status(429, "X-Organization-Rate-Limit-Reset: 99999999999\r\n", ""), fails: checks, status: 429, requests: once},
+	{name: "429 with a reset in the far future", maxWait: 500 * time.Millisecond, respond: status(429, "X-Organization-Rate-Limit-Reset: 99999999999\r\n", ""), fails: checks, status: 429, requests: once},
 
 	// The status is more important than the body.
-	{name: "400 that breaks off", respond: raw("HTTP/1.1 400 Bad Request\r\nContent-Length: 500\r\n\r\n{\"error\":"), fails: checks + " raw", status: 400},
-	{name: "400 without end", respond: forever("HTTP/1.1 400 Bad Request\r\n\r\n", "x"), fails: checks + " raw", status: 400},
+	{name: "incomplete 400", respond: raw("HTTP/1.1 400 Bad Request\r\nContent-Length: 500\r\n\r\n{\"error\":"), fails: checks + " raw", status: 400},
+	{name: "endless 400", respond: forever("HTTP/1.1 400 Bad Request\r\n\r\n", "x"), fails: checks + " raw", status: 400},
 	{name: "500 of 100 MB", respond: forever("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 104857600\r\n\r\n", "x"), fails: checks + " raw", status: 500},
-	{name: "400 that is silent", timeout: hang, respond: silent(func(string) string { return "HTTP/1.1 400 Bad Request\r\nContent-Length: 500\r\n\r\n{" }),
+	{name: "400 with silence instead of a body", timeout: hang, respond: silent(func(string) string { return "HTTP/1.1 400 Bad Request\r\nContent-Length: 500\r\n\r\n{" }),
 		fails: checks + " raw", status: 400, slow: true},
 	{name: "400 with a gzip bomb", respond: func(x *exchange) { x.send(response(400, "Content-Encoding: gzip\r\n", bomb())) }, fails: checks + " raw", status: 400},
 	{name: "400 that is not JSON", respond: status(400, inJSON, "<html>"), fails: checks, status: 400},
-	{name: "400 of other types", respond: status(400, inJSON, `{"error":["x"],"message":{},"errors":{},"messages":"x","causes":1,"detailCode":[],"trackingId":{}}`), fails: checks, status: 400},
+	{name: "400 with members of the wrong type", respond: status(400, inJSON, `{"error":["x"],"message":{},"errors":{},"messages":"x","causes":1,"detailCode":[],"trackingId":{}}`), fails: checks, status: 400},
 	{name: "400 with deep nesting", respond: status(400, inJSON, strings.Repeat(`{"error":`, 10_000)), fails: checks, status: 400},
 	{name: "400 with control characters", respond: status(400, inJSON, `{"error":"a\u0000b","error_description":"\u001b[31m\r\nred\u202e\ud800"}`), fails: checks, status: 400, check: isOneLine},
 	{name: "400 that is not UTF-8", respond: status(400, inJSON, "{\"error\":\"\xff\",\"error_description\":\"\xff\xfe\"}"), fails: checks, status: 400, check: isOneLine},
 	{name: "400 with control characters in its headers", respond: status(400, "X-Request-ID: a\x1b[31mb\r\n", ""), fails: all, check: isOneLine},
-	{name: "400 that says what was sent", respond: echo, fails: checks, status: 400, check: isOneLine},
+	{name: "400 that echoes the request", respond: echo, fails: checks, status: 400, check: isOneLine},
 	{name: "a bad request", respond: raw("HTTP/1.1 400\r\nContent-Length: 0\r\n\r\n"), fails: checks, status: 400},
 }
 

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// clientKey is the key of the clients that authenticate by assertions, and clientKeyID its name.
+// clientKey is the key of clients that authenticate with assertions, and clientKeyID its id.
 var clientKey = sync.OnceValue(func() *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -26,8 +26,8 @@ var clientKey = sync.OnceValue(func() *rsa.PrivateKey {
 
 const clientKeyID = "key1"
 
-// signs returns a function for EndpointOptions.Assertion that signs for the audience it is asked for, or for another if that is
-// not empty, and notes what it was asked for.
+// signs returns a function for EndpointOptions.Assertion that records the audience, and signs for it or, if other is
+// not empty, for another one.
 func signs(clientID, another string, audiences *[]string) func(context.Context, string) (string, error) {
 	return func(_ context.Context, audience string) (string, error) {
 		*audiences = append(*audiences, audience)
@@ -56,8 +56,8 @@ func signs(clientID, another string, audiences *[]string) func(context.Context, 
 	}
 }
 
-// A client without a secret logs a user in, renews the login and ends it, each time by a new assertion: for the issuer where it
-// is known, else for the token URL. No server takes one for another audience.
+// A client without a secret logs a user in, renews the login and ends it, each time with a new assertion. The audience
+// is the issuer if it is known, and otherwise the token URL. No server accepts another audience.
 func TestAssertion(t *testing.T) {
 	eachWitness(t, func(t *testing.T, w *witness, _ []tokens.AuthStyle) {
 		if w.asserting == "" {
@@ -94,7 +94,7 @@ func TestAssertion(t *testing.T) {
 		_, err = endpoint("https://other.example.com").Exchange(t.Context(), tokens.Grant{RefreshToken: "canary"})
 		var refused *tokens.Error
 		require.ErrorAs(t, err, &refused)
-		// zitadel says invalid_grant.
+		// zitadel responds with invalid_grant.
 		assert.Contains(t, []tokens.Code{tokens.InvalidClient, tokens.InvalidGrant}, refused.Code, "%v", err)
 	})
 }

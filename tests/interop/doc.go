@@ -1,3 +1,3 @@
-// Package interop runs package tokens against OAuth servers that were written elsewhere: a server made from this project's own
-// descriptions would share its mistakes. Each server listens on a free port of the loopback interface for the time of one test.
+// Package interop tests package tokens with OAuth servers written by others: a server made from this project's own
+// descriptions would share its mistakes. Each server listens on a free loopback port during one test.
 package interop

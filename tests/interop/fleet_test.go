@@ -19,8 +19,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Six processes share one login of oidc-provider, whose access tokens live for a second. It ends the login if a refresh token
-// comes twice; it stands after twenty rotations, or after 200 with FLEET_LONG=1.
+// Six processes share one login of oidc-provider, whose access tokens live for one second. The server ends the login if
+// a refresh token is presented twice. The login survives twenty rotations, or 200 with FLEET_LONG=1.
 func TestFleetRotates(t *testing.T) {
 	const processes = 6
 	rotations := 20
@@ -99,8 +99,8 @@ func (s fleetSettings) cache(t *testing.T) *tokens.Cache {
 	return cache
 }
 
-// TestFleetProcess is what the processes of TestFleetRotates run: ten callers ask for the token again and again until standard
-// input ends.
+// TestFleetProcess is run by the processes of TestFleetRotates: ten callers request the token again and again until
+// standard input ends.
 func TestFleetProcess(t *testing.T) {
 	text := os.Getenv(fleetVariable)
 	if text == "" {
@@ -123,7 +123,7 @@ func TestFleetProcess(t *testing.T) {
 					return
 				case <-time.After(20 * time.Millisecond):
 				}
-				// On a busy machine a token that lives for a second may be over when it comes.
+				// On a busy machine, a token that lives for one second may have expired on arrival.
 				if _, err := cache.Token(t.Context()); !assert.NotErrorIs(t, err, tokens.ErrLoginRequired) {
 					return
 				}

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// go-oauth2 reads Basic credentials as they are, without the encoding of RFC 6749, section 2.3.1.
+// go-oauth2 does not decode Basic credentials, although RFC 6749, section 2.3.1, requires it.
 func startGoOAuth2(t *testing.T) *witness {
 	t.Helper()
 	w := goOAuth2(t, server.ClientBasicHandler)

@@ -37,7 +37,7 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// hydraAdmin sends a request to the administration of Hydra.
+// hydraAdmin sends a request to Hydra's admin API.
 func hydraAdmin(t *testing.T, method, url string, body any) map[string]any {
 	t.Helper()
 	data, err := json.Marshal(body)
@@ -62,7 +62,7 @@ func startHydra(t *testing.T) *witness {
 	public, admin := freePort(t), freePort(t)
 	at, adminURL := "http://127.0.0.1:"+strconv.Itoa(public), "http://127.0.0.1:"+strconv.Itoa(admin)+"/admin"
 
-	// The pages where users log in and consent, who always do.
+	// The login and consent pages; the user always agrees.
 	pages := http.NewServeMux()
 	pages.HandleFunc("/login", func(w http.ResponseWriter, r *http.Request) {
 		response := hydraAdmin(t, http.MethodPut, adminURL+"/oauth2/auth/requests/login/accept?login_challenge="+r.URL.Query().Get("login_challenge"),

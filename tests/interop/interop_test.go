@@ -21,7 +21,7 @@ func TestClientCredentials(t *testing.T) {
 		for _, style := range styles {
 			for _, creds := range append([]tokens.Credentials{w.app}, w.odd...) {
 				if creds.ClientSecret == "" {
-					continue // a public client has no style
+					continue // a public client has no secret to send
 				}
 				token, err := w.endpoint(t, creds, style, nil).Exchange(t.Context(), tokens.Grant{})
 				if assert.NoError(t, err, "%v %q", style, creds.ClientID) {
@@ -45,26 +45,26 @@ func TestErrorCodes(t *testing.T) {
 			name  string
 			creds tokens.Credentials
 			grant tokens.Grant
-			want  []error // one of them
+			want  []error // any one of these
 		}{
-			// zitadel's example says server_error.
+			// zitadel's example responds with server_error.
 			{"wrong secret", wrong, tokens.Grant{}, []error{tokens.InvalidClient, tokens.Code("server_error")}},
 			{"unknown refresh token", w.web, tokens.Grant{RefreshToken: "canary-refresh"}, []error{tokens.InvalidGrant}},
 			{"unknown code", w.web, tokens.Grant{Code: &tokens.AuthorizationCode{
 				Code: "canary-code", RedirectURI: redirectURI, CodeVerifier: tokens.GenerateVerifier(),
 			}}, []error{tokens.InvalidGrant}},
-			// fosite calls a grant type that it does not know an invalid request.
+			// fosite responds with invalid_request to an unknown grant type.
 			{"unknown grant type", w.web, tokens.Grant{Type: "urn:example:none"}, []error{tokens.UnsupportedGrantType, tokens.InvalidRequest}},
-			// oidc-provider calls it an invalid request.
+			// oidc-provider responds with invalid_request.
 			{"grant that the client may not use", w.narrow, tokens.Grant{}, []error{tokens.UnauthorizedClient, tokens.InvalidRequest}},
 			{"unknown scope", w.app, tokens.Grant{Scopes: []string{"no-such-scope"}}, []error{tokens.InvalidScope}},
 		} {
 			if tt.creds == (tokens.Credentials{}) {
-				continue // no client is bound to grants
+				continue // clients are not restricted to grants
 			}
 			_, err := w.endpoint(t, tt.creds, style, nil).Exchange(t.Context(), tt.grant)
 			if err == nil && tt.name == "unknown scope" {
-				continue // the server grants any, or leaves out what it does not know
+				continue // the server grants every scope, or omits unknown ones
 			}
 			var e *tokens.Error
 			if assert.ErrorAs(t, err, &e, tt.name) {
@@ -75,7 +75,7 @@ func TestErrorCodes(t *testing.T) {
 	})
 }
 
-// A session is renewed 200 times while 50 goroutines ask for its token, and each refresh token is presented once.
+// A session is renewed 200 times while 50 goroutines call Token, and each refresh token is presented once.
 func TestRotation(t *testing.T) {
 	eachWitness(t, func(t *testing.T, w *witness, _ []tokens.AuthStyle) {
 		if w.authorizationURL == "" {
@@ -88,7 +88,7 @@ func TestRotation(t *testing.T) {
 		for range 200 {
 			current, err := cache.Token(t.Context())
 			require.NoError(t, err)
-			// A login like the one that stands, but due: each round presents the refresh token that came last.
+			// The same login with a token that is due: each round presents the last refresh token.
 			due := *current
 			due.AccessToken = ""
 			require.NoError(t, cache.Set(t.Context(), &due))
@@ -111,7 +111,7 @@ func TestRotation(t *testing.T) {
 	})
 }
 
-// A refresh token that was used elsewhere ends the login for good, and a new login begins another.
+// A refresh token that was used elsewhere ends the login for good, and a new login works.
 func TestStaleRefreshToken(t *testing.T) {
 	eachWitness(t, func(t *testing.T, w *witness, _ []tokens.AuthStyle) {
 		if w.authorizationURL == "" {
@@ -131,7 +131,7 @@ func TestStaleRefreshToken(t *testing.T) {
 			require.ErrorIs(t, err, tokens.ErrLoginRequired)
 			require.ErrorIs(t, err, tokens.InvalidGrant)
 		}
-		assert.Equal(t, before+1, counter.requests, "a dead refresh token is presented once")
+		assert.Equal(t, before+1, counter.requests, "an invalid refresh token is presented once")
 
 		require.NoError(t, cache.Set(t.Context(), w.login(t, e)))
 		_, err = cache.Token(t.Context())
@@ -142,7 +142,7 @@ func TestStaleRefreshToken(t *testing.T) {
 
 var hints = []tokens.Hint{tokens.HintNone, tokens.HintAccessToken, tokens.HintRefreshToken}
 
-// A token is revoked whatever the hint says, and one that is unknown is no error (RFC 7009, sections 2.1 and 2.2).
+// A token is revoked whatever the hint, and an unknown token is not an error (RFC 7009, sections 2.1 and 2.2).
 func TestRevocation(t *testing.T) {
 	eachWitness(t, func(t *testing.T, w *witness, styles []tokens.AuthStyle) {
 		if w.revocationURL == "" {
@@ -167,7 +167,7 @@ func TestRevocation(t *testing.T) {
 			require.NoError(t, e.Revoke(t.Context(), "unknown", hint), "%q", hint)
 		}
 
-		// Logout by a Cache: the login is over at once, here and at the server.
+		// Logout with a Cache: the login ends at once, here and at the server.
 		token := w.login(t, e)
 		cache, err := tokens.NewCache(e, &tokens.CacheOptions{Session: "user", Initial: token})
 		require.NoError(t, err)
@@ -180,7 +180,7 @@ func TestRevocation(t *testing.T) {
 	})
 }
 
-// No client revokes the tokens of another, whether the server says so or not.
+// No client can revoke the tokens of another, whether or not the server returns an error.
 func TestRevocationOfForeignTokens(t *testing.T) {
 	eachWitness(t, func(t *testing.T, w *witness, _ []tokens.AuthStyle) {
 		if w.revocationURL == "" || w.authorizationURL == "" {
@@ -207,7 +207,7 @@ func TestRevocationOfForeignTokens(t *testing.T) {
 		}
 		t.Log(slices.Sorted(maps.Keys(said)))
 		_, err := owner.Exchange(t.Context(), tokens.Grant{RefreshToken: token.RefreshToken})
-		require.NoError(t, err, "the token is its owner's")
+		require.NoError(t, err, "the token still works")
 	})
 }
 
@@ -225,7 +225,7 @@ func TestDiscovery(t *testing.T) {
 	})
 }
 
-// What a server says in a callback in place of a code is the error of the login.
+// An error in a callback is the error of the login.
 func TestLoginRefused(t *testing.T) {
 	eachWitness(t, func(t *testing.T, w *witness, _ []tokens.AuthStyle) {
 		if w.authorizationURL == "" {
@@ -240,7 +240,7 @@ func TestLoginRefused(t *testing.T) {
 	})
 }
 
-// A callback of another login is refused before a code is sent anywhere.
+// A callback of another login is refused before a code is sent.
 func TestLoginRefusesOtherCallbacks(t *testing.T) {
 	eachWitness(t, func(t *testing.T, w *witness, _ []tokens.AuthStyle) {
 		if w.authorizationURL == "" {
@@ -265,7 +265,7 @@ func TestLoginRefusesOtherCallbacks(t *testing.T) {
 	})
 }
 
-// The token of a user that the server ended is noticed when it is renewed, and not before.
+// A token that the server revoked is noticed at its renewal, and not before.
 func TestCallersLeaveByTheirOwnContext(t *testing.T) {
 	eachWitness(t, func(t *testing.T, w *witness, styles []tokens.AuthStyle) {
 		cache, err := tokens.NewCache(w.endpoint(t, w.app, styleOf(w.app, styles[0]), nil), nil)
@@ -281,7 +281,7 @@ func TestCallersLeaveByTheirOwnContext(t *testing.T) {
 	})
 }
 
-// styleOf returns style, or none for a public client.
+// styleOf returns style, or AuthStyleNone for a public client.
 func styleOf(creds tokens.Credentials, style tokens.AuthStyle) tokens.AuthStyle {
 	if creds.ClientSecret == "" {
 		return tokens.AuthStyleNone

@@ -13,10 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// modules is where npm puts the packages of package.json, or "" and why it could not.
+// modules is the directory where npm installs the packages of package.json, or "" with the reason for a failure.
 var modules, modulesError = install()
 
-// install fetches the packages once a process, into a folder that later runs find again.
+// install installs the packages once per process, in a directory that later runs reuse.
 func install() (dir, failure string) {
 	if os.Getenv(fleetVariable) != "" {
 		return "", "a process of TestFleetRotates needs none"
@@ -50,7 +50,8 @@ func install() (dir, failure string) {
 	return dir, ""
 }
 
-// node runs a script of the folder node, and returns the URL that its first line names. The process ends with the test.
+// node runs a script in the directory node, and returns the URL in its first line of output. The process is stopped at
+// the end of the test.
 func node(t *testing.T, script string, args ...string) string {
 	t.Helper()
 	if modules == "" {
@@ -62,10 +63,10 @@ func node(t *testing.T, script string, args ...string) string {
 	}
 	source, err := os.ReadFile(filepath.Join("node", script))
 	require.NoError(t, err)
-	copied := filepath.Join(modules, script) // beside its packages
+	copied := filepath.Join(modules, script) // next to its packages
 	require.NoError(t, os.WriteFile(copied, source, 0o644))
 	cmd := exec.Command(path, append([]string{copied}, args...)...)
-	var complaints bytes.Buffer // read once the process has ended
+	var complaints bytes.Buffer // read after the process has ended
 	cmd.Stderr = &complaints
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)

@@ -20,26 +20,26 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// target is a token endpoint that odd requests are sent to.
+// target is a token endpoint for odd requests.
 type target struct {
 	url    string
 	creds  tokens.Credentials
-	basic  bool   // authenticates by Basic, else in the form
-	scope  string // one that it grants
-	fields string // what a good request has beside credentials
+	basic  bool   // uses Basic instead of form fields
+	scope  string // a scope that it grants
+	fields string // the fields of a good request, besides credentials
 }
 
-// oddRequest is a request that a server may refuse, or not. The zero value of each part is that of a good request.
+// oddRequest is a request that a server may or may not refuse. A zero field is that of a good request.
 type oddRequest struct {
 	method string
-	path   string // after the path of the endpoint
+	path   string // appended to the path of the endpoint
 	query  func(target) string
-	media  string                // "-" is none
-	fields string                // in place of the good ones
-	more   string                // after the fields
-	form   func(target) string   // the whole of it
+	media  string                // "-" for none
+	fields string                // instead of the good ones
+	more   string                // appended to the fields
+	form   func(target) string   // the whole form
 	auth   func(target) []string // Authorization headers, and no credentials in the form
-	both   bool                  // in the form, beside auth
+	both   bool                  // credentials in the form in addition to auth
 }
 
 func basicHeader(user, password string) string {
@@ -104,7 +104,7 @@ var oddRequests = []struct {
 	{"slash at the end", oddRequest{path: "/"}},
 }
 
-// send returns the status of the response, and its error code.
+// send sends the request, and returns the status and error code of the response.
 func (o oddRequest) send(t *testing.T, at target) (status int, code string) {
 	t.Helper()
 	auth, form := o.auth, at.fields
@@ -149,12 +149,12 @@ func (o oddRequest) send(t *testing.T, at target) (status int, code string) {
 		Error string `json:"error"`
 	}
 	if json.Unmarshal(body, &oauthError) != nil || strings.Contains(oauthError.Error, " ") {
-		return resp.StatusCode, "" // not the error of an OAuth server
+		return resp.StatusCode, "" // not an OAuth error
 	}
 	return resp.StatusCode, oauthError.Error
 }
 
-// oddTargets are the servers that check what they are sent; oauth2-mock-server grants whatever is asked for.
+// oddTargets are the servers that check requests; oauth2-mock-server grants everything.
 func oddTargets(t *testing.T) (others, ours map[string]target) {
 	t.Helper()
 	others = map[string]target{}
@@ -175,12 +175,12 @@ func oddTargets(t *testing.T) (others, ours map[string]target) {
 	}
 }
 
-// oddDepartures are what the sandbox does unlike all others, and why.
+// oddDepartures are the cases in which the sandbox differs from all other servers, with the reason.
 var oddDepartures = map[string]string{
 	"JSON, Moov": "the vendor documents bodies in JSON",
 }
 
-// What a client may get away with differs from server to server. Where they all agree, the sandbox does as they do.
+// Servers differ in what they accept. If they all agree, the sandbox agrees too.
 func TestOddRequests(t *testing.T) {
 	others, ours := oddTargets(t)
 	names := append(slices.Sorted(maps.Keys(others)), slices.Sorted(maps.Keys(ours))...)

@@ -42,7 +42,7 @@ func startOIDCProvider(t *testing.T) *witness {
 	}
 }
 
-// oauth2-mock-server takes any client and any secret, and rotates no refresh token.
+// oauth2-mock-server accepts any client and secret, and does not rotate refresh tokens.
 func startMockServer(t *testing.T) *witness {
 	t.Helper()
 	at := node(t, "mock-server.mjs")

@@ -23,10 +23,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// published is where the vendors' published descriptions are, on machines that have them.
+// published is the directory of the vendors' published descriptions, if they are there.
 const published = "../../../shared/upstream/slices"
 
-// prism serves a description and refuses every request that does not fit it.
+// prism serves a description, and refuses every request that violates it.
 func prism(t *testing.T, description string) string {
 	t.Helper()
 	path := program(t, "prism")
@@ -51,7 +51,7 @@ func prism(t *testing.T, description string) string {
 				break
 			}
 		}
-		for lines.Scan() { // so that it does not block
+		for lines.Scan() { // keeps the process from blocking
 		}
 	}()
 	select {
@@ -62,7 +62,7 @@ func prism(t *testing.T, description string) string {
 	return "http://127.0.0.1:" + port
 }
 
-// A call is one request of the SDK.
+// A call is a request of the SDK.
 type call struct {
 	name string
 	do   func(ctx context.Context) error
@@ -70,7 +70,7 @@ type call struct {
 
 var prismCredentials = tokens.Credentials{ClientID: "5f2a0c8e-1111-4222-8333-944445555666", ClientSecret: "secret"}
 
-// exchanges returns the calls that ask for tokens by each grant, and revoke them.
+// exchanges returns calls that request tokens with each grant, and revoke them.
 func exchanges(name string, e *tokens.Endpoint, grants map[string]tokens.Grant, revokes bool) (calls []call) {
 	for grantName, grant := range grants {
 		calls = append(calls, call{name + ": " + grantName, func(ctx context.Context) error {
@@ -95,8 +95,8 @@ func thousandEyesCalls(t *testing.T, at string) []call {
 	return thousandEyesCallsBy(t, at, nil)
 }
 
-// publishedThousandEyesCalls are those with a Bearer token, which the published description asks for even where one asks for a
-// token, so that Prism looks at the rest.
+// publishedThousandEyesCalls are the calls with a Bearer token, which the published description requires even for token
+// requests, so that Prism checks the rest.
 func publishedThousandEyesCalls(t *testing.T, at string) []call {
 	t.Helper()
 	return thousandEyesCallsBy(t, at, &http.Client{Transport: withBearer{http.DefaultTransport}})
@@ -174,7 +174,7 @@ func sailPointTokenCalls(t *testing.T, at string) (calls []call) {
 	t.Helper()
 	for name, style := range prismStyles {
 		if style != tokens.AuthStyleBody {
-			continue // the vendor documents no other
+			continue // the vendor documents no other one
 		}
 		e, err := tokens.NewSailPoint("", prismCredentials, &tokens.SailPointOptions{BaseURL: at, AuthStyle: style})
 		require.NoError(t, err)
@@ -185,7 +185,7 @@ func sailPointTokenCalls(t *testing.T, at string) (calls []call) {
 
 func sailPointClientCalls(t *testing.T, at string) (calls []call) {
 	t.Helper()
-	// Prism serves the paths without that of the description's server.
+	// Prism serves paths without the path of the description's server.
 	client := &http.Client{Transport: withoutBeta{http.DefaultTransport}}
 	clients, err := oauthclients.NewSailPoint(tokens.Static("token"), &oauthclients.SailPointOptions{BaseURL: at, HTTPClient: client})
 	require.NoError(t, err)
@@ -281,12 +281,12 @@ func (w withoutBeta) RoundTrip(req *http.Request) (*http.Response, error) {
 	return w.base.RoundTrip(req)
 }
 
-// Prism finds no violation in what the SDK sends, by each operation with each option, but those that are listed with their reason.
+// Prism finds no violation in the SDK's requests, for each operation with each option, except the listed ones.
 func TestPrism(t *testing.T) {
 	for _, tt := range []struct {
 		description string
 		calls       func(t *testing.T, at string) []call
-		violations  map[string]string // the beginning of a call's name: why it does not fit
+		violations  map[string]string // reasons by the prefix of a call's name
 	}{
 		{"../../api/thousandeyes.yaml", thousandEyesCalls, nil},
 		{"../../api/moov.yaml", moovCalls, nil},

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// program returns the path of a program that npm brought.
+// program returns the path of a program installed with npm.
 func program(t *testing.T, name string) string {
 	t.Helper()
 	if modules == "" {
@@ -18,7 +18,7 @@ func program(t *testing.T, name string) string {
 	return filepath.Join(modules, "node_modules", ".bin", name)
 }
 
-// Three validators find no error in any description, nor in its examples.
+// Three validators find no error in any description or its examples.
 func TestDescriptionsAreValid(t *testing.T) {
 	descriptions, err := filepath.Glob("../../api/*.yaml")
 	require.NoError(t, err)
@@ -40,7 +40,7 @@ func TestDescriptionsAreValid(t *testing.T) {
 	})
 	t.Run("openapi-examples-validator", func(t *testing.T) {
 		t.Parallel()
-		for _, description := range descriptions { // it takes one at a time
+		for _, description := range descriptions { // it accepts one at a time
 			validate(t, "openapi-examples-validator", description)
 		}
 	})

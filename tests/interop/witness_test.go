@@ -16,41 +16,41 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// redirectURI is where the servers send users back to. Nothing listens there: the tests read the redirect itself.
+// redirectURI is where the servers redirect users. Nothing listens there: the tests read the redirect itself.
 const redirectURI = "http://127.0.0.1:9/callback"
 
-// A witness is a server that runs.
+// A witness is a running server.
 type witness struct {
 	issuer           string // "" if the server has no metadata
 	tokenURL         string
 	revocationURL    string // "" if it has no revocation
-	authorizationURL string // "" if nobody can log in
-	// user walks through the login pages that authorizationURL leads to, and returns the callback's query.
+	authorizationURL string // "" if there are no logins
+	// user completes the login pages at authorizationURL, and returns the query of the callback.
 	user func(t *testing.T, authorizationURL string) url.Values
-	// web is a client that may do everything the server can, app one that may use client_credentials.
+	// web is a client that may use everything, app one that may use client_credentials.
 	web, app tokens.Credentials
 	webStyle tokens.AuthStyle
-	// other is a second client like web, whose tokens are not web's to revoke.
+	// other is a second client like web, whose tokens web cannot revoke.
 	other tokens.Credentials
-	// narrow is a client that may not use client_credentials; zero if there is none.
+	// narrow is a client that may not use client_credentials. It is zero if there is none.
 	narrow tokens.Credentials
-	// refusal is what a login without a page (prompt=none) ends with.
+	// refusal is the error of a login without a page (prompt=none).
 	refusal tokens.Code
-	// asserting is a client like web that authenticates by assertions signed with clientKey; "" if there is none.
+	// asserting is a client like web that authenticates with assertions signed with clientKey; "" if there is none.
 	asserting string
-	// audience is the only one whose assertions the server takes; "" if it takes that which Endpoint asks for.
+	// audience is the only audience that the server accepts; "" if it accepts the one that Endpoint passes.
 	audience string
-	scopes   []string // those that a login needs for a refresh token
-	// odd are clients with ids and secrets that are hard to send.
+	scopes   []string // the scopes of a login with a refresh token
+	// odd are clients whose ids and secrets are hard to encode.
 	odd []tokens.Credentials
-	// reuseKills says that the server ends a session whose refresh token is presented twice.
+	// reuseKills is true if the server ends a session whose refresh token is presented twice.
 	reuseKills bool
 }
 
 // witnesses are the servers, by name.
 var witnesses = map[string]struct {
 	start  func(t *testing.T) *witness
-	styles []tokens.AuthStyle // those that the server takes
+	styles []tokens.AuthStyle // supported by the server
 }{
 	"fosite":             {startFosite, []tokens.AuthStyle{tokens.AuthStyleBasic, tokens.AuthStyleBody}},
 	"go-oauth2":          {startGoOAuth2, []tokens.AuthStyle{tokens.AuthStyleBasicUnencoded}},
@@ -71,7 +71,7 @@ func eachWitness(t *testing.T, test func(t *testing.T, w *witness, styles []toke
 	}
 }
 
-// oddCredentials are ids and secrets whose characters some encoding on the way treats specially.
+// oddCredentials are ids and secrets with characters that some encoding treats specially.
 var oddCredentials = []tokens.Credentials{
 	{ClientID: "plain", ClientSecret: "secret"},
 	{ClientID: "plus+id", ClientSecret: "one+two"},
@@ -93,7 +93,7 @@ func (w *witness) endpoint(t *testing.T, creds tokens.Credentials, style tokens.
 	return e
 }
 
-// login logs a user in by authorization code with PKCE.
+// login logs a user in with authorization code and PKCE.
 func (w *witness) login(t *testing.T, e *tokens.Endpoint) *tokens.Token {
 	t.Helper()
 	login := &tokens.Login{RedirectURI: redirectURI, Scopes: w.scopes, Params: url.Values{"prompt": {"consent"}}}
@@ -107,7 +107,7 @@ func (w *witness) login(t *testing.T, e *tokens.Endpoint) *tokens.Token {
 	return token
 }
 
-// browser follows redirects as a browser does, up to the redirect URI.
+// browser follows redirects like a browser, until the redirect URI.
 func browser(t *testing.T) *http.Client {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
@@ -132,14 +132,14 @@ func callback(t *testing.T, resp *http.Response, err error) url.Values {
 	return at.Query()
 }
 
-// redirects is a user who needs no pages: the server redirects at once.
+// redirects is a user for a server without pages, which redirects at once.
 func redirects(t *testing.T, authorizationURL string) url.Values {
 	t.Helper()
 	resp, err := browser(t).Get(authorizationURL)
 	return callback(t, resp, err)
 }
 
-// counting notes how often each refresh token is presented.
+// counting counts how often each refresh token is presented.
 type counting struct {
 	base http.RoundTripper
 
@@ -172,7 +172,7 @@ func (c *counting) RoundTrip(req *http.Request) (*http.Response, error) {
 	return c.base.RoundTrip(req)
 }
 
-// serve serves handler, which is made once the URL is known.
+// serve serves the handler that is made for its URL.
 func serve(t *testing.T, handler func(url string) http.Handler) string {
 	t.Helper()
 	var h http.Handler

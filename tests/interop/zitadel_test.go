@@ -44,7 +44,7 @@ func startZitadel(t *testing.T) *witness {
 	}
 }
 
-// zitadelStorage is the example's storage, in which one client authenticates by assertions.
+// zitadelStorage is the example's storage with one client that authenticates with assertions.
 type zitadelStorage struct {
 	*storage.Storage
 
@@ -70,7 +70,7 @@ type zitadelAsserting struct{ op.Client }
 
 func (zitadelAsserting) AuthMethod() oidc.AuthMethod { return oidc.AuthMethodPrivateKeyJWT }
 
-// zitadelLogin fills in the login form.
+// zitadelLogin submits the login form.
 func zitadelLogin(t *testing.T, authorizationURL string) url.Values {
 	t.Helper()
 	b := browser(t)

@@ -20,7 +20,7 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// A caller makes calls, one after the other.
+// A caller makes calls one after another.
 type caller struct {
 	*world
 
@@ -29,7 +29,7 @@ type caller struct {
 	deleting bool                                 // own
 }
 
-// call makes a call at random. One in ten callers leaves before it has ended.
+// call makes a random call. One in ten callers leaves before the call has ended.
 func (c *caller) call(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
@@ -59,7 +59,7 @@ func (c *caller) call(ctx context.Context) {
 
 func (c *caller) app() *app { return c.apps[c.rand.IntN(len(c.apps))] }
 
-// check checks that a token that lives is that of an app.
+// check checks that a valid token belongs to an app.
 func (c *caller) check(what string, a *app, accessToken string) {
 	if at, ok := c.moov.Lookup(accessToken); ok && (at.ClientID != a.id || !slices.Equal(at.Scopes, []string{a.scope})) {
 		c.record.wrongf("%s: %s with %s got a token of %s with %s", what, a.id, a.scope, at.ClientID, at.Scopes)
@@ -87,7 +87,7 @@ func (c *caller) setToken(ctx context.Context) {
 
 func (c *caller) revoke(ctx context.Context) { c.record.end("Revoke", c.app().cache.Revoke(ctx)) }
 
-// echoRequest returns a request whose response must say text.
+// echoRequest returns a request whose response must contain text.
 func (c *caller) echoRequest(ctx context.Context) (req *http.Request, text string) {
 	text = strconv.FormatUint(c.rand.Uint64(), 10)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.sandbox.URL+"/echo?text="+text, nil)
@@ -97,7 +97,7 @@ func (c *caller) echoRequest(ctx context.Context) (req *http.Request, text strin
 	return req, text
 }
 
-// checkEcho reads a response, and returns the error of doing so.
+// checkEcho reads a response and returns any error.
 func (c *caller) checkEcho(what string, a *app, resp *http.Response, text string) error {
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(resp.Body)
@@ -110,7 +110,7 @@ func (c *caller) checkEcho(what string, a *app, resp *http.Response, text string
 		c.record.wrongf("%s: read %q: %w", what, body, err)
 	case got.Text != text:
 		c.record.wrongf("%s: the response to another request", what)
-	case got != (echoed{a.id, a.scope, text}) && got != (echoed{Text: text}): // or the token has just ended
+	case got != (echoed{a.id, a.scope, text}) && got != (echoed{Text: text}): // the second form means that the token has just expired
 		c.record.wrongf("%s: %s with %s was taken for %+v", what, a.id, a.scope, got)
 	}
 	return nil
@@ -138,7 +138,7 @@ func (c *caller) useDoer(ctx context.Context) {
 	c.record.end("NewDoer", err)
 }
 
-// session uses the login of a user, and logs in where there is none.
+// session uses a user's login, and logs the user in if there is none.
 func (c *caller) session(ctx context.Context) {
 	user := fmt.Sprint("user-", c.rand.IntN(users))
 	session := c.sessions.Session(user)
@@ -150,7 +150,7 @@ func (c *caller) session(ctx context.Context) {
 			AccessToken: issued.AccessToken, RefreshToken: issued.RefreshToken, Expiry: issued.Expires,
 		})
 		if err != nil && strings.Contains(err.Error(), "a later Set or Revoke took its place") {
-			err = nil // another caller has logged the user in at the same time
+			err = nil // another caller logged the user in at the same time
 		}
 		c.record.end("session: Set", err)
 		return
@@ -169,7 +169,7 @@ func (c *caller) session(ctx context.Context) {
 	}
 }
 
-// manage creates an OAuth client, or does something with the one that it has created.
+// manage creates an OAuth client, or uses the one that it has created.
 func (c *caller) manage(ctx context.Context) {
 	if c.own == nil {
 		c.create(ctx)
@@ -215,7 +215,8 @@ func (c *caller) create(ctx context.Context) {
 	c.created[created.ID] = created.Secret.Reveal()
 }
 
-// delete deletes the caller's client. Until that succeeds nobody knows whether it exists, and nothing else is done with it.
+// delete deletes the caller's client. Until that succeeds, it is not known whether the client exists, so the caller
+// does nothing else with it.
 func (c *caller) delete(ctx context.Context) {
 	c.deleting = true
 	c.mu.Lock()

@@ -10,7 +10,7 @@ import (
 	"github.com/grantwright/oauth-go/sandbox"
 )
 
-// A vendor is what the faults are of.
+// A vendor is a vendor of the sandbox whose faults change.
 type vendor interface {
 	Fault(operationID string, f ...sandbox.Fault)
 	ClearFaults()
@@ -20,7 +20,7 @@ type vendor interface {
 
 var unlimited = sandbox.Limit{Requests: -1}
 
-// everyFault is what can be wrong with an operation for a second.
+// everyFault lists what can be wrong with an operation for a second.
 var everyFault = []sandbox.Fault{
 	{},
 	{Status: http.StatusServiceUnavailable, Header: http.Header{"Retry-After": {"1"}}},
@@ -36,7 +36,8 @@ var everyFault = []sandbox.Fault{
 	{Delay: 300 * time.Millisecond, After: true},
 }
 
-// falseBodies are what a server may say in place of JSON. They are no faults of an API whose bodies only the caller reads.
+// falseBodies are bodies that a server may send instead of JSON. They are not used for an API whose bodies only the
+// caller reads.
 var falseBodies = []sandbox.Fault{
 	{Body: "<html>not now</html>", ContentType: "text/html", After: true},
 	{Body: `{"access_token":`, After: true},
@@ -44,7 +45,7 @@ var falseBodies = []sandbox.Fault{
 	{Body: "[]", After: true},
 }
 
-// changeFaults gives each vendor new faults. Half of the operations have none.
+// changeFaults sets new faults for each vendor. Half of the operations have none.
 func (w *world) changeFaults() {
 	for v, operations := range w.operations {
 		v.ClearFaults()

@@ -1,10 +1,10 @@
-// Command soak makes thousands of mixed calls at once against a sandbox in memory whose faults change every second, and
-// checks what comes of them: no caller gets the token of another login or a wrong body, no secret of a created client is
-// lost, the token endpoints are asked no more often than is promised, and in the end nothing is left behind.
+// Command soak makes thousands of concurrent mixed calls against a sandbox in memory whose faults change every second,
+// and checks the results: no caller gets the token of another login or a wrong body, no secret of a created client is
+// lost, the token endpoints receive no more requests than guaranteed, and nothing is left running.
 //
 //	go run ./tests/soak [-for 60s] [-callers 10000]
 //
-// It prints figures, and what was wrong, and then ends with status 1.
+// It prints statistics and errors. If there are errors, it exits with status 1.
 package main
 
 import (
@@ -30,7 +30,7 @@ func main() {
 	}
 }
 
-// soak runs so many callers for so long, and prints figures. The error is what was wrong.
+// soak runs the callers for a time, and prints statistics. It returns what was wrong.
 func soak(out io.Writer, length time.Duration, callers int) error {
 	before := measure()
 	r := &record{calls: map[string]*tally{}}
@@ -39,7 +39,7 @@ func soak(out io.Writer, length time.Duration, callers int) error {
 		return err
 	}
 	after := measure()
-	for range 50 { // what is under way may need a moment to end
+	for range 50 { // pending work may need a moment to end
 		if after.goroutines <= before.goroutines {
 			break
 		}
@@ -61,13 +61,13 @@ func soak(out io.Writer, length time.Duration, callers int) error {
 	return errors.Join(r.mistakes...)
 }
 
-// thinking is how long a caller waits at most before its next call.
+// thinking is the maximum pause of a caller between calls.
 const thinking = 10 * time.Second
 
-// peakGoroutines is how many there may be: a caller's own, that of the request which it waits for, and that of its body.
+// peakGoroutines is the maximum number per caller: its own, that of its request, and that of the response's body.
 func peakGoroutines(callers int) int { return 4*callers + 1000 }
 
-// A load is how much of the machine is used.
+// A load is the use of the machine.
 type load struct {
 	goroutines int
 	heap       float64 // in MB
@@ -75,7 +75,7 @@ type load struct {
 
 func measure() load {
 	runtime.GC()
-	runtime.GC() // what has a cleanup is freed by the second
+	runtime.GC() // the second one frees objects with cleanups
 	return measureNow()
 }
 
@@ -85,7 +85,7 @@ func measureNow() load {
 	return load{runtime.NumGoroutine(), float64(m.HeapAlloc) / 1e6}
 }
 
-// runCallers lets the callers loose on a world of their own while its faults change, and returns the most that they used.
+// runCallers runs the callers in their own world while its faults change, and returns the maximum load.
 func runCallers(r *record, length time.Duration, callers int) (peak load, err error) {
 	w, err := newWorld(r)
 	if err != nil {
@@ -115,7 +115,7 @@ func runCallers(r *record, length time.Duration, callers int) (peak load, err er
 	return peak, nil
 }
 
-// sleep reports whether ctx outlived d.
+// sleep waits for d, and reports whether ctx is still alive.
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

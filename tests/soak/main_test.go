@@ -23,7 +23,7 @@ func TestSoak(t *testing.T) {
 	assert.Contains(t, out.String(), "\n0 mistakes\n")
 }
 
-// What is wrong is noticed.
+// Mistakes are noticed.
 func TestMistakes(t *testing.T) {
 	r := &record{calls: map[string]*tally{}}
 	w, err := newWorld(r)

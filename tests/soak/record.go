@@ -12,10 +12,10 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// A record is what came of the calls.
+// A record has the results of the calls.
 type record struct {
 	mu       sync.Mutex
-	calls    map[string]*tally // by what was called
+	calls    map[string]*tally // by kind of call
 	lines    []string
 	mistakes []error
 }
@@ -23,7 +23,7 @@ type record struct {
 // A tally counts the calls of one kind.
 type tally struct{ made, failed, ended int }
 
-// end notes how a call ended, and reports whether it succeeded.
+// end records the result of a call, and reports whether it succeeded.
 func (r *record) end(what string, err error) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -67,7 +67,7 @@ func (r *record) notef(format string, args ...any) {
 	r.lines = append(r.lines, fmt.Sprintf(format, args...))
 }
 
-// total is how many calls were made.
+// total returns the number of calls.
 func (r *record) total() (n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -17,31 +17,31 @@ import (
 
 const (
 	apps      = 20 // clients of Moov
-	perApp    = 5  // Caches of each, each with a scope of its own
+	perApp    = 5  // Caches of each app, with different scopes
 	users     = 2000
 	tokenLife = 10 * time.Second
 )
 
-// A world is a sandbox with all that its callers share.
+// A world is a sandbox with everything that its callers share.
 type world struct {
 	record     *record
 	sandbox    *sandbox.Sandbox
 	moov       *sandbox.Moov
 	sailpoint  *sandbox.SailPoint
 	operations map[vendor][]string
-	faults     map[string]int // how often there was each
+	faults     map[string]int // number of faults by kind
 
 	apps     []*app
 	sessions *tokens.Sessions
-	cache    *tokens.Cache // of what manages OAuth clients
+	cache    *tokens.Cache // for managing OAuth clients
 	clients  *oauthclients.SailPoint
 
 	mu      sync.Mutex
-	created map[string]string // secrets of the clients that were created and not deleted, by id
-	lost    map[string]error  // why there was no secret of a client that was to be created, by name
+	created map[string]string // secrets of existing clients, by id
+	lost    map[string]error  // errors of failed creations, by name
 }
 
-// An app is a Cache of a client, and what uses it.
+// An app is a Cache of a client and its users.
 type app struct {
 	id, scope string
 	cache     *tokens.Cache
@@ -78,7 +78,7 @@ func newWorld(r *record) (*world, error) {
 	return w, w.addSailPoint()
 }
 
-// An echoed is what the API says of a request.
+// An echoed is the API's description of a request.
 type echoed struct {
 	ClientID string `json:"ClientID"`
 	Scope    string `json:"Scope"`
@@ -145,7 +145,7 @@ func (w *world) addSailPoint() error {
 	return err
 }
 
-// close ends everything, and checks what can be checked only then.
+// close ends everything, and runs the checks that need that.
 func (w *world) close(length time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
@@ -164,11 +164,11 @@ func (w *world) close(length time.Duration) {
 	}
 }
 
-// checkSecrets checks that each client which was created is known, or was said to be possibly there, that none was created
-// twice, and that the secrets are good.
+// checkSecrets checks that each created client is known, or was reported as possibly created, that none was created
+// twice, and that the secrets are valid.
 func (w *world) checkSecrets(ctx context.Context) {
 	list, err := w.clients.List(ctx)
-	for err != nil && sleep(ctx, time.Second) { // what the last fault left may hold for a while
+	for err != nil && sleep(ctx, time.Second) { // the effect of the last fault may last for a while
 		list, err = w.clients.List(ctx)
 	}
 	if err != nil {
@@ -183,7 +183,7 @@ func (w *world) checkSecrets(ctx context.Context) {
 		names[client.Name], there[client.ID] = true, true
 		if err, ok := w.lost[client.Name]; ok {
 			lost++
-			// Every 2xx says that the client was created, and the error then holds the body.
+			// Any 2xx means that the client was created; the error then has the body.
 			if e, ok := errors.AsType[*tokens.Error](err); !strings.Contains(err.Error(), "may exist") && (!ok || e.StatusCode/100 != 2) {
 				w.record.wrongf("client %s was created, and the caller was told: %w", client.Name, err)
 			}
@@ -207,8 +207,8 @@ func (w *world) checkSecrets(ctx context.Context) {
 	w.record.notef("OAuth clients in the end: %d with a secret that is good, %d that callers know to be there, or perhaps there, without a secret", len(w.created), lost)
 }
 
-// checkTokenRequests checks that the token endpoints were asked no more than is promised: a fetch is at most three requests,
-// and a Cache fetches when its token is due or rejected, and where that fails again after the back-off.
+// checkTokenRequests checks that the token endpoints received no more requests than guaranteed. A fetch is at most
+// three requests. A Cache fetches when its token is due or rejected and, if that fails, again after the backoff.
 func (w *world) checkTokenRequests(length time.Duration) {
 	attempts := 3
 	var moov tokens.Stats
@@ -225,12 +225,12 @@ func (w *world) checkTokenRequests(length time.Duration) {
 	if int64(requests) > int64(attempts)*moov.Fetches {
 		w.record.wrongf("%d token requests for %d fetches", requests, moov.Fetches)
 	}
-	// Half of a life is well before a token is due. ExpireAll makes tokens die early, once a second at most.
+	// A token is due well after half of its life. ExpireAll makes tokens expire early, at most once a second.
 	most := int64(len(w.apps)) * int64(length/(tokenLife/2)+length/time.Second+1)
 	if good := moov.Fetches - moov.Failures; good > most {
 		w.record.wrongf("%d successful fetches, at most %d were expected", good, most)
 	}
-	// Failures hold off the whole Endpoint: 0.1 s, then twice as long each time. Each Cache may have one under way.
+	// Failures hold off the whole Endpoint: 0.1 s, then twice as long each time. Each Cache may have one fetch in flight.
 	most = int64(length/time.Second+1) * (apps*5 + int64(len(w.apps)))
 	if moov.Failures > most {
 		w.record.wrongf("%d failed fetches, at most %d were expected", moov.Failures, most)
