@@ -153,3 +153,35 @@ func TestSettingsStayWithTheirCall(t *testing.T) {
 	assert.Zero(t, api.leaks())
 	assert.Zero(t, fetching.leaks())
 }
+
+// A call that a Source makes by another Doer is a call of its own: it does not use up the attempts of the call that needs
+// the token, does not end it, and leaves its response alone.
+func TestCallWithinACall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		newDoer := func(src Source, s *script) Doer {
+			d, err := NewDoer(src, &DoerOptions{BaseURL: apiURL, HTTPClient: s.client()})
+			require.NoError(t, err)
+			return d
+		}
+		broker := newDoer(nil, newScript(reply(503, "", ""), reply(503, "", ""), reply(200, jsonType, `{"token":"s3cret"}`, "X-Of", "broker")))
+		src := sourceFunc(func(ctx context.Context) (*Token, error) {
+			resp, err := broker.Do(newRequest(t, http.MethodGet, apiURL, "").WithContext(ctx))
+			if err != nil {
+				return nil, err
+			}
+			var body struct{ Token string }
+			err = DecodeResponse(resp, &body)
+			return &Token{AccessToken: body.Token}, err
+		})
+		s := newScript(reply(503, "", "", "X-Of", "API"), reply(503, "", "", "X-Of", "API"), reply(200, jsonType, "{}", "X-Of", "API"))
+		d := newDoer(src, s)
+		var got *http.Response
+		resp, err := d.Do(newRequest(t, http.MethodGet, apiURL, "").WithContext(WithResponse(t.Context(), &got)))
+		require.NoError(t, err)
+		require.NoError(t, resp.Request.Context().Err())
+		require.NoError(t, resp.Body.Close())
+		assert.Len(t, s.requests(), 3)
+		assert.Equal(t, "API", got.Header.Get("X-Of"))
+		assert.Equal(t, 200, got.StatusCode)
+	})
+}
