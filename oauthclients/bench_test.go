@@ -20,9 +20,9 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// Each benchmark has beside it what one would write by hand with net/http, encoding/json and the generated model.
+// Each benchmark has a counterpart written by hand with net/http, encoding/json and the generated model.
 
-// serve serves a handler on loopback, and returns our clients of it and a function that sends a request by hand.
+// serve serves a handler on loopback, and returns OAuth clients for it and a function that sends a request by hand.
 func serve(b *testing.B, handler http.HandlerFunc) (*oauthclients.SailPoint, func(path string) io.ReadCloser) {
 	b.Helper()
 	server := httptest.NewServer(handler)
@@ -139,7 +139,7 @@ func BenchmarkAll(b *testing.B) {
 	}
 }
 
-// peakHeap returns the most that the heap grows by, garbage included, while a list is read.
+// peakHeap returns the maximum growth of the heap, including garbage, while a list is read.
 func peakHeap(all iter.Seq2[sailpoint.OAuthClient, error]) float64 {
 	var m runtime.MemStats
 	runtime.GC()
@@ -154,8 +154,7 @@ func peakHeap(all iter.Seq2[sailpoint.OAuthClient, error]) float64 {
 	return float64(peak - min(before, peak))
 }
 
-// variants are clients as real ones are: with escapes, letters beyond ASCII, members that the model does not have, and
-// nulls.
+// variants are realistic clients: with escapes, non-ASCII letters, unknown members, and nulls.
 var variants = []string{
 	sample,
 	strings.Replace(sample, `"Demo API Client"`, `"R\u0026D \"Acme\""`, 1),
@@ -164,7 +163,7 @@ var variants = []string{
 	strings.Replace(sample, `"metadata":null`, `"tier":{"of":["a",{"b":1.5e3}],"note":"caf\u00e9"}`, 1),
 }
 
-// samples returns a handler that responds with a list of n clients, of which it holds one at a time.
+// samples returns a handler that responds with a list of n clients, and holds only one in memory.
 func samples(n int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -179,7 +178,7 @@ func samples(n int) http.HandlerFunc {
 	}
 }
 
-// A list allocates in proportion to its length, whatever is in it and however its length is announced.
+// The memory for a list is proportional to its length, whatever its content and Content-Length.
 func TestListMemory(t *testing.T) {
 	const long = 2000
 	var list bytes.Buffer
@@ -201,7 +200,7 @@ func TestListMemory(t *testing.T) {
 	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(20*len(body)))
 }
 
-// However long a list is, All holds no more than one client of it.
+// All never holds more than one client, however long the list is.
 func TestAllHoldsOneClient(t *testing.T) {
 	const long = 20_000
 	clients, _ := newClients(t, nil, samples(long))

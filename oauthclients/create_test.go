@@ -18,7 +18,7 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// createRequest returns the smallest request that the vendor accepts.
+// createRequest returns the smallest valid request.
 func createRequest() sailpoint.CreateOAuthClientRequest {
 	return sailpoint.CreateOAuthClientRequest{
 		Name:                       new("Demo API Client"),
@@ -62,7 +62,7 @@ func TestCreateSendsWhatIsSet(t *testing.T) {
 		"grantTypes":["CLIENT_CREDENTIALS"],"accessType":"ONLINE","enabled":false}`, got.Body)
 }
 
-// The vendor shows a secret once. Whatever else is wrong with the response, it must not be lost.
+// The vendor shows a secret only once. It must not be lost, whatever is wrong with the response.
 func TestCreateKeepsTheSecret(t *testing.T) {
 	const start = `{"id":"2c91","secret":"s3cr3t"`
 	for _, tt := range []struct {
@@ -191,7 +191,7 @@ func TestCreateSaysThatTheSecretMayBeAnother(t *testing.T) {
 	assert.Contains(t, string(e.Body), "s\xff")
 }
 
-// If nobody knows whether the vendor acted, the error says so; if it is known, it does not.
+// The error says whether it is unknown if the vendor acted.
 func TestLostRequests(t *testing.T) {
 	for name, c := range map[string]struct {
 		handler http.HandlerFunc

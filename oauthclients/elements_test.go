@@ -40,7 +40,7 @@ type parts struct {
 
 func (p *parts) Read(b []byte) (int, error) { return p.Reader.Read(b[:min(len(b), p.size)]) }
 
-// A list is split where encoding/json splits it, however it arrives.
+// A list is split as by encoding/json, however it arrives.
 func FuzzElements(f *testing.F) {
 	for _, list := range []string{"[]", `[1,"a",{},[[]],null]`, ` [ {"a":"]\\\"}"} , 2 ] `, `["\\\\"]`, `[{]`, `[1,]`, `[`, ``, `[]]`, `{"a":1}`} {
 		f.Add(list, 1)

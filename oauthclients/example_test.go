@@ -18,7 +18,7 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// In a program, leave out HTTPClient, which here leads to a sandbox, and pass the tenant's name and credentials.
+// In a program, leave out HTTPClient, which sends requests to a sandbox, and pass the tenant's name and credentials.
 func ExampleNewSailPoint() {
 	transport := &http.Client{Transport: sandbox.Transport(sandbox.NewSailPoint(nil))}
 	endpoint, err := tokens.NewSailPoint("tenant", tokens.Credentials{ClientID: sandbox.ClientID, ClientSecret: sandbox.ClientSecret},
@@ -62,7 +62,7 @@ func demo() (*oauthclients.SailPoint, *sandbox.SailPoint) {
 	return clients, vendor
 }
 
-// received prints the last request that the sandbox got.
+// received prints the last request that the sandbox received.
 func received(vendor *sandbox.SailPoint) {
 	requests := vendor.Requests()
 	r := requests[len(requests)-1]
@@ -137,7 +137,7 @@ func ExampleSailPoint_Create() {
 		Scope:               []string{"demo:api-client-scope:first", "demo:api-client-scope:second"},
 	})
 	if created != nil && !created.Secret.IsZero() {
-		// Keep created.ID and created.Secret.Reveal() now, whatever err says: the secret is never shown again.
+		// Store created.ID and created.Secret.Reveal() now, even if err is not nil: the secret is never shown again.
 		fmt.Println("secret:", created.Secret)
 	}
 	if err != nil {
@@ -152,8 +152,8 @@ func ExampleSailPoint_Create() {
 	// {"accessTokenValiditySeconds":750,"accessType":"OFFLINE","businessName":"Acme-Solar","claimsSupported":false,"description":"A client for demonstrations.","enabled":true,"grantTypes":["AUTHORIZATION_CODE","CLIENT_CREDENTIALS","REFRESH_TOKEN"],"homepageUrl":"http://localhost:12345","internal":false,"name":"Demo API Client","redirectUris":["http://localhost:12345","http://localhost:67890"],"refreshTokenValiditySeconds":86400,"scope":["demo:api-client-scope:first","demo:api-client-scope:second"],"strongAuthSupported":false,"type":"CONFIDENTIAL"}
 }
 
-// Create a client so that its secret cannot be lost: make sure first that it can be stored, and store it whatever the
-// error is.
+// Create a client so that its secret cannot be lost: first make sure that it can be stored, and then store it even if
+// there is an error.
 func ExampleSailPoint_Create_secret() {
 	clients, _ := demo()
 	file, err := os.CreateTemp("", "secret") // made with mode 0600
@@ -167,7 +167,7 @@ func ExampleSailPoint_Create_secret() {
 		GrantTypes:                 []sailpoint.GrantType{"CLIENT_CREDENTIALS"},
 		AccessType:                 "ONLINE",
 		Enabled:                    true,
-		Scope:                      []string{"sp:oauth-client:read"}, // without a scope, it would get all of them
+		Scope:                      []string{"sp:oauth-client:read"}, // without a scope, the client would get all scopes
 	})
 	if created != nil && !created.Secret.IsZero() {
 		if _, err := file.WriteString(created.Secret.Reveal()); err != nil {
@@ -177,7 +177,7 @@ func ExampleSailPoint_Create_secret() {
 			log.Fatal(err)
 		}
 	}
-	if err != nil { // even now the secret is stored, if there is one
+	if err != nil { // the secret, if any, has been stored
 		log.Fatal(err)
 	}
 	info, err := os.Stat(file.Name())
@@ -188,8 +188,8 @@ func ExampleSailPoint_Create_secret() {
 	// Output: true [REDACTED]
 }
 
-// Names need not be unique. Whoever wants one that is looks first, and knows that somebody else may create a client of the
-// same name in the meantime.
+// Names need not be unique. To use a unique name, look for it first, but note that somebody else may create a client
+// with the same name in the meantime.
 func ExampleSailPoint_Create_uniqueName() {
 	clients, _ := demo()
 	const name = "Demo API Client"
@@ -206,8 +206,8 @@ func ExampleSailPoint_Create_uniqueName() {
 	// Output: "Demo API Client" is the name of client ef38f94347e94562b5bb8424a56397d8
 }
 
-// Bring a client to a wanted state: overlay it, find the differences, and send them with a test of each value that they
-// change.
+// Change a client to a wanted state: overlay it, find the differences, and send them with a test of each value that
+// they change.
 func ExampleSailPoint_Patch_overlay() {
 	clients, _ := demo()
 	ctx := context.Background()
@@ -234,7 +234,7 @@ func ExampleSailPoint_Patch_overlay() {
 	// true 600
 }
 
-// Find the clients that have not been used for a year, and delete them. The list is read to its end first.
+// Find the clients that have not been used for a year, and delete them. Read the whole list first.
 func ExampleSailPoint_Delete_unused() {
 	clients, _ := demo()
 	ctx := context.Background()
@@ -251,7 +251,7 @@ func ExampleSailPoint_Delete_unused() {
 	// Output: deleted Demo API Client
 }
 
-// Match an error by its status, and read the vendor's model from its body.
+// Match an error by its status, and decode the vendor's model from its body.
 func ExampleSailPoint_Get_error() {
 	clients, _ := demo()
 	_, err := clients.Get(context.Background(), "none")
@@ -286,7 +286,7 @@ func ExampleSailPoint_Patch() {
 	// [{"op":"replace","path":"/strongAuthSupported","value":true},{"op":"replace","path":"/businessName","value":"acme-solar"}]
 }
 
-// What patch does not have, jsonpatch has.
+// Use jsonpatch for operations that patch does not have.
 func ExampleSailPoint_Patch_plain() {
 	clients, _ := demo()
 	client, err := clients.Patch(context.Background(), "ef38f94347e94562b5bb8424a56397d8",

@@ -18,12 +18,12 @@ const (
 	clientID = "ef38f94347e94562b5bb8424a56397d8"
 )
 
-// sent is a request as the vendor received it.
+// sent is a request as received by the vendor.
 type sent struct {
 	Method, URI, ContentType, Accept, Authorization, Body string
 }
 
-// vendor responds to requests in memory and keeps them.
+// vendor responds to requests in memory and records them.
 type vendor struct {
 	handler http.HandlerFunc
 
@@ -72,7 +72,7 @@ func respond(status int, body string) http.HandlerFunc {
 	}
 }
 
-// sample is a client as the vendor's documentation shows one.
+// sample is the client in the vendor's documentation.
 const sample = `{"id":"2c9180835d2e5168015d32f890ca1581","businessName":"Acme-Solar","homepageUrl":"http://localhost:12345",` +
 	`"name":"Demo API Client","description":"An API client","accessTokenValiditySeconds":750,"refreshTokenValiditySeconds":86400,` +
 	`"redirectUris":["http://localhost:12345"],"grantTypes":["AUTHORIZATION_CODE","CLIENT_CREDENTIALS","REFRESH_TOKEN"],` +

@@ -22,7 +22,7 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// listOf returns a list of n clients whose names are their indices.
+// listOf returns a list of n clients, each named by its index.
 func listOf(n int) string {
 	items := make([]string, n)
 	for i := range items {
@@ -36,7 +36,7 @@ func TestFilters(t *testing.T) {
 	used, never := oauthclients.LastUsedBefore(at), oauthclients.NeverUsed()
 	for _, tt := range []struct {
 		filters []oauthclients.Filter
-		want    string // query as sent
+		want    string // the query as sent
 	}{
 		{nil, ""},
 		{[]oauthclients.Filter{used}, "lastUsed%20le%202023-02-05T10%3A59%3A27.214Z"},
@@ -145,7 +145,7 @@ func TestListErrorsNameTheClient(t *testing.T) {
 	}
 }
 
-// A broken connection may look like an end.
+// A broken connection may look like the end of the body.
 func TestAnEndThatIsAnError(t *testing.T) {
 	for _, body := range []string{"[", `[{"name":"0"}`, `[{"name":"0"},`, `[{"name":"0"}]`} {
 		clients, err := oauthclients.NewSailPoint(tokens.Static("access-token"), &oauthclients.SailPointOptions{
@@ -195,7 +195,7 @@ func TestElementLimit(t *testing.T) {
 	}
 }
 
-// White space between clients is bounded as a client is: All would go on reading it for ever.
+// White space between clients is limited like a client; otherwise All might read it for ever.
 func TestWhiteSpaceLimit(t *testing.T) {
 	const most = 1000
 	spaces := strings.Repeat(" \n\t\r", most/4)
@@ -238,7 +238,7 @@ func TestAllIsANewRequestEachTime(t *testing.T) {
 	assert.Len(t, v.sent(), 3)
 }
 
-// endless returns a handler that sends clients until the caller leaves.
+// endless returns a handler that sends clients until the caller goes away.
 func endless(left chan<- struct{}) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -250,7 +250,7 @@ func endless(left chan<- struct{}) http.HandlerFunc {
 	}
 }
 
-// A bubble ends only when every goroutine in it has: nothing is left behind.
+// A bubble ends only after all its goroutines, so this also tests that nothing is left running.
 func TestLeavingTheLoopClosesTheResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		left := make(chan struct{})
@@ -315,7 +315,7 @@ func TestAllHasAnIdleLimitAndNoOther(t *testing.T) {
 		for _, err := range clients.All(t.Context()) {
 			if last = err; err == nil {
 				n++
-				<-time.After(time.Hour) // the caller may take its time
+				<-time.After(time.Hour) // the loop may take any time
 			}
 		}
 		assert.Equal(t, 100, n)
@@ -326,7 +326,7 @@ func TestAllHasAnIdleLimitAndNoOther(t *testing.T) {
 		start = time.Now()
 		_, err := clients.List(t.Context())
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		assert.Equal(t, time.Minute, time.Since(start), "List is bounded as a whole")
+		assert.Equal(t, time.Minute, time.Since(start), "Timeout limits List as a whole")
 	})
 }
 

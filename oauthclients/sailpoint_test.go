@@ -84,7 +84,7 @@ func TestVersions(t *testing.T) {
 			for _, err := range clients.All(ctx) {
 				require.NoError(t, err)
 			}
-			// An id that looks like the collection must not be taken for it, nor one that is escaped be unescaped.
+			// An id that looks like the collection must not be mistaken for it, and an escaped id must not be unescaped.
 			for _, id := range []string{clientID, "oauth-clients", "a?c", "a;b"} {
 				_, err := clients.Get(ctx, id)
 				require.NoError(t, err)
@@ -151,7 +151,7 @@ func TestGet(t *testing.T) {
 	var got, want map[string]any
 	require.NoError(t, json.Unmarshal(printed, &got))
 	require.NoError(t, json.Unmarshal([]byte(sample), &want))
-	delete(want, "metadata") // null and absent are the same in these two
+	delete(want, "metadata") // null and absent are the same for these two
 	delete(want, "secret")
 	assert.Equal(t, want, got)
 }
@@ -306,7 +306,7 @@ func TestHeader(t *testing.T) {
 	}
 }
 
-// Zero values and a nil context are errors, not panics.
+// Zero values and a nil context cause errors, not panics.
 func TestZeroValues(t *testing.T) {
 	good, v := newClients(t, nil, respond(http.StatusOK, sample))
 	var none *oauthclients.SailPoint
@@ -340,7 +340,7 @@ func TestZeroValues(t *testing.T) {
 	}
 }
 
-// located is a Source that knows its origin.
+// located is a Source with a BaseURL.
 type located struct {
 	tokens.Source
 
@@ -349,7 +349,7 @@ type located struct {
 
 func (l located) BaseURL() string { return l.baseURL }
 
-// wrapped is a Source around another.
+// wrapped is a wrapper of a Source.
 type wrapped struct{ src located }
 
 func (w wrapped) Token(ctx context.Context) (*tokens.Token, error) { return w.src.Token(ctx) }
@@ -367,7 +367,7 @@ func TestNothingIsSentWithoutAToken(t *testing.T) {
 	assert.Empty(t, v.sent())
 }
 
-// failing is a Source that has no token.
+// failing is a Source without a token.
 type failing struct{ err error }
 
 func (f failing) Token(context.Context) (*tokens.Token, error) { return nil, f.err }
@@ -422,7 +422,7 @@ func TestDeleteTakesAnySuccess(t *testing.T) {
 	}
 }
 
-// What a server sends after the status of a deletion is of no interest, and nobody waits for it.
+// Delete does not wait for the body of the response.
 func TestDeleteWaitsForNoBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clients, _ := newClients(t, nil, func(w http.ResponseWriter, r *http.Request) {
@@ -448,7 +448,7 @@ func TestDeleteAllowMissing(t *testing.T) {
 	}
 }
 
-// A request that the vendor may have acted on is sent once.
+// A request that the vendor may have acted on is sent only once.
 func TestRepetition(t *testing.T) {
 	calls := map[string]func(context.Context, *oauthclients.SailPoint) error{
 		"create": func(ctx context.Context, c *oauthclients.SailPoint) error {
@@ -469,10 +469,10 @@ func TestRepetition(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		handler http.HandlerFunc
-		unsafe  int // requests of create and patch
-		safe    int // of get and delete
+		unsafe  int // number of requests of create and patch
+		safe    int // number of requests of get and delete
 	}{
-		{"429", respond(http.StatusTooManyRequests, "{}"), 1, 1}, // would have to wait longer than the Limiter lets it
+		{"429", respond(http.StatusTooManyRequests, "{}"), 1, 1}, // would have to wait longer than MaxWait
 		{"500", respond(http.StatusInternalServerError, "{}"), 1, 1},
 		{"502", respond(http.StatusBadGateway, "{}"), 1, 3},
 		{"503", respond(http.StatusServiceUnavailable, "{}"), 1, 3},
@@ -521,8 +521,8 @@ func cut(status int, body string) http.HandlerFunc {
 	}
 }
 
-// Whatever is wrong with a response, an echoed token is not shown, and neither the request id nor the time to wait is
-// lost.
+// Whatever is wrong with a response, the error does not show an echoed token, and has the request id and the time to
+// wait.
 func TestErrorsOfUnreadableResponses(t *testing.T) {
 	for name, call := range map[string]func(*oauthclients.SailPoint) error{
 		"list": func(c *oauthclients.SailPoint) error { _, err := c.List(t.Context()); return err },

@@ -18,7 +18,7 @@ import (
 
 var creds = tokens.Credentials{ClientID: sandbox.ClientID, ClientSecret: sandbox.ClientSecret}
 
-// apiClient is the code to be tested: an http.Client with Moov's tokens.
+// apiClient is the code under test: an http.Client with Moov's tokens.
 func apiClient(sb *sandbox.Sandbox) *http.Client {
 	endpoint, err := tokens.NewMoov(creds, &tokens.MoovOptions{BaseURL: sb.URL, HTTPClient: sb.HTTPClient()})
 	if err != nil {
@@ -47,11 +47,11 @@ func get(client *http.Client, url string) {
 }
 
 func Example() {
-	sb := sandbox.New() // in a test on loopback: sandbox.Start(t)
+	sb := sandbox.New() // to use loopback in a test: sandbox.Start(t)
 	client := apiClient(sb)
 	get(client, sb.URL+"/ping")
 	sb.Moov.RevokeAll()
-	get(client, sb.URL+"/ping") // is refused, and sent again with a new token
+	get(client, sb.URL+"/ping") // refused, and sent again with a new token
 	for _, r := range sb.Moov.Requests() {
 		fmt.Println(r.Method, r.Path, r.Status)
 	}
@@ -65,11 +65,11 @@ func Example() {
 	// GET /ping 200
 }
 
-// A test of your own code, on loopback. In a synctest bubble New takes the place of Start, and an hour passes at once.
+// Test your own code on loopback. In a synctest bubble, use New instead of Start; an hour then passes at once.
 func ExampleStart() {
-	testPing := func(t *testing.T) { // in a file of tests: func TestPing(t *testing.T)
+	testPing := func(t *testing.T) { // in a test file: func TestPing(t *testing.T)
 		sb := sandbox.Start(t)
-		client := apiClient(sb) // the code to be tested, given sb.URL and sb.HTTPClient()
+		client := apiClient(sb) // the code under test, which gets sb.URL and sb.HTTPClient()
 		sb.Moov.Fault("createAccessToken", sandbox.Fault{Status: http.StatusServiceUnavailable})
 		resp, err := client.Get(sb.URL + "/ping")
 		if err != nil {
@@ -84,7 +84,7 @@ func ExampleStart() {
 	// Output: TestPing: ok
 }
 
-// inGoTest does what go test does with a test function.
+// inGoTest runs a test function as go test does.
 func inGoTest(name string, test func(*testing.T)) {
 	all := func(string, string) (bool, error) { return true, nil }
 	if testing.RunTests(all, []testing.InternalTest{{Name: name, F: test}}) {
@@ -101,7 +101,7 @@ func ExampleNewMoov() {
 	// Output: 200 OK
 }
 
-// An API of your own wants the vendor's tokens.
+// Put your own API behind the vendor's tokens.
 func ExampleMoov_protect() {
 	sb := sandbox.New()
 	sb.Handle("GET /accounts/{id}", sb.Moov.Protect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -115,7 +115,7 @@ func ExampleMoov_protect() {
 	// 401 Unauthorized {"error":"invalid_token"}
 }
 
-// A test server of your own needs no other.
+// Serve your own handlers too.
 func ExampleThousandEyes_protect() {
 	vendor := sandbox.NewThousandEyes(nil)
 	server := httptest.NewServer(vendor.Protect(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -18,7 +18,7 @@ import (
 	"github.com/grantwright/oauth-go/sandbox"
 )
 
-// try posts to Moov's revoke endpoint by any transport.
+// try posts to Moov's revoke endpoint with a transport.
 func try(ctx context.Context, rt http.RoundTripper, url, token string) (*http.Response, []byte, error) {
 	body := "client_id=" + sandbox.ClientID + "&client_secret=" + sandbox.ClientSecret + "&token=" + token
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/oauth2/revoke", strings.NewReader(body))
@@ -54,7 +54,7 @@ func overBoth(t *testing.T, test func(t *testing.T, m *sandbox.Moov, rt http.Rou
 	})
 }
 
-// requireOpError requires an error of the network, whose error numbers are not those of every platform.
+// requireOpError requires an error of the network. Its errno differs between platforms.
 func requireOpError(t *testing.T, op string, err error) {
 	t.Helper()
 	network, ok := errors.AsType[*net.OpError](err)
@@ -134,12 +134,12 @@ func TestFaultsBeforeAndAfterTheChange(t *testing.T) {
 	requireOpError(t, "read", err)
 	_, _, err = try(t.Context(), rt, "http://x", access)
 	require.NoError(t, err)
-	assert.Equal(t, 200, ping(t, m, access), "not acted on")
+	assert.Equal(t, 200, ping(t, m, access), "the operation did not run")
 
 	m.Fault("revokeAccessToken", sandbox.Fault{Drop: true, After: true})
 	_, _, err = try(t.Context(), rt, "http://x", access)
 	requireOpError(t, "read", err)
-	assert.Equal(t, 401, ping(t, m, access), "the operation ran, its response is lost")
+	assert.Equal(t, 401, ping(t, m, access), "the operation ran, but its response was lost")
 
 	s := newTenant(t, nil)
 	s.Fault("createOAuthClient", sandbox.Fault{Status: 201, After: true, ContentType: "text/plain"}, sandbox.Fault{Status: 502, After: true, Body: "{}"})
@@ -176,7 +176,7 @@ func TestDelay(t *testing.T) {
 	})
 }
 
-// What happens during a delay has happened when the operation runs.
+// Changes during a delay take effect before the operation runs.
 func TestDelayPassesBeforeTheOperation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := sandbox.NewMoov(nil)
@@ -186,7 +186,7 @@ func TestDelayPassesBeforeTheOperation(t *testing.T) {
 
 		m.Fault("createAccessToken", sandbox.Fault{Delay: time.Hour})
 		access, _ = moovPair(t, m, "grant_type", "client_credentials", "scope", "a")
-		assert.Equal(t, 200, ping(t, m, access), "its life begins after the delay")
+		assert.Equal(t, 200, ping(t, m, access), "the token's life begins after the delay")
 	})
 }
 

@@ -17,7 +17,7 @@ import (
 	"github.com/grantwright/oauth-go/sandbox"
 )
 
-// probes are requests that want a live access token.
+// probes are requests that require a live access token.
 var probes = map[string]string{"ThousandEyes": "/v7/tests", "Moov": "/ping", "SailPoint": "/beta/oauth-clients"}
 
 type handles interface {
@@ -58,7 +58,7 @@ func TestIssueExpireRevoke(t *testing.T) {
 		assert.Equal(t, []string{scopes[name]}, issued.Scopes)
 		assert.Equal(t, name != "ThousandEyes", issued.RefreshToken != "")
 		assert.Equal(t, 200, probe(issued.AccessToken))
-		assert.Zero(t, v.Count("createAccessToken"), "no request was made")
+		assert.Zero(t, v.Count("createAccessToken"), "there was no request")
 
 		found, ok := v.Lookup(issued.AccessToken)
 		want := issued
@@ -85,7 +85,7 @@ func TestIssueExpireRevoke(t *testing.T) {
 		assert.Equal(t, 401, probe(other.AccessToken))
 		if other.RefreshToken != "" {
 			rotated := v.Rotate(other.RefreshToken)
-			assert.Equal(t, 200, probe(rotated.AccessToken), "refresh tokens are not expired with the access tokens")
+			assert.Equal(t, 200, probe(rotated.AccessToken), "refresh tokens do not expire with the access tokens")
 			_, ok = v.Lookup(other.RefreshToken)
 			assert.False(t, ok, "used")
 			found, ok = v.Lookup(rotated.RefreshToken)
@@ -93,7 +93,7 @@ func TestIssueExpireRevoke(t *testing.T) {
 			assert.Equal(t, rotated.RefreshToken, found.RefreshToken)
 			assert.Empty(t, found.AccessToken)
 			v.Revoke(rotated.RefreshToken)
-			assert.Equal(t, 401, probe(rotated.AccessToken), "with a refresh token, its access tokens are revoked")
+			assert.Equal(t, 401, probe(rotated.AccessToken), "revoking a refresh token revokes its access tokens")
 		}
 		last := v.Issue(sandbox.Token{})
 		v.RevokeAll()
@@ -121,7 +121,7 @@ func TestHandlesPanicAtWhatDoesNotExist(t *testing.T) {
 	})
 }
 
-// What another process did with the refresh token is what this one finds.
+// Rotate has the effect of a refresh by another process.
 func TestRotateIsARefresh(t *testing.T) {
 	sb := sandbox.New()
 	issued := sb.Moov.Issue(sandbox.Token{Scopes: []string{"/ping.read"}})
@@ -129,7 +129,7 @@ func TestRotateIsARefresh(t *testing.T) {
 	assert.Equal(t, []string{"/ping.read"}, rotated.Scopes)
 	late := sendForm(t, sb, "/oauth2/token", inBody("grant_type", "refresh_token", "refresh_token", issued.RefreshToken))
 	assert.Equal(t, "invalid_grant", late.text(t, "error"))
-	assert.Equal(t, 401, ping(t, sb, rotated.AccessToken), "and the second use revokes all of the family")
+	assert.Equal(t, 401, ping(t, sb, rotated.AccessToken), "the second use revokes the whole family")
 	assert.Panics(t, func() { sb.Moov.Rotate(rotated.RefreshToken) })
 }
 
@@ -187,7 +187,7 @@ func TestProtect(t *testing.T) {
 		before := len(seen)
 		_, err := sandbox.Transport(sb).RoundTrip(request(t, http.MethodPost, "/oauth2/teapots/8", bearer(live.AccessToken)))
 		require.Error(t, err)
-		assert.Len(t, seen, before+1, "acted on, and the response lost")
+		assert.Len(t, seen, before+1, "the handler ran, but the response was lost")
 		got = post(bearer(live.AccessToken))
 		assertStatus(t, 418, got)
 		assert.Equal(t, "{}", got.body)
@@ -205,7 +205,7 @@ func TestProtect(t *testing.T) {
 	})
 }
 
-// A handler that streams does so behind Protect too.
+// A handler behind Protect can stream.
 func TestProtectStreams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sb := sandbox.New()
@@ -226,7 +226,7 @@ func TestProtectStreams(t *testing.T) {
 	})
 }
 
-// Tests call the handles while requests are under way.
+// Tests may call these methods while requests are in flight.
 func TestHandlesBesideRequests(t *testing.T) {
 	sb := sandbox.New(sandbox.NewMoov(&sandbox.MoovOptions{RateLimit: sandbox.Limit{Requests: -1}}))
 	sb.Handle("/protected", sb.Moov.Protect(http.NotFoundHandler()))
@@ -286,7 +286,7 @@ func TestStart(t *testing.T) {
 			return resp.StatusCode
 		}
 		live := sb.Moov.Issue(sandbox.Token{})
-		assert.Greater(t, time.Until(live.Expires), 50*time.Minute, "the vendor that was given")
+		assert.Greater(t, time.Until(live.Expires), 50*time.Minute, "the given vendor is used")
 		assert.Equal(t, 200, get("/ping", live.AccessToken))
 		assert.Equal(t, 401, get("/v7/tests", live.AccessToken))
 		assert.Equal(t, 401, get("/beta/oauth-clients", live.AccessToken))

@@ -15,14 +15,14 @@ import (
 	"github.com/grantwright/oauth-go/sandbox"
 )
 
-// reply is a response that was read.
+// reply is a response whose body has been read.
 type reply struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// text returns a member of the body, "" where there is none.
+// text returns a member of the body, or "".
 func (r reply) text(t *testing.T, member string) string {
 	t.Helper()
 	var object map[string]any
@@ -59,7 +59,7 @@ func send(t *testing.T, h http.Handler, method, path, contentType, body string, 
 
 const formType = "application/x-www-form-urlencoded"
 
-// sendForm posts fields, given as name and value in turn.
+// sendForm posts fields, given as name, value, name, value.
 func sendForm(t *testing.T, h http.Handler, path string, fields []string, edits ...edit) reply {
 	t.Helper()
 	values := url.Values{}
@@ -69,7 +69,7 @@ func sendForm(t *testing.T, h http.Handler, path string, fields []string, edits 
 	return send(t, h, http.MethodPost, path, formType, values.Encode(), edits...)
 }
 
-// inBody are the default credentials as form fields, with further ones.
+// inBody returns the default credentials as form fields, with additional fields.
 func inBody(fields ...string) []string {
 	return append([]string{"client_id", sandbox.ClientID, "client_secret", sandbox.ClientSecret}, fields...)
 }
@@ -79,5 +79,5 @@ func assertStatus(t *testing.T, want int, got reply) {
 	assert.Equal(t, want, got.status, "body %s", got.body)
 }
 
-// pass lets the fake time of a synctest bubble pass.
+// pass waits for d, in the fake time of a synctest bubble.
 func pass(d time.Duration) { <-time.After(d) }

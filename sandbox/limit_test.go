@@ -21,7 +21,7 @@ func TestRateLimits(t *testing.T) {
 			Moov:         sandbox.NewMoov(&sandbox.MoovOptions{RateLimit: sandbox.Limit{Requests: 2}}),
 			SailPoint:    sandbox.NewSailPoint(&sandbox.SailPointOptions{RateLimit: sandbox.Limit{Requests: 2}}),
 		}
-		pass(300 * time.Millisecond) // so that a reset is not on the second
+		pass(300 * time.Millisecond) // makes a reset fall between two seconds
 		te := func() reply { return sendForm(t, h, "/v7/oauth2/token", inBody("grant_type", "client_credentials")) }
 		moov := func() reply { return sendForm(t, h, "/oauth2/revoke", inBody("token", "x")) }
 		sp := func() reply { return sendForm(t, h, "/oauth/token", inBody("grant_type", "client_credentials")) }
@@ -85,12 +85,12 @@ func TestRateLimitCanBeOff(t *testing.T) {
 	}
 }
 
-// A window accepts 4 requests in 10 s. Requests arrive at these times after 3 s of a minute.
+// A window accepts 4 requests in 10 s. Requests arrive at these times, from second 3 of a minute.
 func TestRateLimitWindows(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		window sandbox.Window
-		want   string // status of each request, and of a 429 what Retry-After says
+		want   string // status of each request, with Retry-After for a 429
 	}{
 		{"from first", sandbox.WindowFromFirst, "0:204 1:204 2:204 6:204 6:429(4) 7:429(3) 9:429(1) 10:204 11:204 12:204 13:204 14:429(6)"},
 		{"aligned", sandbox.WindowAligned, "0:204 1:204 2:204 6:204 6:429(1) 7:204 9:204 10:204 11:204 12:429(5) 13:429(4) 14:429(3)"},
@@ -151,17 +151,17 @@ func TestSetLimit(t *testing.T) {
 		}
 		assert.Equal(t, []int{204, 204, 204}, statuses(3))
 		h.SetLimit(sandbox.Limit{Requests: 2, Per: time.Minute})
-		assert.Equal(t, []int{429}, statuses(1), "what was accepted counts")
+		assert.Equal(t, []int{429}, statuses(1), "earlier requests count")
 		h.SetLimit(sandbox.Limit{Requests: 5, Per: time.Minute})
 		assert.Equal(t, []int{204, 204, 429}, statuses(3))
 		h.SetLimit(sandbox.Limit{Requests: 2, Per: time.Minute, Window: sandbox.WindowSliding})
-		assert.Equal(t, []int{204, 204, 429}, statuses(3), "another way to count begins anew")
+		assert.Equal(t, []int{204, 204, 429}, statuses(3), "another Window starts a new count")
 		h.SetLimit(sandbox.Limit{Requests: 1, Per: time.Minute, Window: sandbox.WindowSliding})
 		assert.Equal(t, []int{429}, statuses(1))
 		h.SetLimit(sandbox.Limit{Requests: 2, Per: time.Minute})
-		assert.Equal(t, []int{204, 204, 429}, statuses(3), "and so does the way that was before")
+		assert.Equal(t, []int{204, 204, 429}, statuses(3), "so does the previous Window")
 		h.SetLimit(sandbox.Limit{Requests: 2, Per: 2 * time.Minute})
-		assert.Equal(t, []int{204, 204, 429}, statuses(3), "and another length")
+		assert.Equal(t, []int{204, 204, 429}, statuses(3), "so does another Per")
 		h.SetLimit(sandbox.Limit{})
 		assert.NotContains(t, statuses(40), 429)
 		assert.Equal(t, []int{429}, statuses(1), "the documented limit is back")
@@ -207,12 +207,12 @@ func TestEscalatingRetryAfter(t *testing.T) {
 		assert.Equal(t, "200 ", ask())
 		assert.Equal(t, "429 10", ask())
 		pass(2 * time.Second)
-		assert.Equal(t, "429 8", ask(), "was under way")
+		assert.Equal(t, "429 8", ask(), "it may have been in flight")
 		pass(time.Second)
 		for i, want := range []int{60, 120, 240, 480, 960, 1200, 1200} {
 			assert.Equal(t, fmt.Sprint("429 ", want), ask(), i)
 			pass(time.Second)
-			assert.Equal(t, fmt.Sprint("429 ", want-1), ask(), "was under way")
+			assert.Equal(t, fmt.Sprint("429 ", want-1), ask(), "it may have been in flight")
 			pass(2 * time.Second)
 		}
 		pass(1200*time.Second - 3*time.Second - time.Nanosecond)
@@ -221,12 +221,12 @@ func TestEscalatingRetryAfter(t *testing.T) {
 		assert.Equal(t, "200 ", ask())
 		assert.Equal(t, "429 10", ask())
 		pass(3 * time.Second)
-		assert.Equal(t, "429 60", ask(), "a wait that was kept ends the escalation")
+		assert.Equal(t, "429 60", ask(), "waiting long enough ends the escalation")
 		pass(time.Minute)
 		assert.Equal(t, "200 ", ask())
 		assert.Equal(t, "429 10", ask())
 		pass(10 * time.Second)
-		assert.Equal(t, "200 ", ask(), "a caller that waits is not shut out")
+		assert.Equal(t, "200 ", ask(), "a caller that waits is not blocked")
 
 		other := sendForm(t, h, "/oauth/token", []string{"grant_type", "client_credentials"}, basic(sandbox.SampleClientID, sandbox.ClientSecret))
 		assertStatus(t, 200, other)

@@ -11,11 +11,11 @@ import (
 	"github.com/grantwright/oauth-go/sandbox"
 )
 
-// endpoints take credentials in a form; fields make a good request of each.
+// endpoints accept credentials in a form; with fields, a request is valid.
 var endpoints = []struct {
 	name, path string
 	fields     []string
-	unsigned   int // status without valid credentials
+	unsigned   int // the status without valid credentials
 }{
 	{"ThousandEyes token", "/v7/oauth2/token", []string{"grant_type", "client_credentials"}, 401},
 	{"Moov token", "/oauth2/token", []string{"grant_type", "client_credentials", "scope", "/ping.read"}, 400},
@@ -125,7 +125,7 @@ func TestBasicIsFormDecodedUnlessRaw(t *testing.T) {
 	assertStatus(t, 200, sendForm(t, encoded, "/oauth2/token", token, basic(encodedID, encodedSecret)))
 	assertStatus(t, 400, sendForm(t, encoded, "/oauth2/token", token, basic(odd.ID, odd.Secret)))
 
-	// Raw, a colon would end the id.
+	// If Basic is not decoded, a colon ends the id.
 	odd.ID = "id/with/odd+chars"
 	raw := sandbox.NewMoov(&sandbox.MoovOptions{Clients: []sandbox.Client{odd}, RawBasic: true})
 	assertStatus(t, 200, sendForm(t, raw, "/oauth2/token", token, basic(odd.ID, odd.Secret)))
@@ -237,7 +237,7 @@ func TestErrorShapes(t *testing.T) {
 		"messages": [{"locale": "en-US", "localeOrigin": "DEFAULT", "text": "no such path"}]}`, sp.body)
 }
 
-// What RFC 6749 lets a client send is ignored unless the vendor is strict.
+// What RFC 6749 tells servers to ignore is ignored unless the vendor is strict.
 func TestLenient(t *testing.T) {
 	for _, endpoint := range endpoints {
 		t.Run(endpoint.name, func(t *testing.T) {

@@ -29,8 +29,8 @@ func challenge() string {
 	return base64.RawURLEncoding.EncodeToString(digest[:])
 }
 
-// authorizationRequest is one of the public client. Further parameters, given as name and value in turn, replace its own;
-// those without a value are left out.
+// authorizationRequest returns a request of the public client. Additional parameters, given as name, value, name,
+// value, replace its own; empty ones are removed.
 func authorizationRequest(params ...string) url.Values {
 	q := url.Values{
 		"response_type": {"code"}, "client_id": {sandbox.PublicClientID}, "redirect_uri": {callback}, "state": {"st&te"},
@@ -45,7 +45,7 @@ func authorizationRequest(params ...string) url.Values {
 	return q
 }
 
-// visit sends a user to the authorization page, and returns the parameters that the page redirects with.
+// visit sends a user to the authorization page, and returns the parameters of the redirect.
 func visit(t *testing.T, h http.Handler, q url.Values) url.Values {
 	t.Helper()
 	got := send(t, h, http.MethodGet, "/oauth/authorize", "", "", query(q.Encode()))
@@ -61,7 +61,7 @@ func visit(t *testing.T, h http.Handler, q url.Values) url.Values {
 	return back
 }
 
-// exchangeCode is a token request of the public client.
+// exchangeCode returns a token request of the public client.
 func exchangeCode(code string, fields ...string) []string {
 	return append([]string{"client_id", sandbox.PublicClientID, "grant_type", "authorization_code", "code", code}, fields...)
 }
@@ -90,7 +90,7 @@ func TestLogin(t *testing.T) {
 	narrow = sendForm(t, h, "/oauth/token", []string{
 		"client_id", sandbox.PublicClientID, "grant_type", "refresh_token", "refresh_token", narrow.text(t, "refresh_token")})
 	assert.Equal(t, "user-7", narrow.text(t, "identity_id"), "a refresh keeps the user")
-	assert.Equal(t, "sp:oauth-client:read", narrow.text(t, "scope"), "and what was granted")
+	assert.Equal(t, "sp:oauth-client:read", narrow.text(t, "scope"), "a refresh keeps the granted scopes")
 }
 
 func TestLoginOfConfidentialClients(t *testing.T) {
@@ -102,7 +102,7 @@ func TestLoginOfConfidentialClients(t *testing.T) {
 		{sandbox.ClientID, callback, true},
 		{sandbox.ClientID, "http://[::1]:1/callback", false},
 		{sandbox.SampleClientID, "http://localhost:12345", true},
-		{sandbox.SampleClientID, "", false}, // it has one
+		{sandbox.SampleClientID, "", false}, // it has a secret
 	} {
 		q := url.Values{"response_type": {"code"}, "client_id": {tt.id}}
 		fields := []string{"grant_type", "authorization_code"}
@@ -161,10 +161,10 @@ func TestAuthorizationErrorsThatGoBack(t *testing.T) {
 	assert.Equal(t, "access_denied", visit(t, h, authorizationRequest()).Get("error"))
 	h.RefuseLogins("")
 	assert.NotEmpty(t, visit(t, h, authorizationRequest()).Get("code"))
-	assert.NotEmpty(t, visit(t, sandbox.NewSailPoint(nil), authorizationRequest("prompt", "login")).Get("code"), "unknown, and not strict")
+	assert.NotEmpty(t, visit(t, sandbox.NewSailPoint(nil), authorizationRequest("prompt", "login")).Get("code"), "an unknown parameter is ignored unless strict")
 }
 
-// An authorization page that redirects to an address which is not registered hands codes to whoever asks.
+// An authorization page must not redirect to an unregistered address, which could be an attacker's.
 func TestAuthorizationErrorsThatStay(t *testing.T) {
 	h := sandbox.NewSailPoint(nil)
 	doubledClient, doubledURI := authorizationRequest(), authorizationRequest()
@@ -242,7 +242,7 @@ func TestRedirectURIKeepsItsQuery(t *testing.T) {
 	assert.NotEmpty(t, to.Query().Get("code"))
 }
 
-// An expired code is not known for ever, but long enough for its second use to count.
+// An expired code is remembered long enough for its second use to count.
 func TestUsedCodesAreRememberedForAnHour(t *testing.T) {
 	for passed, want := range map[time.Duration]int{time.Hour: 401, time.Hour + time.Minute + time.Nanosecond: 200} {
 		synctest.Test(t, func(t *testing.T) {
@@ -288,9 +288,9 @@ func TestSailPointRefreshTokensRotate(t *testing.T) {
 		assertStatus(t, 401, asBearer)
 		stolen := sendForm(t, h, "/oauth/token", []string{"grant_type", "refresh_token", "refresh_token", second.text(t, "refresh_token")},
 			basic(sandbox.ClientID, sandbox.ClientSecret))
-		assert.Equal(t, "invalid_grant", stolen.text(t, "error"), "of another client")
+		assert.Equal(t, "invalid_grant", stolen.text(t, "error"), "the refresh token belongs to another client")
 
-		// It is the family of the first login that a refresh continues, and that a second use ends.
+		// A refresh stays in the family of the first login, which a second use ends.
 		assert.Equal(t, "invalid_grant", refresh(first.text(t, "refresh_token")).text(t, "error"))
 		assert.Equal(t, []int{401, 401, 200}, []int{status(first), status(second), status(other)})
 		assert.Equal(t, "invalid_grant", refresh(second.text(t, "refresh_token")).text(t, "error"))

@@ -19,7 +19,7 @@ import (
 
 const clients = "/beta/oauth-clients"
 
-// tenant is a SailPoint with a token for it.
+// tenant is a SailPoint and a token for it.
 type tenant struct {
 	*sandbox.SailPoint
 	token string
@@ -84,7 +84,7 @@ func TestClientLifecycle(t *testing.T) {
 		assert.Equal(t, "2000-01-01T00:00:00Z", used())
 		pass(time.Minute)
 		sendForm(t, s, "/oauth/token", credentials)
-		assert.Equal(t, "2000-01-01T00:00:00Z", used(), "written once a day")
+		assert.Equal(t, "2000-01-01T00:00:00Z", used(), "it is updated once a day")
 
 		ownToken := bearer(own.text(t, "access_token"))
 		assertStatus(t, 200, send(t, s, http.MethodGet, clients+"/"+client.ID, "", "", ownToken))
@@ -150,14 +150,14 @@ func TestCreateRefusals(t *testing.T) {
 
 	var list []sailpoint.OAuthClient
 	require.NoError(t, json.Unmarshal([]byte(s.get(t, clients).body), &list))
-	assert.Len(t, list, 2, "what is refused is not made")
+	assert.Len(t, list, 2, "a refused client is not created")
 }
 
 func TestPatch(t *testing.T) {
 	for _, tt := range []struct {
 		name, patch string
 		status      int
-		field, want string // of the client afterwards
+		field, want string // of the client after the patch
 	}{
 		{"text", `[{"op": "replace", "path": "/businessName", "value": "acme-solar"}]`, 200, "businessName", `"acme-solar"`},
 		{"null", `[{"op": "replace", "path": "/homepageUrl", "value": null}]`, 200, "homepageUrl", `null`},
@@ -238,7 +238,7 @@ func TestTenantIsKeptBetweenPatches(t *testing.T) {
 	assertStatus(t, 400, s.patch(t, sandbox.SampleClientID, `[{"op": "test", "path": "/tenant", "value": "example"}]`))
 }
 
-// Clients that a test makes with the fields that it is about can be changed as any other.
+// Clients from the options can be patched like any other.
 func TestSeededClientsCanBePatched(t *testing.T) {
 	s := newTenant(t, &sandbox.SailPointOptions{Strict: true, OAuthClients: []sailpoint.OAuthClient{{ID: "bare"}, {ID: "named", Name: "Named"}}})
 	for _, id := range []string{"bare", "named"} {
@@ -318,7 +318,7 @@ func TestAuthorization(t *testing.T) {
 	type row struct {
 		name           string
 		client         sandbox.Client
-		read, one, all int // list, get, create
+		read, one, all int // the status of list, get and create
 	}
 	for _, tt := range []row{
 		{"everything", sandbox.Client{User: "u"}, 200, 200, 400},

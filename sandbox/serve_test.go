@@ -68,7 +68,7 @@ func TestTransportClosesTheBodyOfWhatIsNotSent(t *testing.T) {
 	assert.Equal(t, 1, closed)
 }
 
-// A request made by hand may lack what http.NewRequest sets.
+// A request made by hand may lack fields that http.NewRequest sets.
 func TestTransportTakesABareRequest(t *testing.T) {
 	target, err := url.Parse("https://API.example.com/a")
 	require.NoError(t, err)
@@ -134,7 +134,8 @@ func TestTransportStreams(t *testing.T) {
 	})
 }
 
-// Programs that close no body, as many examples do, can be tested in a bubble, which fails if a goroutine is left in it.
+// Programs that do not close bodies, as in many examples, can be tested in a bubble, which fails if a goroutine is
+// left.
 func TestTransportLeavesNoGoroutine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sb := sandbox.New()
@@ -144,7 +145,7 @@ func TestTransportLeavesNoGoroutine(t *testing.T) {
 	})
 }
 
-// A large body waits for its reader, and comes whole.
+// A large body waits for its reader, and arrives complete.
 func TestTransportHoldsBackALargeBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size = 1 << 20
@@ -172,7 +173,7 @@ func TestTransportHoldsBackALargeBody(t *testing.T) {
 	})
 }
 
-// What was written and not read when the caller's context ends is lost, as over a network.
+// Data that has not been read when the caller's context ends is lost, as over a network.
 func TestTransportEndsWithTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -206,7 +207,7 @@ func TestTransportBreaksWhatAHandlerAborts(t *testing.T) {
 	require.NoError(t, response.Body.Close())
 }
 
-// So that a deferred Close may stand before the check of Listen's error.
+// A deferred Close may precede the check of Listen's error.
 func TestServerThatDoesNotServe(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, new(sandbox.Server).Close())

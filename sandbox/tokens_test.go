@@ -13,7 +13,7 @@ import (
 	"github.com/grantwright/oauth-go/sandbox"
 )
 
-// moovPair gets an access and a refresh token.
+// moovPair returns an access and a refresh token.
 func moovPair(t *testing.T, h http.Handler, fields ...string) (access, refresh string) {
 	t.Helper()
 	got := sendForm(t, h, "/oauth2/token", inBody(fields...))
@@ -53,7 +53,7 @@ func TestTokensExpire(t *testing.T) {
 		expired := send(t, h, http.MethodGet, "/beta/oauth-clients", "", "", bearer(sp.text(t, "access_token")))
 		assert.JSONEq(t, `{"error": "JWT validation failed: JWT is expired"}`, expired.body)
 		moov, _ = moovPair(t, h, "grant_type", "refresh_token", "refresh_token", refresh)
-		assert.Equal(t, 200, ping(t, h, moov), "a refresh token outlives its access token")
+		assert.Equal(t, 200, ping(t, h, moov), "the refresh token is valid longer than its access token")
 	})
 }
 
@@ -96,7 +96,7 @@ func TestMoovRefreshTokensRotate(t *testing.T) {
 	access2, refresh2 := moovPair(t, h, "grant_type", "refresh_token", "refresh_token", refresh1, "scope", "a")
 	assert.NotEqual(t, refresh1, refresh2)
 	assert.Equal(t, []int{200, 200}, []int{ping(t, h, access1), ping(t, h, access2)})
-	assert.Equal(t, 401, ping(t, h, refresh2), "a refresh token is no access token")
+	assert.Equal(t, 401, ping(t, h, refresh2), "a refresh token is not an access token")
 
 	wider := sendForm(t, h, "/oauth2/token", inBody("grant_type", "refresh_token", "refresh_token", refresh2, "scope", "a c"))
 	assert.JSONEq(t, `{"error": "invalid_scope"}`, wider.body)
@@ -129,8 +129,8 @@ func TestMoovRevocation(t *testing.T) {
 	assertStatus(t, 204, revoke("token", "never-issued"))
 
 	access, refresh = moovPair(t, h, "grant_type", "refresh_token", "refresh_token", refresh)
-	assert.Equal(t, 200, ping(t, h, access), "an access token dies alone")
+	assert.Equal(t, 200, ping(t, h, access), "revoking an access token affects only that token")
 	assertStatus(t, 204, revoke("token", refresh))
-	assert.Equal(t, 401, ping(t, h, access), "a refresh token takes its access tokens along")
+	assert.Equal(t, 401, ping(t, h, access), "revoking a refresh token revokes its access tokens")
 	assertStatus(t, 400, sendForm(t, h, "/oauth2/token", inBody("grant_type", "refresh_token", "refresh_token", refresh)))
 }

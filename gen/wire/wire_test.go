@@ -90,7 +90,7 @@ func TestTimeNullAndMade(t *testing.T) {
 	assert.Equal(t, `"2024-02-03T04:05:06.007Z"`, string(out))
 }
 
-// Nothing that prints shows a Secret, wherever it is; as JSON it is the text itself.
+// No printer shows a Secret, wherever it is; as JSON it is the real text.
 func TestSecretPrintsRedacted(t *testing.T) {
 	const canary = "CANARY"
 	type response struct {

@@ -140,7 +140,7 @@ func TestApplyRefusesBadDocuments(t *testing.T) {
 	}
 }
 
-// manyMembers are enough for an object to be indexed.
+// manyMembers is a number of members for which an object is indexed.
 func manyMembers(n int) string {
 	var b strings.Builder
 	for i := range n {

@@ -38,7 +38,7 @@ func changedPatch(name string, enabled bool) jsonpatch.Patch {
 	}
 }
 
-// appendedByHand returns what one would write for changedPatch without a package.
+// appendedByHand returns what one would write by hand for changedPatch.
 func appendedByHand(name string, enabled bool) []byte {
 	b := make([]byte, 0, 192)
 	b = append(b, `[{"op":"replace","path":"/name","value":`...)
@@ -49,7 +49,7 @@ func appendedByHand(name string, enabled bool) []byte {
 }
 
 var (
-	newName    = strings.Clone("Renamed Client") // not a constant to the compiler
+	newName    = strings.Clone("Renamed Client") // hides the constant from the compiler
 	newEnabled = len(newName) == 0
 )
 

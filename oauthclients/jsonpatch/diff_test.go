@@ -66,7 +66,7 @@ func TestDiffStaysWithinTheLimits(t *testing.T) {
 	assert.Len(t, p, jsonpatch.MaxOperations)
 }
 
-// A name may be half of a surrogate pair, which no UTF-8 text can hold.
+// A name may be half of a surrogate pair, which UTF-8 cannot represent.
 func TestDiffOfNamesThatAreNoText(t *testing.T) {
 	for _, c := range []struct{ before, after, want string }{
 		{`{"\ud800":1}`, `{"\ud800":2}`, `[{"op":"replace","path":"/\ud800","value":2}]`},

@@ -10,7 +10,7 @@ import (
 func Example() {
 	patch := jsonpatch.Patch{
 		jsonpatch.Test("/name", "Demo API Client"),
-		jsonpatch.Replace("/homepageUrl", nil), // null, which is not absent
+		jsonpatch.Replace("/homepageUrl", nil), // null is different from absent
 		jsonpatch.Add("/redirectUris/-", "https://example.com/callback?a=1&b=2"),
 	}
 	body, err := patch.MarshalJSON()

@@ -118,7 +118,7 @@ func TestUnmarshalFailureChangesNothing(t *testing.T) {
 	assert.Equal(t, `remove "/a"`, fmt.Sprint(o))
 }
 
-// An operation that is in no patch has no index.
+// An operation outside a patch has no index.
 func TestErrorsOfOperationsOutsideAPatch(t *testing.T) {
 	var o jsonpatch.Operation
 	readErr := o.UnmarshalJSON([]byte(`{"op":"test","path":"/b"}`))
@@ -185,7 +185,7 @@ type selfMade struct{ Text string }
 
 func (s *selfMade) MarshalJSON() ([]byte, error) { return []byte(`"self-made"`), nil }
 
-// A string that is not UTF-8 is refused wherever encoding/json would put it, and only there.
+// A string that is not UTF-8 is refused if encoding/json would replace it, and only then.
 func TestStringsInValues(t *testing.T) {
 	const bad = "a\xff"
 	type named string

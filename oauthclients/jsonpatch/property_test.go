@@ -36,7 +36,7 @@ func TestDiffThenApply(t *testing.T) {
 		assertSame(t, b, string(got))
 		assert.Equal(t, same(decode(a), decode(b)), len(p) == 0, "%s → %s", a, b)
 
-		// Neither the order of members nor a second run makes a difference.
+		// The order of members does not matter, and the result is deterministic.
 		again, err := jsonpatch.Diff([]byte(g.text(decode(a))), []byte(b))
 		require.NoError(t, err)
 		assert.Equal(t, fmt.Sprint(p), fmt.Sprint(again))
@@ -59,11 +59,11 @@ func TestApplyAgainstModel(t *testing.T) {
 		}
 		require.True(t, same(decode(got), want), "%s by %s: %s", text, patch, got)
 	}
-	assert.Greater(t, failures, rounds/10, "the patches must be bad now and then")
-	assert.Less(t, failures, rounds*9/10, "and good now and then")
+	assert.Greater(t, failures, rounds/10, "some patches must fail")
+	assert.Less(t, failures, rounds*9/10, "some patches must succeed")
 }
 
-// TestManyOperations applies long patches to long arrays and objects, of which every part is used in every state.
+// TestManyOperations applies long patches to long arrays and objects, and so uses every part in every state.
 func TestManyOperations(t *testing.T) {
 	g := newGenerator(4)
 	for range 15 {
@@ -156,7 +156,7 @@ func same(a, b any) bool {
 	}
 }
 
-// model applies a patch in the plainest way, step by step on plain values.
+// model applies a patch in the simplest way, step by step on decoded values.
 func model(doc any, patch string) (any, error) {
 	var ops []struct {
 		Op, Path, From string
@@ -243,7 +243,7 @@ func modelIndex(name string, last int) (int, bool) {
 	return i, err == nil && strconv.Itoa(i) == name && 0 <= i && i <= last
 }
 
-// modelEdit returns doc with the container of path's last name edited.
+// modelEdit returns doc after an edit of the container of path's last name.
 func modelEdit(doc any, path []string, edit func(container any, name string) (any, error)) (any, error) {
 	if len(path) == 1 {
 		return edit(doc, path[0])
@@ -306,7 +306,7 @@ func modelRemove(doc any, path []string) (any, error) {
 	})
 }
 
-// generator makes documents of few names and values, so that they meet often.
+// generator makes documents from few names and values, so that these coincide often.
 type generator struct{ *rand.Rand }
 
 func newGenerator(seed uint64) generator { return generator{rand.New(rand.NewPCG(seed, 0))} }
@@ -325,7 +325,7 @@ func (g generator) value(depth int) any {
 		for range g.IntN(5) {
 			object[g.name()] = g.value(depth - 1)
 		}
-		if g.IntN(50) == 0 { // enough to be indexed
+		if g.IntN(50) == 0 { // enough for an index
 			for i := range 40 {
 				object[strconv.Itoa(i)] = json.Number("0")
 			}
@@ -333,7 +333,7 @@ func (g generator) value(depth int) any {
 		return object
 	case depth > 0 && kind < 6:
 		array := make([]any, g.IntN(6))
-		if g.IntN(20) == 0 { // more than a chunk
+		if g.IntN(20) == 0 { // more than one chunk
 			array = make([]any, 30+g.IntN(70))
 		}
 		for i := range array {
@@ -379,8 +379,7 @@ func (g generator) edited(v any) any {
 	return v
 }
 
-// text writes v with members in any order, any space between tokens, and
-// strings spelled either way.
+// text returns v as JSON with random order, white space and spelling of strings.
 func (g generator) text(v any) string {
 	var b bytes.Buffer
 	g.write(&b, v)
@@ -427,7 +426,7 @@ func (g generator) write(b *bytes.Buffer, v any) {
 	space()
 }
 
-// patch makes a patch for a document like doc, most of which can be applied.
+// patch makes a patch for a document like doc; most of its operations can be applied.
 func (g generator) patch(doc any) string {
 	var ops []string
 	for range 1 + g.IntN(4) {
@@ -453,7 +452,7 @@ func (g generator) patch(doc any) string {
 	return "[" + strings.Join(ops, ",") + "]"
 }
 
-// pointer returns one into doc, or to a place beside what is there.
+// pointer returns a pointer into doc, or next to something in it.
 func (g generator) pointer(doc any) string {
 	var path []string
 	for g.IntN(4) > 0 {

@@ -72,7 +72,7 @@ func readFile(t *testing.T, name string, into any) {
 	require.NoError(t, json.Unmarshal(data, into))
 }
 
-// applyText reads a patch and applies it.
+// applyText parses a patch and applies it.
 func applyText(doc, patch string) (string, error) {
 	p, err := readPatch(patch)
 	if err != nil {

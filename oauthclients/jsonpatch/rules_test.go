@@ -11,8 +11,7 @@ import (
 	"github.com/grantwright/oauth-go/oauthclients/jsonpatch"
 )
 
-// TestJ01 to TestJ13 hold the rules that a JSON Patch implementation must
-// follow (RFC 6902 and RFC 6901), one test per rule.
+// TestJ01 to TestJ13 test the rules for an implementation of JSON Patch (RFC 6902 and RFC 6901), one test per rule.
 
 // An applied case: want is the result, or err the cause of the failure.
 type applied struct {
@@ -298,7 +297,7 @@ func TestJ11UnknownMembersAreIgnored(t *testing.T) {
 	require.NoError(t, err)
 	text, err := p.MarshalJSON()
 	require.NoError(t, err)
-	assert.Equal(t, `[{"op":"remove","path":"/a"}]`, string(text), "and not sent on")
+	assert.Equal(t, `[{"op":"remove","path":"/a"}]`, string(text), "they are not sent")
 }
 
 func TestJ12Atomic(t *testing.T) {

@@ -14,8 +14,8 @@ import (
 	"github.com/grantwright/oauth-go/oauthclients/jsonpatch"
 )
 
-// TestWorkIsBounded applies small patches to documents that were made to cost much. Work that grew with the product of
-// their sizes would take minutes for most of them; each takes a fraction of a second.
+// TestWorkIsBounded applies small patches to documents that are designed to be expensive. If the work grew with the
+// product of their sizes, most of them would take minutes; each takes a fraction of a second.
 func TestWorkIsBounded(t *testing.T) {
 	million := "[" + strings.Repeat("1,", 1_000_000-1) + "1]"
 	fifty := "[" + strings.Repeat("1,", 50_000-1) + "1]"
@@ -122,7 +122,7 @@ func TestWorkIsBounded(t *testing.T) {
 	}
 }
 
-// A result may not be too deep, however it became so.
+// A result must not be nested too deeply, however that came about.
 func TestDepthOfTheResult(t *testing.T) {
 	wrap := read(t, `[{"op":"add","path":"/b","value":{}},{"op":"move","from":"/a","path":"/b/a"},{"op":"move","from":"/b","path":"/a"}]`)
 	var p jsonpatch.Patch
@@ -144,14 +144,14 @@ func TestDepthOfTheResult(t *testing.T) {
 	require.EqualError(t, err, `jsonpatch: operation 3003: copy "/a" to "/c": limit exceeded: the value to copy is nested more than 1000 levels deep`)
 }
 
-// TestMemoryIsBounded has the patches that once took a hundred times their size.
+// TestMemoryIsBounded applies patches that once used a hundred times their size.
 func TestMemoryIsBounded(t *testing.T) {
 	million := "[" + strings.Repeat("1,", 1_000_000-1) + "1]"
 	spaced := strings.ReplaceAll(million, ",", ", ")
 	many := []byte("[" + strings.Repeat(`{"op":"remove","path":"/a"},`, 1_000_000) + "0]")
 	for _, c := range []struct {
 		name string
-		most float64 // bytes allocated for each byte of input
+		most float64 // maximum bytes allocated per byte of input
 		size int
 		run  func() error
 	}{

@@ -90,7 +90,7 @@ func TestDiffNamesWhatCannotBePatched(t *testing.T) {
 	assert.Equal(t, "/name", ops[0].Path())
 }
 
-// Times that cannot be read are compared by their text.
+// Times that cannot be parsed are compared as strings.
 func TestDiffOfTimesThatAreNoTimes(t *testing.T) {
 	read := func(text string) (read wire.Time) {
 		require.NoError(t, read.UnmarshalJSON([]byte(text)))
@@ -118,7 +118,7 @@ func TestDiffOfTimesThatAreNoTimes(t *testing.T) {
 	}
 }
 
-// A patch that could not be sent is an error of Diff, not a surprise later.
+// If a patch could not be sent, Diff returns an error.
 func TestDiffOfTextThatIsNotUTF8(t *testing.T) {
 	after := client()
 	after.Name, after.RedirectURIs = "R&D", []string{"a\xff"}
@@ -168,7 +168,7 @@ func TestDiffOfListsAsSets(t *testing.T) {
 	}
 }
 
-// Every field of the model is either patched or named, so that a new one cannot be forgotten.
+// Every field of the model is either patched or reported, so that a new field cannot be forgotten.
 func TestDiffSeesEveryField(t *testing.T) {
 	patchable, _ := readSpec(t)
 	for f := range reflect.TypeFor[sailpoint.OAuthClient]().Fields() {
@@ -189,7 +189,7 @@ func TestDiffSeesEveryField(t *testing.T) {
 	}
 }
 
-// change gives v another value.
+// change sets v to another value.
 func change(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -216,7 +216,7 @@ func change(v reflect.Value) {
 	}
 }
 
-// To apply the difference gives the other client, whatever differs.
+// Applying the difference results in the other client, whatever differs.
 func TestDiffApplied(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	other := func() sailpoint.OAuthClient {

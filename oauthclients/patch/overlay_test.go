@@ -26,7 +26,7 @@ func TestOverlay(t *testing.T) {
 	assert.Equal(t, "2020-01-01T00:00:00Z", after.LastUsed.Text())
 }
 
-// A copy that shared a pointer or an array would hide a change from Diff.
+// If the copy shared a pointer or an array, Diff would miss a change.
 func TestOverlaySharesNothing(t *testing.T) {
 	before := client()
 	before.Description, before.Secret, before.Metadata = new("d"), new(wire.NewSecret("s")), new("m")

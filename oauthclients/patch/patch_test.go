@@ -62,7 +62,7 @@ func TestOperations(t *testing.T) {
 	}
 }
 
-// Null and the empty array are different values, and a client that was returned with null has a nil list.
+// Null and the empty array are different values, and a client returned with null has a nil list.
 func TestTestOfANilList(t *testing.T) {
 	for _, op := range []jsonpatch.Operation{patch.RedirectURIs.Test(nil), patch.RedirectURIs.TestNull()} {
 		got, err := op.MarshalJSON()
@@ -79,7 +79,7 @@ func TestRemove(t *testing.T) {
 	assert.Empty(t, patch.RedirectURIs.Remove([]string{"b"}, "a"))
 }
 
-// The path of a zero Field would be that of the whole client, "".
+// The path of a zero Field would be "", the whole client.
 func TestZeroFieldsAreRefused(t *testing.T) {
 	ops := jsonpatch.Patch{
 		patch.Field[string]{}.Set("x"),
@@ -108,7 +108,7 @@ func TestZeroFieldsAreRefused(t *testing.T) {
 	}
 }
 
-// What encoding/json would replace is refused, in a list as in a field.
+// Strings that encoding/json would replace are refused, in a list as in a field.
 func TestTextThatIsNotUTF8(t *testing.T) {
 	for _, op := range []jsonpatch.Operation{
 		patch.Name.Set("a\xff"), patch.RedirectURIs.Set([]string{"a", "a\xff"}), patch.RedirectURIs.Append("a\xff"),
@@ -120,7 +120,7 @@ func TestTextThatIsNotUTF8(t *testing.T) {
 	}
 }
 
-// Each method of each field does at the sandbox what its name says.
+// Each method of each field has the expected effect in the sandbox.
 func TestAtTheSandbox(t *testing.T) {
 	transport := &http.Client{Transport: sandbox.Transport(sandbox.NewSailPoint(nil))}
 	endpoint, err := tokens.NewSailPoint("tenant", tokens.Credentials{ClientID: sandbox.ClientID, ClientSecret: sandbox.ClientSecret},
@@ -170,7 +170,7 @@ func TestAtTheSandbox(t *testing.T) {
 	}
 }
 
-// readSpec returns from api/sailpoint.yaml the fields of a client that can be patched, and which may be null.
+// readSpec returns the fields of a client that can be patched, and which of them may be null, from api/sailpoint.yaml.
 func readSpec(t *testing.T) (patchable []string, nullable func(string) bool) {
 	t.Helper()
 	data, err := os.ReadFile("../../api/sailpoint.yaml")
@@ -198,7 +198,7 @@ func readSpec(t *testing.T) (patchable []string, nullable func(string) bool) {
 	return item.Patch.Patchable, func(name string) bool { return properties[name].Nullable }
 }
 
-// modelTypes are the Go types of a client's fields by their JSON names, without pointers.
+// modelTypes returns the Go types of a client's fields by their JSON names, without pointers.
 func modelTypes() map[string]string {
 	m := map[string]string{}
 	for f := range reflect.TypeFor[sailpoint.OAuthClient]().Fields() {
@@ -212,11 +212,11 @@ func modelTypes() map[string]string {
 	return m
 }
 
-// The package and x-patchable name the same fields, with the types and the nulls of the model.
+// The package has the same fields as x-patchable, with the types and nulls of the model.
 func TestFieldsAreTheSpecs(t *testing.T) {
 	patchable, nullable := readSpec(t)
 	require.Len(t, patchable, 13)
-	paths := map[string]string{} // of each variable
+	paths := map[string]string{} // paths by variable
 	for name, op := range map[string]jsonpatch.Operation{
 		"Tenant": patch.Tenant.Set(""), "BusinessName": patch.BusinessName.Clear(), "HomepageURL": patch.HomepageURL.Clear(),
 		"Name": patch.Name.Set(""), "Description": patch.Description.Clear(),
@@ -258,7 +258,7 @@ func TestFieldsAreTheSpecs(t *testing.T) {
 func TestWhatMustNotCompile(t *testing.T) {
 	for name, tt := range map[string]struct {
 		code string
-		want string // "" if it must compile
+		want string // the error; "" if it must compile
 	}{
 		"the control":                {`patch.Enabled.Set(false)`, ""},
 		"the control, with a null":   {`patch.HomepageURL.Clear()`, ""},
@@ -308,7 +308,7 @@ func TestWhatMustNotCompile(t *testing.T) {
 	}
 }
 
-// importerFor imports compiled packages, as the compiler does.
+// importerFor returns an importer of compiled packages.
 func importerFor(t *testing.T) types.Importer {
 	t.Helper()
 	exports, err := exported()
@@ -316,7 +316,7 @@ func importerFor(t *testing.T) types.Importer {
 	return importer.ForCompiler(token.NewFileSet(), "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
 }
 
-// exported finds the compiled packages that this one needs.
+// exported returns the compiled packages that this one depends on.
 var exported = sync.OnceValues(func() (map[string]string, error) {
 	out, err := exec.Command("go", "list", "-export", "-deps", "-json=ImportPath,Export", path).Output()
 	if err != nil {

@@ -11,11 +11,11 @@ import (
 	"github.com/grantwright/oauth-go/tokens/filestore"
 )
 
-// A command keeps a user's login between its runs: the first one stores it, later ones find it, and whichever renews it
-// stores the next refresh token before it uses the access token.
+// A command-line program keeps a user's login between runs: the first run saves it, and later runs find it. A run that
+// renews the login saves the new refresh token before it uses the access token.
 func ExampleNew() {
 	ctx := context.Background()
-	dir, err := os.MkdirTemp("", "tokens") // in a command: below os.UserConfigDir
+	dir, err := os.MkdirTemp("", "tokens") // in a program: below os.UserConfigDir
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func ExampleNew() {
 		return token
 	}
 
-	login := sb.Moov.Issue(sandbox.Token{Scopes: []string{"/ping.read"}}) // what a login brought
+	login := sb.Moov.Issue(sandbox.Token{Scopes: []string{"/ping.read"}}) // the result of a login
 	first := run(&tokens.Token{RefreshToken: login.RefreshToken})
 	second := run(nil)
 	fmt.Println("one token:", first.AccessToken == second.AccessToken)

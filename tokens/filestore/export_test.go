@@ -1,4 +1,4 @@
 package filestore
 
-// Lock is lock, for a test in which another process holds it.
+// Lock is lock, for a test in which another process holds the lock.
 var Lock = lock

@@ -55,7 +55,7 @@ func TestFilesAreTheOwnersAlone(t *testing.T) {
 		info, err := e.Info()
 		require.NoError(t, err)
 		assert.Equal(t, os.FileMode(0o600), info.Mode().Perm(), e.Name())
-		assert.NotContains(t, e.Name(), "tmp", "nothing temporary is left")
+		assert.NotContains(t, e.Name(), "tmp", "no temporary file is left")
 	}
 }
 
@@ -135,7 +135,7 @@ func TestWaitingForTheLockEndsWithTheContext(t *testing.T) {
 	in, err := holder.StdinPipe()
 	require.NoError(t, err)
 	require.NoError(t, holder.Start())
-	_, err = out.Read(make([]byte, 1)) // it holds the lock now
+	_, err = out.Read(make([]byte, 1)) // the process holds the lock now
 	require.NoError(t, err)
 
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -144,14 +144,14 @@ func TestWaitingForTheLockEndsWithTheContext(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.NotErrorIs(t, err, tokens.ErrConflict)
 
-	// A holder that is killed gives the lock back.
+	// The lock of a killed process is released.
 	require.NoError(t, holder.Process.Kill())
 	_ = in.Close()
 	_ = holder.Wait()
 	require.NoError(t, s.CompareAndSwap(t.Context(), "abc", "", record("1", "v"), 0))
 }
 
-// Each of eight processes adds one to a counter fifty times; none may be lost.
+// Each of eight processes increments a counter fifty times; no increment may be lost.
 func TestProcessesAgree(t *testing.T) {
 	const processes, each = 8, 50
 	s, dir := newStore(t)

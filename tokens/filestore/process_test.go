@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestCounterProcess is what the processes of TestProcessesAgree run: it adds one byte to the record fifty times.
+// TestCounterProcess is run by the processes of TestProcessesAgree: it adds one byte to the record fifty times.
 func TestCounterProcess(t *testing.T) {
 	dir := os.Getenv("FILESTORE_TEST_DIR")
 	if dir == "" {

@@ -40,7 +40,7 @@ func ExampleTokenProvider() {
 type source struct {
 	token *tokens.Token
 	err   error
-	ctx   context.Context // that Token was given
+	ctx   context.Context // the context passed to Token
 }
 
 func (s *source) Token(ctx context.Context) (*tokens.Token, error) {
@@ -57,7 +57,7 @@ func TestTokenProvider(t *testing.T) {
 	got, err := p.Token(ctx)
 	require.NoError(t, err)
 	assert.Equal(t, &auth.Token{Value: "canary", Type: "Bearer", Expiry: expiry}, got)
-	assert.Equal(t, "mine", src.ctx.Value(key{}), "the caller's context arrives")
+	assert.Equal(t, "mine", src.ctx.Value(key{}), "Token gets the caller's context")
 	assert.Equal(t, "googleauth.TokenProvider", fmt.Sprintf("%+v", p))
 	assert.NotContains(t, fmt.Sprintf("%v %+v %#v", p, p, p), "canary")
 

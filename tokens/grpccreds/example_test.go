@@ -23,15 +23,15 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// A gRPC service takes the vendor's tokens. The second call carries one that was revoked; it is repeated with another.
+// A gRPC service accepts the vendor's tokens. The second call has a revoked token; it is retried with a new one.
 func ExampleNew() {
-	vendors := sandbox.New() // in a program, leave out HTTPClient, which leads there
+	vendors := sandbox.New() // in a program, leave out HTTPClient, which sends requests there
 	addr, roots, stop := serveTokensOf(vendors.Moov)
 	defer stop()
 
 	endpoint, err := tokens.NewEndpoint(vendors.URL+"/oauth2/token",
 		tokens.Credentials{ClientID: sandbox.ClientID, ClientSecret: sandbox.ClientSecret},
-		&tokens.EndpointOptions{BaseURL: "https://" + addr, HTTPClient: vendors.HTTPClient()}) // the tokens are for that service alone
+		&tokens.EndpointOptions{BaseURL: "https://" + addr, HTTPClient: vendors.HTTPClient()}) // the tokens are only for that service
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func ExampleNew() {
 	// token requests: 2
 }
 
-// serveTokensOf serves gRPC over TLS to whoever has a live token of the vendor.
+// serveTokensOf serves gRPC over TLS to callers with a live token of the vendor.
 func serveTokensOf(vendor *sandbox.Moov) (addr string, roots *x509.CertPool, stop func()) {
 	borrowed := httptest.NewTLSServer(http.NotFoundHandler()) // for its certificate
 	defer borrowed.Close()

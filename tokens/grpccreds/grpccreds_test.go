@@ -53,7 +53,7 @@ func (r *renewing) Invalidate(rejected *tokens.Token) {
 	}
 }
 
-// wrapped hides everything but Token, and says what it wraps.
+// wrapped is a Source that has only Token and Unwrap.
 type wrapped struct{ src tokens.Source }
 
 func (w wrapped) Token(ctx context.Context) (*tokens.Token, error) { return w.src.Token(ctx) }
@@ -178,13 +178,13 @@ func TestStreamInvalidatesTheTokenItWasBegunWith(t *testing.T) {
 	assert.NoError(t, err)
 }
 
-// A call that the server refused is repeated only if it sent a token, and there is another one.
+// A refused call is retried only if it sent a token, and there is another one.
 func TestRefusedCallIsNotRepeatedInVain(t *testing.T) {
 	refused := status.Error(codes.Unauthenticated, "bad token")
 	for _, tt := range []struct {
 		name     string
 		src      tokens.Source
-		noToken  bool // the call sends none
+		noToken  bool // the call sends no token
 		attempts int
 	}{
 		{"another token", &renewing{}, false, 2},
@@ -210,7 +210,7 @@ func TestRefusedCallIsNotRepeatedInVain(t *testing.T) {
 	}
 }
 
-// failing returns its token beside an error once it was invalidated.
+// failing returns its token together with an error after it was invalidated.
 type failing struct {
 	*renewing
 }
@@ -223,7 +223,7 @@ func (f *failing) Token(ctx context.Context) (*tokens.Token, error) {
 	return token, err
 }
 
-// A stream that cannot be begun returns its error, and its token is dropped only if that is what the server refused.
+// If a stream cannot be started, its error is returned, and its token is dropped only if the server refused it.
 func TestStreamThatCannotBeBegun(t *testing.T) {
 	for code, dropped := range map[codes.Code][]string{codes.Unauthenticated: {"canary-0"}, codes.PermissionDenied: nil} {
 		src := &renewing{}

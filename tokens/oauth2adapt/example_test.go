@@ -12,7 +12,7 @@ import (
 	"golang.org/x/oauth2/clientcredentials"
 )
 
-// A library that wants an oauth2.TokenSource gets the tokens of a Cache.
+// Pass the tokens of a Cache to a library that needs an oauth2.TokenSource.
 func ExampleTokenSource() {
 	vendor := &http.Client{Transport: sandbox.Transport(sandbox.NewThousandEyes(nil))}
 	endpoint, err := tokens.NewThousandEyes(
@@ -33,7 +33,7 @@ func ExampleTokenSource() {
 	// Output: Bearer true
 }
 
-// A configuration of x/oauth2 serves a client of package tokens.
+// Use a configuration of x/oauth2 with a client of package tokens.
 func ExampleSource() {
 	server, err := sandbox.Listen(sandbox.NewMoov(nil))
 	if err != nil {

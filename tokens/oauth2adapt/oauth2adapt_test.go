@@ -49,7 +49,7 @@ func TestTokenBothWays(t *testing.T) {
 	assert.Nil(t, oauth2adapt.FromOAuth2(nil))
 	assert.Zero(t, oauth2adapt.ToOAuth2(&tokens.Token{AccessToken: "at"}).Expiry)
 	over := oauth2adapt.ToOAuth2(&tokens.Token{AccessToken: "at", Expiry: time.Now().Add(-time.Hour)})
-	assert.EqualValues(t, 1, over.ExpiresIn, "zero would be a token without end")
+	assert.EqualValues(t, 1, over.ExpiresIn, "zero would mean that the token does not expire")
 	assert.Equal(t, "Bearer", oauth2adapt.FromOAuth2(&oauth2.Token{AccessToken: "at"}).TokenType)
 }
 
@@ -86,7 +86,7 @@ func TestSourceLeavesByItsContextAndAsksOnceAtATime(t *testing.T) {
 
 		_, err = src.Token(ctx)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		assert.EqualValues(t, 1, calls.Load(), "the call that was left behind goes on; no other is begun")
+		assert.EqualValues(t, 1, calls.Load(), "the abandoned call continues, and no other is started")
 
 		token, err := src.Token(t.Context())
 		require.NoError(t, err)

@@ -51,7 +51,7 @@ func TestPostgres(t *testing.T) {
 		assert.Equal(t, record("1", "v"), r)
 	})
 
-	// Whatever the isolation, of many swaps of one version one takes place, and the others are conflicts.
+	// At every isolation level, one of many swaps of a version succeeds, and the others are conflicts.
 	for _, isolation := range []string{"read committed", "repeatable read", "serializable"} {
 		t.Run(isolation, func(t *testing.T) {
 			s := newStore(t, server, "&default_transaction_isolation="+url.PathEscape(isolation), "")

@@ -10,8 +10,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Each replica of a service does this. One of them fetches the token, and the others take it over.
-func ExampleNew() { //nolint:testableexamples // it needs a server
+// Each replica of a service does this. One of them fetches the token, and the others use it.
+func ExampleNew() { //nolint:testableexamples // needs a server
 	client := redis.NewClient(&redis.Options{Addr: "redis.example.com:6379"})
 	store, err := redisstore.New(client, nil)
 	if err != nil {

@@ -52,7 +52,7 @@ func TestStoreOnACluster(t *testing.T) {
 	})
 }
 
-// go-redis sends a command again when a connection breaks.
+// go-redis sends a command again if the connection breaks.
 func TestSwapThatIsSentTwice(t *testing.T) {
 	s := newStore(t, servers.Redis(t))
 	require.NoError(t, s.CompareAndSwap(t.Context(), "abc", "", record("1", "one"), 0))

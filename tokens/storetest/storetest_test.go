@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// brokenStores are Stores that do one thing wrong, by the check that finds it.
+// brokenStores are Stores with one fault each, by the check that finds it.
 var brokenStores = map[string][]broken{
 	"LoadOfNothing": {
 		{"an absent record is an error", func(s *brokenStore) {
@@ -227,7 +227,7 @@ var brokenStores = map[string][]broken{
 	},
 	"ReadersSeeNoOlderRecord": {
 		{"loads are served by a replica that is behind", func(s *brokenStore) {
-			var replica [3]tokens.Record // of the last loads
+			var replica [3]tokens.Record // the last records loaded
 			s.load = func(ctx context.Context, key string) (tokens.Record, error) {
 				r, err := s.Store.Load(ctx, key)
 				replica = [3]tokens.Record{replica[1], replica[2], r}
@@ -259,7 +259,7 @@ var brokenStores = map[string][]broken{
 				if err := s.Store.CompareAndSwap(context.WithoutCancel(ctx), key, old, next, ttl); err != nil {
 					return err
 				}
-				<-ctx.Done() // or the end of the test
+				<-ctx.Done() // or until the end of the test
 				return tokens.ErrConflict
 			}
 		}},
@@ -312,11 +312,11 @@ type broken struct {
 	sabotage func(*brokenStore)
 }
 
-// A brokenStore is one process' Store on a database in memory.
+// A brokenStore is one process's Store on a database in memory.
 type brokenStore struct {
 	tokens.Store
 
-	shared *sync.Map // by both processes
+	shared *sync.Map // shared by both processes
 	mu     sync.Mutex
 	load   func(ctx context.Context, key string) (tokens.Record, error)
 	swap   func(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error
@@ -338,7 +338,7 @@ func (s *brokenStore) CompareAndSwap(ctx context.Context, key, old string, next 
 	return s.swap(ctx, key, old, next, ttl)
 }
 
-// swapInTwoSteps compares and swaps, with a moment in between.
+// swapInTwoSteps compares and swaps, with a pause in between.
 func (s *brokenStore) swapInTwoSteps() {
 	s.swap = func(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error {
 		r, err := s.Store.Load(ctx, key)
@@ -362,7 +362,7 @@ func (s *brokenStore) swapInTwoSteps() {
 
 const brokenVariable = "STORETEST_BROKEN"
 
-// TestBrokenStore is what the processes of TestSuiteFindsBrokenStores run.
+// TestBrokenStore is run by the processes of TestSuiteFindsBrokenStores.
 func TestBrokenStore(t *testing.T) {
 	what, ok := os.LookupEnv(brokenVariable)
 	if !ok {
@@ -382,7 +382,7 @@ func TestBrokenStore(t *testing.T) {
 	})
 }
 
-// Each Store that does something wrong fails the check that is for it, and one that does nothing wrong passes all.
+// Each broken Store fails its check, and a correct one passes all checks.
 func TestSuiteFindsBrokenStores(t *testing.T) {
 	run := func(t *testing.T, check, what string) (output string, err error) {
 		t.Helper()
