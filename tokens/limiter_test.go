@@ -462,6 +462,13 @@ func TestLimiterSpreadsWhatRemains(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		l := new(Limiter)
+		first, second := enter(t, l, newVisit()), enter(t, l, newVisit())
+		first.done(t, 200, headers("79", 110*time.Second)...)
+		second.done(t, 200, headers("0", 50*time.Second)...)
+		assert.Equal(t, 1, sentOf(enterAll(t, l, 100)), "what was left in the window before does not count")
+	})
+	synctest.Test(t, func(t *testing.T) {
+		l := new(Limiter)
 		enter(t, l, newVisit()).done(t, 200, headers("0", 50*time.Second)...)
 		assert.Equal(t, 50*time.Second, time.Until(l.Stats().ClosedUntil))
 		passes := enterAll(t, l, 200)

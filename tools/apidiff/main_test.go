@@ -107,18 +107,37 @@ func TestApidiff(t *testing.T) {
 			assert.Equal(t, exitBreaking, code, changelog+out)
 		}
 	})
-	t.Run("internal packages are nobody's", func(t *testing.T) {
+	t.Run("packages added and removed", func(t *testing.T) {
 		root := repository(t)
 		write(t, root, "tokens/internal/x/x.go", "// Package x is internal.\npackage x\n\n// X is new.\nconst X = 1\n")
+		write(t, root, "tokens/more/more.go", "// Package more is new.\npackage more\n")
+		require.NoError(t, os.RemoveAll(filepath.Join(root, "oauthclients")))
+		write(t, root, "workspace/go.work", "go 1.26.0\n") // of the user, without the module
+		t.Setenv("GOWORK", filepath.Join(root, "workspace", "go.work"))
+		temporary := t.TempDir()
+		t.Setenv("TMPDIR", temporary)
 		code, out := runTool(t, "-root", root)
-		assert.Equal(t, exitCompatible, code, out)
-		assert.NotContains(t, out, "Additive")
+		assert.Equal(t, exitBreaking, code, out)
+		assert.Contains(t, out, "Breaking:\n  oauthclients: package removed\nAdditive:\n  tokens/more: package added\n")
+		left, err := filepath.Glob(filepath.Join(temporary, "apidiff*"))
+		require.NoError(t, err)
+		assert.Empty(t, left, "nothing temporary is left")
+	})
+	t.Run("a work tree that cannot be removed", func(t *testing.T) {
+		root := repository(t)
+		write(t, root, ".git/hooks/post-checkout", "#!/bin/sh\ngit worktree lock .\n")
+		require.NoError(t, os.Chmod(filepath.Join(root, ".git", "hooks", "post-checkout"), 0o755))
+		code, out := runTool(t, "-root", root)
+		assert.Equal(t, exitUnknown, code)
+		assert.Contains(t, out, "apidiff: git worktree: ")
 	})
 	t.Run("packages of no module", func(t *testing.T) {
-		t.Setenv("GO111MODULE", "off")
 		root := t.TempDir()
 		write(t, root, "tokens/tokens.go", "// Package tokens is in no module.\npackage tokens\n")
 		_, err := load(t.Context(), root)
+		require.Error(t, err, "there is no go.mod")
+		t.Setenv("GO111MODULE", "off")
+		_, err = load(t.Context(), root)
 		assert.ErrorContains(t, err, "is in no module")
 	})
 	t.Run("a given commit", func(t *testing.T) {
