@@ -99,6 +99,7 @@ func TestMoovJSONBodies(t *testing.T) {
 		{"empty", ``, 400},
 		{"not an object", `[]`, 400},
 		{"cut", `{` + credentials, 400},
+		{"cut before its end", `{` + credentials + `, "grant_type": "client_credentials", "scope": "/ping.read"`, 400},
 		{"cut in a name", `{` + credentials + `, "gr`, 400},
 		{"cut before a value", `{` + credentials + `, "grant_type":`, 400},
 		{"no value", `{` + credentials + `, "grant_type": client}`, 400},

@@ -191,10 +191,11 @@ func TestAuthorizationErrorsThatStay(t *testing.T) {
 	}
 	assertStatus(t, 400, send(t, h, http.MethodGet, "/oauth/authorize", "", "", query("client_id=%zz")))
 	assertStatus(t, 405, send(t, h, http.MethodPost, "/oauth/authorize", formType, authorizationRequest().Encode()))
-	registered := sandbox.Client{ID: sandbox.PublicClientID, Public: true, RedirectURIs: []string{"https://app.example.com/callback"}}
+	registered := sandbox.Client{ID: sandbox.PublicClientID, Public: true, RedirectURIs: []string{"https://app.example.com/callback", "http://app.example.com/callback"}}
 	h = sandbox.NewSailPoint(&sandbox.SailPointOptions{Clients: []sandbox.Client{registered}})
-	assertStatus(t, 400, send(t, h, http.MethodGet, "/oauth/authorize", "", "",
-		query(authorizationRequest("redirect_uri", "https://app.example.com:444/callback").Encode())))
+	for _, otherPort := range []string{"https://app.example.com:444/callback", "http://app.example.com:8080/callback"} {
+		assertStatus(t, 400, send(t, h, http.MethodGet, "/oauth/authorize", "", "", query(authorizationRequest("redirect_uri", otherPort).Encode())))
+	}
 	assert.NotEmpty(t, visit(t, h, authorizationRequest("redirect_uri", "https://app.example.com/callback")).Get("code"))
 }
 
@@ -331,6 +332,9 @@ func TestSailPointMetadata(t *testing.T) {
 	info := send(t, sandbox.New(), http.MethodGet, "/oauth/info", "", "")
 	assert.Equal(t, issuer+"/oauth/authorize", info.text(t, "authorizeEndpoint"))
 	assert.Equal(t, issuer+"/oauth/token", info.text(t, "tokenEndpoint"))
-	inMemory := send(t, sandbox.New(), http.MethodGet, "/.well-known/oauth-authorization-server", "", "")
-	assert.Equal(t, issuer, inMemory.text(t, "issuer"))
+	upperCase := func(r *http.Request) { r.Host = "Vendor.Example" }
+	for _, edits := range [][]edit{nil, {upperCase}} {
+		inMemory := send(t, sandbox.New(), http.MethodGet, "/.well-known/oauth-authorization-server", "", "", edits...)
+		assert.Equal(t, issuer, inMemory.text(t, "issuer"))
+	}
 }

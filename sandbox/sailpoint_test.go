@@ -72,6 +72,17 @@ func TestClientLifecycle(t *testing.T) {
 		assert.NotContains(t, read.body, client.Secret.Reveal())
 		assert.Contains(t, read.body, `"description":null`)
 		assert.Contains(t, read.body, `"lastUsed":null`)
+		for _, got := range []reply{made, read} {
+			var members map[string]any
+			require.NoError(t, json.Unmarshal([]byte(got.body), &members))
+			for name, want := range map[string]any{
+				"name": "Demo API Client", "businessName": "Acme-Solar", "accessTokenValiditySeconds": 750.0, "refreshTokenValiditySeconds": 86400.0,
+				"accessType": "OFFLINE", "enabled": true, "internal": false, "strongAuthSupported": false, "claimsSupported": false,
+				"grantTypes": []any{"AUTHORIZATION_CODE", "CLIENT_CREDENTIALS", "REFRESH_TOKEN"},
+			} {
+				assert.Equal(t, want, members[name], name)
+			}
+		}
 		list := s.get(t, clients)
 		assert.Contains(t, list.body, client.ID)
 		assert.NotContains(t, list.body, client.Secret.Reveal())
