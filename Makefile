@@ -22,13 +22,13 @@ demo: ## run every operation against the sandbox, over HTTP on loopback
 	go run ./examples/lifecycle
 
 .PHONY: sandbox
-sandbox: ## serve the sandbox on loopback, at ADDR if it is set, and print how to point a client at it
+sandbox: ## serve the sandbox on loopback, at ADDR if it is set, and print settings for clients
 	@go run ./examples/sandbox $(if $(ADDR),-addr $(ADDR))
 
 ##@ Before each commit
 
 .PHONY: generate
-generate: ## write gen/ anew from api/
+generate: ## regenerate gen/ from api/
 	go generate ./...
 
 .PHONY: check
@@ -59,12 +59,12 @@ apidiff: ## compare the exported API with the last version tag; REF=name compare
 	cd tools/apidiff && go run . $(if $(REF),-ref $(REF))
 
 .PHONY: platforms
-platforms: ## build the main module for every platform that it is meant for
+platforms: ## build the main module for every supported platform
 	@for p in linux/amd64 linux/arm64 linux/386 linux/arm darwin/amd64 darwin/arm64 windows/amd64 windows/arm64 js/wasm plan9/amd64; do \
 		echo "== $$p"; GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 go build ./...; done
 
 .PHONY: interop
-interop: ## run against OAuth servers, validators and suites that nobody here wrote; npm brings some of them
+interop: ## run against OAuth servers, validators and test suites of others; some are installed with npm
 	cd tests/interop && go test -count=1 ./...
 	@dir="$$(mktemp -d)"; trap 'rm -rf "$$dir"' EXIT; \
 	(cd "$$dir" && npm pack --silent json-patch-test-suite@1.1.0 >/dev/null && tar xzf *.tgz); \
@@ -77,12 +77,12 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 			echo "== $$f $$t"; (cd $$(dirname $$f) && go test -run='^$$' -fuzz="^$$t\$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=10x .); done; done
 
 .PHONY: soak
-soak: ## make mixed calls by 10,000 callers for SOAKTIME (60s) while faults change, and simulate for longer than make test does
+soak: ## make mixed calls with 10,000 callers for SOAKTIME (60s) while faults change, and run longer simulations
 	go run ./tests/soak -for $(SOAKTIME)
 	go test -race -count=1 -timeout=20m -run='^(TestSimulation|TestLimiter)' ./tokens -simulation=60s -seeds=5
 
 .PHONY: bench
-bench: ## measure the hot paths beside x/oauth2 and the other peers, in one run of some minutes
+bench: ## compare the hot paths with x/oauth2 and other peers, in one run of some minutes
 	cd tests/bench && go run . && go test -run '^TestRateLimits$$' -v .
 	@go test -count=1 -v -run='^TestStoreCallsOfAQuietFleet$$' ./tokens | grep 'calls of' # in virtual time
 

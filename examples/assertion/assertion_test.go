@@ -59,14 +59,14 @@ func TestAssertion(t *testing.T) {
 	require.NoError(t, err)
 	endpoint, err := assertion.Endpoint(t.Context(), server(t, &key.PublicKey, 0), "client", "key-1", jwt.SigningMethodES256, key)
 	require.NoError(t, err)
-	for _, want := range []string{"at-1", "at-2"} { // each exchange has an assertion of its own
+	for _, want := range []string{"at-1", "at-2"} { // each exchange has a new assertion
 		token, err := endpoint.Exchange(t.Context(), tokens.Grant{})
 		require.NoError(t, err)
 		assert.Equal(t, want, token.AccessToken)
 	}
 }
 
-// A request that is repeated has an assertion of its own too.
+// A retry has a new assertion too.
 func TestAssertionOfARepeatedRequest(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The workers are this test's own program.
+// The workers run this test binary.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "-worker" {
 		main()
@@ -32,9 +32,9 @@ func TestFleetGoesOnWithoutAWorker(t *testing.T) {
 	requests, err := strconv.Atoi(last[1])
 	require.NoError(t, err)
 	assert.Positive(t, requests)
-	assert.LessOrEqual(t, requests, 5, "tokens of 4 s, for 9 s: about three, whatever the number of workers")
+	assert.LessOrEqual(t, requests, 5, "tokens live for 4 s, so 9 s need about three requests, whatever the number of workers")
 
-	// In the last line before the end both survivors hold a token.
+	// In the last line before the end, both remaining workers have a token.
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	held := regexp.MustCompile(`\| \d: ([0-9a-f]{4}) for`).FindAllStringSubmatch(lines[len(lines)-2], -1)
 	require.Len(t, held, 2, lines[len(lines)-2])

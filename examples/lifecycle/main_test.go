@@ -25,7 +25,7 @@ func TestRunsEveryOperationAgainstTheSandbox(t *testing.T) {
 	assert.NotContains(t, out.String(), sandbox.UserToken)
 }
 
-// given points one vendor at a server.
+// given returns the settings for one vendor at a server.
 func given(prefix, url string) func(string) string {
 	return func(name string) string {
 		return map[string]string{
@@ -58,7 +58,7 @@ func TestFailsWithTheStepThatFails(t *testing.T) {
 	err = run(t.Context(), given("SAILPOINT", server.URL), &out)
 	require.ErrorIs(t, err, tokens.Status(http.StatusForbidden))
 	assert.Contains(t, out.String(), "FAIL  403 Forbidden")
-	assert.Equal(t, 1, vendors.SailPoint.Count("deleteOAuthClient"), "nothing is left behind")
+	assert.Equal(t, 1, vendors.SailPoint.Count("deleteOAuthClient"), "the client is deleted")
 }
 
 func TestLeavesNoClientBehindWhoseCreationCouldNotBeRead(t *testing.T) {

@@ -27,7 +27,7 @@ func TestLoginAtASandbox(t *testing.T) {
 		"Open this page to log in: URL\nLogged in. Scopes: sp:scopes:all\nThe access token ends at TIME\nIt can be renewed: true\n", text)
 }
 
-// A user of a server that is named logs in by a browser of their own.
+// With -issuer, the user logs in with their own browser.
 func TestLoginAtAnIssuer(t *testing.T) {
 	vendor := sandbox.NewSailPoint(nil)
 	server, err := sandbox.Listen(vendor)
@@ -71,7 +71,7 @@ func TestLoginAtAnIssuer(t *testing.T) {
 	}
 }
 
-// pageWriter sends on the page that the program prints.
+// pageWriter sends the page that the program prints to a channel.
 type pageWriter struct {
 	text  strings.Builder
 	pages chan string
@@ -84,7 +84,7 @@ func (w *pageWriter) Write(p []byte) (int, error) {
 	return w.text.Write(p)
 }
 
-// Whoever else finds the port neither ends the login nor takes it over.
+// Another program that finds the port can neither end the login nor take it over.
 func TestCallbackOfStrangers(t *testing.T) {
 	login := &tokens.Login{RedirectURI: "http://127.0.0.1/callback", State: "st", CodeVerifier: tokens.GenerateVerifier()}
 	results := make(chan result, 1)
@@ -105,7 +105,7 @@ func TestCallbackOfStrangers(t *testing.T) {
 	assert.Equal(t, http.StatusOK, get("/callback?code=d&state=st"))
 	r := <-results
 	require.NoError(t, r.err)
-	assert.Equal(t, "c", r.grant.Code.Code, "the first counts")
+	assert.Equal(t, "c", r.grant.Code.Code, "the first callback counts")
 }
 
 func TestArguments(t *testing.T) {

@@ -18,14 +18,14 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// collected is one metric with its attributes, and how it adds up.
+// collected is a metric with its attributes and its aggregation.
 type collected struct {
 	value      float64
 	kind, unit string
 	attributes string
 }
 
-// collect returns what a reader gets, by name.
+// collect returns the metrics of a reader by name.
 func collect(t *testing.T, reader sdkmetric.Reader) map[string]collected {
 	t.Helper()
 	var all metricdata.ResourceMetrics
@@ -55,8 +55,8 @@ func collect(t *testing.T, reader sdkmetric.Reader) map[string]collected {
 	return got
 }
 
-// Metrics follow the Cache and the Limiter at each collection: before there is a token, with one, and while a rate limit
-// holds requests back.
+// Metrics follow the Cache and the Limiter at each collection: without a token, with a token, and while a rate limit
+// delays requests.
 func TestMetricsFollowCacheAndLimiter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sb := sandbox.New(sandbox.NewMoov(&sandbox.MoovOptions{TokenLife: time.Hour}))
@@ -129,7 +129,7 @@ func TestMetricsFollowCacheAndLimiter(t *testing.T) {
 	})
 }
 
-// pass lets time pass in a synctest bubble.
+// pass waits for d, in the fake time of a synctest bubble.
 func pass(d time.Duration) { <-time.After(d) }
 
 // gathered returns the value of a collector's metric, or -1 if it has none.
@@ -148,7 +148,7 @@ func gathered(t *testing.T, c prometheus.Collector, name string) float64 {
 	return -1
 }
 
-// Prometheus' own linter finds nothing to say about names, types and help.
+// Prometheus's own linter accepts names, types and help.
 func TestPrometheusNames(t *testing.T) {
 	endpoint, err := tokens.NewMoov(tokens.Credentials{ClientID: "id", ClientSecret: "secret"}, nil)
 	require.NoError(t, err)

@@ -26,7 +26,7 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// The canaries. Each is found as it is, escaped as in a URL or a form, and as Basic credentials.
+// The canaries. The check finds each in plain form, escaped as in a URL or a form, and as Basic credentials.
 const (
 	clientSecret = "canary secret/1"
 	accessToken  = "canary-access-2"
@@ -44,7 +44,7 @@ func canaries() []string {
 	return append(all, basic)
 }
 
-// text is all that a span holds.
+// text returns everything in a span.
 func text(s sdktrace.ReadOnlySpan) string {
 	var b strings.Builder
 	attributes := func(list []attribute.KeyValue) {
@@ -65,8 +65,8 @@ func text(s sdktrace.ReadOnlySpan) string {
 	return b.String()
 }
 
-// vendor is a server that has every secret, and repeats those that it gets in its errors. It keeps what trace propagation
-// sends to it.
+// vendor is a server that receives every secret, and echoes them in its errors. It records the headers of trace
+// propagation.
 type vendor struct {
 	*httptest.Server
 
@@ -109,7 +109,7 @@ func (v *vendor) count(what string) int {
 	return v.served[what]
 }
 
-// token refuses a code, and gives a token for everything else. A refusal repeats the whole request.
+// token refuses a code, and issues a token for everything else. A refusal echoes the whole request.
 func (v *vendor) token(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	_ = r.ParseForm()
@@ -121,9 +121,9 @@ func (v *vendor) token(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, `{"access_token":%q,"refresh_token":%q,"token_type":"Bearer","expires_in":3600}`, accessToken, refreshToken)
 }
 
-// No span, event or baggage holds a secret: not of token requests by each way to authenticate, of API calls with a renewal
-// after a 401, of redirects, of a login that fails with a server that repeats what it was sent, of a revocation, and of a
-// request that finds no server. Errors are recorded as programs do.
+// No span, event or baggage has a secret: not of token requests with each method of client authentication, of API calls
+// with a renewal after a 401, of redirects, of a failed login at a server that echoes the request, of a revocation, or
+// of a request to an unreachable server. Errors are recorded as in real programs.
 func TestSpansHoldNoSecrets(t *testing.T) {
 	v := newVendor(t)
 	recorder := tracetest.NewSpanRecorder()
@@ -207,7 +207,7 @@ func TestSpansHoldNoSecrets(t *testing.T) {
 	})
 
 	spans := recorder.Ended()
-	require.Greater(t, len(spans), 2*17, "the program's and the requests' own")
+	require.Greater(t, len(spans), 2*17, "the spans of the program and of its requests")
 	for _, s := range spans {
 		for _, c := range canaries() {
 			assert.NotContains(t, text(s), c, s.Name())
@@ -215,14 +215,14 @@ func TestSpansHoldNoSecrets(t *testing.T) {
 	}
 	require.NotEmpty(t, v.propagated)
 	for _, p := range v.propagated {
-		assert.Contains(t, p, "tenant=blue", "the program's own baggage arrives, and nothing else")
+		assert.Contains(t, p, "tenant=blue", "only the program's own baggage is sent")
 		for _, c := range canaries() {
 			assert.NotContains(t, p, c)
 		}
 	}
 }
 
-// The check above finds what a span of a careless transport would hold.
+// The check above finds what a span of a careless transport would have.
 func TestTheCheckFindsSecrets(t *testing.T) {
 	recorder := tracetest.NewSpanRecorder()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder))
@@ -235,7 +235,7 @@ func TestTheCheckFindsSecrets(t *testing.T) {
 	assert.Contains(t, got, url.QueryEscape(clientSecret))
 }
 
-// The request for a token that a call waits for is in the trace of the call; a renewal in the background is in none.
+// A token request that a call waits for is part of the call's trace; a background renewal has its own trace.
 func TestTracesOfTokenRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sb := sandbox.New(sandbox.NewMoov(&sandbox.MoovOptions{TokenLife: time.Hour}))

@@ -19,7 +19,7 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// serve serves a vendor with the sample clients, and returns the settings that lead to it.
+// serve serves a vendor with the sample clients, and returns settings for it.
 func serve(t *testing.T) (*sandbox.SailPoint, func(string) string) {
 	t.Helper()
 	vendor := sandbox.NewSailPoint(&sandbox.SailPointOptions{Strict: true, OAuthClients: sampleClients(time.Now())})
@@ -33,7 +33,7 @@ func serve(t *testing.T) (*sandbox.SailPoint, func(string) string) {
 	}
 }
 
-// deleted are the paths that were asked to be deleted.
+// deleted returns the paths of the DELETE requests.
 func deleted(vendor *sandbox.SailPoint) []string {
 	paths := []string{}
 	for _, r := range vendor.Requests() {
@@ -94,7 +94,7 @@ type writerFunc func(p []byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-// A rate limit that holds for minutes does not end the program: it waits until somebody stops it.
+// A rate limit that lasts for minutes does not end the program: it waits until the user stops it.
 func TestWaitsForARateLimit(t *testing.T) {
 	vendor, getenv := serve(t)
 	vendor.Fault("deleteOAuthClient", sandbox.Fault{},
@@ -113,7 +113,7 @@ func TestWaitsForARateLimit(t *testing.T) {
 	assert.Len(t, deleted(vendor), 2)
 }
 
-// The program says where it works before it does anything, and deletes only after a yes.
+// The program says where it works before it does anything, and deletes only after a confirmation.
 func TestAsks(t *testing.T) {
 	for answer, want := range map[string]int{"": 0, "n\n": 0, "y\n": 2} {
 		vendor, getenv := serve(t)

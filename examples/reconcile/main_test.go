@@ -18,7 +18,7 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// serve serves a vendor, and returns the settings that lead to it.
+// serve serves a vendor, and returns settings for it.
 func serve(t *testing.T, opts *sandbox.SailPointOptions) (*sandbox.SailPoint, func(string) string) {
 	t.Helper()
 	vendor := sandbox.NewSailPoint(opts)
@@ -39,7 +39,7 @@ func write(t *testing.T, name, content string) string {
 	return file
 }
 
-// reconcile runs the program with answer as its input, and returns what it prints.
+// reconcile runs the program with answer as its input, and returns its output.
 func reconcile(t *testing.T, getenv func(string) string, answer string, args ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
@@ -104,7 +104,7 @@ func TestAListInYAMLAndAReport(t *testing.T) {
 	report := filepath.Join(t.TempDir(), "plan.csv")
 	out, err := reconcile(t, getenv, "", "-apply", "-yes", "-file", file, "-report", report)
 	require.NoError(t, err)
-	assert.Contains(t, out, "1 of 2 clients differ from the file.\nchanged two\n1 clients were changed.\n", "the order of redirect URIs makes no difference")
+	assert.Contains(t, out, "1 of 2 clients differ from the file.\nchanged two\n1 clients were changed.\n", "the order of redirect URIs does not matter")
 	assert.Equal(t, 1, vendor.Count("patchOAuthClient"))
 	got, err := os.ReadFile(report)
 	require.NoError(t, err)

@@ -22,7 +22,7 @@ import (
 	"github.com/grantwright/oauth-go/tokens"
 )
 
-// TestMain makes this program the command that stores a secret: "keep FILE", or "fail".
+// TestMain makes the test binary the command that stores a secret: "keep FILE", or "fail".
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "keep" {
 		secret, _ := io.ReadAll(os.Stdin)
@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// serve serves a vendor, and returns the settings that lead to it.
+// serve serves a vendor, and returns settings for it.
 func serve(t *testing.T, opts *sandbox.SailPointOptions) (*sandbox.SailPoint, func(string) string) {
 	t.Helper()
 	vendor := sandbox.NewSailPoint(opts)
@@ -51,7 +51,7 @@ func serve(t *testing.T, opts *sandbox.SailPointOptions) (*sandbox.SailPoint, fu
 	}
 }
 
-// rotate runs the program with answer as its input, and returns what it prints.
+// rotate runs the program with answer as its input, and returns its output.
 func rotate(t *testing.T, getenv func(string) string, answer string, args ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
@@ -68,7 +68,7 @@ func works(t *testing.T, getenv func(string) string, id, secret string) bool {
 	return err == nil
 }
 
-// newID returns the id of the new client from what the program printed.
+// newID returns the id of the new client in the program's output.
 func newID(t *testing.T, out string) string {
 	t.Helper()
 	_, rest, ok := strings.Cut(out, "new client  ")
@@ -85,7 +85,7 @@ func TestStoresTheSecretInAFile(t *testing.T) {
 	secret, err := os.ReadFile(file)
 	require.NoError(t, err)
 	assert.True(t, works(t, getenv, newID(t, out), string(secret)))
-	assert.True(t, works(t, getenv, sandbox.SampleClientID, sandbox.ClientSecret), "the old client works on")
+	assert.True(t, works(t, getenv, sandbox.SampleClientID, sandbox.ClientSecret), "the old client still works")
 	assert.NotContains(t, out, string(secret))
 	assert.True(t, strings.HasPrefix(out, "Working on tenant "+getenv("SAILPOINT_BASE_URL")+".\n"), out)
 	assert.Contains(t, out, "1 client was created, 0 were deleted.")
@@ -142,7 +142,7 @@ func TestDeletesTheOldClientOnlyWhenTold(t *testing.T) {
 	assert.Equal(t, 1, vendor.Count("deleteOAuthClient"))
 }
 
-// A client of which nobody has the secret is deleted again, and the old one never is.
+// A client whose secret nobody has is deleted, and the old one never is.
 func TestASecretThatCannotBeStored(t *testing.T) {
 	vendor, getenv := serve(t, nil)
 	self, err := os.Executable()
@@ -155,7 +155,7 @@ func TestASecretThatCannotBeStored(t *testing.T) {
 	assert.True(t, works(t, getenv, sandbox.SampleClientID, sandbox.ClientSecret))
 }
 
-// What was written of a secret in vain goes, unless its client could not be deleted: then it is the way to it.
+// If the secret is of no use, its file is removed, unless its client could not be deleted: then the file is needed.
 func TestAFileThatCannotBeWritten(t *testing.T) {
 	for _, deleted := range []bool{true, false} {
 		vendor, getenv := serve(t, nil)
@@ -188,7 +188,7 @@ func TestAResponseWithoutASecret(t *testing.T) {
 	_, err := rotate(t, getenv, "", "-delete-old", "-yes", "-file", file)
 	require.ErrorContains(t, err, "client ghost was created, but its secret was not in the response")
 	assert.NoFileExists(t, file)
-	assert.Equal(t, 1, vendor.Count("deleteOAuthClient"), "of the ghost")
+	assert.Equal(t, 1, vendor.Count("deleteOAuthClient"), "the new client")
 }
 
 func TestAResponseThatIsCutAfterTheSecret(t *testing.T) {
@@ -204,7 +204,7 @@ func TestAResponseThatIsCutAfterTheSecret(t *testing.T) {
 	assert.Zero(t, vendor.Count("deleteOAuthClient"))
 }
 
-// Nothing is created if the secret has nowhere to go.
+// Nothing is created if the secret cannot be stored.
 func TestNothingIsCreated(t *testing.T) {
 	vendor, getenv := serve(t, nil)
 	existing := filepath.Join(t.TempDir(), "secret")
@@ -229,7 +229,7 @@ func TestNothingIsCreated(t *testing.T) {
 	require.ErrorContains(t, err, "not set: SAILPOINT_CLIENT_ID, SAILPOINT_CLIENT_SECRET")
 }
 
-// Without scopes the vendor gives all of them.
+// Without scopes, the vendor grants all of them.
 func TestNoScopesAreNotAllScopes(t *testing.T) {
 	vendor, getenv := serve(t, &sandbox.SailPointOptions{OAuthClients: []sailpoint.OAuthClient{
 		{ID: "bare", Name: "Bare", GrantTypes: []sailpoint.GrantType{"CLIENT_CREDENTIALS"}, AccessTokenValiditySeconds: 750, AccessType: "ONLINE"},

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// serve runs the program until the test ends, and returns what it printed.
+// serve runs the program until the test ends, and returns its output.
 func serve(t *testing.T, args ...string) (printed string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -36,7 +36,7 @@ func serve(t *testing.T, args ...string) (printed string) {
 	return ""
 }
 
-// urlIn returns the base URL that the first line names.
+// urlIn returns the base URL in the first line.
 func urlIn(t *testing.T, printed string) string {
 	t.Helper()
 	first, _, _ := strings.Cut(printed, "\n")
@@ -63,7 +63,7 @@ func get(t *testing.T, url string) int {
 }
 
 func TestServesOnTheAddressThatIsGiven(t *testing.T) {
-	assert.Regexp(t, `^http://127\.0\.0\.1:[1-9][0-9]*$`, urlIn(t, serve(t, "-addr", "0.0.0.0:0")), "where a client here reaches it")
+	assert.Regexp(t, `^http://127\.0\.0\.1:[1-9][0-9]*$`, urlIn(t, serve(t, "-addr", "0.0.0.0:0")), "the address for clients on this machine")
 
 	var out bytes.Buffer
 	require.Error(t, run(t.Context(), []string{"-addr", "127.0.0.1:99999"}, &out))
@@ -71,7 +71,7 @@ func TestServesOnTheAddressThatIsGiven(t *testing.T) {
 	assert.Empty(t, out.String())
 }
 
-// What is printed for a shell can be pasted into one.
+// The commands for a shell can be pasted into one.
 func TestCurlLines(t *testing.T) {
 	for _, tool := range []string{"curl", "sh", "sed"} {
 		if _, err := exec.LookPath(tool); err != nil {

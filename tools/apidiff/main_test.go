@@ -14,7 +14,7 @@ import (
 	"golang.org/x/mod/zip"
 )
 
-// sdk is the module that the rows change, in files of one text each.
+// sdk is the module that the test cases change; each file is a single text.
 var sdk = map[string]string{
 	"go.mod":       "module example.com/sdk\n\ngo 1.26.0\n",
 	"CHANGELOG.md": "# Changelog\n\n## Unreleased\n\n## 1.2.3\n\n- `tokens.Old.Name` is gone.\n",
@@ -82,7 +82,7 @@ func TestApidiff(t *testing.T) {
 			}
 			trees, err := git(t.Context(), root, "worktree", "list")
 			require.NoError(t, err)
-			assert.Equal(t, 1, strings.Count(trees, "\n"), "its work tree is gone again")
+			assert.Equal(t, 1, strings.Count(trees, "\n"), "its work tree is removed")
 		})
 	}
 
@@ -178,7 +178,7 @@ func TestApidiff(t *testing.T) {
 	})
 }
 
-// TestMain runs the command in place of the tests where TestExitCode starts it.
+// TestMain runs the command instead of the tests if TestExitCode started it.
 func TestMain(m *testing.M) {
 	if os.Getenv("APIDIFF_TEST_RUNS_MAIN") != "" {
 		main()
@@ -187,7 +187,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// make apidiff and the workflows look at the exit code of the process.
+// make apidiff and the workflows check the exit code of the process.
 func TestExitCode(t *testing.T) {
 	exe, err := os.Executable()
 	require.NoError(t, err)
@@ -244,7 +244,7 @@ func TestNextVersion(t *testing.T) {
 		{"v1.2.3", breaking, "v2.0.0"},
 		{"v1.2.3", additive, "v1.3.0"},
 		{"v1.2.3", report{}, "v1.2.4"},
-		{"v0.2.3", breaking, "v0.3.0"}, // before v1 a minor version may break
+		{"v0.2.3", breaking, "v0.3.0"}, // before v1, a minor version may have breaking changes
 		{"v0.2.3", additive, "v0.3.0"},
 		{"v1.2.3-rc.1", additive, "v1.3.0"},
 		{"main", breaking, "a new major version"},
@@ -255,8 +255,8 @@ func TestNextVersion(t *testing.T) {
 	}
 }
 
-// TestDependencyBumpOnAFreshModuleCache compares two versions of the module that need two versions of another one, and
-// neither has been downloaded.
+// TestDependencyBumpOnAFreshModuleCache compares two versions of the module that need different versions of another
+// one, neither of which has been downloaded.
 func TestDependencyBumpOnAFreshModuleCache(t *testing.T) {
 	proxy := t.TempDir()
 	for _, version := range []string{"v1.0.0", "v1.1.0"} {
@@ -264,7 +264,7 @@ func TestDependencyBumpOnAFreshModuleCache(t *testing.T) {
 	}
 	freshCache := func() { t.Setenv("GOMODCACHE", filepath.Join(t.TempDir(), "mod")) }
 	t.Setenv("GOPROXY", "file://"+filepath.ToSlash(proxy))
-	t.Setenv("GOFLAGS", "-modcacherw") // so that the cache can be removed
+	t.Setenv("GOFLAGS", "-modcacherw") // allows the cleanup to delete the cache
 	t.Setenv("GOSUMDB", "off")
 	t.Setenv("GOPRIVATE", "")
 	freshCache()

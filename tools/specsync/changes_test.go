@@ -11,12 +11,12 @@ import (
 	"github.com/grantwright/oauth-go/tools/specsync/internal/openapi"
 )
 
-// TestChanges has the kinds of changes that the vendors really made. Each is made to Acme's description and taken over.
+// TestChanges has the kinds of changes that the vendors really made. Each is applied to Acme's description and merged.
 func TestChanges(t *testing.T) {
 	const oauthError = "'#/components/schemas/OAuthError'"
 	tests := []struct {
 		name    string
-		changes []string // texts of the description and what stands there then, in pairs
+		changes []string // pairs of a text in the description and its replacement
 		want    []string
 	}{
 		{"nothing", nil, nil},
@@ -74,7 +74,7 @@ func TestChanges(t *testing.T) {
 		// 11: response headers.
 		{"response header", []string{"          description: Refused.\n", "          description: Refused.\n          headers: {X-Request-Id: {required: true, schema: {type: string, format: uuid}}}\n"}, []string{"tolerated: 400: response header X-Request-Id added (left as it is)"}},
 		{"new status with a header", []string{"        '400':\n", "        '401':\n          description: No.\n          headers: {X-Request-Id: {schema: {type: string}}}\n        '400':\n"}, []string{"additive: status 401 added"}},
-		// 12: a meaning that only prose has.
+		// 12: a meaning that is only in prose.
 		{"meaning", []string{"Life in seconds.", "Unix timestamp of its end."}, []string{"breaking: meaning of expires_in changed (the structure does not show it)"}},
 		{"other words for it", []string{"Life in seconds.", "For how many seconds it lives."}, nil},
 		// 13: security.
@@ -87,14 +87,14 @@ func TestChanges(t *testing.T) {
 		{"path moved", []string{"  /oauth/token:\n", "  /token/v2:\n"}, nil},
 		{"path and server moved", []string{"  /oauth/token:\n", "  /beta/oauth/token:\n", "https://{tenant}.example.com", "https://{tenant}.example.com/beta"}, nil},
 		{"server changed", []string{"https://{tenant}.example.com", "https://{tenant}.example.net"}, []string{"breaking: url changed"}},
-		// 16, 17: what is no change.
+		// 16, 17: no change.
 		{"version goes backwards", []string{"2.1.0", "2.0.9"}, nil},
 		{"titles, tags and extensions", []string{"      operationId: listThings\n", "      operationId: listThings\n      summary: S\n      tags: [a]\n      x-n: 1\n", "    Thing:\n      type", "    Thing:\n      title: A Thing\n      type"}, nil},
 		{"example", []string{"        id:\n          type: string\n", "        id:\n          type: string\n          example: '1'\n"}, nil},
-		// 18: what is not defined.
+		// 18: undefined security schemes.
 		{"security scheme not defined", []string{"    basic: {type: http, scheme: basic}\n", "    other: {type: http, scheme: basic}\n"}, nil},
 
-		// Further ones.
+		// Others.
 		{"operation gone", []string{"  /things:\n    get:", "  /others:\n    get:"}, []string{"breaking: operation not found"}},
 		{"operation new", []string{"  /things:\n", "  /things:\n    post: {responses: {'204': {description: D.}}}\n"}, []string{"additive: operation that we do not have"}},
 		{"tighter limit in a response", []string{"maxLength: 100", "maxLength: 10"}, []string{"tolerated: access_token: maxLength changed"}},
@@ -126,7 +126,7 @@ func TestChanges(t *testing.T) {
 			s.ours = s.merged
 			left := s.reportOnly(t)
 			for _, c := range left.Changes {
-				assert.Contains(t, []string{"operation that we do not have", "reference not followed"}, c.What, "-write took it over")
+				assert.Contains(t, []string{"operation that we do not have", "reference not followed"}, c.What, "-write merged it")
 			}
 			_, err = s.merge()
 			require.NoError(t, err)

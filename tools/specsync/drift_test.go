@@ -13,8 +13,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// TestDriftOpensOnePullRequest runs the step of the drift workflow that opens or updates a pull request, with a gh that
-// writes down what it is called with.
+// TestDriftOpensOnePullRequest runs the step of the drift workflow that opens or updates a pull request, with a fake gh
+// that records its calls.
 func TestDriftOpensOnePullRequest(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
@@ -26,7 +26,7 @@ func TestDriftOpensOnePullRequest(t *testing.T) {
 		start  = "workflow run ci.yml --ref drift"
 	)
 	for name, test := range map[string]struct {
-		code    string // of specsync
+		code    string // the exit code of specsync
 		changed bool
 		open    string // number of an open pull request
 		fails   bool
@@ -65,13 +65,13 @@ func TestDriftOpensOnePullRequest(t *testing.T) {
 			if test.changed {
 				out, err = sh(t, origin, bin, "git show drift:file")
 				require.NoError(t, err)
-				assert.Equal(t, "b\n", out, "what was pushed")
+				assert.Equal(t, "b\n", out, "the pushed content")
 			}
 		})
 	}
 }
 
-// driftStep returns the script of the step with what specsync exited with.
+// driftStep returns the script of the step, given the exit code of specsync.
 func driftStep(t *testing.T, code string) string {
 	t.Helper()
 	data, err := os.ReadFile("../../.github/workflows/drift.yml")
@@ -93,7 +93,7 @@ func driftStep(t *testing.T, code string) string {
 	return ""
 }
 
-// sh runs a script as GitHub does, with the commands of bin before all others.
+// sh runs a script like GitHub, with the commands in bin first in PATH.
 func sh(t *testing.T, dir, bin, script string) (string, error) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "bash", "-e", "-c", script)

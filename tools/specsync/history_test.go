@@ -14,13 +14,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// histories are the dated descriptions of the vendors, oldest first, and the newest one.
+// histories are the dated descriptions of the vendors, oldest first, followed by the current one.
 var histories = []struct{ vendor, dir, newest string }{
 	{"moov", "history/moov", "slices/moov-latest-oauth2.yaml"},
 	{"sailpoint", "history/sailpoint-beta", "slices/sailpoint-beta-oauth-clients.yaml"},
 }
 
-// replays are what the step to each dated description is: changes by class, prose left out.
+// replays are the changes at each dated description by class, without prose.
 var replays = map[string][]string{
 	"moov 2024-11-26": {"breaking: 409: type changed"},
 	"moov 2024-11-27": {"breaking: 422: type added"},
@@ -29,7 +29,7 @@ var replays = map[string][]string{
 		"breaking: parameter x-moov-version added",
 		"breaking: property scopes removed (renamed to scope?)",
 		"breaking: status 401 removed", "breaking: status 403 removed", "breaking: status 404 removed", "breaking: status 409 removed",
-		"breaking: status 500 removed", "breaking: status 504 removed", // ours has them at revoke, which this one is the first to have
+		"breaking: status 500 removed", "breaking: status 504 removed", // ours has them at revoke, which this description has for the first time
 		"breaking: meaning of expires_in changed (the structure does not show it)",
 		"additive: property client_id added", "additive: property client_secret added",
 		"additive: property scope added (renamed from scopes?)", "additive: property refresh_token added",
@@ -76,8 +76,8 @@ var replays = map[string][]string{
 
 var date = regexp.MustCompile(`\d{4}-\d\d-\d\d`)
 
-// TestHistory replays how the vendors' descriptions changed: it merges the oldest structure into today's description,
-// and then each newer one into what the step before it left.
+// TestHistory replays the changes of the vendors' descriptions: it merges the oldest structure into today's
+// description, and then each newer one into the result.
 func TestHistory(t *testing.T) {
 	t.Parallel()
 	check := moduleChecker(t)
@@ -114,7 +114,7 @@ func TestHistory(t *testing.T) {
 	}
 }
 
-// replay takes one step of a history.
+// replay merges one description of a history.
 func replay(t *testing.T, name string, s *session) {
 	t.Helper()
 	want, ok := replays[name]
@@ -135,7 +135,7 @@ func replay(t *testing.T, name string, s *session) {
 	assert.Equal(t, again.ours, again.merged, "%s: a second -write changes nothing", name)
 }
 
-// moduleChecker returns one checker for all tests, since nothing writes to the module.
+// moduleChecker returns the checker that all tests share, because nothing writes to the module.
 func moduleChecker(t *testing.T) *checker {
 	t.Helper()
 	c, err := oneChecker()
@@ -159,7 +159,7 @@ func open(t *testing.T, root, vendor, from string) *session {
 	return s
 }
 
-// described returns the changes of a report but for prose, in short.
+// described returns short texts of the changes in a report, without prose.
 func described(r *report) []string {
 	var all []string
 	for _, class := range classes {

@@ -13,8 +13,8 @@ import (
 	"github.com/grantwright/oauth-go/tools/specsync/internal/openapi"
 )
 
-// TestChangesOfWhatAcmeLacks has changes of keywords that Acme's description does not have: each row adds one to ours,
-// and another form of it to the vendor's. All of them are taken over.
+// TestChangesOfWhatAcmeLacks tests changes of keywords that Acme's description does not have: each test case adds one
+// to ours, and a different one to the vendor's. All are merged.
 func TestChangesOfWhatAcmeLacks(t *testing.T) {
 	t.Parallel()
 	const (
@@ -32,8 +32,8 @@ func TestChangesOfWhatAcmeLacks(t *testing.T) {
 		return schemes + "    oauth: {type: oauth2, flows: {clientCredentials: {tokenUrl: '" + url + "', scopes: {a: A., b: B.}}}}\n"
 	}
 	for name, test := range map[string]struct {
-		old          string // a text of Acme's description
-		ours, theirs string // what stands there in ours and in the vendor's
+		old          string // a text in Acme's description
+		ours, theirs string // its replacements in ours and in the vendor's
 		want         []string
 		also         []string // replaced in both
 	}{
@@ -81,7 +81,7 @@ func TestChangesOfWhatAcmeLacks(t *testing.T) {
 	}
 }
 
-// TestScopesOfWhichOneIsEnough has a vendor that wants one of the scopes of an alternative, not all.
+// TestScopesOfWhichOneIsEnough tests a vendor that requires only one of the scopes of an alternative.
 func TestScopesOfWhichOneIsEnough(t *testing.T) {
 	t.Parallel()
 	const things, basic = "      operationId: listThings\n", "    basic: {type: http, scheme: basic}\n"
@@ -103,7 +103,7 @@ func TestScopesOfWhichOneIsEnough(t *testing.T) {
 	}
 }
 
-// TestListInTheProse compares a list that the vendor has in its words alone.
+// TestListInTheProse compares a list that the vendor has only in prose.
 func TestListInTheProse(t *testing.T) {
 	t.Parallel()
 	const things = "      operationId: listThings\n"
@@ -112,7 +112,7 @@ func TestListInTheProse(t *testing.T) {
 	c.Vendors["acme"] = vendor{Lists: []listRule{{Operation: "GET /things", Item: compile(`(?m)^\s*\* (\w+)\s*$`), Ours: "x-listed"}}}
 	ours := edited(t, acme, things, things+"      x-listed: [a, b]\n")
 	for words, want := range map[string][]string{
-		"Those are: a, b.":    nil, // written in another way
+		"Those are: a, b.":    nil, // another format
 		"\"* a\\n* b\"":       nil,
 		"\"* b\\n* a\"":       nil,
 		"\"* a\\n* c\\n\\n\"": {"breaking: b removed from the list in the prose (the structure does not show it; x-listed is kept by hand)", "additive: c added to the list in the prose (the structure does not show it; x-listed is kept by hand)"},
@@ -127,7 +127,7 @@ func TestListInTheProse(t *testing.T) {
 	}
 }
 
-// TestEveryVendorWithoutAName compares all vendors that publish something, and each after one that cannot be read.
+// TestEveryVendorWithoutAName compares all vendors that publish a description, even after one that cannot be read.
 func TestEveryVendorWithoutAName(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
@@ -177,7 +177,7 @@ func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
 var _ io.Reader = endless{}
 
-// TestWhatIsNeverTakenOver has what rules of specsync.yaml leave out, in what is new.
+// TestWhatIsNeverTakenOver tests rules of specsync.yaml that exclude something from new nodes.
 func TestWhatIsNeverTakenOver(t *testing.T) {
 	t.Parallel()
 	const things = "      operationId: listThings\n"

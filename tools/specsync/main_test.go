@@ -16,7 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// runTool runs the command line and returns its exit code and output.
+// runTool runs the command and returns its exit code and output.
 func runTool(t *testing.T, stdin string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errors bytes.Buffer
@@ -35,7 +35,7 @@ func TestSpecsync(t *testing.T) {
 	}
 	breaks := replaceOnce(t, acme, "        count:\n          type: string", "        count:\n          type: boolean")
 	adds := replaceOnce(t, acme, "        count:\n", "        size:\n          type: integer\n        count:\n")
-	// Go code breaks where nothing that is sent does: the method gains an argument.
+	// The Go code breaks although the requests do not: the method gains an argument.
 	first := replaceOnce(t, acme, "      operationId: listThings\n", "      parameters:\n        - {name: filters, in: query, schema: {type: string}}\n")
 	renamed := replaceOnce(t, acme, "        scope:\n", "        scopes:\n")
 
@@ -161,8 +161,8 @@ func TestReferencesAreFollowedOnlyWhereAllowed(t *testing.T) {
 	}
 }
 
-// TestSailPointMoves is the move to per-service v1: other paths, a server without a version, operation ids with V1,
-// component names in lower case, and security schemes that are not defined.
+// TestSailPointMoves tests the move to per-service v1: other paths, a server without a version, operation ids with V1,
+// component names in lower case, and undefined security schemes.
 func TestSailPointMoves(t *testing.T) {
 	data, err := os.ReadFile(testdata + "/slices/sailpoint-beta-oauth-clients.yaml")
 	require.NoError(t, err)
@@ -184,8 +184,8 @@ func TestSailPointMoves(t *testing.T) {
 	assert.Equal(t, withoutHashes(s.ours), withoutHashes(s.merged))
 }
 
-// TestWriteOfTheSame merges what the vendors publish into our descriptions, which changes nothing: only the hashes of
-// their prose, of which testdata has none, differ.
+// TestWriteOfTheSame merges the published descriptions into ours, which changes only the hashes of their prose, because
+// testdata has no prose.
 func TestWriteOfTheSame(t *testing.T) {
 	t.Parallel()
 	for _, spec := range publishedSpecs(t) {

@@ -12,7 +12,7 @@ import (
 	"github.com/grantwright/oauth-go/tools/specsync/internal/openapi"
 )
 
-// mutations change one thing of a description. Each keyword belongs to a node of the kind, and is changed wherever the
+// mutations change one thing in a description. Each keyword belongs to a kind of node, and is changed wherever the
 // description has it.
 var mutations = []struct {
 	name    string
@@ -70,7 +70,7 @@ func alter(n *yaml.Node) {
 	}
 }
 
-// alterFirst changes the first key or element, and of a security requirement its last scope.
+// alterFirst changes the first key or element or, in a security requirement, its last scope.
 func alterFirst(n *yaml.Node) {
 	if first := n.Content[0]; first.Kind == yaml.MappingNode {
 		alter(first)
@@ -127,8 +127,8 @@ func TestEveryMutationOfUpstreamIsCaught(t *testing.T) {
 	}
 }
 
-// TestEveryMutationOfOursIsCaught changes api/ in the same ways: each change is a difference from what is published, or
-// one from testdata/own.
+// TestEveryMutationOfOursIsCaught changes api/ in the same ways: each change must be a difference from the published
+// description, or from testdata/own.
 func TestEveryMutationOfOursIsCaught(t *testing.T) {
 	t.Parallel()
 	tried := map[string]int{}
@@ -163,7 +163,7 @@ func clone(n *yaml.Node) *yaml.Node {
 	return &c
 }
 
-// excusedPlaces are where the vendor's description differs with our reason, so that a change there shows nothing.
+// excusedPlaces returns the places where our description differs for a reason, so that a change there has no effect.
 func excusedPlaces(ours, theirs *openapi.Document) []string {
 	var all []string
 	for _, d := range openapi.Compare(ours, theirs, openapi.Options{}).Excused {
@@ -173,7 +173,7 @@ func excusedPlaces(ours, theirs *openapi.Document) []string {
 			all = append(all, d.Node.Pointer+"/"+d.Keyword)
 		}
 		if d.Keyword == "security" {
-			all = append(all, "/components/securitySchemes") // they are compared as part of it
+			all = append(all, "/components/securitySchemes") // they are compared as part of security
 		}
 	}
 	return all
@@ -203,7 +203,7 @@ func TestEveryDeviationIsNeeded(t *testing.T) {
 	}
 }
 
-// detach empties the x-deviation of a node, which may be shared with others by an alias.
+// detach empties the x-deviation of a node, which an alias may share with others.
 func detach(d *openapi.Document, pointer string) {
 	n := d.At(pointer).Node()
 	for i := 0; i < len(n.Content); i += 2 {

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// printed is a report with something in each of its parts.
+// printed is a report that has something in each part.
 var printed = report{
 	Vendor: "acme", From: "openapi.yaml",
 	Changes: []change{

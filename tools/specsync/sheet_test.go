@@ -45,7 +45,7 @@ func TestSheet(t *testing.T) {
 	tests := []struct {
 		name     string
 		edit     func(*sheet) error
-		old, new string // what the page has there, and what it has then
+		old, new string // a text of the sheet before and after
 	}{
 		{
 			"a scalar keeps its comment",

@@ -16,7 +16,7 @@ import (
 	"github.com/grantwright/oauth-go/tools/specsync/internal/openapi"
 )
 
-// The folders of testdata hold structure alone, without a sentence of a vendor's:
+// The directories of testdata have structure only, without any sentence of a vendor:
 //
 //	slices   the operations that we describe, as they were published last, in <vendor>-<what>.yaml
 //	history  the same as they were published before, by vendor and date
@@ -25,10 +25,10 @@ const testdata = "testdata"
 
 var update = flag.Bool("update", false, "write testdata/own anew")
 
-// spec is one of our descriptions and the structure of what its vendor published.
+// spec is one of our descriptions and the structure of the vendor's.
 type spec struct {
 	name, file string
-	published  string // "" if the vendor publishes none
+	published  string // "" if the vendor publishes no description
 }
 
 // specs returns every description of api/.
@@ -51,7 +51,7 @@ func specs(t *testing.T) []spec {
 	return all
 }
 
-// theirs returns the structure that the vendor published, or nil.
+// theirs returns the structure of the vendor's description, or nil.
 func (s spec) theirs(t *testing.T) *openapi.Document {
 	t.Helper()
 	if s.published == "" {
@@ -111,7 +111,7 @@ func assertSame(t *testing.T, ours, theirs *openapi.Document) {
 	}
 }
 
-// TestOwnStructure holds what no published description decides to testdata/own. Examples are part of it.
+// TestOwnStructure compares the parts that are in no published description with testdata/own, including examples.
 func TestOwnStructure(t *testing.T) {
 	for _, s := range specs(t) {
 		t.Run(s.name, func(t *testing.T) {
@@ -129,8 +129,8 @@ func TestOwnStructure(t *testing.T) {
 	}
 }
 
-// ownStructure returns, as JSON, what of our description no published one decides: the operations that the vendor does
-// not describe, whole, and what we have under each x-deviation. If result is nil, no description is published.
+// ownStructure returns, as JSON, the parts of our description that are in no published one: operations that the vendor
+// does not describe, and our values under each x-deviation. If result is nil, there is no published description.
 func ownStructure(t *testing.T, ours *openapi.Document, result *openapi.Result) string {
 	t.Helper()
 	own := map[string]any{}
@@ -147,7 +147,7 @@ func ownStructure(t *testing.T, ours *openapi.Document, result *openapi.Result) 
 			}
 			key := d.Node.Pointer + " " + d.Keyword
 			values, _ := own[key].([]any)
-			if d.Kind == openapi.KindOperation || len(values) == 0 { // a component is reached from several operations
+			if d.Kind == openapi.KindOperation || len(values) == 0 { // several operations may refer to a component
 				own[key] = append(values, decoded(t, d.Was))
 			}
 		}
@@ -213,8 +213,8 @@ func TestSpecsSayWhereTheyComeFrom(t *testing.T) {
 	}
 }
 
-// TestEveryEnumValueHasItsName holds the lists beside an enum to its values: where one is too short or has a name twice,
-// the generator drops a value or names it anew.
+// TestEveryEnumValueHasItsName compares the lists next to an enum with its values: if a list is too short or has
+// duplicates, the generator drops or renames a value.
 func TestEveryEnumValueHasItsName(t *testing.T) {
 	t.Parallel()
 	found := 0

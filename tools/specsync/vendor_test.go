@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// testdata/acme is a vendor that only the tests have: its description, and what packages tokens and sandbox need for it.
-// Rows of tests change the description by replacing one text.
+// testdata/acme is a vendor for tests: its description, and its files for packages tokens and sandbox. Test cases
+// change the description by a replacement.
 const acmeFolder = "testdata/acme"
 
 var acme = func() string {
@@ -23,7 +23,7 @@ var acme = func() string {
 	return string(data)
 }()
 
-// acmeRow is the vendor in the table that the tests of all vendors go through.
+// acmeRow is the vendor's row in the table of the tests that run for every vendor.
 const acmeRow = `	{
 		name:      "acme",
 		style:     tokens.AuthStyleBody,
@@ -39,7 +39,7 @@ const acmeRow = `	{
 	},
 `
 
-// acmeOperations are the vendor's rows in the table of generated operations.
+// acmeOperations are its rows in the table of generated operations.
 const acmeOperations = `	{
 		"acme", "createAccessToken", reflect.TypeFor[*acme.ClientWithResponses](),
 		map[string]func(context.Context, string) (any, error){
@@ -91,7 +91,7 @@ const acmeConfig = `  acme:
 
 const acmeGenerate = "//go:generate go tool -modfile=../tools/go.mod oapi-codegen -config ../oapi-codegen.yaml -package acme -o acme/acme.gen.go ../api/acme.yaml\n"
 
-// withAcme adds the fourth vendor to a copy of the module, by the steps of api/README.md.
+// withAcme adds Acme as a fourth vendor to a copy of the module, following api/README.md.
 func withAcme(t *testing.T) (root string) {
 	t.Helper()
 	root = copyModule(t)
@@ -120,20 +120,20 @@ func withAcme(t *testing.T) (root string) {
 	return root
 }
 
-// acmeCode is what is generated from Acme's description, once for all tests.
+// acmeCode is the code generated from Acme's description, shared by all tests.
 var acmeCode struct {
 	sync.Once
 	code []byte
 }
 
-// replaceOnce replaces one text in another that has it.
+// replaceOnce replaces a text that must occur exactly once.
 func replaceOnce(t *testing.T, in, old, with string) string {
 	t.Helper()
 	require.Contains(t, in, old)
 	return strings.Replace(in, old, with, 1)
 }
 
-// TestFourthVendor adds a vendor as api/README.md says, and counts what that takes.
+// TestFourthVendor adds a vendor by following api/README.md, and counts the lines.
 func TestFourthVendor(t *testing.T) {
 	t.Parallel()
 	root := withAcme(t)
@@ -157,6 +157,6 @@ func TestFourthVendor(t *testing.T) {
 		return strings.Count(string(data), "\n")
 	}
 	inPackages := lines("tokens/acme.go") + strings.Count(acmeGenerate+acmeConfig, "\n")
-	assert.LessOrEqual(t, inPackages, 80, "lines beside the description itself")
-	assert.LessOrEqual(t, inPackages+lines("sandbox/acme.go")+strings.Count(acmeRow+acmeOperations+acmeClient, "\n"), 215, "lines with the tests'")
+	assert.LessOrEqual(t, inPackages, 80, "lines besides the description")
+	assert.LessOrEqual(t, inPackages+lines("sandbox/acme.go")+strings.Count(acmeRow+acmeOperations+acmeClient, "\n"), 215, "lines including tests")
 }

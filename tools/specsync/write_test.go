@@ -14,15 +14,15 @@ import (
 	"github.com/grantwright/oauth-go/tools/specsync/internal/openapi"
 )
 
-// vendorNames gives the components of Acme's description other names, as a vendor's own have.
+// vendorNames renames the components of Acme's description, because a vendor has its own names.
 var vendorNames = []string{
 	"schemas/AccessTokenRequest", "schemas/Auth.AccessTokenRequest", "    AccessTokenRequest:", "    Auth.AccessTokenRequest:",
 	"schemas/AccessToken'", "schemas/Auth.AccessToken'", "    AccessToken:", "    Auth.AccessToken:",
 	"schemas/Thing", "schemas/Main.Thing", "    Thing:", "    Main.Thing:",
 }
 
-// written returns what -write makes of ours when the vendor publishes theirs, and what is left to a person. It checks
-// that nothing differs then, and that a second -write changes nothing.
+// written returns our description after -write with the vendor's, and the decisions left to a person. It checks that no
+// difference is left, and that a second -write changes nothing.
 func written(t *testing.T, ours, theirs string) (string, []string) {
 	t.Helper()
 	c, err := readConfig("../..")
@@ -41,7 +41,7 @@ func written(t *testing.T, ours, theirs string) (string, []string) {
 	return first, decide
 }
 
-// edited replaces texts of a description, each wherever it stands, given in pairs.
+// edited replaces texts in a description, given in pairs, wherever they occur.
 func edited(t *testing.T, in string, pairs ...string) string {
 	t.Helper()
 	for i := 0; i < len(pairs); i += 2 {
@@ -51,8 +51,8 @@ func edited(t *testing.T, in string, pairs ...string) string {
 	return in
 }
 
-// TestRenamedStatusAndMediaTypeKeepOurs has renames that must change the renamed key alone: our words and the names of
-// our components stay.
+// TestRenamedStatusAndMediaTypeKeepOurs tests renames that must change only the key: our descriptions and component
+// names stay.
 func TestRenamedStatusAndMediaTypeKeepOurs(t *testing.T) {
 	t.Parallel()
 	const form = "application/x-www-form-urlencoded:"
@@ -81,7 +81,7 @@ func TestRenamedStatusAndMediaTypeKeepOurs(t *testing.T) {
 	}
 }
 
-// TestStatusesThatAreNoRenames has members that come and go without one having become the other.
+// TestStatusesThatAreNoRenames tests members that are added and removed but not renamed.
 func TestStatusesThatAreNoRenames(t *testing.T) {
 	t.Parallel()
 	const (
@@ -115,7 +115,7 @@ func TestStatusesThatAreNoRenames(t *testing.T) {
 	}
 }
 
-// TestCharsetIsNoOtherMediaType adds a parameter to one media type while another one comes.
+// TestCharsetIsNoOtherMediaType adds a parameter to one media type while another one is added.
 func TestCharsetIsNoOtherMediaType(t *testing.T) {
 	t.Parallel()
 	const media = "            application/json:\n              schema:\n                type: array\n"
@@ -222,7 +222,7 @@ func TestAllOfAroundOneSchemaIsThatSchema(t *testing.T) {
 	})
 }
 
-// TestAnchoredCanBeRemoved removes what carries an anchor that others name: the first of them gets the value.
+// TestAnchoredCanBeRemoved removes a node with an anchor that has aliases: the first alias gets the value.
 func TestAnchoredCanBeRemoved(t *testing.T) {
 	t.Parallel()
 	const refused = "        '400':\n          description: Refused.\n"
@@ -256,7 +256,7 @@ func TestAnchoredCanBeRemoved(t *testing.T) {
 	})
 }
 
-// TestMembersComeWhereTheVendorHasThem adds members at the front, in the middle and at the end of lists and maps.
+// TestMembersComeWhereTheVendorHasThem adds members at the beginning, in the middle and at the end of lists and maps.
 func TestMembersComeWhereTheVendorHasThem(t *testing.T) {
 	t.Parallel()
 	const (
@@ -290,7 +290,7 @@ func TestMembersComeWhereTheVendorHasThem(t *testing.T) {
 	}
 }
 
-// TestListInTheColumnOfItsKey edits a list whose dashes stand under the first letter of its key.
+// TestListInTheColumnOfItsKey edits a list whose dashes are in the column of its key.
 func TestListInTheColumnOfItsKey(t *testing.T) {
 	t.Parallel()
 	const (
@@ -309,7 +309,7 @@ func TestListInTheColumnOfItsKey(t *testing.T) {
 	}
 }
 
-// TestNewMemberComesBehindItsNeighbour adds a property where our order is another than the vendor's.
+// TestNewMemberComesBehindItsNeighbour adds a property when our order differs from the vendor's.
 func TestNewMemberComesBehindItsNeighbour(t *testing.T) {
 	t.Parallel()
 	const (
@@ -329,7 +329,7 @@ func TestNewMemberComesBehindItsNeighbour(t *testing.T) {
 	}
 }
 
-// TestSharedResponseWhoseMediaTypeBecomesTwo renames a media type of a response that two operations share to another one
+// TestSharedResponseWhoseMediaTypeBecomesTwo renames a media type of a response that two operations share, differently
 // in each.
 func TestSharedResponseWhoseMediaTypeBecomesTwo(t *testing.T) {
 	t.Parallel()
@@ -344,7 +344,7 @@ func TestSharedResponseWhoseMediaTypeBecomesTwo(t *testing.T) {
 	assert.Contains(t, got, "Refused by us.")
 }
 
-// TestListsBesideAnEnumFollowIt changes the values of an enum that has names and descriptions of ours for each.
+// TestListsBesideAnEnumFollowIt changes the values of an enum that has a name and a description of ours for each.
 func TestListsBesideAnEnumFollowIt(t *testing.T) {
 	t.Parallel()
 	const (
@@ -387,7 +387,7 @@ func TestListsBesideAnEnumFollowIt(t *testing.T) {
 			if strings.Contains(test.descriptions, "''") {
 				assert.Contains(t, strings.Join(decide, "\n"), "/components/schemas/TokenType/x-enum-varnames: ")
 			}
-			assert.Contains(t, got, "description: In lower case.\n", "our words stay")
+			assert.Contains(t, got, "description: In lower case.\n", "our descriptions stay")
 		})
 	}
 
@@ -400,8 +400,8 @@ func TestListsBesideAnEnumFollowIt(t *testing.T) {
 	})
 }
 
-// TestSweepTakesWhatOnlyTheSweptReferredTo drops a property whose schema refers to one that refers to another. What
-// nothing referred to before stays.
+// TestSweepTakesWhatOnlyTheSweptReferredTo removes a property whose schema refers to one that refers to another.
+// Components that were not referenced before stay.
 func TestSweepTakesWhatOnlyTheSweptReferredTo(t *testing.T) {
 	t.Parallel()
 	const (
@@ -418,7 +418,7 @@ func TestSweepTakesWhatOnlyTheSweptReferredTo(t *testing.T) {
 	assert.Equal(t, withoutHashes(want), withoutHashes(got))
 }
 
-// TestMeaningIsNotedWhileOurWordsDiffer follows a meaning that changes and comes back.
+// TestMeaningIsNotedWhileOurWordsDiffer tests a meaning that changes and changes back.
 func TestMeaningIsNotedWhileOurWordsDiffer(t *testing.T) {
 	t.Parallel()
 	moved := edited(t, acme, "Life in seconds.", "Unix timestamp of its end.")
@@ -428,15 +428,15 @@ func TestMeaningIsNotedWhileOurWordsDiffer(t *testing.T) {
 
 	back, decide := written(t, noted, acme)
 	want, _ := written(t, acme, acme)
-	assert.Equal(t, want, back, "upstream came back to what we say")
+	assert.Equal(t, want, back, "upstream agrees with us again")
 	assert.NotContains(t, strings.Join(decide, "\n"), "upstream now means")
 
 	said, _ := written(t, edited(t, noted, "Life in seconds.", "Unix time of its end."), moved)
-	assert.NotContains(t, said, "x-upstream-meaning", "our words say it now")
+	assert.NotContains(t, said, "x-upstream-meaning", "our description says it now")
 }
 
-// TestRefusedWriteLeavesTheTree runs -write with descriptions that cannot be read, generated or compiled: every file of the
-// module is as it was, and the next report says the same.
+// TestRefusedWriteLeavesTheTree runs -write with descriptions that cannot be read, generated or compiled: no file of
+// the module changes, and the next report is the same.
 func TestRefusedWriteLeavesTheTree(t *testing.T) {
 	t.Parallel()
 	root := withAcme(t)

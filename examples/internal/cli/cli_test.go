@@ -38,7 +38,7 @@ func TestOpen(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// Half a setting must not lead to a sandbox.
+// Incomplete settings must not select a sandbox.
 func TestOpenRefusesHalfASetting(t *testing.T) {
 	for want, values := range map[string]map[string]string{
 		"not set: SAILPOINT_CLIENT_ID, SAILPOINT_CLIENT_SECRET; set all of SAILPOINT_BASE_URL, SAILPOINT_CLIENT_ID, SAILPOINT_CLIENT_SECRET": {BaseURL: "https://acme.api.identitynow.com"},

@@ -10,7 +10,7 @@ import (
 	"github.com/grantwright/oauth-go/tools/specsync/internal/openapi"
 )
 
-// base is the description that each row changes by replacing one text with another.
+// base is the description that each test case changes by a replacement.
 const base = `openapi: 3.0.1
 info: {title: Base, version: "1"}
 servers:

@@ -44,7 +44,7 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// bomb is a document of 20 lines that would have ten million million nodes.
+// bomb is a document of 20 lines that would expand to ten million million nodes.
 var bomb = func() string {
 	var b strings.Builder
 	b.WriteString("openapi: 3.0.1\npaths: {}\nx-0: &x0 [a, a]\n")
@@ -114,7 +114,7 @@ components:
 		assert.Equal(t, "/components/schemas/a~0~1b", schemas.Child(name).Resolve().Pointer)
 	}
 	for _, name := range []string{"self", "nowhere", "remote"} {
-		assert.Equal(t, "/components/schemas/"+name, schemas.Child(name).Resolve().Pointer, "it stays where it is")
+		assert.Equal(t, "/components/schemas/"+name, schemas.Child(name).Resolve().Pointer, "it is not followed")
 	}
 	assert.Equal(t, `{"type":"string"}`, schemas.Child("aliased").JSON(openapi.KindSchema))
 	assert.False(t, schemas.Child("other").Exists())

@@ -18,7 +18,8 @@ paths:
     get: {responses: {'200': {description: D., content: {application/json: {schema: {type: array, items: {type: string}}}}}}}
 `
 
-// large is a description that has, before the one operation, as many others as asked for, each with a schema of its own.
+// large returns a description with the given number of other operations before the one operation, each with its own
+// schema.
 func large(operations int) []byte {
 	var paths, schemas strings.Builder
 	for i := range operations {
@@ -45,9 +46,9 @@ func compareLarge(tb testing.TB, description []byte) {
 	require.Empty(tb, result.Differences)
 }
 
-// TestWorkGrowsWithTheDescription counts the bytes that are allocated, in place of the steps of the work: a description
-// of four times the size takes about four times as many.
-func TestWorkGrowsWithTheDescription(t *testing.T) { //nolint:paralleltest // what other tests allocate would count
+// TestWorkGrowsWithTheDescription measures work as allocated bytes: a description of four times the size needs about
+// four times as many.
+func TestWorkGrowsWithTheDescription(t *testing.T) { //nolint:paralleltest // allocations of other tests would count
 	allocated := func(description []byte) uint64 {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
@@ -59,7 +60,7 @@ func TestWorkGrowsWithTheDescription(t *testing.T) { //nolint:paralleltest // wh
 	assert.Less(t, allocated(big), 5*allocated(small))
 }
 
-// BenchmarkCompare has descriptions of up to 8,000 paths. The time for one path hardly grows with their number.
+// BenchmarkCompare uses descriptions of up to 8,000 paths. The time per path hardly depends on their number.
 func BenchmarkCompare(b *testing.B) {
 	for _, paths := range []int{500, 2000, 8000} {
 		b.Run(fmt.Sprintf("paths=%d", paths), func(b *testing.B) {
