@@ -94,7 +94,7 @@
 //     the token from before (TestSimulationOfSingleFaults, TestSimulationOfManyFaults, TestInitialDoesNotUndoALogout).
 //   - After a crash, an outage of the Store or a lost response, every process gets a token as soon as the server and
 //     the Store work again, and at the latest after two holds of 90 s (TestSimulationOfSingleFaults). If a process dies
-//     while it fetches an application's token, callers without a token wait 10 s (TestHolderIsKilled).
+//     while it fetches an application's token, callers without a token wait 10 s (TestFleet).
 //   - A process with a token reads the Store once per minute of use, or ten times in the life of a short-lived token,
 //     and makes at most three more calls for each token (TestStoreCallsOfAQuietFleet). A process in use therefore
 //     notices a login or logout elsewhere within a minute, and an idle process with its second call

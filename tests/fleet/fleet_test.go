@@ -209,21 +209,7 @@ func (s *server) mostPresented() int {
 	return most
 }
 
-// eachStore runs a test with every kind of store.
-func eachStore(t *testing.T, test func(t *testing.T, store string)) {
-	t.Helper()
-	for name, open := range map[string]func(t *testing.T) string{
-		"files":    func(t *testing.T) string { return t.TempDir() },
-		"redis":    func(t *testing.T) string { return "redis://" + servers.Redis(t).Addr },
-		"postgres": func(t *testing.T) string { return postgres(t, servers.Postgres(t)) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			test(t, open(t))
-		})
-	}
-}
-
+// postgres creates the table in a database, and returns its connection string.
 func postgres(t *testing.T, s *servers.Server) string {
 	t.Helper()
 	pool, err := pgxpool.New(context.Background(), s.PostgresURL())

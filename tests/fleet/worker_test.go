@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"net/url"
 	"os"
@@ -40,6 +41,8 @@ func TestMain(m *testing.M) {
 		work(s)
 		return
 	}
+	// Most tests wait for something, so more of them can run at a time than there are processors. -parallel replaces this.
+	_ = flag.Set("test.parallel", "12")
 	os.Exit(m.Run())
 }
 
