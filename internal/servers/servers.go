@@ -4,12 +4,15 @@ package servers
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -190,18 +193,21 @@ func find(tb testing.TB, names ...string) string {
 	return ""
 }
 
+// freePort returns a port that is free, and below those that systems give to connections: a server that is started again finds
+// its port still free.
 func freePort(tb testing.TB) string {
 	tb.Helper()
-	l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
+	for {
+		port := strconv.Itoa(10_000 + rand.IntN(20_000))
+		l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:"+port)
+		switch {
+		case err == nil:
+			_ = l.Close()
+			return port
+		case !errors.Is(err, syscall.EADDRINUSE):
+			tb.Fatal(err)
+		}
 	}
-	defer func() { _ = l.Close() }()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return port
 }
 
 // unprivileged returns attributes that start a process as a user other than root.

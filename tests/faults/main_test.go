@@ -11,7 +11,7 @@ import (
 
 func TestMain(m *testing.M) {
 	// Most of these tests wait, so more can run in parallel than there are processors. The flag -parallel overrides this.
-	_ = flag.Set("test.parallel", "192")
+	_ = flag.Set("test.parallel", "64")
 	flag.Parse()
 	os.Exit(run(m))
 }

@@ -53,8 +53,8 @@ var toxics = []toxic{
 	{name: "silence", kind: "timeout", stream: "downstream", attributes: map[string]any{"timeout": 0}, timeout: hang, fails: all, slow: true, requests: once},
 	{name: "lost requests", kind: "timeout", stream: "upstream", attributes: map[string]any{"timeout": 0}, timeout: hang,
 		fails: all, slow: true, requests: nothing},
-	{name: "closed instead of a response", kind: "timeout", stream: "downstream", attributes: map[string]any{"timeout": 2000}, fails: all},
-	{name: "reset instead of a response", kind: "reset_peer", stream: "downstream", attributes: map[string]any{"timeout": 2000}, fails: all},
+	{name: "closed instead of a response", kind: "timeout", stream: "downstream", attributes: map[string]any{"timeout": 3000}, fails: all},
+	{name: "reset instead of a response", kind: "reset_peer", stream: "downstream", attributes: map[string]any{"timeout": 3000}, fails: all},
 	{name: "reset instead of a request", kind: "reset_peer", stream: "upstream", attributes: map[string]any{"timeout": 50}, fails: all, requests: nothing},
 	{name: "10 bytes of the response", kind: "limit_data", stream: "downstream", attributes: map[string]any{"bytes": 10}, fails: all},
 	{name: "50 bytes of the response", kind: "limit_data", stream: "downstream", attributes: map[string]any{"bytes": 50}, fails: all},
@@ -79,14 +79,14 @@ func newControl() *toxiproxy.ApiServer {
 	return toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop())
 }
 
-// proxy returns a proxy to a good server.
-func proxy(t *testing.T, control *toxiproxy.ApiServer, op operation) (*toxiproxy.Proxy, *server) {
+// proxy returns a proxy at host to a good server.
+func proxy(t *testing.T, control *toxiproxy.ApiServer, op operation, host string) (*toxiproxy.Proxy, *server) {
 	t.Helper()
 	s := serve(t, nil, requestsBy(op.good, func(x *exchange) bool {
 		x.send("HTTP/1.1 200 OK\r\n" + inJSON + "Content-Length: " + jsonOf(len(x.good)) + "\r\n\r\n" + x.good)
 		return true
 	}))
-	p := toxiproxy.NewProxy(control, t.Name(), "127.0.0.1:0", s.addr)
+	p := toxiproxy.NewProxy(control, t.Name(), host+":0", s.addr)
 	require.NoError(t, p.Start())
 	t.Cleanup(func() {
 		p.Toxics.ResetToxics(context.Background())
@@ -105,7 +105,11 @@ func jsonOf(v any) string {
 
 func (f toxic) run(t *testing.T, control *toxiproxy.ApiServer, op operation) {
 	t.Helper()
-	p, s := proxy(t, control, op)
+	host := "127.0.0.1"
+	if f.kind == "" {
+		host = "127.0.0.2" // no server of another test can get the port that is given up
+	}
+	p, s := proxy(t, control, op, host)
 	if f.kind == "" {
 		p.Stop()
 	} else {
@@ -157,7 +161,7 @@ func TestToxiproxyThatComesAndGoes(t *testing.T) {
 	for _, op := range operations {
 		t.Run(op.name, func(t *testing.T) {
 			t.Parallel()
-			p, s := proxy(t, control, op)
+			p, s := proxy(t, control, op, "127.0.0.1")
 			c := newCaller(t, "http://"+p.Listen, 0, 0)
 			stop := make(chan struct{})
 			var switching sync.WaitGroup
