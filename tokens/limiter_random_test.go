@@ -258,6 +258,7 @@ func TestLimiterRandomlyRefused(t *testing.T) {
 
 // Whatever a server does, nobody waits for longer than allowed, and nothing is left running.
 func TestLimiterRandomlyMistreated(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(100) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 2))

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // generated returns the file of the vendor's generated code, and the command for it in gen/generate.go.
@@ -44,10 +45,36 @@ func generate(ctx context.Context, root, vendor, spec string) (source []byte, er
 	}
 	command[slices.Index(command, "-o")+1] = out
 	command[len(command)-1] = in
+	command, err = resolveTool(ctx, filepath.Join(root, "gen"), command)
+	if err != nil {
+		return nil, err
+	}
 	if message, err := run(ctx, filepath.Join(root, "gen"), command...); err != nil {
 		return nil, fmt.Errorf("the generator refuses the merged description: %w\n%s", err, strings.TrimSpace(message))
 	}
 	return os.ReadFile(out)
+}
+
+// programs caches what resolveTool finds: starting "go tool" takes longer than generating.
+var programs sync.Map
+
+// resolveTool replaces "go tool [flags] name" at the beginning of a command by the program that go tool would run.
+func resolveTool(ctx context.Context, dir string, command []string) ([]string, error) {
+	if len(command) < 3 || command[0] != "go" || command[1] != "tool" {
+		return command, nil
+	}
+	end := 2 + slices.IndexFunc(command[2:], func(word string) bool { return !strings.HasPrefix(word, "-") }) + 1
+	key := dir + "\x00" + strings.Join(command[:end], "\x00")
+	program, ok := programs.Load(key)
+	if !ok {
+		printed, err := run(ctx, dir, slices.Insert(slices.Clone(command[:end]), 2, "-n")...)
+		if err != nil {
+			return nil, fmt.Errorf("specsync: %w\n%s", err, strings.TrimSpace(printed))
+		}
+		program = strings.TrimSpace(printed)
+		programs.Store(key, program)
+	}
+	return append([]string{program.(string)}, command[end:]...), nil //nolint:forcetypeassert // nothing else is stored
 }
 
 // run runs a command in dir and returns its output.

@@ -49,9 +49,9 @@ func NewAcme(creds CredentialsProvider, opts *AcmeOptions) (*Endpoint, error) {
 	e.exchange = func(ctx context.Context, f tokenForm, edit requestEditor) (*http.Response, error) {
 		return client.CreateAccessTokenWithFormdataBody(ctx, nil, acme.AccessTokenRequest{
 			GrantType:    acme.AccessTokenRequestGrantType(f.grantType),
-			Scope:        optional(f.scope),
-			ClientID:     optional(f.clientID),
-			ClientSecret: optional(f.clientSecret),
+			Scope:        optional(&f.scope),
+			ClientID:     optional(&f.clientID),
+			ClientSecret: optional(&f.clientSecret),
 		}, edit)
 	}
 	return e, nil
