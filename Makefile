@@ -5,8 +5,8 @@ SHELL := bash
 MODULES := $(patsubst %/,%,$(dir $(shell git ls-files --cached --others --exclude-standard 'go.mod' '*/go.mod')))
 # tools and tools/lint have no code; they only pin a tool.
 CODE := $(filter-out tools tools/lint,$(MODULES))
-# tests/interop starts servers that npm brings: make interop.
-TESTED := $(filter-out tests/interop,$(CODE))
+# The first two mostly wait, so they begin first. tests/interop starts servers that npm brings: make interop.
+TESTED := tests/fleet tests/faults $(filter-out tests/fleet tests/faults tests/interop,$(CODE))
 FUZZTIME ?= 30s
 SOAKTIME ?= 60s
 LINT := go tool -modfile=$(CURDIR)/tools/lint/go.mod golangci-lint
@@ -45,12 +45,16 @@ lint: ## run golangci-lint over every module
 	@for m in $(CODE); do echo "== $$m"; (cd $$m && $(LINT) run --config $(CURDIR)/.golangci.yml ./...); done
 
 .PHONY: test
-test: ## run every test of every module, with the race detector, two modules at a time
-	@$(MAKE) --no-print-directory -j2 -k -O test-of/. $(TESTED:%=test-of/%)
+test: ## run every test of every module, four modules at a time
+	@$(MAKE) --no-print-directory -j4 -k -O $(TESTED:%=test-of/%)
+
+.PHONY: race
+race: ## run them again under the race detector, two modules at a time
+	@$(MAKE) --no-print-directory -j2 -k -O TESTFLAGS='-race -parallel=16' $(TESTED:%=test-of/%)
 
 .PHONY: $(TESTED:%=test-of/%)
 $(TESTED:%=test-of/%): test-of/%:
-	@echo "== $*"; cd $* && go test -race -shuffle=on ./...
+	@echo "== $*"; cd $* && go test -shuffle=on $(TESTFLAGS) ./...
 
 ##@ Before each release
 
