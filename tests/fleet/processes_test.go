@@ -56,7 +56,7 @@ func herdAtExpiry(t *testing.T, store string) {
 	require.Len(t, first, 1)
 	require.Equal(t, 1, s.count(), "a cold fleet")
 
-	wait(6 * time.Second) // nobody asks meanwhile, so nobody renews
+	wait(6 * time.Second) // without calls there is no renewal
 	outcomes := all(workers, "token 50")
 	second := distinct(t, outcomes)
 	require.Len(t, second, 1)
@@ -209,14 +209,14 @@ func holderIsStoppedForAMinute(t *testing.T, store string) {
 // After a logout in one process, the other ones, which were idle, notice with their second call.
 func logoutIsObeyed(t *testing.T, store string) {
 	t.Helper()
-	s := serve(t, 50*time.Second) // so that a look is due after 5 s
+	s := serve(t, 50*time.Second) // a look is due after 5 s
 	workers := startMany(t, 3, settings{Store: store, Origin: s.URL, Session: "user", Initial: s.login()})
 	require.Len(t, distinct(t, all(workers, "token 1")), 1)
 	require.Empty(t, workers[0].do("revoke").Errors)
 	assert.True(t, workers[0].do("token 1").Login)
 
 	wait(6 * time.Second)
-	all(workers[1:], "token 1") // its look runs behind it
+	all(workers[1:], "token 1") // this starts a look in the background
 	wait(time.Second)
 	for _, o := range all(workers[1:], "token 1") {
 		assert.True(t, o.Login, "%v", o.Errors)
@@ -224,7 +224,7 @@ func logoutIsObeyed(t *testing.T, store string) {
 	started := start(t, settings{Store: store, Origin: s.URL, Session: "user"})
 	assert.True(t, started.do("token 1").Login)
 
-	// A new login in one process is one in all.
+	// A new login in one process is a login in all of them.
 	require.Empty(t, workers[1].do("set "+s.login().RefreshToken).Errors)
 	wait(6 * time.Second)
 	all(workers, "token 1")
@@ -259,7 +259,7 @@ func TestRedisComesBackEmpty(t *testing.T) {
 	wait(15 * time.Second)
 	require.Len(t, distinct(t, all(workers, "token 1")), 1)
 	database.Start()
-	// Within a look the record is back; what was put back is not presented for 90 s.
+	// The next look writes the record back; its refresh token is then not presented for 90 s.
 	deadline := time.Now().Add(3 * time.Minute)
 	for {
 		outcomes := all(workers, "token 1")
