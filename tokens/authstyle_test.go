@@ -131,7 +131,7 @@ func TestAssertionWithAFormThatCannotBeRead(t *testing.T) {
 	body := &countedBody{Reader: io.NopCloser(brokenReader{broken})}
 	req := newRequest(t, http.MethodPost, tokenURL, "")
 	req.Body = body
-	_, err := transport.RoundTrip(req) //nolint:bodyclose // there is no response
+	_, err := transport.RoundTrip(req)
 	require.ErrorIs(t, err, broken)
 	assert.Empty(t, s.requests())
 	assert.Equal(t, 1, body.closed())
