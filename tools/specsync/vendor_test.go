@@ -107,7 +107,7 @@ func withAcme(t *testing.T) (root string) {
 	insert("tests/vendors_test.go", "var vendors = []vendor{\n", acmeRow)
 	generatedTest := "tests/generated_test.go"
 	insert(generatedTest, "	responses  []documentedResponse\n}{\n", acmeOperations)
-	insert(generatedTest, "// The generated constructors fail for a malformed URL only.\n", acmeClient)
+	insert(generatedTest, "// The generated constructors fail only for a malformed URL.\n", acmeClient)
 	insert(generatedTest, "	\"github.com/stretchr/testify/require\"\n\n", "	\"github.com/grantwright/oauth-go/gen/acme\"\n")
 	insert("tools/specsync/specsync.yaml", "vendors:\n", acmeConfig)
 	acmeCode.Do(func() {
@@ -129,7 +129,7 @@ var acmeCode struct {
 // replaceOnce replaces a text that must occur exactly once.
 func replaceOnce(t *testing.T, in, old, with string) string {
 	t.Helper()
-	require.Contains(t, in, old)
+	require.True(t, strings.Contains(in, old), "there is no %q", old)
 	return strings.Replace(in, old, with, 1)
 }
 
