@@ -44,7 +44,7 @@ func (s *SailPoint) Create(ctx context.Context, req sailpoint.CreateOAuthClientR
 	}
 	created, err := readCreated(resp)
 	if err != nil && (created.ID == "" || created.Secret.Reveal() == "") {
-		err = fmt.Errorf("oauthclients: create: the client was created, but its id or its secret is not in what came of the response; "+
+		err = fmt.Errorf("oauthclients: create: the client was created, but the response does not have its id and its secret; "+
 			"look for the name %q, delete it and create another: %w", *req.Name, err)
 	}
 	return created, err
@@ -86,7 +86,7 @@ func readCreated(resp *http.Response) (*sailpoint.CreateOAuthClientResponse, err
 	case id == "" || secret == "":
 		err = tokens.NewError(resp, data, errors.New("a member is missing"))
 	case !utf8.Valid(data):
-		err = tokens.NewError(resp, data, errors.New("the client was created, but the response is not UTF-8, so its secret may be another"))
+		err = tokens.NewError(resp, data, errors.New("the client was created, but the response is not UTF-8, so its secret may be wrong"))
 	}
 	return created, err
 }

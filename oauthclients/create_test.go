@@ -135,7 +135,7 @@ func TestCreateWithoutASecret(t *testing.T) {
 		clients, _ := newClients(t, nil, respond(http.StatusOK, body))
 		_, err := clients.Create(t.Context(), createRequest())
 		require.ErrorIs(t, err, tokens.Status(http.StatusOK), body)
-		require.ErrorContains(t, err, `the client was created, but its id or its secret is not in what came of the response; look for the name "Demo API Client"`, body)
+		require.ErrorContains(t, err, `the client was created, but the response does not have its id and its secret; look for the name "Demo API Client"`, body)
 	}
 	clients, _ := newClients(t, nil, cut(http.StatusOK, `{"id":"1","sec`))
 	_, err := clients.Create(t.Context(), createRequest())

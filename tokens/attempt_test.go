@@ -492,7 +492,7 @@ func TestAttemptThatSwitchesProtocols(t *testing.T) {
 	}
 	_, err = client.Do(get(false))
 	require.ErrorIs(t, err, Status(101))
-	require.ErrorContains(t, err, "the server switched protocols, which nobody asked for")
+	require.ErrorContains(t, err, "the server switched protocols without an Upgrade request")
 	require.ErrorIs(t, refreshAt(t, server.URL, http.DefaultTransport, 0), Status(101))
 
 	resp, err := client.Do(get(true))
@@ -585,7 +585,7 @@ func TestAttemptClosesWhatItRefuses(t *testing.T) {
 		upgrade  string
 		want     string
 	}{
-		"a 101":                {http.Response{StatusCode: http.StatusSwitchingProtocols}, "GET", "", "the server switched protocols, which nobody asked for"},
+		"a 101":                {http.Response{StatusCode: http.StatusSwitchingProtocols}, "GET", "", "the server switched protocols without an Upgrade request"},
 		"a 101 for a Doer":     {http.Response{StatusCode: http.StatusSwitchingProtocols}, "GET", "echo", "a Doer cannot switch protocols; use NewClient"},
 		"from another origin":  {http.Response{StatusCode: http.StatusOK, Request: elsewhere}, "GET", "", "followed a redirect to https://elsewhere.example.com"},
 		"to another request":   {http.Response{StatusCode: http.StatusOK, Request: newRequest(t, "GET", apiURL, "")}, "DELETE", "", "turned a DELETE into a GET"},

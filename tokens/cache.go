@@ -272,7 +272,7 @@ func (c *Cache) tokenSlow(ctx context.Context, minLife time.Duration) (*Token, e
 			return token, err
 		}
 		if ctx.Value(insideFetch{c}) != nil {
-			return nil, noToken(fmt.Errorf("tokens: %s: a hook of this Cache asked it for the token that it is part of", c.endpoint.vendor.name))
+			return nil, noToken(fmt.Errorf("tokens: %s: a hook must not ask its own Cache for a token", c.endpoint.vendor.name))
 		}
 		select {
 		case <-f.done:
@@ -331,7 +331,7 @@ func (c *Cache) serveToTheEnd(minLife time.Duration, err error) (*Token, error) 
 }
 
 func (c *Cache) tooShort(minLife time.Duration) error {
-	return noToken(fmt.Errorf("tokens: %s: a token lives less than the %v asked for", c.endpoint.vendor.name, minLife))
+	return noToken(fmt.Errorf("tokens: %s: tokens live for less than the requested %v", c.endpoint.vendor.name, minLife))
 }
 
 // Set makes t the current token, as after a new login, and forgets all earlier failures. Callers that wait for a fetch
@@ -488,7 +488,7 @@ func (c *Cache) Invalidate(rejected *Token) {
 		return
 	}
 	if c.drop(rejected) {
-		c.logAbout(rejected, slog.LevelInfo, "dropped a token that was rejected before its end", next{what: "fetch"})
+		c.logAbout(rejected, slog.LevelInfo, "dropped a token that the API rejected", next{what: "fetch"})
 	}
 }
 
@@ -529,7 +529,7 @@ func (c *Cache) Close(ctx context.Context) error {
 
 func (c *Cache) close(ctx context.Context) error {
 	if ctx.Value(insideFetch{c}) != nil {
-		return fmt.Errorf("tokens: %s: a hook of this Cache cannot Close it", c.endpoint.vendor.name)
+		return fmt.Errorf("tokens: %s: a hook must not close its own Cache", c.endpoint.vendor.name)
 	}
 	c.mu.Lock()
 	c.closed = true

@@ -533,7 +533,7 @@ func TestCacheTokenFor(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "at-2", token.AccessToken)
 		_, err = c.TokenFor(t.Context(), 2*time.Hour)
-		require.ErrorContains(t, err, "less than the 2h0m0s")
+		require.ErrorContains(t, err, "less than the requested 2h0m0s")
 		require.Equal(t, 2, s.count(), "a new token would be as short")
 	})
 }

@@ -38,8 +38,8 @@ func TestCallWithoutATokenForTheRetry(t *testing.T) {
 		want    string
 	}{
 		{"never sent", withoutResponse(errRefused), true, InvalidGrant, "no access token: POST https://auth.example.com: 404 Not Found: invalid_grant"},
-		{"lost", withoutResponse(errReset), false, errConnReset, "read tcp: connection reset by peer; then, to repeat the request: no access token: POST https://auth.example.com: 404 Not Found: invalid_grant (the server may have acted on it)"},
-		{"refused", reply(503, "", "", "X-Id", "1"), false, Status(503), "503 Service Unavailable; then, to repeat the request: no access token: POST https://auth.example.com: 404 Not Found: invalid_grant"},
+		{"lost", withoutResponse(errReset), false, errConnReset, "read tcp: connection reset by peer; the retry failed: no access token: POST https://auth.example.com: 404 Not Found: invalid_grant (the server may have acted on it)"},
+		{"refused", reply(503, "", "", "X-Id", "1"), false, Status(503), "503 Service Unavailable; the retry failed: no access token: POST https://auth.example.com: 404 Not Found: invalid_grant"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -74,11 +74,11 @@ func TestCallWithoutAnotherTokenAfter401(t *testing.T) {
 	}{
 		{
 			"the login is over", &renewable{err: refused}, []step{unauthorized}, []error{ErrLoginRequired, InvalidGrant, InvalidToken, Status(401)}, []error{ErrNoToken, Status(404), ErrStore},
-			": 401 Unauthorized: invalid_token: then, to renew the token: no access token: a login is required: POST https://auth.example.com: 404 Not Found: invalid_grant",
+			": 401 Unauthorized: invalid_token: the renewal of the token failed: no access token: a login is required: POST https://auth.example.com: 404 Not Found: invalid_grant",
 		},
 		{
 			"another Source's error", &renewable{err: sealed}, []step{unauthorized}, []error{sealed, Status(401)}, []error{ErrNoToken, ErrLoginRequired},
-			": 401 Unauthorized: invalid_token: then, to renew the token: no access token: vault sealed, says [REDACTED]",
+			": 401 Unauthorized: invalid_token: the renewal of the token failed: no access token: vault sealed, says [REDACTED]",
 		},
 		{"a response that is no 401", &renewable{err: refused}, []step{reply(403, "", "")}, []error{Status(403)}, []error{ErrLoginRequired}, ": 403 Forbidden"},
 		{
@@ -305,7 +305,7 @@ func TestCanaryTokenInACause(t *testing.T) {
 		require.ErrorContains(t, err, "malformed MIME header line: Authorization: Bearer [REDACTED]")
 		assertSilent(t, err)
 	}
-	assert.Contains(t, b.String(), "repeating a request")
+	assert.Contains(t, b.String(), "retrying a request")
 	assertNoCanary(t, b.String())
 }
 

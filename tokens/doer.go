@@ -245,7 +245,7 @@ func (s *sender) send(req *http.Request, wantsJSON bool) (*http.Response, error)
 		return nil, failed
 	}
 	if resp.StatusCode == http.StatusSwitchingProtocols && req.Header.Get("Upgrade") == "" {
-		return nil, readError(resp, errors.New("the server switched protocols, which nobody asked for"))
+		return nil, readError(resp, errors.New("the server switched protocols without an Upgrade request"))
 	}
 	returned = true
 	if resp.StatusCode == http.StatusSwitchingProtocols {

@@ -363,7 +363,7 @@ func TestEndpointLogs(t *testing.T) {
 	_, err = e.Exchange(t.Context(), Grant{Scopes: []string{"a"}})
 	require.NoError(t, err)
 	assert.Contains(t, log.String(), `vendor=Moov client=`)
-	assert.Contains(t, log.String(), "repeating a request")
+	assert.Contains(t, log.String(), "retrying a request")
 	assert.NotContains(t, log.String(), "client-")
 }
 

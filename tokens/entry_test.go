@@ -116,7 +116,7 @@ func TestCacheTokenForAWholeLife(t *testing.T) {
 		s := &tokenServer{delay: time.Second}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
 		_, err := c.TokenFor(t.Context(), time.Hour)
-		require.ErrorContains(t, err, "tokens: Moov: a token lives less than the 1h0m0s asked for")
+		require.ErrorContains(t, err, "tokens: Moov: tokens live for less than the requested 1h0m0s")
 		require.ErrorIs(t, err, ErrNoToken)
 		require.Equal(t, 1, s.count(), "another token would be as short")
 	})

@@ -58,7 +58,7 @@ func NewError(resp *http.Response, body []byte, cause error) *Error {
 	if cause == nil {
 		e.read(withoutBOM(body), resp)
 		if c != nil && c.noRenewal != nil && resp.StatusCode == http.StatusUnauthorized {
-			e.cause = &repetitionError{"renew the token", c.noRenewal}
+			e.cause = &retryError{"renewal of the token", c.noRenewal}
 		}
 	}
 	e.hide(secretsOf(resp.Request))

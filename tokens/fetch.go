@@ -144,7 +144,7 @@ func (c *Cache) runFetch(ctx context.Context, f *fetch) {
 		report()
 		if f.toRevoke != nil {
 			if err := c.revoke(ctx, withTokens(nil, f.toRevoke)); err != nil {
-				c.log(slog.LevelWarn, "could not revoke what a fetch brought after Revoke", next{what: "Revoke"}, slog.Any("error", err))
+				c.log(slog.LevelWarn, "could not revoke a token that arrived after Revoke", next{what: "Revoke"}, slog.Any("error", err))
 			}
 		}
 	}()
@@ -152,7 +152,7 @@ func (c *Cache) runFetch(ctx context.Context, f *fetch) {
 }
 
 // errExited is the error of a fetch whose hook called runtime.Goexit.
-var errExited = errors.New("tokens: a hook ended its goroutine")
+var errExited = errors.New("tokens: a hook called runtime.Goexit")
 
 // work saves an unsaved token if that is due. If a token is wanted, it then fetches one and saves it.
 func (c *Cache) work(ctx context.Context, f *fetch) error {
@@ -220,7 +220,7 @@ func (c *Cache) grantToAsk(ctx context.Context, f *fetch) (Grant, error) {
 	switch {
 	case c.session != "":
 		if f.lostBefore {
-			c.log(slog.LevelWarn, "presenting a refresh token again, the response to which was lost", next{what: "refresh"})
+			c.log(slog.LevelWarn, "presenting a refresh token again after a lost response", next{what: "refresh"})
 		}
 		grant := c.secrets.grant
 		grant.RefreshToken = f.presented
@@ -372,7 +372,7 @@ func (c *Cache) fetchSucceeded(f *fetch, ended bool, now moment) {
 	} else if !f.failed { // already expired
 		f.failed = true
 		c.failures++
-		c.err = fmt.Errorf("tokens: %s: tokens end before they can be used; the last one ended at %s",
+		c.err = fmt.Errorf("tokens: %s: tokens have expired on arrival; the last one expired at %s",
 			c.endpoint.vendor.name, e.token.Expiry.Format(time.RFC3339))
 		c.nextTry, c.awaitExpiry, c.lost = now.mono+backOff(c.failures), false, false
 	}

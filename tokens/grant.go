@@ -136,7 +136,7 @@ func (g Grant) check(v vendor) error {
 	}
 	for _, scope := range g.Scopes {
 		if !isScope(scope) {
-			return fmt.Errorf("Grant.Scopes: %q is not one scope (RFC 6749, section 3.3)", scope)
+			return fmt.Errorf("Grant.Scopes: %q is not a valid scope (RFC 6749, section 3.3)", scope)
 		}
 	}
 	return checkParams("Grant.Params", g.Params, sentFields)
@@ -167,7 +167,7 @@ func (c *AuthorizationCode) check() error {
 	case c.Code == "":
 		return errors.New("Grant.Code.Code is empty")
 	case c.CodeVerifier != "" && !isVerifier(c.CodeVerifier):
-		return errors.New("Grant.Code.CodeVerifier is not one; pass what GenerateVerifier returned (RFC 7636, section 4.1)")
+		return errors.New("Grant.Code.CodeVerifier is not a valid code verifier; use GenerateVerifier (RFC 7636, section 4.1)")
 	}
 	return cmp.Or(checkText("Grant.Code.Code", c.Code), checkText("Grant.Code.RedirectURI", c.RedirectURI))
 }

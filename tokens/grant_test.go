@@ -31,8 +31,8 @@ func TestGrantRefused(t *testing.T) {
 			"Grant.UserToken: only ThousandEyes acts on behalf of a user: unsupported operation", true,
 		},
 		{moov, "no scope", Grant{}, "Grant.Scopes is empty; client_credentials needs at least one, such as /accounts.read", false},
-		{moov, "an empty scope", Grant{Scopes: []string{""}}, `Grant.Scopes: "" is not one scope (RFC 6749, section 3.3)`, false},
-		{sailPoint, "an empty scope among others", Grant{Scopes: []string{"a", ""}}, `Grant.Scopes: "" is not one scope (RFC 6749, section 3.3)`, false},
+		{moov, "an empty scope", Grant{Scopes: []string{""}}, `Grant.Scopes: "" is not a valid scope (RFC 6749, section 3.3)`, false},
+		{sailPoint, "an empty scope among others", Grant{Scopes: []string{"a", ""}}, `Grant.Scopes: "" is not a valid scope (RFC 6749, section 3.3)`, false},
 		{
 			thousandEyes, "a reserved name", Grant{Params: url.Values{"grant_type": {"password"}}},
 			"Grant.Params: grant_type is set by the SDK; use the other members or the options", false,
@@ -50,11 +50,11 @@ func TestGrantRefused(t *testing.T) {
 		{sailPoint, "a redirect with a newline", Grant{Code: &AuthorizationCode{Code: "c", RedirectURI: "https://a\nb"}}, "Grant.Code.RedirectURI has a control character", false},
 		{
 			sailPoint, "a short verifier", Grant{Code: &AuthorizationCode{Code: "c", CodeVerifier: "short"}},
-			"Grant.Code.CodeVerifier is not one; pass what GenerateVerifier returned (RFC 7636, section 4.1)", false,
+			"Grant.Code.CodeVerifier is not a valid code verifier; use GenerateVerifier (RFC 7636, section 4.1)", false,
 		},
 		{moov, "a refresh token with a newline", Grant{RefreshToken: "rt\n"}, "Grant.RefreshToken ends in a newline", false},
 		{thousandEyes, "a user token with a newline", Grant{UserToken: "ut\r\n"}, "Grant.UserToken ends in a newline", false},
-		{thousandEyes, "a scope with a newline", Grant{Scopes: []string{"a\n"}}, `Grant.Scopes: "a\n" is not one scope (RFC 6749, section 3.3)`, false},
+		{thousandEyes, "a scope with a newline", Grant{Scopes: []string{"a\n"}}, `Grant.Scopes: "a\n" is not a valid scope (RFC 6749, section 3.3)`, false},
 		{moov, "no name", Grant{Scopes: scopes, Params: url.Values{"": {"x"}}}, "Grant.Params has a field without a name", false},
 	}
 	for _, tt := range tests {
@@ -94,7 +94,7 @@ func TestGrantScopeCharacters(t *testing.T) {
 			assert.NoError(t, err, "%q", scope)
 			assert.Len(t, s.requests(), 1)
 		} else {
-			assert.ErrorContains(t, err, "is not one scope", "%q", scope)
+			assert.ErrorContains(t, err, "is not a valid scope", "%q", scope)
 			assert.Empty(t, s.requests())
 		}
 	}

@@ -77,7 +77,7 @@ var logScenarios = []struct {
 	messages []string
 	run      func(*testing.T, *logged)
 }{
-	{"an app", []string{"got a token", "dropped a token that was rejected before its end"}, func(t *testing.T, l *logged) {
+	{"an app", []string{"got a token", "dropped a token that the API rejected"}, func(t *testing.T, l *logged) {
 		c := l.cache(t, tokens.CacheOptions{})
 		got, err := c.Token(t.Context())
 		require.NoError(t, err)
@@ -93,7 +93,7 @@ var logScenarios = []struct {
 		_, err := l.cache(t, l.user()).Token(t.Context())
 		require.ErrorIs(t, err, tokens.ErrLoginRequired)
 	}},
-	{"a lost response", []string{"presenting a refresh token again, the response to which was lost"}, func(t *testing.T, l *logged) {
+	{"a lost response", []string{"presenting a refresh token again after a lost response"}, func(t *testing.T, l *logged) {
 		c := l.cache(t, l.user())
 		l.respondWith(200, `{"access_token":"canary`, nil)
 		_, err := c.Token(t.Context())
@@ -107,7 +107,7 @@ var logScenarios = []struct {
 		_, err := c.Token(t.Context())
 		require.Error(t, err)
 	}},
-	{"an OnToken that fails", []string{"could not store a token, which is kept", "panic in OnToken"}, func(t *testing.T, l *logged) {
+	{"an OnToken that fails", []string{"could not save a token, which is kept in memory", "panic in OnToken"}, func(t *testing.T, l *logged) {
 		calls := 0
 		opts := l.user()
 		opts.OnToken = func(context.Context, *tokens.Token) error {
@@ -118,7 +118,7 @@ var logScenarios = []struct {
 		}
 		mustToken(t, l.cache(t, opts))
 	}},
-	{"a Revoke during a fetch", []string{"could not revoke what a fetch brought after Revoke"}, func(t *testing.T, l *logged) {
+	{"a Revoke during a fetch", []string{"could not revoke a token that arrived after Revoke"}, func(t *testing.T, l *logged) {
 		c := l.cache(t, tokens.CacheOptions{})
 		l.respondWith(200, canaryToken, nil)
 		var wg sync.WaitGroup
@@ -130,7 +130,7 @@ var logScenarios = []struct {
 		wg.Wait()
 		pass(time.Second)
 	}},
-	{"a repeated request", []string{"repeating a request"}, func(t *testing.T, l *logged) {
+	{"a repeated request", []string{"retrying a request"}, func(t *testing.T, l *logged) {
 		c := l.cacheOf(t, tokens.Retry{}, tokens.CacheOptions{})
 		l.respondWith(503, "canary-access", nil)
 		_, err := c.Token(t.Context())
@@ -145,7 +145,7 @@ var logScenarios = []struct {
 		l.respondWith(200, canaryToken, nil)
 		wg.Wait()
 	}},
-	{"a Store that loses a record", []string{"the Store lost a record, which is put back"}, func(t *testing.T, l *logged) {
+	{"a Store that loses a record", []string{"the Store lost a record, which is written back"}, func(t *testing.T, l *logged) {
 		opts := l.user()
 		opts.Store = l
 		c := l.cache(t, opts)
@@ -161,7 +161,7 @@ var logScenarios = []struct {
 	}},
 	{
 		"a Store that goes down during a fetch",
-		[]string{"could not put a token into the Store, which is served meanwhile"},
+		[]string{"could not write a token to the Store, which is used meanwhile"},
 		func(t *testing.T, l *logged) {
 			opts := l.user()
 			opts.Store = l
@@ -188,7 +188,7 @@ var logScenarios = []struct {
 		_, err := l.cache(t, tokens.CacheOptions{Store: l}).Token(t.Context())
 		require.Error(t, err)
 	}},
-	{"a logout during a fetch, with a Store", []string{"could not revoke a token that came after a logout"}, func(t *testing.T, l *logged) {
+	{"a logout during a fetch, with a Store", []string{"could not revoke a token that arrived after a logout"}, func(t *testing.T, l *logged) {
 		opts := l.user()
 		opts.Store = l
 		c, other := l.cache(t, opts), l.cache(t, opts)
@@ -243,8 +243,8 @@ func TestLogLinesSayWhoseTokenAndWhatComesNext(t *testing.T) {
 
 // endsKnown are the lines about an existing token, which say when it expires.
 var endsKnown = []string{
-	"got a token", "dropped a token that was rejected before its end", "could not store a token, which is kept", "panic in OnToken",
-	"could not put a token into the Store, which is served meanwhile",
+	"got a token", "dropped a token that the API rejected", "could not save a token, which is kept in memory", "panic in OnToken",
+	"could not write a token to the Store, which is used meanwhile",
 }
 
 func keys(m map[string]bool) (all []string) {

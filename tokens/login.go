@@ -131,14 +131,14 @@ func (e *Endpoint) checkLogin(l *Login) error {
 	case l == nil:
 		return errors.New("the Login is nil; pass one with a RedirectURI")
 	case l.CodeVerifier != "" && !isVerifier(l.CodeVerifier):
-		return errors.New("Login.CodeVerifier is not one; leave it empty, or set it by GenerateVerifier (RFC 7636, section 4.1)")
+		return errors.New("Login.CodeVerifier is not a valid code verifier; leave it empty, or use GenerateVerifier (RFC 7636, section 4.1)")
 	}
 	if err := checkRedirectURI(l.RedirectURI); err != nil {
 		return err
 	}
 	for _, scope := range l.Scopes {
 		if !isScope(scope) {
-			return fmt.Errorf("Login.Scopes: %q is not one scope (RFC 6749, section 3.3)", scope)
+			return fmt.Errorf("Login.Scopes: %q is not a valid scope (RFC 6749, section 3.3)", scope)
 		}
 	}
 	return cmp.Or(checkText("Login.State", l.State), checkParams("Login.Params", l.Params, authorizationFields))

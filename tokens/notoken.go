@@ -19,19 +19,19 @@ func noToken(cause error) error {
 	return &noTokenError{cause: cause}
 }
 
-// A repetitionError says that a request was sent but could not be retried because there was no token. It matches what
+// A retryError says that a request was sent but could not be retried because there was no token. It matches what
 // its cause matches, except ErrNoToken, which would mean that nothing was sent, and any Status, which would be that of
 // another request.
-type repetitionError struct {
+type retryError struct {
 	purpose string
 	cause   error
 }
 
-func (e *repetitionError) Error() string {
-	return "then, to " + e.purpose + ": " + noToken(e.cause).Error()
+func (e *retryError) Error() string {
+	return "the " + e.purpose + " failed: " + noToken(e.cause).Error()
 }
 
-func (e *repetitionError) Is(target error) bool {
+func (e *retryError) Is(target error) bool {
 	return target != ErrNoToken && errors.Is(noToken(e.cause), target)
 }
 

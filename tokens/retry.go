@@ -202,7 +202,7 @@ func (t *retryTransport) attempt(req *http.Request, turn turn) (resp *http.Respo
 // case the error is the outcome of the earlier attempt, followed by err.
 func (c *doerCall) sentBefore(err error) error {
 	if c.sent && errors.Is(err, ErrNoToken) {
-		return fmt.Errorf("%w; %w", c.outcome, &repetitionError{"repeat the request", err})
+		return fmt.Errorf("%w; %w", c.outcome, &retryError{"retry", err})
 	}
 	return err
 }
@@ -242,7 +242,7 @@ func (c *doerCall) log(req *http.Request, resp *http.Response, err error, wait t
 	} else {
 		attrs = append(attrs, slog.Int("status", resp.StatusCode))
 	}
-	c.logger.LogAttrs(req.Context(), slog.LevelInfo, "repeating a request", append(attrs, next{"retry", wait}.attrs()...)...)
+	c.logger.LogAttrs(req.Context(), slog.LevelInfo, "retrying a request", append(attrs, next{"retry", wait}.attrs()...)...)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

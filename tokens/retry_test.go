@@ -543,7 +543,7 @@ func TestRetryLogged(t *testing.T) {
 		require.NoError(t, resp.Body.Close())
 		lines := strings.Split(strings.TrimSpace(log.String()), "\n")
 		require.Len(t, lines, 2)
-		assert.Equal(t, `time=2000-01-01T00:00:00.000Z level=INFO msg="repeating a request" method=GET url=https://api.example.com/x attempt=1 status=503 next=retry next_in=2s`,
+		assert.Equal(t, `time=2000-01-01T00:00:00.000Z level=INFO msg="retrying a request" method=GET url=https://api.example.com/x attempt=1 status=503 next=retry next_in=2s`,
 			strings.ReplaceAll(lines[0], start.Local().Format("2006-01-02T15:04:05.000Z07:00"), "2000-01-01T00:00:00.000Z"))
 		assert.Contains(t, lines[1], "method=GET url=https://api.example.com/x attempt=2 cause=")
 		assert.Contains(t, lines[1], `cause="read tcp: connection reset by peer"`)

@@ -128,11 +128,11 @@ func (o SailPointOptions) baseURL(tenant string) (string, error) {
 	case strings.HasPrefix(domain, "api."):
 		return "", fmt.Errorf("Domain must not begin with api., which is put before it; use %s", strings.TrimPrefix(domain, "api."))
 	case !domainPattern.MatchString(domain):
-		return "", fmt.Errorf("Domain %q is not one; use SailPointProduction, SailPointDemo or SailPointFedRAMP", domain)
+		return "", fmt.Errorf("Domain %q is not a valid domain; use SailPointProduction, SailPointDemo or SailPointFedRAMP", domain)
 	case domain == sailPointLogin:
 		return "", fmt.Errorf("Domain %s is that of the login pages; use SailPointProduction", domain)
 	case !tenantPattern.MatchString(tenant):
-		return "", fmt.Errorf("the tenant %q is not a name; pass what stands before .api.%s", tenant, domain)
+		return "", fmt.Errorf("the tenant %q is not a valid name; pass the part of the API's host before .api.%s", tenant, domain)
 	}
 	return "https://" + tenant + ".api." + domain, nil
 }

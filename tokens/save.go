@@ -31,7 +31,7 @@ func (c *Cache) save(ctx context.Context) {
 				slog.String("type", fmt.Sprintf("%T", r)), slog.String("stack", string(debug.Stack())))
 		}
 		if wait, failed := c.saveEnded(e, err); failed {
-			c.logAbout(e.token, slog.LevelWarn, "could not store a token, which is kept", next{"retry", wait}, slog.Any("error", err))
+			c.logAbout(e.token, slog.LevelWarn, "could not save a token, which is kept in memory", next{"retry", wait}, slog.Any("error", err))
 		}
 	}()
 	err = c.onToken(ctx, e.token.clone())

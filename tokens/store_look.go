@@ -256,7 +256,7 @@ func (e *attemptError) Error() string {
 	text := "the last request for a token failed"
 	switch e.attempt.state {
 	case attemptLost:
-		text = "there was no response to the last refresh, and the refresh token may be used up"
+		text = "there was no response to the last refresh, and the refresh token may have been consumed"
 	case attemptHeld:
 		text = "the Store lost data, and another process may know a newer refresh token"
 	case attemptFailed, attemptWorking:
@@ -274,7 +274,7 @@ func (e *attemptError) Error() string {
 func (e *attemptError) As(target any) bool {
 	t, ok := target.(**Error)
 	if ok {
-		*t = &Error{Method: "POST", StatusCode: e.attempt.status, Code: e.attempt.code, RetryAfter: e.left, Message: "told by the Store"}
+		*t = &Error{Method: "POST", StatusCode: e.attempt.status, Code: e.attempt.code, RetryAfter: e.left, Message: "recorded in the Store"}
 	}
 	return ok
 }
@@ -337,7 +337,7 @@ func (c *Cache) look(ctx context.Context) {
 			a.hold = a.left(c.watchedFor(), c.now())
 			err = c.swap(ctx, r, r.with(&a))
 		case doPutBack:
-			c.log(slog.LevelWarn, "the Store lost a record, which is put back", next{what: "swap"})
+			c.log(slog.LevelWarn, "the Store lost a record, which is written back", next{what: "swap"})
 			err = c.swap(ctx, r, c.recordToPutBack())
 		case doSeed:
 			err = c.swap(ctx, r, c.initialRecord(r))
@@ -359,7 +359,7 @@ func (c *Cache) look(ctx context.Context) {
 	}
 }
 
-var errForgetful = errors.New("the Store does not show what is swapped into it; package storetest may tell why")
+var errForgetful = errors.New("the Store does not return what was swapped into it; test it with package storetest")
 
 // takeTurn takes a turn at the Limiter for the next request. It does so before an attempt begins, so that the wait does
 // not use up the attempt's hold. late reports whether the wait was so long that the decision must be made again. If
@@ -936,7 +936,7 @@ func (c *Cache) accept(res *result) {
 	if life := res.endAt - res.bornAt; res.endAt != never {
 		c.tokenLife = life
 		if res.endAt-min(10*time.Second, life/20) <= now.mono { // already expired
-			res.err = fmt.Errorf("tokens: %s: tokens end before they can be used", c.endpoint.vendor.name)
+			res.err = fmt.Errorf("tokens: %s: tokens have expired on arrival", c.endpoint.vendor.name)
 			res.wait = res.hold()
 			s.pausedTo, s.pausedErr = now.mono+res.wait, res.err
 		}
@@ -1089,7 +1089,7 @@ func (c *Cache) revokeResult(ctx context.Context, res *result) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout/2)
 	defer cancel()
 	if err := c.revoke(ctx, withTokens(nil, res.token)); err != nil {
-		c.log(slog.LevelWarn, "could not revoke a token that came after a logout", next{what: "Revoke"}, slog.Any("error", err))
+		c.log(slog.LevelWarn, "could not revoke a token that arrived after a logout", next{what: "Revoke"}, slog.Any("error", err))
 	}
 }
 
@@ -1110,7 +1110,7 @@ func (c *Cache) notPublished(ctx context.Context, res *result, err error) (ended
 		return nil, true
 	}
 	if !res.served {
-		c.logAbout(res.token, slog.LevelWarn, "could not put a token into the Store, which is served meanwhile", next{"retry", lookSoon}, slog.Any("error", err))
+		c.logAbout(res.token, slog.LevelWarn, "could not write a token to the Store, which is used meanwhile", next{"retry", lookSoon}, slog.Any("error", err))
 		c.serveResult(ctx, res)
 	}
 	c.mu.Lock()

@@ -139,7 +139,7 @@ func (c *Cache) storeChange(ctx context.Context, change int, makeRecord func(r *
 	case err := <-done:
 		return err
 	case <-timer.C:
-		return fmt.Errorf("%w: it did not return though its time was over: %w", ErrStore, ctx.Err())
+		return fmt.Errorf("%w: it did not return after its context ended: %w", ErrStore, ctx.Err())
 	}
 }
 

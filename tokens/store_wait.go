@@ -82,7 +82,7 @@ func (c *Cache) serveOrWait(ctx context.Context, ended error, minLife time.Durat
 func (c *Cache) waitIn(ctx context.Context, room *waitRoom) error {
 	defer c.leave(room) // even if a method of ctx panics
 	if ctx.Value(insideFetch{c}) != nil {
-		return fmt.Errorf("tokens: %s: a hook of this Cache asked it for the token that it is part of", c.endpoint.vendor.name)
+		return fmt.Errorf("tokens: %s: a hook must not ask its own Cache for a token", c.endpoint.vendor.name)
 	}
 	timer := time.NewTimer(c.patience())
 	defer timer.Stop()

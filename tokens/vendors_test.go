@@ -102,12 +102,12 @@ func TestSailPointRefuses(t *testing.T) {
 		want   string
 	}{
 		{"", SailPointOptions{}, "the tenant is empty; pass its name, or set BaseURL"},
-		{"acme.example.com/", SailPointOptions{}, `the tenant "acme.example.com/" is not a name; pass what stands before .api.identitynow.com`},
-		{"evil.example.com#", SailPointOptions{Domain: SailPointDemo}, `the tenant "evil.example.com#" is not a name; pass what stands before .api.identitynow-demo.com`},
-		{"-acme", SailPointOptions{}, `the tenant "-acme" is not a name; pass what stands before .api.identitynow.com`},
-		{strings.Repeat("a", 64), SailPointOptions{}, `the tenant "` + strings.Repeat("a", 64) + `" is not a name; pass what stands before .api.identitynow.com`},
-		{"acme", SailPointOptions{Domain: "example.com/x"}, `Domain "example.com/x" is not one; use SailPointProduction, SailPointDemo or SailPointFedRAMP`},
-		{"acme", SailPointOptions{Domain: "localhost"}, `Domain "localhost" is not one; use SailPointProduction, SailPointDemo or SailPointFedRAMP`},
+		{"acme.example.com/", SailPointOptions{}, `the tenant "acme.example.com/" is not a valid name; pass the part of the API's host before .api.identitynow.com`},
+		{"evil.example.com#", SailPointOptions{Domain: SailPointDemo}, `the tenant "evil.example.com#" is not a valid name; pass the part of the API's host before .api.identitynow-demo.com`},
+		{"-acme", SailPointOptions{}, `the tenant "-acme" is not a valid name; pass the part of the API's host before .api.identitynow.com`},
+		{strings.Repeat("a", 64), SailPointOptions{}, `the tenant "` + strings.Repeat("a", 64) + `" is not a valid name; pass the part of the API's host before .api.identitynow.com`},
+		{"acme", SailPointOptions{Domain: "example.com/x"}, `Domain "example.com/x" is not a valid domain; use SailPointProduction, SailPointDemo or SailPointFedRAMP`},
+		{"acme", SailPointOptions{Domain: "localhost"}, `Domain "localhost" is not a valid domain; use SailPointProduction, SailPointDemo or SailPointFedRAMP`},
 		{"acme", SailPointOptions{BaseURL: "https://acme.api.identitynow.com"}, "the tenant and BaseURL are both set; pass an empty tenant, or leave BaseURL empty"},
 		{"", SailPointOptions{BaseURL: "https://acme.api.identitynow.com", Domain: SailPointDemo}, "Domain and BaseURL are both set; leave one empty"},
 		{"acme", SailPointOptions{Domain: "api.identitynow.com"}, "Domain must not begin with api., which is put before it; use identitynow.com"},

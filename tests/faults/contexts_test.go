@@ -116,7 +116,7 @@ var stages = []stage{
 	}},
 	{name: "while it waits before a retry", status: http.StatusServiceUnavailable, reach: func(c *caller, reached func()) func(*exchange) {
 		c.log.onLine = func(line string) {
-			if strings.Contains(line, "repeating a request") {
+			if strings.Contains(line, "retrying a request") {
 				reached()
 			}
 		}
