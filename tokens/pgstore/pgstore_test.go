@@ -51,6 +51,21 @@ func TestPostgres(t *testing.T) {
 		assert.Equal(t, record("1", "v"), r)
 	})
 
+	t.Run("a table that many create at once", func(t *testing.T) {
+		pool, err := pgxpool.New(t.Context(), server.PostgresURL())
+		require.NoError(t, err)
+		t.Cleanup(pool.Close)
+		for round := range 5 {
+			s, err := pgstore.New(pool, &pgstore.Options{Table: "created_" + strconv.Itoa(round)})
+			require.NoError(t, err)
+			var creating sync.WaitGroup
+			for range 4 {
+				creating.Go(func() { assert.NoError(t, s.CreateTable(t.Context())) })
+			}
+			creating.Wait()
+		}
+	})
+
 	// At every isolation level, one of many swaps of a version succeeds, and the others are conflicts.
 	for _, isolation := range []string{"read committed", "repeatable read", "serializable"} {
 		t.Run(isolation, func(t *testing.T) {
@@ -114,7 +129,7 @@ func TestBadInput(t *testing.T) {
 	pool, err := pgxpool.New(t.Context(), "postgres://127.0.0.1:1/x")
 	require.NoError(t, err)
 	defer pool.Close()
-	for _, table := range []string{".", "a.", "a.b.c"} {
+	for _, table := range []string{".", "a.", "a.b.c", "a\x00b"} {
 		_, err = pgstore.New(pool, &pgstore.Options{Table: table})
 		require.ErrorContains(t, err, "is not a name or schema.name", table)
 	}
@@ -122,7 +137,13 @@ func TestBadInput(t *testing.T) {
 	require.NoError(t, err)
 	_, err = s.Load(t.Context(), "ABC")
 	require.ErrorContains(t, err, "the key must be")
+	require.ErrorContains(t, s.CompareAndSwap(t.Context(), "ABC", "", record("1", ""), 0), "the key must be")
+	require.ErrorContains(t, s.CreateTable(t.Context()), "pgstore: ", "nobody listens")
 	require.ErrorContains(t, s.CompareAndSwap(t.Context(), "abc", "", record("x", ""), 0), "the version must be")
-	var zero pgstore.Store
-	require.ErrorContains(t, zero.CreateTable(t.Context()), "make one with New")
+	for _, zero := range []*pgstore.Store{nil, {}} {
+		require.ErrorContains(t, zero.CreateTable(t.Context()), "make one with New")
+		_, err = zero.Load(t.Context(), "abc")
+		require.ErrorContains(t, err, "make one with New")
+		require.ErrorContains(t, zero.CompareAndSwap(t.Context(), "abc", "", record("1", ""), 0), "make one with New")
+	}
 }

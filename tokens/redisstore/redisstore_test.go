@@ -67,6 +67,24 @@ func TestSwapThatIsSentTwice(t *testing.T) {
 	assert.Equal(t, record("3", "three"), r)
 }
 
+func TestKeysAndTheirLife(t *testing.T) {
+	server := servers.Redis(t)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr})
+	defer func() { _ = client.Close() }()
+	for prefix, key := range map[string]string{"": "oauth-go:abc", "other:": "other:abc"} {
+		s, err := redisstore.New(client, &redisstore.Options{Prefix: prefix})
+		require.NoError(t, err)
+		require.NoError(t, s.CompareAndSwap(t.Context(), "abc", "", record("1", "v"), time.Hour))
+		life := client.PTTL(t.Context(), key).Val()
+		assert.Greater(t, life, time.Hour-time.Minute, key)
+		assert.LessOrEqual(t, life, time.Hour, key)
+		require.NoError(t, s.CompareAndSwap(t.Context(), "abc", "1", record("2", "v"), 0))
+		assert.EqualValues(t, -1, client.PTTL(t.Context(), key).Val(), "it has no end")
+		require.NoError(t, s.CompareAndSwap(t.Context(), "abc", "2", record("3", "v"), time.Nanosecond))
+		require.Eventually(t, func() bool { return client.Exists(t.Context(), key).Val() == 0 }, 5*time.Second, time.Millisecond)
+	}
+}
+
 func TestRecordSurvivesARestart(t *testing.T) {
 	server := servers.Redis(t)
 	s := newStore(t, server)
@@ -93,15 +111,18 @@ func TestBadInput(t *testing.T) {
 	}{
 		{nil, "redisstore: the client is nil; make one with redis.NewClient"},
 		{(*redis.Client)(nil), "redisstore: the client is nil; make one with redis.NewClient"},
+		{(*redis.ClusterClient)(nil), "redisstore: the client is nil; make one with redis.NewClusterClient"},
 		{redis.NewRing(&redis.RingOptions{}), "redisstore: a Ring moves keys when a server is down, so processes could disagree; use a Client or a ClusterClient"},
 		{redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}, RouteByLatency: true}), "redisstore: the cluster client reads from replicas; leave ReadOnly, RouteByLatency and RouteRandomly off"},
 	} {
 		_, err := redisstore.New(tt.client, nil)
 		assert.EqualError(t, err, tt.want)
 	}
-	var zero redisstore.Store
-	_, err := zero.Load(t.Context(), "abc")
-	require.ErrorContains(t, err, "make one with New")
+	for _, zero := range []*redisstore.Store{nil, {}} {
+		_, err := zero.Load(t.Context(), "abc")
+		require.ErrorContains(t, err, "make one with New")
+		require.ErrorContains(t, zero.CompareAndSwap(t.Context(), "abc", "", record("1", ""), 0), "make one with New")
+	}
 
 	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
 	defer func() { _ = client.Close() }()
@@ -109,5 +130,6 @@ func TestBadInput(t *testing.T) {
 	require.NoError(t, err)
 	_, err = s.Load(t.Context(), "ABC")
 	require.ErrorContains(t, err, "the key must be")
+	require.ErrorContains(t, s.CompareAndSwap(t.Context(), "ABC", "", record("1", ""), 0), "the key must be")
 	require.ErrorContains(t, s.CompareAndSwap(t.Context(), "abc", "", record("x", ""), 0), "the version must be")
 }
