@@ -116,6 +116,7 @@ func TestJudge(t *testing.T) {
 		"taken over, under a new epoch":       {successor, at(newLogin, "c", "r", ""), false, putIn},
 		"the Store lost data":                 {successor, at(order{5, 1}, "z", "q", ""), false, putIn},
 		"another successor":                   {successor, at(later, "c", "t", ""), false, superseded},
+		"a refresh token of nowhere":          {successor, at(same, "z", "q", ""), false, superseded},
 		"another login":                       {successor, at(newLogin, "c", "t", ""), false, superseded},
 		"a logout":                            {successor, &record{version: "2", order: newLogin, endAt: never}, false, superseded},
 		"an app's token":                      {app, at(same, "a", "", "y"), true, putIn},
