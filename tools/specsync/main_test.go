@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -22,6 +23,27 @@ func runTool(t *testing.T, stdin string, args ...string) (code int, stdout, stde
 	var out, errors bytes.Buffer
 	code = specsync(t.Context(), args, strings.NewReader(stdin), &out, &errors)
 	return code, out.String(), errors.String()
+}
+
+// TestMain runs the command in place of the tests where TestExitCode starts it.
+func TestMain(m *testing.M) {
+	if os.Getenv("SPECSYNC_TEST_RUNS_MAIN") != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// The workflow looks at the exit code of the process.
+func TestExitCode(t *testing.T) {
+	exe, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), exe, "-format", "xml")
+	cmd.Env = append(os.Environ(), "SPECSYNC_TEST_RUNS_MAIN=1")
+	out, err := cmd.CombinedOutput()
+	require.Error(t, err)
+	assert.Equal(t, exitUnread, cmd.ProcessState.ExitCode())
+	assert.Equal(t, "specsync: -format xml: want text, json or markdown\n", string(out))
 }
 
 func TestSpecsync(t *testing.T) {
