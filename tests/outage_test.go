@@ -254,7 +254,7 @@ func TestOutageOfTheFirstCaller(t *testing.T) {
 			require.Eventually(t, func() bool { return cache.Stats().Waits == 101 }, 10*time.Second, time.Millisecond)
 			cancel()
 			first.Wait()
-			assert.NoError(t, request.Err(), "the request goes on")
+			assert.NoError(t, request.Err(), "the request continues")
 			release()
 			others.Wait()
 			assert.Equal(t, 1, server.Count(createAccessToken))
@@ -281,7 +281,7 @@ func TestOutageOfEveryCaller(t *testing.T) {
 			request := <-arrived
 			cancel()
 			wg.Wait()
-			assert.NoError(t, request.Err(), "the request goes on")
+			assert.NoError(t, request.Err(), "the request continues")
 			release()
 			token, err := cache.Token(t.Context())
 			require.NoError(t, err)

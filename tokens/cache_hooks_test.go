@@ -102,7 +102,8 @@ func TestCacheWaitsForAnAbandonedFetch(t *testing.T) {
 	})
 }
 
-// A fetch that was left behind and ends without a token is not counted anew: who waits behind it asks at once.
+// If an abandoned fetch ends without a token, it does not count as another failure: a fetch that waits behind it sends
+// its request at once.
 func TestCacheAsksOnceWhatWasLeftBehindFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -126,7 +127,7 @@ func TestCacheAsksOnceWhatWasLeftBehindFails(t *testing.T) {
 	})
 }
 
-// A fetch that waited behind one that was left behind does not ask if the server has meanwhile said when to.
+// A fetch that waited behind an abandoned one sends nothing if the server has meanwhile asked to wait.
 func TestCacheHeedsWhatWasLeftBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -158,7 +159,7 @@ func TestCacheHeedsWhatWasLeftBehind(t *testing.T) {
 	})
 }
 
-// A fetch whose time is over once OnToken has returned asks for nothing.
+// A fetch whose time is over when OnToken returns sends nothing.
 func TestCacheAsksNothingAfterItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{}

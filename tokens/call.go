@@ -38,11 +38,11 @@ func callOf(ctx context.Context) *doerCall {
 	return c
 }
 
-// startCall begins a call, with the settings in ctx. In the returned context, the call replaces the settings. The caller
+// startCall begins a call with the settings in ctx. In the returned context, the call replaces the settings. The caller
 // must end the call to release it.
 func (s *sender) startCall(ctx context.Context) (context.Context, *doerCall) {
 	c := callOf(ctx)
-	if c == nil || c.cancel != nil { // none, or one that has begun and needs this one, as for a token
+	if c == nil || c.cancel != nil { // not in a call, or in one that depends on this one, such as a token request
 		c = &doerCall{settings: settingsOf(ctx)}
 		ctx = context.WithValue(ctx, callKey{}, c)
 	}

@@ -149,7 +149,7 @@ type sender struct {
 	lane    lane // at the limiter
 	logger  *slog.Logger
 
-	ownsRequests bool // nobody else uses the headers of the requests, so that they may be modified
+	ownsRequests bool // the sender may modify the headers of the requests
 }
 
 func newSender(src Source, opts *DoerOptions) (*sender, error) {
@@ -261,8 +261,8 @@ func (s *sender) send(req *http.Request, wantsJSON bool) (*http.Response, error)
 	return resp, nil
 }
 
-// withHeader returns req, which the sender may modify except for the map that is its header, with the headers of the sender
-// that it does not have already and, if wantsJSON, with Accept.
+// withHeader returns req with the headers of the sender that it does not have already and, if wantsJSON, with Accept.
+// The sender may modify req, but not the map in req.Header, unless it owns the requests.
 func (s *sender) withHeader(req *http.Request, wantsJSON bool) *http.Request {
 	if !s.ownsRequests {
 		req.Header = maps.Clone(req.Header)

@@ -73,7 +73,7 @@ type tokenForm struct {
 
 type revocationForm struct{ clientID, clientSecret, token, hint string }
 
-// optional returns the optional field of a generated request: nil if *s is empty.
+// optional returns s for an optional field of a generated request, or nil if *s is empty.
 func optional(s *string) *string {
 	if *s == "" {
 		return nil

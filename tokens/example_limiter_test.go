@@ -52,8 +52,8 @@ func ExampleLimiter_batch() {
 	// 200 OK
 }
 
-// A service has users who wait: with a short MaxWait a call that would have to wait longer fails at once, and says when to
-// try again.
+// In a service, users are waiting: with a short MaxWait, a call that would have to wait longer fails at once, and says
+// when to try again.
 func ExampleLimiter_service() {
 	client, err := limitedAPI(&tokens.Limiter{MaxWait: 100 * time.Millisecond})
 	if err != nil {

@@ -154,8 +154,8 @@ func TestSettingsStayWithTheirCall(t *testing.T) {
 	assert.Zero(t, fetching.leaks())
 }
 
-// A call that a Source makes by another Doer is a call of its own: it does not use up the attempts of the call that needs
-// the token, does not end it, and leaves its response alone.
+// A call of another Doer by a Source is separate: it does not use up the attempts of the call that needs the token,
+// does not end it, and does not set its response.
 func TestCallWithinACall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		newDoer := func(src Source, s *script) Doer {

@@ -193,8 +193,7 @@ func find(tb testing.TB, names ...string) string {
 	return ""
 }
 
-// freePort returns a port that is free, and below those that systems give to connections: a server that is started again finds
-// its port still free.
+// freePort returns a free port below the ephemeral ports, so that it is still free when the server is restarted.
 func freePort(tb testing.TB) string {
 	tb.Helper()
 	for {

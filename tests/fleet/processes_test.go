@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestFleet runs several processes over each kind of store. The processes of one test share no record with
-// those of another: the key of a record depends on the token endpoint, and each test has its own.
+// TestFleet runs several processes with each kind of store. Tests do not share records, because each has its own token
+// endpoint, which is part of the key.
 func TestFleet(t *testing.T) {
 	t.Parallel()
 	for name, open := range map[string]func(t *testing.T) string{
@@ -107,7 +107,7 @@ func rotations(t *testing.T, store string) {
 	t.Logf("%d refresh tokens, each presented once", s.count())
 }
 
-// The process that fetches is killed, before the server acts on its request or after. It has not presented a refresh
+// The process that fetches is killed, before or after the server acts on its request. It has not presented a refresh
 // token, so another process continues after 10 s.
 func holderIsKilled(hold func(*server)) func(*testing.T, string) {
 	return func(t *testing.T, store string) {
@@ -124,7 +124,7 @@ func holderIsKilled(hold func(*server)) func(*testing.T, string) {
 		survivors := workers[1:]
 		require.Len(t, distinct(t, all(survivors, "token 10")), 1)
 		took := time.Since(began)
-		assert.Equal(t, 2, s.count(), "the dead one's and one more")
+		assert.Equal(t, 2, s.count(), "one by the killed process and one more")
 		assert.Less(t, took, 25*time.Second)
 		t.Logf("the others had a token after %v", took)
 	}
@@ -255,7 +255,7 @@ func TestRedisComesBackEmpty(t *testing.T) {
 	wait(5 * time.Second)
 	database.Kill()
 	database.Clear()
-	require.Len(t, distinct(t, all(workers, "token 1")), 1, "the access token serves on")
+	require.Len(t, distinct(t, all(workers, "token 1")), 1, "the access token stays in use")
 	wait(15 * time.Second)
 	require.Len(t, distinct(t, all(workers, "token 1")), 1)
 	database.Start()

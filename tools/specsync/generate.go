@@ -58,7 +58,7 @@ func generate(ctx context.Context, root, vendor, spec string) (source []byte, er
 // programs caches what resolveTool finds: starting "go tool" takes longer than generating.
 var programs sync.Map
 
-// resolveTool replaces "go tool [flags] name" at the beginning of a command by the program that go tool would run.
+// resolveTool replaces "go tool [flags] name" at the start of a command by the program that go tool would run.
 func resolveTool(ctx context.Context, dir string, command []string) ([]string, error) {
 	if len(command) < 3 || command[0] != "go" || command[1] != "tool" {
 		return command, nil

@@ -1,4 +1,4 @@
-// oauth2-mock-server, which gives everybody a token. It prints its URL.
+// oauth2-mock-server, which issues a token to every client. It prints its URL.
 import { OAuth2Server } from 'oauth2-mock-server';
 
 const server = new OAuth2Server();

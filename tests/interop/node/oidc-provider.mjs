@@ -1,5 +1,5 @@
-// An OpenID provider that logs everybody in as the same user. It prints its URL; its clients come as JSON in the first argument,
-// and the life of its access tokens in seconds in the second.
+// An OpenID provider that logs every user in as the same one. It prints its URL. The first argument has its clients as JSON, the
+// second the lifetime of its access tokens in seconds.
 import { createServer } from 'node:http';
 import Provider from 'oidc-provider';
 

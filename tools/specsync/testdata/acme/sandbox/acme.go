@@ -12,18 +12,18 @@ import (
 type AcmeOptions struct {
 	Clients   []Client      // if nil, ClientID with ClientSecret
 	TokenLife time.Duration // if not positive, one hour
-	RateLimit Limit         // of one client id; documented are 100 requests a second
-	Strict    bool          // what RFC 6749 would have ignored is refused
+	RateLimit Limit         // of each client id; the documented limit is 100 requests per second
+	Strict    bool          // refuses what RFC 6749 tells servers to ignore
 }
 
-// Acme is Acme's token endpoint and its things.
+// Acme serves Acme's token endpoint and its things.
 type Acme struct {
 	server
 	clients   registered
 	tokenLife time.Duration
 }
 
-// NewAcme returns a server without tokens. If opts is nil, it has the defaults.
+// NewAcme returns an Acme that has issued no tokens. If opts is nil, the defaults are used.
 func NewAcme(opts *AcmeOptions) *Acme {
 	if opts == nil {
 		opts = &AcmeOptions{}

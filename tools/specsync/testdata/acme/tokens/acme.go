@@ -13,23 +13,23 @@ const acmeURL = "https://acme.example.com"
 
 // AcmeOptions are the settings of [NewAcme].
 type AcmeOptions struct {
-	// BaseURL is what /oauth/token is appended to. If empty, it is https://acme.example.com.
+	// BaseURL is the URL that /oauth/token is appended to. If empty, it is https://acme.example.com.
 	BaseURL string
-	// HTTPClient is used as in DoerOptions. If nil, it is one with http.DefaultTransport.
+	// HTTPClient is used as in DoerOptions. If nil, http.DefaultTransport is used.
 	HTTPClient *http.Client
 	// AuthStyle is how the client authenticates. If zero, it is AuthStyleBody.
 	AuthStyle AuthStyle
-	// Retry is used for calls whose context has none from WithRetry.
+	// Retry is the retry policy of calls whose context has none from [WithRetry].
 	Retry Retry
-	// Limiter is used as in DoerOptions. If nil, the Endpoint has one of its own.
+	// Limiter is used as in DoerOptions. If nil, the Endpoint makes its own.
 	Limiter *Limiter
 }
 
-// Format prints the base URL alone, because the client may hold secrets.
+// Format prints only the base URL, because the client may hold secrets.
 func (o AcmeOptions) Format(f fmt.State, _ rune) { formatOptions(f, "AcmeOptions", o.BaseURL) }
 
-// NewAcme returns the [Endpoint] of Acme, POST /oauth/token. It has client_credentials only. If opts is nil, the defaults
-// are used.
+// NewAcme returns the [Endpoint] of Acme, with POST /oauth/token. It has only the client_credentials grant. If opts is
+// nil, the defaults are used.
 func NewAcme(creds CredentialsProvider, opts *AcmeOptions) (*Endpoint, error) {
 	var o AcmeOptions
 	if opts != nil {
