@@ -50,7 +50,7 @@ test: ## run every test of every module, four modules at a time
 
 .PHONY: race
 race: ## run them again under the race detector, two modules at a time
-	@$(MAKE) --no-print-directory -j2 -k -O TESTFLAGS='-race -parallel=16' $(TESTED:%=test-of/%)
+	@$(MAKE) --no-print-directory -j2 -k -O TESTFLAGS='-race -parallel=12' $(TESTED:%=test-of/%)
 
 .PHONY: $(TESTED:%=test-of/%)
 $(TESTED:%=test-of/%): test-of/%:

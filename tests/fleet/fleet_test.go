@@ -64,6 +64,9 @@ func startMany(t *testing.T, n int, s settings) []*worker {
 	for i := range workers {
 		workers[i] = start(t, s)
 	}
+	for _, o := range all(workers, "ready") {
+		require.Empty(t, o.Errors)
+	}
 	return workers
 }
 

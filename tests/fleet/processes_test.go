@@ -50,13 +50,13 @@ func TestFleet(t *testing.T) {
 // is sent.
 func herdAtExpiry(t *testing.T, store string) {
 	t.Helper()
-	s := serve(t, 6*time.Second)
+	s := serve(t, 12*time.Second)
 	workers := startMany(t, 20, settings{Store: store, Origin: s.URL})
 	first := distinct(t, all(workers, "token 50"))
 	require.Len(t, first, 1)
 	require.Equal(t, 1, s.count(), "a cold fleet")
 
-	wait(6 * time.Second) // without calls there is no renewal
+	wait(12 * time.Second) // without calls there is no renewal
 	outcomes := all(workers, "token 50")
 	second := distinct(t, outcomes)
 	require.Len(t, second, 1)

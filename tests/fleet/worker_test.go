@@ -81,6 +81,7 @@ func obey(cache *tokens.Cache, command string) outcome {
 	var o outcome
 	var err error
 	switch name {
+	case "ready": // the process has started
 	case "token": // token N: N concurrent callers of Token
 		var n int
 		_, err = fmt.Sscan(rest, &n)
