@@ -21,10 +21,10 @@ import (
 //	refresh_token, authorization_code                   not sent, 429, 503
 //	any other POST, PATCH                               not sent, 429; 503 if Statuses has it
 //
-// A request was not sent if no connection could be opened for it, or if an HTTP/2 server refused it with GOAWAY.
-// Requests whose failure was of another kind may have reached the server. By itself, net/http resends an idempotent
-// request after REFUSED_STREAM or GOAWAY of HTTP/2, up to six times within one attempt; all other requests are kept
-// from being resent.
+// A request was not sent if no connection could be opened for it, or if an HTTP/2 server refused it with GOAWAY. After
+// any other failure, it may have reached the server. By itself, net/http resends an idempotent request after
+// REFUSED_STREAM or GOAWAY of HTTP/2, up to six times within one attempt; all other requests are kept from being
+// resent.
 //
 // The wait is taken from Retry-After (RFC 9110, section 10.2.3), or else from ThousandEyes'
 // X-Organization-Rate-Limit-Reset (in Unix seconds), or else it is exponential with full jitter. If the wait would be
