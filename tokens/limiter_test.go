@@ -434,6 +434,20 @@ func TestLimiterTokenRequestsDoNotWaitForAPIRequests(t *testing.T) {
 	})
 }
 
+// A round in which the server fails, and then refuses, is no success: the next one is awaited for longer.
+func TestLimiterTakesNoServerErrorForASuccess(t *testing.T) {
+	for status, longer := range map[int]bool{200: false, 404: false, 500: true, 503: true} {
+		synctest.Test(t, func(t *testing.T) {
+			l := new(Limiter)
+			enter(t, l, newVisit()).done(t, 429)
+			elapse(time.Until(l.Stats().ClosedUntil))
+			enter(t, l, newVisit()).done(t, status)
+			enter(t, l, newVisit()).done(t, 429)
+			assert.Equal(t, longer, time.Until(l.Stats().ClosedUntil) >= 2*firstClosing, status)
+		})
+	}
+}
+
 func TestLimiterSpreadsWhatRemains(t *testing.T) {
 	const reset, remaining, limit = "X-Organization-Rate-Limit-Reset", "X-Organization-Rate-Limit-Remaining", "X-Organization-Rate-Limit-Limit"
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) // by the server's clock

@@ -2,6 +2,7 @@ package tokens_test
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,6 +31,25 @@ func TestMemoryStoreForgets(t *testing.T) {
 		r, err = store.Load(t.Context(), "a")
 		require.NoError(t, err)
 		assert.Zero(t, r)
+	})
+}
+
+// Records whose time is over do not fill the memory, though nobody asks for them again.
+func TestMemoryStoreDeletesWhatIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := tokens.NewMemoryStore()
+		before := heap()
+		const n, size = 4 << 10, 8 << 10
+		for i := range n {
+			record := tokens.Record{Version: "1", Value: make([]byte, size)}
+			require.NoError(t, store.CompareAndSwap(t.Context(), fmt.Sprintf("%x", i), "", record, time.Second))
+			if i%512 == 0 {
+				pass(time.Second)
+			}
+		}
+		after := heap()
+		assert.Less(t, after-min(before, after), uint64(n*size/2))
+		runtime.KeepAlive(store)
 	})
 }
 

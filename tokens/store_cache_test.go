@@ -485,6 +485,34 @@ func TestStoreDown(t *testing.T) {
 	})
 }
 
+// A caller that cannot have a token costs the Store nothing: one that has left, or whose credentials are not to be had.
+func TestStoreIsNotAskedInVain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		a := f.cache(t, tokens.CacheOptions{})
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err := a.Token(ended)
+		require.ErrorIs(t, err, context.Canceled)
+		synctest.Wait()
+		assert.Zero(t, f.calls())
+		closeAll(t, a)
+
+		sealed := errors.New("the vault is sealed")
+		e, err := tokens.NewEndpoint("https://auth.example.com/token", tokens.CredentialsFunc(func(context.Context) (tokens.Credentials, error) {
+			return tokens.Credentials{}, sealed
+		}), &tokens.EndpointOptions{HTTPClient: &http.Client{Transport: f}})
+		require.NoError(t, err)
+		b, err := tokens.NewCache(e, &tokens.CacheOptions{Store: f})
+		require.NoError(t, err)
+		_, err = b.Token(t.Context())
+		require.ErrorIs(t, err, sealed)
+		require.NotErrorIs(t, err, tokens.ErrStore)
+		assert.Zero(t, f.calls())
+		closeAll(t, b)
+	})
+}
+
 func TestFailureIsSharedThroughTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet()
