@@ -49,6 +49,10 @@ func TestPostgres(t *testing.T) {
 		r, err := s.Load(t.Context(), "abc")
 		require.NoError(t, err)
 		assert.Equal(t, record("1", "v"), r)
+		require.NoError(t, s.CompareAndSwap(t.Context(), "abc", "1", tokens.Record{Version: "2"}, 0), "without a value")
+		r, err = s.Load(t.Context(), "abc")
+		require.NoError(t, err)
+		assert.Equal(t, record("2", ""), r)
 	})
 
 	t.Run("a table that many create at once", func(t *testing.T) {

@@ -74,6 +74,9 @@ func TestKeysAndTheirLife(t *testing.T) {
 	for prefix, key := range map[string]string{"": "oauth-go:abc", "other:": "other:abc"} {
 		s, err := redisstore.New(client, &redisstore.Options{Prefix: prefix})
 		require.NoError(t, err)
+		none, err := s.Load(t.Context(), "abc")
+		require.NoError(t, err)
+		assert.Zero(t, none)
 		require.NoError(t, s.CompareAndSwap(t.Context(), "abc", "", record("1", "v"), time.Hour))
 		life := client.PTTL(t.Context(), key).Val()
 		assert.Greater(t, life, time.Hour-time.Minute, key)
