@@ -419,6 +419,10 @@ func TestCanaryWithinCanary(t *testing.T) {
 
 // JSON requests, which users send with the generated clients, are searched for secrets like forms.
 func TestCanaryJSONRequest(t *testing.T) {
+	req := newRequest(t, http.MethodPost, apiURL, "x")
+	req.GetBody = func() (io.ReadCloser, error) { return nil, errors.New("the body is gone") }
+	require.ErrorIs(t, NewError(&http.Response{StatusCode: 400, Request: req}, nil, nil), Status(400))
+
 	s := newScript(reply(400, jsonType, `{"error":"invalid_request","error_description":"what is canary-secret?"}`))
 	_, err := doerOver(t, s, nil).Do(newRequest(t, http.MethodPost, apiURL, `{"client_secret":"canary-secret","token":5}`))
 	require.ErrorIs(t, err, InvalidRequest)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -510,6 +511,27 @@ func TestStoreIsNotAskedInVain(t *testing.T) {
 		require.NotErrorIs(t, err, tokens.ErrStore)
 		assert.Zero(t, f.calls())
 		closeAll(t, b)
+	})
+}
+
+// A hook that calls runtime.Goexit, as t.FailNow does, ends its goroutine. The callers have an error, and the next ones a token.
+func TestStoreWithAHookThatExits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		exits := true
+		a := f.cache(t, tokens.CacheOptions{OnToken: func(context.Context, *tokens.Token) error {
+			if exits {
+				exits = false
+				runtime.Goexit()
+			}
+			return nil
+		}})
+		_, err := a.Token(t.Context())
+		require.ErrorIs(t, err, tokens.ErrNoToken)
+		require.ErrorContains(t, err, "a hook called runtime.Goexit")
+		pass(10 * time.Second)
+		assert.Equal(t, "access-1", mustToken(t, a))
+		closeAll(t, a)
 	})
 }
 
