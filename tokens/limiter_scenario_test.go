@@ -204,7 +204,7 @@ func (s *scenario) figures(n int) figures {
 	return f
 }
 
-var scenarioSeeds = flag.Uint64("seeds", 1, "how many times each scenario of the Limiter runs")
+var scenarioSeeds = flag.Uint64("seeds", 1, "how many times each scenario of the Limiter runs, with as many random programs each time")
 
 // seeds runs a scenario several times, prints a table row with the median and the worst results, and returns the worst.
 func seeds(t *testing.T, name string, run func(t *testing.T, seed uint64) figures) figures {

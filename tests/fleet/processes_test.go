@@ -98,7 +98,7 @@ func rotations(t *testing.T, store string) {
 		for _, o := range all(workers, "token 10") {
 			require.Empty(t, o.Errors)
 		}
-		wait(100 * time.Millisecond)
+		wait(250 * time.Millisecond)
 	}
 	for _, o := range all(workers, "close") {
 		require.Empty(t, o.Errors)

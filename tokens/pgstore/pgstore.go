@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,7 +77,7 @@ func (s *Store) CreateTable(ctx context.Context) error {
 	_, err := s.pool.Exec(ctx, `CREATE TABLE IF NOT EXISTS `+s.table+
 		` (key text PRIMARY KEY, version text NOT NULL, value bytea NOT NULL, expires_at timestamptz)`)
 	// If two processes create the table at once, one may fail, but the table exists then.
-	if code := sqlState(err); err == nil || code == uniqueViolation || code == duplicateTable {
+	if err == nil || slices.Contains([]string{uniqueViolation, duplicateTable, duplicateObject}, sqlState(err)) {
 		return nil
 	}
 	return fmt.Errorf("pgstore: %w", err)
@@ -86,6 +87,7 @@ func (s *Store) CreateTable(ctx context.Context) error {
 const (
 	uniqueViolation      = "23505"
 	duplicateTable       = "42P07"
+	duplicateObject      = "42710" // the type of the table's rows
 	serializationFailure = "40001"
 	deadlockDetected     = "40P01"
 )
