@@ -6,7 +6,7 @@ MODULES := $(patsubst %/,%,$(dir $(shell git ls-files --cached --others --exclud
 # tools and tools/lint have no code; they only pin a tool.
 CODE := $(filter-out tools tools/lint,$(MODULES))
 # The first two mostly wait, so they begin first. tests/interop starts servers that npm brings: make interop.
-TESTED := tests/fleet . tests/faults $(filter-out .  tests/fleet tests/faults tests/interop,$(CODE))
+TESTED := tests/fleet . tests/faults $(filter-out . tests/fleet tests/faults tests/interop,$(CODE))
 FUZZTIME ?= 30s
 SOAKTIME ?= 60s
 LINT := go tool -modfile=$(CURDIR)/tools/lint/go.mod golangci-lint
