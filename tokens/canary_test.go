@@ -421,7 +421,7 @@ func TestCanaryWithinCanary(t *testing.T) {
 func TestCanaryJSONRequest(t *testing.T) {
 	req := newRequest(t, http.MethodPost, apiURL, "x")
 	req.GetBody = func() (io.ReadCloser, error) { return nil, errors.New("the body is gone") }
-	require.ErrorIs(t, NewError(&http.Response{StatusCode: 400, Request: req}, nil, nil), Status(400))
+	require.ErrorIs(t, NewError(&http.Response{StatusCode: http.StatusBadRequest, Request: req}, nil, nil), Status(400))
 
 	s := newScript(reply(400, jsonType, `{"error":"invalid_request","error_description":"what is canary-secret?"}`))
 	_, err := doerOver(t, s, nil).Do(newRequest(t, http.MethodPost, apiURL, `{"client_secret":"canary-secret","token":5}`))

@@ -259,7 +259,7 @@ func TestLimiterRandomlyRefused(t *testing.T) {
 // Whatever a server does, nobody waits for longer than allowed, and nothing is left running.
 func TestLimiterRandomlyMistreated(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(40 * *scenarioSeeds) {
+	for seed := range 40 * *scenarioSeeds {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 2))
 			p := newProgram(t, random, true)
