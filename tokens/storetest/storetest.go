@@ -313,6 +313,7 @@ func (s suite) readersSeeNoOlderRecord(t *testing.T) {
 	var mu sync.Mutex
 	written := 0
 	var wg sync.WaitGroup
+	defer wg.Wait() // also if a Load fails
 	wg.Go(func() {
 		defer close(done)
 		version := ""
@@ -347,7 +348,6 @@ func (s suite) readersSeeNoOlderRecord(t *testing.T) {
 			require.Zero(t, atLeast, "a swap that had succeeded was not seen: are loads served by a replica?")
 		}
 	}
-	wg.Wait()
 }
 
 func (s suite) endedContext(t *testing.T) {
