@@ -171,7 +171,7 @@ type caller struct {
 	log       log
 }
 
-const callerTimeout = 2 * time.Minute
+const callerTimeout = time.Minute
 
 // newCaller returns a caller of the server at base. Its calls end within timeout, and wait at most maxWait for a rate
 // limit; zero means callerTimeout.
