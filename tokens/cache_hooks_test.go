@@ -104,7 +104,7 @@ func TestCacheWaitsForAnAbandonedFetch(t *testing.T) {
 
 // If an abandoned fetch ends without a token, it does not count as another failure: a fetch that waits behind it sends
 // its request at once.
-func TestCacheAsksOnceWhatWasLeftBehindFails(t *testing.T) {
+func TestCacheFetchesAfterAnAbandonedFetchFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		asked := 0
@@ -128,7 +128,7 @@ func TestCacheAsksOnceWhatWasLeftBehindFails(t *testing.T) {
 }
 
 // A fetch that waited behind an abandoned one sends nothing if the server has meanwhile asked to wait.
-func TestCacheHeedsWhatWasLeftBehind(t *testing.T) {
+func TestCacheWaitsAsAnAbandonedFetchLearned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		s := &tokenServer{respond: func(n int, form url.Values) (*http.Response, error) {
@@ -153,14 +153,14 @@ func TestCacheHeedsWhatWasLeftBehind(t *testing.T) {
 		pass(permanentWait - 1)
 		_, err = c.Token(t.Context())
 		require.ErrorIs(t, err, InvalidScope)
-		require.Equal(t, 1, c.failures, "the one that did not ask has not failed")
+		require.Equal(t, 1, c.failures, "the fetch that sent nothing did not fail")
 		pass(1)
 		require.Equal(t, "at-2", access(t, c))
 	})
 }
 
-// A fetch whose time is over when OnToken returns sends nothing.
-func TestCacheAsksNothingAfterItsTime(t *testing.T) {
+// An abandoned fetch whose OnToken returns after all sends nothing.
+func TestCacheSendsNothingForAnAbandonedFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{}
 		release := make(chan struct{})

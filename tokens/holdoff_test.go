@@ -172,7 +172,7 @@ func TestHoldOffSharesNoBody(t *testing.T) {
 }
 
 // If another request succeeds during a probe that sends nothing, the Endpoint is not held off.
-func TestHoldOffForgetsAProbeThatASuccessOvertook(t *testing.T) {
+func TestHoldOffIgnoresAProbeAfterASuccess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{respond: func(n int, _ url.Values) (*http.Response, error) {
 			if n == 2 {

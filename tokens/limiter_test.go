@@ -435,7 +435,7 @@ func TestLimiterTokenRequestsDoNotWaitForAPIRequests(t *testing.T) {
 }
 
 // A round in which the server fails, and then refuses, is no success: the next one is awaited for longer.
-func TestLimiterTakesNoServerErrorForASuccess(t *testing.T) {
+func TestLimiterDoesNotCountAServerErrorAsSuccess(t *testing.T) {
 	for status, longer := range map[int]bool{200: false, 404: false, 500: true, 503: true} {
 		synctest.Test(t, func(t *testing.T) {
 			l := new(Limiter)

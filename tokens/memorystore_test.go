@@ -35,7 +35,7 @@ func TestMemoryStoreForgets(t *testing.T) {
 }
 
 // Records whose time is over do not fill the memory, though nobody asks for them again.
-func TestMemoryStoreDeletesWhatIsOver(t *testing.T) {
+func TestMemoryStoreDeletesExpiredRecords(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := tokens.NewMemoryStore()
 		before := heap()

@@ -494,8 +494,8 @@ func TestStoreDown(t *testing.T) {
 	})
 }
 
-// A caller that cannot have a token costs the Store nothing: one that has left, or whose credentials are not to be had.
-func TestStoreIsNotAskedInVain(t *testing.T) {
+// The Store is not called for a caller whose context has ended, or if there are no credentials.
+func TestStoreIsNotCalledWithoutNeed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet()
 		a := f.cache(t, tokens.CacheOptions{})

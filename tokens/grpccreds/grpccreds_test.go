@@ -179,7 +179,7 @@ func TestStreamInvalidatesTheTokenItWasBegunWith(t *testing.T) {
 }
 
 // A refused call is retried only if it sent a token, and there is another one.
-func TestRefusedCallIsNotRepeatedInVain(t *testing.T) {
+func TestRefusedCallIsRetriedOnlyWithAnotherToken(t *testing.T) {
 	refused := status.Error(codes.Unauthenticated, "bad token")
 	for _, tt := range []struct {
 		name     string
@@ -224,7 +224,7 @@ func (f *failing) Token(ctx context.Context) (*tokens.Token, error) {
 }
 
 // If a stream cannot be started, its error is returned, and its token is dropped only if the server refused it.
-func TestStreamThatCannotBeBegun(t *testing.T) {
+func TestStreamThatCannotStart(t *testing.T) {
 	for code, dropped := range map[codes.Code][]string{codes.Unauthenticated: {"canary-0"}, codes.PermissionDenied: nil} {
 		src := &renewing{}
 		creds, err := grpccreds.New(src, "https://api.example.com")

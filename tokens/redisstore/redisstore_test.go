@@ -67,7 +67,7 @@ func TestSwapThatIsSentTwice(t *testing.T) {
 	assert.Equal(t, record("3", "three"), r)
 }
 
-func TestKeysAndTheirLife(t *testing.T) {
+func TestKeysAndExpiry(t *testing.T) {
 	server := servers.Redis(t)
 	client := redis.NewClient(&redis.Options{Addr: server.Addr})
 	defer func() { _ = client.Close() }()
@@ -82,7 +82,7 @@ func TestKeysAndTheirLife(t *testing.T) {
 		assert.Greater(t, life, time.Hour-time.Minute, key)
 		assert.LessOrEqual(t, life, time.Hour, key)
 		require.NoError(t, s.CompareAndSwap(t.Context(), "abc", "1", record("2", "v"), 0))
-		assert.EqualValues(t, -1, client.PTTL(t.Context(), key).Val(), "it has no end")
+		assert.EqualValues(t, -1, client.PTTL(t.Context(), key).Val(), "it does not expire")
 		require.NoError(t, s.CompareAndSwap(t.Context(), "abc", "2", record("3", "v"), time.Nanosecond))
 		require.Eventually(t, func() bool { return client.Exists(t.Context(), key).Val() == 0 }, 5*time.Second, time.Millisecond)
 	}
