@@ -24,11 +24,16 @@ func record(version, value string) tokens.Record {
 	return tokens.Record{Version: version, Value: []byte(value)}
 }
 
-func newStore(t *testing.T, server *servers.Server, settings, table string) *pgstore.Store {
+func newPool(t *testing.T, server *servers.Server, settings string) *pgxpool.Pool {
 	t.Helper()
 	pool, err := pgxpool.New(t.Context(), server.PostgresURL()+settings)
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
+	return pool
+}
+
+func newStore(t *testing.T, pool *pgxpool.Pool, table string) *pgstore.Store {
+	t.Helper()
 	s, err := pgstore.New(pool, &pgstore.Options{Table: table})
 	require.NoError(t, err)
 	require.NoError(t, s.CreateTable(t.Context()))
@@ -40,11 +45,12 @@ func TestPostgres(t *testing.T) {
 	server := servers.Postgres(t)
 
 	t.Run("conformance", func(t *testing.T) {
-		storetest.Run(t, func(t *testing.T) tokens.Store { return newStore(t, server, "", "") })
+		pool := newPool(t, server, "")
+		storetest.Run(t, func(t *testing.T) tokens.Store { return newStore(t, pool, "") })
 	})
 
 	t.Run("a table with an odd name in a schema", func(t *testing.T) {
-		s := newStore(t, server, "", `public.Odd "name"; DROP`)
+		s := newStore(t, newPool(t, server, ""), `public.Odd "name"; DROP`)
 		require.NoError(t, s.CompareAndSwap(t.Context(), "abc", "", record("1", "v"), 0))
 		r, err := s.Load(t.Context(), "abc")
 		require.NoError(t, err)
@@ -56,9 +62,7 @@ func TestPostgres(t *testing.T) {
 	})
 
 	t.Run("a table that many create at once", func(t *testing.T) {
-		pool, err := pgxpool.New(t.Context(), server.PostgresURL())
-		require.NoError(t, err)
-		t.Cleanup(pool.Close)
+		pool := newPool(t, server, "")
 		for round := range 5 {
 			s, err := pgstore.New(pool, &pgstore.Options{Table: "created_" + strconv.Itoa(round)})
 			require.NoError(t, err)
@@ -73,7 +77,7 @@ func TestPostgres(t *testing.T) {
 	// At every isolation level, one of many swaps of a version succeeds, and the others are conflicts.
 	for _, isolation := range []string{"read committed", "repeatable read", "serializable"} {
 		t.Run(isolation, func(t *testing.T) {
-			s := newStore(t, server, "&default_transaction_isolation="+url.PathEscape(isolation), "")
+			s := newStore(t, newPool(t, server, "&default_transaction_isolation="+url.PathEscape(isolation)), "")
 			key := strconv.FormatInt(time.Now().UnixNano(), 16)
 			old := ""
 			for round := range 20 {
@@ -110,7 +114,7 @@ func TestPostgres(t *testing.T) {
 	}
 
 	t.Run("a restart", func(t *testing.T) {
-		s := newStore(t, server, "", "")
+		s := newStore(t, newPool(t, server, ""), "")
 		require.NoError(t, s.CompareAndSwap(t.Context(), "def", "", record("1", "v"), 0))
 		server.Kill()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

@@ -24,6 +24,8 @@ func load(ctx context.Context, dir string) (*api, error) {
 		Dir:     dir,
 		Env:     append(os.Environ(), "GOWORK=off"),
 		Mode:    packages.NeedName | packages.NeedTypes | packages.NeedModule,
+		// What was compiled in another directory is used again: each work tree has a directory of its own.
+		BuildFlags: []string{"-trimpath"},
 	}
 	var patterns []string
 	for _, folder := range []string{"tokens", "oauthclients", "sandbox", "gen"} { // an older commit may lack one
