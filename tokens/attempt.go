@@ -33,7 +33,11 @@ func (t *attemptTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 	if c.settings.sent != nil {
 		*c.settings.sent = time.Now()
 	}
-	a := &attempt{unsafe: !c.policy.mayResend(req.Method)}
+	a := &c.first
+	if a.began {
+		a = new(attempt) // net/http may still call the hooks of an earlier one
+	}
+	a.began, a.unsafe = true, !c.policy.mayResend(req.Method)
 	sent := a.request(req)
 	resp, err := checkedResponse(t.base, t.origin, req, sent)
 	if resp != nil {
@@ -57,6 +61,7 @@ var errReplay = errors.New("the HTTP/2 stream was reset after the request was se
 
 // An attempt observes one request. net/http calls its hooks from other goroutines.
 type attempt struct {
+	began     bool
 	trace     httptrace.ClientTrace
 	unsafe    bool // the request must not reach the server twice
 	cancel    context.CancelCauseFunc

@@ -22,6 +22,8 @@ type doerCall struct {
 	limiter  *Limiter
 	visit    visit       // at the limiter
 	limited  *limitError // why the call got no turn, or nil
+	first    attempt
+	body     responseBody // of the response
 
 	attempts     int   // number of attempts started
 	notSent      bool  // the last attempt sent nothing

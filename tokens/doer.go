@@ -252,12 +252,12 @@ func (s *sender) send(req *http.Request, wantsJSON bool) (*http.Response, error)
 		c.timer.Stop()
 		return resp, nil // its body is a connection, which the context does not close
 	}
-	body := &responseBody{ReadCloser: resp.Body, resp: resp, ctx: ctx, call: c, max: s.maxBody}
+	c.body = responseBody{ReadCloser: resp.Body, resp: resp, ctx: ctx, call: c, max: s.maxBody}
 	if s.idle > 0 && resp.StatusCode/100 == 2 {
 		c.timer.Stop()
-		body.idle = s.idle
+		c.body.idle = s.idle
 	}
-	resp.Body = body
+	resp.Body = &c.body
 	return resp, nil
 }
 

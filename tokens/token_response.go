@@ -49,7 +49,7 @@ func parseTokenBody(data []byte) (tokenBody, error) {
 
 // readToken reads a token response (RFC 6749, section 5.1) and closes its body. Only a missing access token is an
 // error. Anything else that is odd is tolerated, so that the token, and above all a rotated refresh token, is not lost.
-// If a member occurs twice, the last one counts.
+// If a member occurs twice, the last one counts. The token keeps scopes, if the response has none.
 func readToken(resp *http.Response, requested time.Time, scopes []string) (*Token, error) {
 	defer func() { _ = resp.Body.Close() }()
 	data, readErr := readAll(resp)
@@ -93,7 +93,7 @@ func readToken(resp *http.Response, requested time.Time, scopes []string) (*Toke
 		t.TokenType = "Bearer"
 	}
 	if len(t.Scopes) == 0 {
-		t.Scopes = slices.Clone(scopes)
+		t.Scopes = scopes
 	}
 	return t, nil
 }
