@@ -472,3 +472,36 @@ func (g generator) pointer(doc any) string {
 	}
 	return jsonpatch.Pointer(path...)
 }
+
+// Apply and encoding/json agree which texts are JSON: every short text of JSON's own characters, every short number, and
+// every short string.
+func TestValidDocumentsAreThoseOfEncodingJSON(t *testing.T) {
+	check := func(text string) {
+		_, err := jsonpatch.Patch{}.Apply([]byte(text))
+		if json.Valid([]byte(text)) != (err == nil) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	var all func(before, alphabet string, more int, after string)
+	all = func(before, alphabet string, more int, after string) {
+		check(before + after)
+		for _, c := range []byte(alphabet) {
+			if more > 0 && !t.Failed() {
+				all(before+string(c), alphabet, more-1, after)
+			}
+		}
+	}
+	all("", `[]{}":, \01-+.e`, 4, "")
+	all("", `01-+.eE`, 5, "")
+	all(`["`, "\\\"/bux0d:,]\x1f", 4, `"]`)
+	all(`["\u`, "0aG\"\\", 5, `"]`)
+	for _, word := range []string{"true", "false", "null"} {
+		for i := range word {
+			for _, c := range []byte(`tfn rue,"`) {
+				check(word[:i] + string(c) + word[i+1:])
+				check(word[:i] + string(c) + word[i:])
+			}
+			check(word[:i])
+		}
+	}
+}

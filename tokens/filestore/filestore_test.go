@@ -95,7 +95,9 @@ func TestNewerFormatIsLeftAlone(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
 	_, err := s.Load(t.Context(), "abc")
 	require.ErrorContains(t, err, "has format 2; this release reads up to 1")
-	require.Error(t, s.CompareAndSwap(t.Context(), "abc", "1", record("2", "v"), 0))
+	for _, old := range []string{"1", ""} {
+		require.ErrorContains(t, s.CompareAndSwap(t.Context(), "abc", old, record("2", "v"), 0), "has format 2")
+	}
 	kept, err := os.ReadFile(path)
 	require.NoError(t, err)
 	assert.Equal(t, content, string(kept))

@@ -136,6 +136,7 @@ func TestNothingOfASourceIsPrinted(t *testing.T) {
 	printed := fmt.Sprintf("%v %+v %#v", oauth2adapt.Source(kept), oauth2adapt.Source(kept),
 		oauth2adapt.TokenSource(t.Context(), tokens.Static("canary")))
 	assert.NotContains(t, printed, "canary")
+	assert.Contains(t, printed, "oauth2adapt.TokenSource")
 }
 
 // pass lets d pass, in the fake time of a bubble.

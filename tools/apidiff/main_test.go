@@ -164,6 +164,13 @@ func TestApidiff(t *testing.T) {
 		assert.Equal(t, exitUnknown, code)
 		assert.Contains(t, out, "apidiff: git tag: exit status 128: fatal: not a git repository")
 	})
+	t.Run("no git", func(t *testing.T) {
+		root := repository(t)
+		t.Setenv("PATH", "")
+		code, out := runTool(t, "-root", root)
+		assert.Equal(t, exitUnknown, code)
+		assert.Contains(t, out, "apidiff: git tag: exec: ")
+	})
 	t.Run("no room for the older version", func(t *testing.T) {
 		root := repository(t)
 		t.Setenv("TMPDIR", filepath.Join(root, "missing"))

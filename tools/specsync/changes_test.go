@@ -135,6 +135,18 @@ func TestChanges(t *testing.T) {
 	}
 }
 
+// A change of a component is reported once, with each operation that has it.
+func TestChangeOfAComponentNamesItsOperations(t *testing.T) {
+	c, err := readConfig("../..")
+	require.NoError(t, err)
+	theirs, err := openapi.Parse([]byte(edited(t, acme, "        error:\n          type: string", "        error:\n          type: integer")))
+	require.NoError(t, err)
+	s := session{name: "acme", config: c, theirs: theirs, ours: seenAcme(t, c)}
+	changes := s.reportOnly(t).Changes
+	require.Len(t, changes, 1)
+	assert.Equal(t, []string{"POST /oauth/token", "GET /things"}, changes[0].Operations)
+}
+
 // seenAcme is our description of Acme after its first -write.
 func seenAcme(t *testing.T, c *config) string {
 	t.Helper()

@@ -138,6 +138,7 @@ func TestSpecsyncCannotRead(t *testing.T) {
 		{"no description", []string{"-vendor", "moov", "-from", html}, "openapi: "},
 		{"another description", []string{"-vendor", "moov", "-from", other}, "has none of the operations of api/moov.yaml"},
 		{"404", []string{"-vendor", "moov", "-from", server.URL}, "the server responds with 404 Not Found"},
+		{"no URL", []string{"-vendor", "moov", "-from", "https://example.com/%zz"}, `invalid URL escape "%zz"`},
 		{"no such vendor", []string{"-vendor", "none"}, `specsync.yaml has no vendor "none"`},
 		{"nothing published", []string{"-vendor", "thousandeyes"}, "no -from and none in specsync.yaml"},
 		{"a description without a vendor", []string{"-from", other}, "-from needs -vendor"},
