@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"sync/atomic"
 	"testing"
@@ -129,6 +130,10 @@ func TestNothingOfARetrieveErrorIsPrinted(t *testing.T) {
 	require.ErrorIs(t, err, tokens.ErrNoToken)
 	assert.NotContains(t, fmt.Sprintf("%v %+v", err, err), "canary")
 	assert.Contains(t, err.Error(), "400")
+
+	_, err = oauth2adapt.Source(tokenSource(func() (*oauth2.Token, error) { return nil, io.ErrUnexpectedEOF })).Token(t.Context())
+	require.EqualError(t, err, "oauth2adapt: no access token: unexpected EOF")
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 }
 
 func TestNothingOfASourceIsPrinted(t *testing.T) {
