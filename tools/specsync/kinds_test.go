@@ -49,6 +49,7 @@ func TestChangesOfWhatAcmeLacks(t *testing.T) {
 		"format without a Go type":       {reply, reply + "          format: password\n", reply + "          format: hostname\n", []string{"tolerated: count: format changed"}, nil},
 		"format with a Go type":          {reply, reply + "          format: password\n", reply + "          format: byte\n", []string{"breaking: count: format changed"}, nil},
 		"further members of a response":  {"    Thing:\n      type: object\n", "    Thing:\n      type: object\n", "    Thing:\n      type: object\n      additionalProperties: false\n", []string{"tolerated: 200: additionalProperties added"}, nil},
+		"no credentials any more":        {things, things, things + "      security: []\n", []string{`breaking: security alternative [{"scheme":"http","scopes":[]}] removed`}, nil},
 		"deprecated operation":           {things, things, things + "      deprecated: true\n", []string{"tolerated: deprecated added"}, nil},
 		"body":                           {things, things, things + body, []string{"additive: requestBody added"}, nil},
 		"body that is required":          {things, things, things + needed, []string{"breaking: requestBody added"}, nil},

@@ -297,9 +297,6 @@ func (m *merger) security(d openapi.Difference) error {
 		}
 		list.Content = append(list.Content, alternative)
 	}
-	if len(list.Content) == 0 {
-		list.Style = yaml.FlowStyle
-	}
 	return m.sheet.set(d.Node.Pointer, "security", list, keywordsBefore(openapi.KindOperation, "security"), nil)
 }
 
