@@ -513,7 +513,8 @@ func (c *Cache) drop(rejected *Token) bool {
 
 // Close closes the Cache. It waits for a fetch in flight and lets OnToken save an unsaved token, with one more attempt
 // if it failed before. It returns the error of OnToken or of ctx; Close may then be called again. After Close, Token
-// fails with [ErrClosed]. To log out, call Revoke and then Close.
+// fails with [ErrClosed]. To log out, call Revoke and then Close. A hook must not close its own Cache: with the hook's
+// context that is an error, with any other one Close waits for the hook.
 //
 // A Cache from [Sessions] need not be closed. If it is, Session returns a new Cache afterwards.
 func (c *Cache) Close(ctx context.Context) error {

@@ -2,6 +2,8 @@ package tokens
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"time"
 )
 
@@ -19,9 +21,16 @@ type Store interface {
 	CompareAndSwap(ctx context.Context, key, old string, next Record, ttl time.Duration) error
 }
 
-// A Record is what a [Store] keeps under a key.
+// A Record is what a [Store] keeps under a key. fmt and slog print the Version alone; encoding/json writes both fields.
 type Record struct {
 	// Version identifies this content of the record. The writer chooses it at random and uses it once.
 	Version string
-	Value   []byte
+	// Value holds the token, in the clear unless the Store is wrapped by [Sealed].
+	Value []byte
 }
+
+// Format prints the Version, but not the Value.
+func (r Record) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "tokens.Record(%s)", r.Version) }
+
+// LogValue returns what Format prints.
+func (r Record) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(r)) }

@@ -1,7 +1,11 @@
 package tokens
 
 import (
+	"encoding/base64"
 	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -88,4 +92,28 @@ func TestRecordsArePlaced(t *testing.T) {
 		assert.Equal(t, tt.want, r.remains(begin), name)
 		assert.Equal(t, tt.want, r.entry(begin).endAt-begin.mono, name)
 	}
+}
+
+// Nothing prints the value of a Record, which holds the token. As JSON it is complete, for Stores that keep it so.
+func TestRecordPrintsNoValue(t *testing.T) {
+	r := Record{Version: "abc", Value: []byte("canary")}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+		for _, printed := range []any{r, &r, []Record{r}, struct{ R Record }{r}} {
+			text := fmt.Sprintf(verb, printed)
+			assert.Contains(t, text, "tokens.Record(abc)", verb)
+			assert.NotContains(t, text, "canary", verb)
+		}
+	}
+	var out strings.Builder
+	for _, h := range []slog.Handler{slog.NewTextHandler(&out, nil), slog.NewJSONHandler(&out, nil)} {
+		slog.New(h).Info("", "record", r, "pointer", &r)
+	}
+	assert.Equal(t, 4, strings.Count(out.String(), "tokens.Record(abc)"))
+	assert.NotContains(t, out.String(), base64.StdEncoding.EncodeToString(r.Value))
+
+	data, err := json.Marshal(r)
+	require.NoError(t, err)
+	var again Record
+	require.NoError(t, json.Unmarshal(data, &again))
+	assert.Equal(t, r.Value, again.Value)
 }
