@@ -252,6 +252,8 @@ func TestCacheReplacesARejectedTokenThatIsNotStored(t *testing.T) {
 		require.Equal(t, 51, s.count())
 		token, err := c.Token(t.Context())
 		require.NoError(t, err)
+		synctest.Wait() // OnToken has failed once more
+		pass(maxBackOff)
 		c.Invalidate(token)
 		fail = nil
 		s.set(refuses(503, ""))
