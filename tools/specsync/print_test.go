@@ -116,3 +116,13 @@ From openapi.yaml
 
 `, b.String())
 }
+
+// A deviation that nothing needs any more is something to do, although the vendor changed nothing.
+func TestReportOfAnUnusedDeviation(t *testing.T) {
+	r := report{Unused: []deviation{{"type", "Gone.", []string{"/d"}, ""}}}
+	assert.Equal(t, "1 deviation that nothing needs any more", r.summary())
+	assert.Equal(t, exitChanged, r.exit())
+	r.Unused = nil
+	assert.Equal(t, "nothing changed", r.summary())
+	assert.Equal(t, exitNone, r.exit())
+}

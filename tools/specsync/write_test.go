@@ -448,6 +448,12 @@ func TestRefusedWriteLeavesTheTree(t *testing.T) {
 		want           string
 	}{
 		{"cannot be read", "        count:\n          type: string\n", "        count:\n          type: [string, 'null']\n", exitUnread, "a list of types, which is OpenAPI 3.1"},
+		{"is OpenAPI 3.1", "        count:\n          type: string\n", "        count:\n          anyOf: [{type: string}, {type: 'null'}]\n", exitUnread, "which is OpenAPI 3.1"},
+		{"refers to nothing", things, things + "      requestBody: {$ref: '#/components/requestBodies/None'}\n", exitUnread, "refers to #/components/requestBodies/None"},
+		{"refers to itself", "        count:\n", "        loop: {$ref: '#/components/schemas/Thing/properties/loop'}\n        count:\n", exitUnread, "refers to itself"},
+		{"has a hostile name", "        count:\n", "        \"a\\nfunc init() {}\": {type: string}\n        count:\n", exitUnread, "is not a name"},
+		{"has text for a list", "      required:\n        - grant_type\n", "      required: yes\n", exitUnread, "is not a list"},
+		{"is cut off", acme[strings.Index(acme, "components:"):], "", exitUnread, "refers to #/components/schemas/"},
 		{"does not generate", things, things + "      parameters: [{name: id, in: path, required: true, schema: {type: string}}]\n", exitBreaking, "the generator refuses the merged description"},
 		{"does not compile", "        count:\n", "        id-token:\n          type: string\n        idToken:\n          type: string\n        count:\n", exitBreaking, "does not compile"},
 	} {

@@ -136,6 +136,17 @@ var booleans = []string{
 	"allowEmptyValue", "allowReserved", "explode",
 }
 
+// types are the types of a schema in OpenAPI 3.0, and laterKeywords the keywords that it has only since OpenAPI 3.1.
+var (
+	types         = []string{"array", "boolean", "integer", "number", "object", "string"}
+	laterKeywords = []string{
+		"$anchor", "$comment", "$defs", "$dynamicAnchor", "$dynamicRef", "$id", "$schema", "$vocabulary", "const", "contains",
+		"contentEncoding", "contentMediaType", "contentSchema", "dependentRequired", "dependentSchemas", "else", "examples", "if",
+		"maxContains", "minContains", "patternProperties", "prefixItems", "propertyNames", "then", "unevaluatedItems",
+		"unevaluatedProperties",
+	}
+)
+
 //nolint:gocognit // independent rules, one per line
 func checkNode(p Place, kind Kind, found func(at Place, format string, args ...any)) {
 	if !p.isMapping() {
@@ -160,11 +171,18 @@ func checkNode(p Place, kind Kind, found func(at Place, format string, args ...a
 		is := at.node.Kind
 		switch {
 		case kind == KindSchema && keyword == "type":
-			if is == yaml.SequenceNode {
+			switch {
+			case is == yaml.SequenceNode:
 				found(at, "a list of types, which is OpenAPI 3.1")
-			} else if is != yaml.ScalarNode || at.node.ShortTag() != "!!str" {
+			case is != yaml.ScalarNode || at.node.ShortTag() != "!!str":
 				found(at, "is not a string")
+			case at.node.Value == "null":
+				found(at, "the type null, which is OpenAPI 3.1")
+			case !slices.Contains(types, at.node.Value):
+				found(at, "%q is not a type", at.node.Value)
 			}
+		case kind == KindSchema && slices.Contains(laterKeywords, keyword):
+			found(at, "is OpenAPI 3.1")
 		case r.shape == value && slices.Contains(booleans, keyword):
 			if at.node.ShortTag() != "!!bool" {
 				found(at, "is neither true nor false")
