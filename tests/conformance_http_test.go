@@ -87,7 +87,7 @@ var httpRules = []rule{
 				if v.refreshes {
 					assert.Equal(t, 2, requests(createAccessToken, tokens.Grant{RefreshToken: "x"}, f), name)
 				}
-				if v.revokes {
+				if v.revokePath != "" {
 					assert.Equal(t, 2, requests(revokeAccessToken, v.grant, f), name)
 				}
 			}
@@ -96,7 +96,7 @@ var httpRules = []rule{
 				if v.refreshes {
 					assert.Equal(t, 1, requests(createAccessToken, tokens.Grant{RefreshToken: "x"}, lost[name]), name)
 				}
-				if v.revokes {
+				if v.revokePath != "" {
 					assert.Equal(t, 2, requests(revokeAccessToken, v.grant, lost[name]), name)
 				}
 			}
@@ -179,7 +179,7 @@ var httpRules = []rule{
 		empty := sandbox.Fault{Status: 204, Header: http.Header{"Content-Type": {"application/json"}}}
 		e := refused(t, v, empty)
 		assert.Equal(t, 204, e.StatusCode, "it has no token")
-		if v.revokes {
+		if v.revokePath != "" {
 			r := newRig(v, sandboxOptions{})
 			r.revocationResponses(empty)
 			require.NoError(t, r.plain(t).Revoke(t.Context(), "at", tokens.HintNone))

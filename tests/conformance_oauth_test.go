@@ -145,7 +145,7 @@ var oauthRules = []rule{
 		everyRequest(t, r)
 		for _, sent := range r.server.Requests() {
 			assert.Empty(t, sent.RawQuery)
-			assert.Contains(t, []string{v.tokenPath, "/oauth2/revoke"}, sent.Path)
+			assert.Contains(t, []string{v.tokenPath, v.revokePath}, sent.Path)
 			assert.Equal(t, v.style == tokens.AuthStyleBody, formOf(t, sent).Has("client_secret"))
 			assert.Equal(t, v.style == tokens.AuthStyleBasic, sent.Header.Get("Authorization") != "")
 		}
@@ -455,7 +455,7 @@ func everyRequest(t *testing.T, r *rig) *tokens.Token {
 		_, err := r.asks(t, r.offline, tokens.AuthStyleDefault, once).Exchange(t.Context(), tokens.Grant{RefreshToken: r.offlineToken(t).RefreshToken})
 		require.NoError(t, err)
 	}
-	if r.revokes {
+	if r.revokePath != "" {
 		require.NoError(t, r.plain(t).Revoke(t.Context(), token.AccessToken, tokens.HintAccessToken))
 	}
 	return token

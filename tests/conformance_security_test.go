@@ -187,7 +187,7 @@ var securityRules = []rule{
 
 	{id: "S-12", says: "no redirect takes credentials along", test: func(t *testing.T, v vendor) {
 		operations := []string{createAccessToken}
-		if v.revokes {
+		if v.revokePath != "" {
 			operations = append(operations, revokeAccessToken)
 		}
 		for _, operation := range operations {

@@ -68,7 +68,7 @@ func (r rule) applies() []string {
 }
 
 func refreshing(v vendor) bool { return v.refreshes }
-func revoking(v vendor) bool   { return v.revokes }
+func revoking(v vendor) bool   { return v.revokePath != "" }
 
 // withClients reports whether the vendor has OAuth clients to manage.
 func withClients(v vendor) bool { return v.name == "sailpoint" }

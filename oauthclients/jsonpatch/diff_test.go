@@ -66,6 +66,18 @@ func TestDiffStaysWithinTheLimits(t *testing.T) {
 	assert.Len(t, p, jsonpatch.MaxOperations)
 }
 
+// Lists are replaced as a whole, however long they are: their lengths multiplied overflow an int of 32 bits.
+func TestDiffOfLongLists(t *testing.T) {
+	before := `[` + strings.Repeat("1,", 50_000) + `1]`
+	after := `[` + strings.Repeat("2,", 50_000) + `2]`
+	p, err := jsonpatch.Diff([]byte(before), []byte(after))
+	require.NoError(t, err)
+	assert.Equal(t, `[replace ""]`, fmt.Sprint(p))
+	got, err := p.Apply([]byte(before))
+	require.NoError(t, err)
+	assert.Equal(t, after, string(got))
+}
+
 // A name may be half of a surrogate pair, which UTF-8 cannot represent.
 func TestDiffOfNamesThatAreNoText(t *testing.T) {
 	for _, c := range []struct{ before, after, want string }{

@@ -15,7 +15,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -159,7 +158,7 @@ var faults = []fault{
 		c.transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, "127.0.0.1:1")
 		}
-	}, fails: all, unsent: true, is: is(syscall.ECONNREFUSED)},
+	}, fails: all, unsent: true, is: as[*net.OpError]},
 	{name: "no such host", client: func(c *caller, _ *server) {
 		c.transport.DialContext = (&net.Dialer{Resolver: &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
 			return nil, errors.New("no resolver")
