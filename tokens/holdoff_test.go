@@ -209,6 +209,32 @@ func TestHoldOffIgnoresAProbeAfterASuccess(t *testing.T) {
 	})
 }
 
+// The Cache whose request failed last does not probe before another one that waits, because its login may be the cause.
+func TestHoldOffLetsAnotherCacheProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &tokenServer{respond: refuses(503, "", "Retry-After", "10")}
+		e := stubEndpoint(t, s, onlyOnce)
+		failed, other := newCache(t, e, &CacheOptions{Grant: ping}), newCache(t, e, &CacheOptions{Grant: ping})
+		_, err := failed.Token(t.Context())
+		requireStatus(t, 503, err)
+		pass(10 * time.Second)
+		_, err = failed.Token(t.Context())
+		requireStatus(t, 503, err)
+		require.Equal(t, 2, s.count(), "nobody else waits")
+
+		_, err = other.Token(t.Context())
+		requireStatus(t, 503, err)
+		pass(10 * time.Second)
+		_, err = failed.Token(t.Context())
+		requireStatus(t, 503, err)
+		require.Equal(t, 2, s.count())
+		s.set(nil)
+		access(t, other)
+		require.Equal(t, 3, s.count())
+		access(t, failed)
+	})
+}
+
 // A probe that never returns does not hold off the Endpoint for ever.
 func TestHoldOffOutlivesAStuckProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
