@@ -89,7 +89,7 @@ func (s *Sessions) Session(id string) *Cache {
 		s.collected.add(*gone.stats)
 	}
 	s.caches[id] = session{weak.Make(c), c.stats}
-	runtime.AddCleanup(c, s.forget, forgotten{id, c.stats})
+	runtime.AddCleanup(c, forget, forgotten{weak.Make(s), id, c.stats})
 	s.used(c)
 	return c
 }
@@ -106,7 +106,7 @@ func (s *Sessions) newCache(id string) (*Cache, error) {
 // used keeps c in memory for a while, so that a login in steady use is not loaded again after each garbage collection.
 // The lock is held.
 func (s *Sessions) used(c *Cache) {
-	if _, ok := s.young[c]; ok {
+	if _, ok := s.young[c]; ok || s.closed {
 		return
 	}
 	if len(s.young) >= recentSessions {
@@ -140,13 +140,19 @@ func (s *Sessions) retire(c *Cache) {
 	s.collected.add(stats)
 }
 
-// forgotten identifies a Cache that was collected.
+// forgotten identifies a Cache that was collected. It must not keep the Sessions in memory, because they keep Caches
+// that were used recently.
 type forgotten struct {
+	from  weak.Pointer[Sessions]
 	id    string
 	stats *Stats
 }
 
-func (s *Sessions) forget(f forgotten) {
+func forget(f forgotten) {
+	s := f.from.Value()
+	if s == nil {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.caches[f.id].stats == f.stats { // otherwise there is a new Cache, and the old one has been counted
@@ -176,6 +182,7 @@ func (s *Sessions) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
 	live := s.live()
+	s.young, s.old = nil, nil // no Cache is used again
 	s.mu.Unlock()
 
 	const most = 64 // at a time

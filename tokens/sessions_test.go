@@ -12,6 +12,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/grantwright/oauth-go/tokens"
 	"github.com/stretchr/testify/assert"
@@ -158,6 +159,29 @@ func TestSessionsAreCollectedAndCounted(t *testing.T) {
 	}, 10*time.Second, 10*time.Millisecond)
 	assert.EqualValues(t, n, s.Stats().Waits, "collected Caches count too")
 	require.NoError(t, s.Close(t.Context()))
+}
+
+// Sessions that the program can no longer reach leave memory with the Caches that they kept, and so do the Caches of
+// Sessions that are closed.
+func TestSessionsLeaveMemory(t *testing.T) {
+	t.Parallel()
+	use := func(s *tokens.Sessions) weak.Pointer[tokens.Cache] {
+		_, err := s.Session("user").Token(t.Context())
+		require.ErrorIs(t, err, tokens.ErrLoginRequired)
+		return weak.Make(s.Session("user"))
+	}
+	dropped, ofDropped := func() (weak.Pointer[tokens.Sessions], weak.Pointer[tokens.Cache]) {
+		s := newSessions(t, newFleet(), tokens.CacheOptions{})
+		return weak.Make(s), use(s)
+	}()
+	closed := newSessions(t, newFleet(), tokens.CacheOptions{})
+	ofClosed := use(closed)
+	require.NoError(t, closed.Close(t.Context()))
+	require.Eventually(t, func() bool {
+		runtime.GC()
+		return dropped.Value() == nil && ofDropped.Value() == nil && ofClosed.Value() == nil
+	}, 10*time.Second, 10*time.Millisecond)
+	runtime.KeepAlive(closed)
 }
 
 func inMemory(t testing.TB, s *tokens.Sessions) int {
