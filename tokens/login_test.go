@@ -47,8 +47,9 @@ func TestAuthorizationURL(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, got, again, "existing values are kept")
 	other := &Login{RedirectURI: login.RedirectURI}
-	_, err = e.AuthorizationURL(t.Context(), other)
+	got, err = e.AuthorizationURL(t.Context(), other)
 	require.NoError(t, err)
+	assert.NotContains(t, got, "scope", "the server has its own default")
 	assert.NotEqual(t, login.State, other.State)
 	assert.NotEqual(t, login.CodeVerifier, other.CodeVerifier)
 }

@@ -246,6 +246,43 @@ func TestSessionsCloseInParallel(t *testing.T) {
 	})
 }
 
+// The counts of Sessions are the sums of those of the logins, before and after a login's Cache is closed.
+func TestSessionsAddUpCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		s := newSessions(t, f, tokens.CacheOptions{})
+		var want tokens.Stats
+		for _, id := range []string{"a", "b", "c"} {
+			c := s.Session(id)
+			require.NoError(t, c.Set(t.Context(), &tokens.Token{RefreshToken: "refresh-0"}))
+			token, err := c.Token(t.Context())
+			require.NoError(t, err)
+			c.Invalidate(token)
+			f.respond = func(url.Values) (int, string, http.Header) { return 400, `{"error":"invalid_request"}`, nil }
+			_, err = c.Token(t.Context())
+			require.Error(t, err)
+			f.respond = nil
+			stats := c.Stats()
+			assert.Positive(t, stats.Failures)
+			assert.Positive(t, stats.Invalidations)
+			want.Fetches += stats.Fetches
+			want.Failures += stats.Failures
+			want.Invalidations += stats.Invalidations
+			want.Waits += stats.Waits
+			want.LastError = stats.LastError
+			counts := s.Stats()
+			require.Error(t, counts.LastError)
+			counts.LastError = want.LastError // of any login
+			assert.Equal(t, want, counts)
+		}
+		require.NoError(t, s.Session("b").Close(t.Context()))
+		counts := s.Stats()
+		counts.LastError = want.LastError
+		assert.Equal(t, want, counts)
+		require.NoError(t, s.Close(t.Context()))
+	})
+}
+
 func TestSessionsConcurrently(t *testing.T) {
 	t.Parallel()
 	f := newFleet()
