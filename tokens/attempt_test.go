@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"net/http/httptrace"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -431,6 +432,42 @@ func TestAttemptWithIdempotencyKeyIsNotRepeated(t *testing.T) {
 			assert.Equal(t, []string{"the-key"}, seen)
 			assert.Equal(t, "the-key", req.Header.Get(name), "the caller's request is unchanged")
 		}
+	}
+}
+
+// That holds for a refresh too if the key is in the Header of the Endpoint.
+func TestAttemptOfARefreshWithIdempotencyKeyIsNotRepeated(t *testing.T) {
+	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
+		var requests, refreshes atomic.Int32
+		addr := listen(t, func(conn net.Conn) {
+			r := bufio.NewReader(conn)
+			for {
+				req, err := http.ReadRequest(r)
+				if err != nil {
+					return
+				}
+				requests.Add(1)
+				assert.Equal(t, "the-key", req.Header.Get(name))
+				if req.PostFormValue("grant_type") == "refresh_token" {
+					refreshes.Add(1)
+					return
+				}
+				_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "+
+					strconv.Itoa(len(tokenReply))+"\r\n\r\n"+tokenReply)
+			}
+		})
+		transport := &http.Transport{}
+		defer transport.CloseIdleConnections()
+		e, err := NewMoov(testCredentials, &MoovOptions{
+			BaseURL: "http://" + addr.String(), HTTPClient: &http.Client{Transport: transport}, Retry: quick, Header: http.Header{name: {"the-key"}},
+		})
+		require.NoError(t, err)
+		_, err = e.Exchange(t.Context(), Grant{Scopes: []string{"a"}})
+		require.NoError(t, err)
+		_, err = e.Exchange(t.Context(), Grant{RefreshToken: "rt"})
+		require.ErrorContains(t, err, "(the server may have acted on it)")
+		assert.EqualValues(t, 1, refreshes.Load())
+		assert.EqualValues(t, 2, requests.Load())
 	}
 }
 

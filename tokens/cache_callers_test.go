@@ -40,6 +40,8 @@ func TestCacheNilContext(t *testing.T) {
 	for range 3 {
 		_, err := c.Token(nil) //nolint:staticcheck // a caller's mistake
 		require.EqualError(t, err, "no access token: "+want)
+		_, err = c.TokenFor(nil, time.Minute) //nolint:staticcheck // a caller's mistake
+		require.EqualError(t, err, "no access token: "+want)
 	}
 	require.EqualError(t, c.Set(nil, nil), want) //nolint:staticcheck // a caller's mistake
 	require.EqualError(t, c.Revoke(nil), want)   //nolint:staticcheck // a caller's mistake

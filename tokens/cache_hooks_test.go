@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -228,6 +230,77 @@ func TestCacheHooksThatCallBack(t *testing.T) {
 	})
 }
 
+// Whatever a hook calls on its own Cache, with whatever context, delays callers by at most a minute, and the next caller
+// gets a token.
+func TestCacheHooksThatCallAnything(t *testing.T) {
+	methods := []struct {
+		name  string
+		waits bool // with a context that is not the hook's
+		call  func(context.Context, *Cache) error
+	}{
+		{"Token", true, func(ctx context.Context, c *Cache) error { _, err := c.Token(ctx); return err }},
+		{"TokenFor", true, func(ctx context.Context, c *Cache) error { _, err := c.TokenFor(ctx, time.Minute); return err }},
+		{"Set", false, func(ctx context.Context, c *Cache) error { return c.Set(ctx, nil) }},
+		{"Revoke", false, func(ctx context.Context, c *Cache) error { return c.Revoke(ctx) }},
+	}
+	for _, where := range []string{"credentials", "GrantFunc", "OnToken", "transport"} {
+		for _, method := range methods {
+			for _, own := range []bool{true, false} {
+				t.Run(fmt.Sprint(method.name, " in ", where, ", own context ", own), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						var c *Cache
+						var called atomic.Bool
+						hook := func(ctx context.Context, at string) {
+							if at != where || called.Swap(true) {
+								return
+							}
+							if !own {
+								ctx = context.Background()
+							}
+							err := method.call(ctx, c)
+							switch {
+							case !method.waits:
+								assert.NoError(t, err)
+							case own:
+								assert.ErrorContains(t, err, "a hook must not ask its own Cache for a token")
+							}
+						}
+						s := &tokenServer{}
+						base := roundTrip(func(req *http.Request) (*http.Response, error) {
+							hook(req.Context(), "transport")
+							return s.RoundTrip(req)
+						})
+						creds := CredentialsFunc(func(ctx context.Context) (Credentials, error) {
+							hook(ctx, "credentials")
+							return testCredentials, nil
+						})
+						e, err := NewMoov(creds, &MoovOptions{HTTPClient: &http.Client{Transport: base}, Retry: onlyOnce})
+						require.NoError(t, err)
+						c = newCache(t, e, &CacheOptions{
+							GrantFunc: func(ctx context.Context) (Grant, error) { hook(ctx, "GrantFunc"); return ping, nil },
+							OnToken:   func(ctx context.Context, _ *Token) error { hook(ctx, "OnToken"); return nil },
+						})
+						begin := time.Now()
+						_, err = c.Token(t.Context())
+						require.True(t, called.Load())
+						if method.waits && !own {
+							require.LessOrEqual(t, time.Since(begin), time.Minute)
+						} else {
+							require.NoError(t, err)
+							require.Zero(t, time.Since(begin))
+						}
+						pass(time.Minute)
+						begin = time.Now()
+						access(t, c)
+						require.Zero(t, time.Since(begin))
+						require.NoError(t, c.Close(t.Context()))
+					})
+				})
+			}
+		}
+	}
+}
+
 // A token that the API rejects is replaced, and is still saved even if OnToken failed before.
 func TestCacheReplacesARejectedTokenThatIsNotStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -284,6 +357,39 @@ func TestCacheBacksOffThoughATokenIsUnsaved(t *testing.T) {
 			pass(time.Hour)
 		}
 		require.Equal(t, 3, s.count(), "invalid_grant is final")
+	})
+}
+
+// A refresh token that was lost and is not saved either is presented no more often: not while the access token lives,
+// and then at most once a minute.
+func TestCacheLostRefreshWhileATokenIsUnsaved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &tokenServer{}
+		var saves atomic.Int32
+		c := login(t, s, CacheOptions{OnToken: func(context.Context, *Token) error { saves.Add(1); return errDiskFull }})
+		access(t, c)
+		s.set(lose)
+		pass(57 * time.Minute)
+		for range 160 {
+			require.Equal(t, "at-1", access(t, c))
+			pass(time.Second)
+		}
+		require.Equal(t, 2, s.count())
+		pass(time.Minute)
+		before := saves.Load()
+		for minute := range 10 {
+			for range 60 {
+				_, err := c.Token(t.Context())
+				require.ErrorIs(t, err, ErrNoToken)
+				require.NotErrorIs(t, err, ErrLoginRequired)
+				require.Equal(t, minute+3, s.count())
+				pass(time.Second)
+			}
+		}
+		require.Equal(t, "rt-1", s.presented()[11])
+		require.Greater(t, saves.Load(), before, "OnToken is still called")
+		s.set(nil)
+		require.Equal(t, "at-13", access(t, c))
 	})
 }
 

@@ -127,6 +127,11 @@ func TestNewClientRefuses(t *testing.T) {
 		{sourceOf{"https://one.example.com"}, &DoerOptions{BaseURL: "https://two.example.com"}, "tokens: BaseURL is https://two.example.com but the Source's tokens are for https://one.example.com; leave BaseURL empty"},
 		{nil, &DoerOptions{BaseURL: apiURL, Header: http.Header{"Authorization": {"Bearer x"}}}, "tokens: Header: Authorization is set by the SDK"},
 		{nil, &DoerOptions{BaseURL: apiURL, Header: http.Header{"X-Key": {"a\n"}}}, "tokens: Header: X-Key ends in a newline"},
+		{nil, &DoerOptions{BaseURL: apiURL, Header: http.Header{"host": {"x"}}}, "tokens: Header: host is set by the SDK"},
+		{nil, &DoerOptions{BaseURL: apiURL, Header: http.Header{"Transfer-Encoding": {"chunked"}}}, "tokens: Header: Transfer-Encoding is set by the SDK"},
+		{nil, &DoerOptions{BaseURL: apiURL, Header: http.Header{"x-KEY": {"1"}, "x-key": {"2"}}}, "tokens: Header: x-KEY and x-key are the same header; write its values under one name"},
+		{nil, &DoerOptions{BaseURL: apiURL, Header: http.Header{"X Key": {"1"}}}, `tokens: Header: "X Key" is not the name of a header`},
+		{nil, &DoerOptions{BaseURL: apiURL, Header: http.Header{"": {"1"}}}, `tokens: Header: "" is not the name of a header`},
 		{nil, &DoerOptions{BaseURL: apiURL, Retry: Retry{Attempts: -1}}, "tokens: a Retry has a negative member"},
 		{nil, &DoerOptions{BaseURL: apiURL, Timeout: -1}, "tokens: Timeout and IdleTimeout must not be negative"},
 	}
@@ -330,8 +335,6 @@ func TestRequestEditor(t *testing.T) {
 		require.ErrorIs(t, edit(t.Context(), req), ErrNoToken)
 		assert.Empty(t, req.Header)
 	}
-	_, err = NewRequestEditor(nil, apiURL)
-	require.EqualError(t, err, "tokens: the Source is nil; pass a Cache or Static")
 }
 
 func TestZeroTransport(t *testing.T) {

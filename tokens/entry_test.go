@@ -176,26 +176,41 @@ func TestCacheTokensExpiredOnArrival(t *testing.T) {
 
 // In the last 5 % of its life a token is used until it expires if the next attempt must wait.
 func TestCacheServesToTheEndWhereNoFetchMayStart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &tokenServer{respond: func(n int, _ url.Values) (*http.Response, error) { return grants(n, "5"), nil }}
-		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
-		access(t, c)
-		pass(4050 * time.Millisecond)
-		s.set(refuses(503, "", "Retry-After", "2"))
-		require.Equal(t, "at-1", access(t, c))
-		synctest.Wait()
-		require.Equal(t, 2, s.count())
-		for range 94 {
-			pass(10 * time.Millisecond)
-			start := time.Now()
-			require.Equal(t, "at-1", access(t, c))
-			require.Zero(t, time.Since(start))
+	for _, tt := range []struct {
+		name       string
+		down       time.Duration // of the 5 s that the token lives
+		retryAfter string
+		requests   int
+	}{
+		{"a wait that outlasts the token", 4050 * time.Millisecond, "2", 2},
+		{"a wait that ends in the last 5 %", 3700 * time.Millisecond, "1", 3},
+	} {
+		for range 10 { // the time of the renewal is random
+			t.Run(tt.name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := &tokenServer{respond: func(n int, _ url.Values) (*http.Response, error) { return grants(n, "5"), nil }}
+					c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
+					access(t, c)
+					pass(tt.down)
+					s.set(refuses(503, "", "Retry-After", tt.retryAfter))
+					for range (5*time.Second - tt.down) / (10 * time.Millisecond) {
+						start := time.Now()
+						var wg sync.WaitGroup
+						for range 10 {
+							wg.Go(func() { assert.Equal(t, "at-1", access(t, c)) })
+						}
+						wg.Wait()
+						require.Zero(t, time.Since(start))
+						pass(10 * time.Millisecond)
+					}
+					require.Greater(t, s.count(), 1)
+					_, err := c.Token(t.Context())
+					requireStatus(t, 503, err)
+					require.Equal(t, tt.requests, s.count())
+				})
+			})
 		}
-		pass(10 * time.Millisecond)
-		_, err := c.Token(t.Context())
-		requireStatus(t, 503, err)
-		require.Equal(t, 2, s.count())
-	})
+	}
 }
 
 // In the last 5 % of its life callers wait for a fetch, and get the old token if it fails.

@@ -241,6 +241,45 @@ func TestLogLinesSayWhoseTokenAndWhatComesNext(t *testing.T) {
 	assert.ElementsMatch(t, logMessages(t), keys(seen), "a new log line needs a scenario")
 }
 
+// Log lines tell the tenants of one vendor apart, even if they have the same credentials.
+func TestLogLinesTellTenantsApart(t *testing.T) {
+	creds := tokens.Credentials{ClientID: "id", ClientSecret: "secret"}
+	for vendor, endpoint := range map[string]func(string, *http.Client, *slog.Logger) (*tokens.Endpoint, error){
+		"SailPoint": func(tenant string, client *http.Client, logger *slog.Logger) (*tokens.Endpoint, error) {
+			return tokens.NewSailPoint(tenant, creds, &tokens.SailPointOptions{HTTPClient: client, Logger: logger})
+		},
+		"ThousandEyes": func(tenant string, client *http.Client, logger *slog.Logger) (*tokens.Endpoint, error) {
+			return tokens.NewThousandEyes(creds, &tokens.ThousandEyesOptions{TenantID: tenant, HTTPClient: client, Logger: logger})
+		},
+	} {
+		for _, tenant := range []string{"one", "two"} {
+			t.Run(vendor+" "+tenant, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					l := &logged{fleetServer: newFleet()}
+					logger := slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
+					e, err := endpoint(tenant, &http.Client{Transport: l}, logger)
+					require.NoError(t, err)
+					c, err := tokens.NewCache(e, &tokens.CacheOptions{Logger: logger})
+					require.NoError(t, err)
+					l.respondWith(503, "", nil)
+					_, err = c.Token(t.Context())
+					require.Error(t, err)
+					l.respondWith(200, canaryToken, nil)
+					pass(time.Minute)
+					mustToken(t, c)
+					synctest.Wait()
+					for _, message := range []string{"retrying a request", "could not get a token", "got a token"} {
+						assert.Contains(t, l.out.String(), message)
+					}
+					for line := range strings.Lines(l.out.String()) {
+						assert.Contains(t, line, `vendor="`+vendor+" "+tenant+`"`)
+					}
+				})
+			})
+		}
+	}
+}
+
 // endsKnown are the lines about an existing token, which say when it expires.
 var endsKnown = []string{
 	"got a token", "dropped a token that the API rejected", "could not save a token, which is kept in memory", "panic in OnToken",

@@ -90,6 +90,7 @@ var outcomes = []struct {
 
 	{"certificate", "other", withoutResponse(&tls.CertificateVerificationError{Err: errors.New("expired")})},
 	{"awaiting headers took too long", "other", withoutResponse(timeoutError{})},
+	{"awaiting headers over HTTP/2 took too long", "other", withoutResponse(http2Timeout{})},
 	{"anything else", "other", withoutResponse(errors.New("malformed response"))},
 
 	{"400", "400", reply(400, "", "")},
@@ -105,6 +106,14 @@ var outcomes = []struct {
 	{"503", "503", reply(503, "", "")},
 	{"504", "504", reply(504, "", "")},
 }
+
+// http2Timeout is like the error of net/http if ResponseHeaderTimeout passes over HTTP/2. Its text begins like that of a
+// broken connection.
+type http2Timeout struct{}
+
+func (http2Timeout) Error() string   { return "http2: timeout awaiting response headers" }
+func (http2Timeout) Timeout() bool   { return true }
+func (http2Timeout) Temporary() bool { return true }
 
 func TestRetryTable(t *testing.T) {
 	const (
@@ -549,6 +558,18 @@ func TestRetryLogged(t *testing.T) {
 		assert.Contains(t, lines[1], `cause="read tcp: connection reset by peer"`)
 		assert.NotContains(t, log.String(), "s3cret")
 	})
+}
+
+// A log handler that panics prevents no retry and fails no call.
+func TestRetryWithALogHandlerThatPanics(t *testing.T) {
+	for _, src := range []Source{nil, Static("the-token")} {
+		s := newScript(reply(503, "", ""))
+		d, err := NewDoer(src, &DoerOptions{BaseURL: apiURL, HTTPClient: s.client(), Retry: quick, Logger: slog.New(brokenHandler{})})
+		require.NoError(t, err)
+		_, err = d.Do(newRequest(t, http.MethodGet, apiURL, ""))
+		require.ErrorIs(t, err, Status(503))
+		assert.Len(t, s.requests(), 3)
+	}
 }
 
 // A wait is never negative, and the time in a header is respected.

@@ -89,15 +89,26 @@ func checkedRoundTrip(t *testing.T, rt http.RoundTripper, req *http.Request, rep
 }
 
 func TestNewTransportRefuses(t *testing.T) {
-	transport, err := NewTransport(nil, apiURL, nil)
-	assert.Nil(t, transport)
-	require.EqualError(t, err, "tokens: the Source is nil; pass a Cache or Static")
-	transport, err = NewTransport(Static("at"), "http://api.example.com", nil)
-	assert.Nil(t, transport)
-	require.ErrorContains(t, err, "tokens: the base URL http://api.example.com is neither https nor loopback")
-	transport, err = NewTransport(Static("at"), "", nil)
-	assert.Nil(t, transport)
-	require.EqualError(t, err, "tokens: BaseURL is empty and the Source has none; set BaseURL to the origin of the API")
+	var nilCache *Cache
+	tests := []struct {
+		src     Source
+		baseURL string
+		want    string
+	}{
+		{nil, apiURL, "tokens: the Source is nil; pass a Cache or Static"},
+		{nilCache, apiURL, "tokens: the Source is a nil *tokens.Cache"},
+		{sourceFunc(nil), apiURL, "tokens: the Source is a nil tokens.sourceFunc"},
+		{Static("at"), "http://api.example.com", "tokens: the base URL http://api.example.com is neither https nor loopback; a token would be sent in the clear"},
+		{Static("at"), "", "tokens: BaseURL is empty and the Source has none; set BaseURL to the origin of the API"},
+	}
+	for _, tt := range tests {
+		transport, err := NewTransport(tt.src, tt.baseURL, nil)
+		assert.Nil(t, transport)
+		require.EqualError(t, err, tt.want)
+		edit, err := NewRequestEditor(tt.src, tt.baseURL)
+		assert.Nil(t, edit)
+		require.EqualError(t, err, tt.want)
+	}
 }
 
 // B-02, B-09: the token is sent only to the base URL's scheme, host and port.
