@@ -771,3 +771,26 @@ func TestAttemptsShareAConnection(t *testing.T) {
 		assert.EqualValues(t, 1, conns.Load())
 	}
 }
+
+// panickingBody is the body of a response from a transport with a fault of its own.
+type panickingBody struct{}
+
+func (panickingBody) Read([]byte) (int, error) { panic("oops") }
+
+// A body that is read in the background to be thrown away may panic without ending the process.
+func TestAttemptWithABodyThatPanics(t *testing.T) {
+	for _, status := range []int{401, 429, 503} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newScript(func(req *http.Request) (*http.Response, error) {
+				resp, err := reply(status, "", "", "Retry-After", "1")(req)
+				resp.Body, resp.ContentLength = io.NopCloser(panickingBody{}), 10
+				return resp, err
+			}, reply(204, "", ""))
+			d, err := NewDoer(tokensNamed("one", "two"), &DoerOptions{BaseURL: apiURL, HTTPClient: s.client()})
+			require.NoError(t, err)
+			resp, err := d.Do(newRequest(t, http.MethodGet, apiURL, ""))
+			require.NoError(t, err, status)
+			require.NoError(t, resp.Body.Close())
+		})
+	}
+}

@@ -3,6 +3,7 @@ package tokens_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"sync"
@@ -735,6 +736,30 @@ func TestRuleTriesAreCountedForAll(t *testing.T) {
 		assert.LessOrEqual(t, s.presented("refresh-0"), 30, "in five minutes")
 		assert.GreaterOrEqual(t, s.presented("refresh-0"), 10)
 		s.end()
+	})
+}
+
+// A process in use reads the record ten times in the life of a token, so that it does not use for long what another one
+// has replaced.
+func TestRuleShortLivesAreLookedAtMoreOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		f.respond = func(url.Values) (int, string, http.Header) {
+			f.n++
+			return 200, fmt.Sprintf(`{"access_token":"access-%d","token_type":"Bearer","expires_in":200}`, f.n), nil
+		}
+		first, second := f.cache(t, tokens.CacheOptions{}), f.cache(t, tokens.CacheOptions{})
+		require.Equal(t, "access-1", mustToken(t, first))
+		require.Equal(t, "access-1", mustToken(t, second))
+		first.Invalidate(&tokens.Token{AccessToken: "access-1"})
+		require.Equal(t, "access-2", mustToken(t, first))
+		for range 21 {
+			pass(time.Second)
+			mustToken(t, second)
+		}
+		synctest.Wait()
+		assert.Equal(t, "access-2", mustToken(t, second))
+		require.NoError(t, errors.Join(first.Close(t.Context()), second.Close(t.Context())))
 	})
 }
 
