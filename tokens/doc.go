@@ -75,11 +75,12 @@
 // every usual encoding, if they have four or more characters; so is the client id. Short ones inside longer words are
 // not replaced.
 //
-// Types that hold secrets print redacted with fmt and slog, and as YAML, text and JSON, except that a [Token] and a
-// Login marshal to JSON with their real values, for storage. fmt does not call methods on unexported fields of a
-// struct: there, Token, Credentials, Grant, Login and options print in the clear; behind a pointer, they do so with %s
-// and %q, but not with %v, %+v and %#v. Use a [Source], an Endpoint, a [CredentialsFunc] or a client in such fields
-// instead; these never show a secret (TestWhatPrintsRedacted, TestUnexportedFieldsShowNoSecrets).
+// Types that hold secrets print redacted with fmt and slog, and as YAML, text and JSON, except that a [Token], a Login
+// and a [Record] marshal to JSON with their real values, for storage. fmt does not call methods on unexported fields of
+// a struct: there, Token, Credentials, Grant, Login, Record and options print in the clear; behind a pointer, they do so
+// with %s and %q, but not with %v, %+v and %#v. Use a [Source], an Endpoint, a [CredentialsFunc] or a client in such
+// fields instead; these never show a secret (TestWhatPrintsRedacted, TestRecordPrintsNoValue,
+// TestUnexportedFieldsShowNoSecrets).
 //
 // # Many processes
 //

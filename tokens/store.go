@@ -21,7 +21,8 @@ type Store interface {
 	CompareAndSwap(ctx context.Context, key, old string, next Record, ttl time.Duration) error
 }
 
-// A Record is what a [Store] keeps under a key. fmt and slog print the Version alone; encoding/json writes both fields.
+// A Record is what a [Store] keeps under a key. fmt, slog and YAML show the Version alone; encoding/json writes both
+// fields.
 type Record struct {
 	// Version identifies this content of the record. The writer chooses it at random and uses it once.
 	Version string
@@ -34,3 +35,6 @@ func (r Record) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "tokens.Record(%s)"
 
 // LogValue returns what Format prints.
 func (r Record) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(r)) }
+
+// MarshalYAML returns what Format prints.
+func (r Record) MarshalYAML() (any, error) { return fmt.Sprint(r), nil }

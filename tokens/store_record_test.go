@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 )
 
 // slept returns m on a machine that slept for d: its monotonic clock did not advance.
@@ -111,7 +112,11 @@ func TestRecordPrintsNoValue(t *testing.T) {
 	assert.Equal(t, 4, strings.Count(out.String(), "tokens.Record(abc)"))
 	assert.NotContains(t, out.String(), base64.StdEncoding.EncodeToString(r.Value))
 
-	data, err := json.Marshal(r)
+	data, err := yaml.Marshal([]any{r, &r})
+	require.NoError(t, err)
+	assert.Equal(t, "- tokens.Record(abc)\n- tokens.Record(abc)\n", string(data))
+
+	data, err = json.Marshal(r)
 	require.NoError(t, err)
 	var again Record
 	require.NoError(t, json.Unmarshal(data, &again))

@@ -136,12 +136,13 @@ var booleans = []string{
 	"allowEmptyValue", "allowReserved", "explode",
 }
 
-// types are the types of a schema in OpenAPI 3.0, and laterKeywords the keywords that it has only since OpenAPI 3.1.
+// types are the types of a schema in OpenAPI 3.0, and laterKeywords the keywords that it has only since OpenAPI 3.1,
+// except those that are for people ($comment, examples).
 var (
 	types         = []string{"array", "boolean", "integer", "number", "object", "string"}
 	laterKeywords = []string{
-		"$anchor", "$comment", "$defs", "$dynamicAnchor", "$dynamicRef", "$id", "$schema", "$vocabulary", "const", "contains",
-		"contentEncoding", "contentMediaType", "contentSchema", "dependentRequired", "dependentSchemas", "else", "examples", "if",
+		"$anchor", "$defs", "$dynamicAnchor", "$dynamicRef", "$id", "$schema", "$vocabulary", "const", "contains",
+		"contentEncoding", "contentMediaType", "contentSchema", "dependentRequired", "dependentSchemas", "else", "if",
 		"maxContains", "minContains", "patternProperties", "prefixItems", "propertyNames", "then", "unevaluatedItems",
 		"unevaluatedProperties",
 	}
