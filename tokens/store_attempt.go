@@ -42,6 +42,14 @@ func (c *Cache) swap(ctx context.Context, over, next *record) error {
 	return err
 }
 
+// mark writes the rest of the hold of another process's attempt to r, for processes that start later. This process does
+// not need it, so it does not matter whether the Store takes it.
+func (c *Cache) mark(ctx context.Context, r *record) {
+	a := *r.attempt
+	a.hold = a.left(c.watchedFor(), c.now())
+	_ = c.swap(ctx, r, r.with(&a))
+}
+
 // ttl returns how long the Store must keep a record. Logins are kept for ever, and so are logouts: without a logout's
 // record, an older login could come back.
 func (c *Cache) ttl(r *record, now moment) time.Duration {
@@ -200,7 +208,7 @@ func (c *Cache) presentAttempt(ctx context.Context, r *record, turn *heldTurn) {
 }
 
 var errLookAgain = errors.New("the record has to be looked at again")
-var errTooOld = errors.New("not sent: the process was held up each time before the refresh token was presented")
+var errTooOld = errors.New("not sent: each time, the process was held up after the swap, or the Store was")
 
 // confirm makes sure that the attempt in r is recent, right before its refresh token is presented. After a pause of the
 // process, others may have waited for the whole hold or shortened it.

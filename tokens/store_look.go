@@ -36,6 +36,7 @@ const (
 	turnTimeout   = 55 * time.Second // how long a fetch waits for its turn at the Limiter, which leaves time for the request
 	lateTurn      = time.Second      // after a longer wait for a turn, the decision is made again
 	maxSteps      = 10               // consecutive actions of a look before it gives up on the Store
+	maxSwaps      = 3                // failed swaps of a look before it gives up on the Store
 	maxPuts       = 3                // attempts to publish a result before callers get it anyway
 	maxConfirms   = 3                // how often an attempt that became too old is swapped in again
 	responseGrace = time.Second      // after a pause of the process, a response may arrive together with its timeout
@@ -122,7 +123,7 @@ func newReplica(o *CacheOptions) *replica {
 func (c *Cache) look(ctx context.Context) {
 	var turn *heldTurn // for the next request
 	defer func() { turn.release() }()
-	pause, steps := firstPoll, 0
+	pause, steps, failed := firstPoll, 0, 0
 	for {
 		c.saveUnsaved(ctx)
 		if ended := c.publishResult(ctx); ended != nil {
@@ -130,7 +131,7 @@ func (c *Cache) look(ctx context.Context) {
 			return
 		}
 		r, d := c.loadAndDecide(ctx)
-		if d.action != doNothing && d.action != doPoll {
+		if d.action != doNothing && d.action != doPoll && d.action != doMark {
 			if steps++; steps > maxSteps {
 				d = c.withoutStore(ctx, errForgetful)
 				d.again = lookSoon
@@ -158,17 +159,16 @@ func (c *Cache) look(ctx context.Context) {
 		case doNothing:
 			c.finishLook(d)
 			return
-		case doPoll:
+		case doPoll, doMark:
 			if !c.somebodyWaits() {
 				c.finishLook(decision{})
 				return
 			}
+			if d.action == doMark {
+				c.mark(ctx, r)
+			}
 			c.pause(pause/2 + rand.N(pause))
-			pause, steps = min(2*pause, maxPoll), 0
-		case doMark:
-			a := *r.attempt
-			a.hold = a.left(c.watchedFor(), c.now())
-			err = c.swap(ctx, r, r.with(&a))
+			pause, steps, failed = min(2*pause, maxPoll), 0, 0
 		case doPutBack:
 			c.log(slog.LevelWarn, "the Store lost a record, which is written back", next{what: "swap"})
 			err = c.swap(ctx, r, c.recordToPutBack())
@@ -187,6 +187,10 @@ func (c *Cache) look(ctx context.Context) {
 			turn = nil
 		}
 		if err != nil && !errors.Is(err, ErrConflict) {
+			if failed++; failed == maxSwaps {
+				c.finishLook(c.withoutStore(ctx, err))
+				return
+			}
 			c.pause(loadAgain)
 		}
 	}

@@ -255,6 +255,65 @@ func TestSwapsThatPanic(t *testing.T) {
 	}
 }
 
+// swapsThat are ways in which a Store that can be read fails to write.
+var swapsThat = map[string]func(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error{
+	"fail": func(context.Context, string, string, tokens.Record, time.Duration) error { return errors.New("no space left") },
+	"hang": func(ctx context.Context, _, _ string, _ tokens.Record, _ time.Duration) error {
+		<-ctx.Done()
+		return fmt.Errorf("no space left: %w", ctx.Err())
+	},
+}
+
+// If a Store can be read but not written, callers soon learn the Store's own error. An application fetches without it.
+func TestStoresThatCannotBeWritten(t *testing.T) {
+	for name, swap := range swapsThat {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, s := newFleet(), &oddStore{swap: swap}
+				begin := time.Now()
+				app := f.oddCache(t, s, tokens.CacheOptions{})
+				assert.Equal(t, "access-1", mustToken(t, app))
+				assert.Less(t, time.Since(begin), 10*time.Second)
+
+				begin = time.Now()
+				user := f.oddCache(t, s, user(&tokens.Token{RefreshToken: "refresh-0"}))
+				_, err := user.Token(t.Context())
+				require.ErrorIs(t, err, tokens.ErrStore)
+				require.ErrorContains(t, err, "no space left")
+				assert.Less(t, time.Since(begin), 10*time.Second)
+
+				s.swap = nil
+				pass(time.Minute)
+				assert.Equal(t, "access-2", mustToken(t, user))
+				closeAll(t, app, user)
+			})
+		})
+	}
+}
+
+// A process that cannot write to the Store needs only to read it while another one fetches.
+func TestSwapsThatFailWhileAnotherProcessFetches(t *testing.T) {
+	for name, swap := range swapsThat {
+		t.Run(name, func(t *testing.T) {
+			testScene(t, func(t *testing.T, s *scene) {
+				a, la := s.process(user(due()))
+				la.swapped = func(n int) error {
+					if n == 2 { // its attempt; the first swap writes the login
+						pass(45 * time.Second)
+					}
+					return nil
+				}
+				go func() { _, _ = a.Token(context.Background()) }()
+				pass(time.Second)
+				b := newCache(t, s.endpoint(), &oddStore{Store: s.stored(), swap: swap}, user(nil))
+				assert.Equal(t, "access-1", mustToken(t, b))
+				assert.Equal(t, 1, s.presented("refresh-0"))
+				s.end(a, b)
+			})
+		})
+	}
+}
+
 type panickingContext struct{ context.Context }
 
 func (panickingContext) Done() <-chan struct{} { panic("not a context") }

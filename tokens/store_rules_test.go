@@ -179,11 +179,16 @@ func (l *link) put(r tokens.Record) {
 // process starts a process.
 func (s *scene) process(opts tokens.CacheOptions) (*tokens.Cache, *link) {
 	s.t.Helper()
+	l := &link{scene: s}
+	return newCache(s.t, s.endpoint(), l, opts), l
+}
+
+func (s *scene) endpoint() *tokens.Endpoint {
+	s.t.Helper()
 	e, err := tokens.NewEndpoint("https://auth.example.com/token", tokens.Credentials{ClientID: "id", ClientSecret: "client-secret"},
 		&tokens.EndpointOptions{HTTPClient: &http.Client{Transport: s}, RevocationURL: "https://auth.example.com/revoke"})
 	require.NoError(s.t, err)
-	l := &link{scene: s}
-	return newCache(s.t, e, l, opts), l
+	return e
 }
 
 // ask requests a token every second, like a service with returning users, until there is one.
