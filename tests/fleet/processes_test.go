@@ -125,7 +125,7 @@ func holderIsKilled(hold func(*server)) func(*testing.T, string) {
 		require.Len(t, distinct(t, all(survivors, "token 10")), 1)
 		took := time.Since(began)
 		assert.Equal(t, 2, s.count(), "one by the killed process and one more")
-		assert.Less(t, took, time.Minute, "not the 90 s of a refresh")
+		assert.Less(t, took, 15*time.Second)
 		t.Logf("the others had a token after %v", took)
 	}
 }
@@ -194,7 +194,9 @@ func stopHolder(t *testing.T, store string, d time.Duration) *server {
 	}
 	wait(d)
 	workers[0].signal(syscall.SIGCONT)
-	workers[0].hear() // perhaps an error: a minute is the longest that a caller waits for a hook
+	if o := workers[0].hear(); len(o.Errors) > 0 { // a minute is also the longest that a caller waits for a hook
+		assert.Contains(t, o.Errors[0], "took longer than 1m0s")
+	}
 	outcomes := []outcome{workers[0].do("token 1"), workers[1].hear(), workers[2].hear()}
 	require.Len(t, distinct(t, outcomes), 1)
 	return s
