@@ -3,6 +3,7 @@ package sandbox_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log"
@@ -84,8 +85,12 @@ func ExampleStart() {
 	// Output: TestPing: ok
 }
 
-// inGoTest runs a test function as go test does.
+// inGoTest runs a test function as go test does without -v.
 func inGoTest(name string, test func(*testing.T)) {
+	verbose := flag.Lookup("test.v").Value
+	before := verbose.String()
+	_ = verbose.Set("false")
+	defer func() { _ = verbose.Set(before) }()
 	all := func(string, string) (bool, error) { return true, nil }
 	if testing.RunTests(all, []testing.InternalTest{{Name: name, F: test}}) {
 		fmt.Println(name+":", "ok")

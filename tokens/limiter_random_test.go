@@ -231,9 +231,9 @@ func (p *program) run(random *rand.Rand) {
 		}
 		synctest.Wait()
 		stats := p.limiter.Stats()
-		require.GreaterOrEqual(p.t, stats.Waiting, 0)
-		require.GreaterOrEqual(p.t, stats.InFlight, 0)
-		require.LessOrEqual(p.t, stats.Waiting+stats.InFlight, 42, "40 callers and the Cache")
+		if stats.Waiting < 0 || stats.InFlight < 0 || stats.Waiting+stats.InFlight > 42 { // 40 callers and the Cache; require is slow here
+			p.t.Fatalf("%d wait, %d are in flight", stats.Waiting, stats.InFlight)
+		}
 	}
 	pass(2 * time.Minute) // fetches that nobody waits for end
 	synctest.Wait()
