@@ -225,12 +225,13 @@ func (s suite) interleavings(t *testing.T) {
 func (s suite) firstSwapRace(t *testing.T) {
 	t.Helper()
 	for range 10 {
-		s.requireOneWinner(t, hexID())
+		s.requireOneWinner(t, hexID(), "")
 	}
 }
 
-// requireOneWinner writes many first records of one key at once, of which exactly one must succeed.
-func (s suite) requireOneWinner(t *testing.T, key string) {
+// requireOneWinner swaps many records for the same version at once, of which exactly one must succeed. It returns the
+// version of that one.
+func (s suite) requireOneWinner(t *testing.T, key, old string) string {
 	t.Helper()
 	const workers = 8
 	var errs [workers]error
@@ -239,7 +240,7 @@ func (s suite) requireOneWinner(t *testing.T, key string) {
 	for worker := range workers {
 		store := []tokens.Store{s.a, s.b}[worker%2]
 		records[worker] = newRecord(strconv.Itoa(worker))
-		wg.Go(func() { errs[worker] = store.CompareAndSwap(t.Context(), key, "", records[worker], 0) })
+		wg.Go(func() { errs[worker] = store.CompareAndSwap(t.Context(), key, old, records[worker], 0) })
 	}
 	wg.Wait()
 	winner := -1
@@ -253,14 +254,20 @@ func (s suite) requireOneWinner(t *testing.T, key string) {
 	}
 	require.NotEqual(t, -1, winner, "of many swaps none succeeded")
 	s.requireRecord(t, key, records[winner])
+	return records[winner].Version
 }
 
-// race has many workers of two processes increment a counter in one record. If a swap of an old version succeeded, or
-// two swaps of the same version, an increment would be lost.
+// race has many workers of two processes swap a record at once, and then increment a counter in one. If a swap of an old
+// version succeeded, or two swaps of the same version, an increment would be lost.
 func (s suite) race(t *testing.T) {
 	t.Helper()
+	version, key := "", hexID()
+	for range 10 {
+		version = s.requireOneWinner(t, key, version)
+	}
+
 	const workers, each = 8, 10
-	key := hexID()
+	key = hexID()
 	var wg sync.WaitGroup
 	for worker := range workers {
 		store := []tokens.Store{s.a, s.b}[worker%2]
@@ -447,7 +454,7 @@ func (s suite) expiry(t *testing.T) {
 	if left.Version == "" {
 		// A swap must not find the record either, and exactly one of many first swaps must succeed.
 		require.ErrorIs(t, s.a.CompareAndSwap(t.Context(), brief, records[brief].Version, newRecord("next"), 0), tokens.ErrConflict)
-		s.requireOneWinner(t, brief)
+		s.requireOneWinner(t, brief, "")
 		return
 	}
 	next := newRecord("next")
