@@ -338,6 +338,11 @@ func TestZeroValues(t *testing.T) {
 		_, err := oauthclients.NewSailPoint(src, nil)
 		require.Error(t, err)
 	}
+	for _, opts := range []oauthclients.SailPointOptions{{Timeout: -1}, {IdleTimeout: -1}} {
+		opts.BaseURL = origin
+		_, err := oauthclients.NewSailPoint(tokens.Static("access-token"), &opts)
+		require.EqualError(t, err, "oauthclients: tokens: Timeout and IdleTimeout must not be negative")
+	}
 }
 
 // located is a Source with a BaseURL.

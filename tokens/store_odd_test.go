@@ -417,6 +417,46 @@ func TestTurnAtTheLimiterComesBeforeAnAttemptIsContinued(t *testing.T) {
 	})
 }
 
+// If there is no turn at the Limiter for an attempt that the process finds to be its own, the attempt fails without a
+// request, and other processes see that.
+func TestNoTurnAtTheLimiterForAnAttemptThatIsContinued(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := newFleet(), &oddStore{Store: tokens.NewMemoryStore()}
+		failing, swaps := false, 0
+		s.load = func(ctx context.Context, key string) (tokens.Record, error) {
+			if failing {
+				return tokens.Record{}, errors.New("down")
+			}
+			return s.Store.Load(ctx, key)
+		}
+		s.swap = func(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error {
+			err := s.Store.CompareAndSwap(ctx, key, old, next, ttl)
+			if swaps++; swaps == 2 {
+				failing = true
+				return errors.New("down")
+			}
+			return err
+		}
+		endpoint := f.endpoint(t)
+		a := newCache(t, endpoint, s, user(&tokens.Token{RefreshToken: "refresh-0"}))
+		_, err := a.Token(t.Context())
+		require.ErrorIs(t, err, tokens.ErrStore)
+
+		f.closeLimiter(t, endpoint, 100)
+		failing = false
+		pass(6 * time.Second)
+		_, err = a.Token(t.Context())
+		require.ErrorContains(t, err, "waiting for the rate limit would take longer")
+		assert.Zero(t, f.tokenRequests())
+		b := newCache(t, f.endpoint(t), s.Store, user(nil))
+		_, err = b.Token(t.Context())
+		require.ErrorContains(t, err, "the last request for a token failed")
+		assert.Equal(t, "access-1", ask(t, b, 2*time.Minute), "once the limit is over")
+		assert.Equal(t, "access-1", ask(t, a, time.Second))
+		closeAll(t, a, b)
+	})
+}
+
 // The turn at the Limiter is kept if the outcome of the swap is unknown: waiting for another one would use up the
 // attempt's hold.
 func TestTurnAtTheLimiterIsKeptAfterAnUnknownSwap(t *testing.T) {
