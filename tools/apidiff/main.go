@@ -49,16 +49,13 @@ func apidiffMain(ctx context.Context, args []string, stdout, stderr io.Writer) i
 		return exitUnknown
 	}
 	r.print(stdout)
-	if len(r.unnamed) > 0 {
-		return exitBreaking
-	}
-	return exitCompatible
+	return r.exitCode()
 }
 
 var errNoTag = errors.New("apidiff: no tag to compare with")
 
-// compare compares the module in root, as it is on disk, with a commit, which it checks out into a separate work tree.
-func compare(ctx context.Context, root, ref string) (_ *report, err error) {
+// compare compares the module in root, as it is on disk, with a commit.
+func compare(ctx context.Context, root, ref string) (*report, error) {
 	if ref == "" {
 		tags, err := git(ctx, root, "tag", "--list", "v*", "--merged", "HEAD") // not the tags of nested modules
 		if err != nil {
@@ -68,6 +65,23 @@ func compare(ctx context.Context, root, ref string) (_ *report, err error) {
 			return nil, errNoTag
 		}
 	}
+	before, err := loadCommit(ctx, root, ref)
+	if err != nil {
+		return nil, err
+	}
+	after, err := load(ctx, root)
+	if err != nil {
+		return nil, fmt.Errorf("apidiff: %w", err)
+	}
+	changelog, err := os.ReadFile(filepath.Join(root, "CHANGELOG.md"))
+	if err != nil {
+		return nil, fmt.Errorf("apidiff: %w", err)
+	}
+	return newReport(ref, before, after, string(changelog)), nil
+}
+
+// loadCommit type-checks a commit, which it checks out into a work tree that it removes.
+func loadCommit(ctx context.Context, root, ref string) (_ *api, err error) {
 	dir, err := os.MkdirTemp("", "apidiff")
 	if err != nil {
 		return nil, fmt.Errorf("apidiff: %w", err)
@@ -81,20 +95,11 @@ func compare(ctx context.Context, root, ref string) (_ *report, err error) {
 		_, removal := git(context.WithoutCancel(ctx), root, "worktree", "remove", "--force", tree)
 		err = cmp.Or(err, removal)
 	}()
-
-	before, err := load(ctx, tree)
+	a, err := load(ctx, tree)
 	if err != nil {
 		return nil, fmt.Errorf("apidiff: at %s: %w", ref, err)
 	}
-	after, err := load(ctx, root)
-	if err != nil {
-		return nil, fmt.Errorf("apidiff: %w", err)
-	}
-	changelog, err := os.ReadFile(filepath.Join(root, "CHANGELOG.md"))
-	if err != nil {
-		return nil, fmt.Errorf("apidiff: %w", err)
-	}
-	return newReport(ref, before, after, string(changelog)), nil
+	return a, nil
 }
 
 // newest returns the highest version, or "". It returns a pre-release only if there are no others.

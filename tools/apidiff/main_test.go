@@ -2,9 +2,16 @@ package main
 
 import (
 	"bytes"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -56,59 +63,119 @@ type Client struct{ Server string }
 `,
 }
 
-func TestApidiff(t *testing.T) {
-	tests := []struct {
-		name, file, old, new string
-		code                 int
-		want                 []string
-	}{
-		{"nothing", "CHANGELOG.md", "", "", exitCompatible, []string{"Since v1.2.3, the next version is v1.2.4.\n"}},
-		{"additive", "tokens/tokens.go", "// Old", "// New is new.\nfunc New() {}\n\n// Old", exitCompatible, []string{"Additive:\n  tokens: New: added\n", "is v1.3.0"}},
-		{"breaking", "tokens/tokens.go", "Fetch(id string)", "Fetch(id int)", exitBreaking, []string{"Breaking:\n  tokens: Fetch: changed from", "Not named under \"Breaking\" in CHANGELOG.md:\n  tokens.Fetch\n", "is v2.0.0"}},
-		{"breaking, named long ago", "tokens/tokens.go", "Name string", "Name int", exitBreaking, []string{"tokens.Old.Name\n"}},
-		{"generated and reached", "gen/example/example.go", "ID   string", "ID   int", exitBreaking, []string{"Breaking:\n  gen/example: Thing.ID: changed from string to int\n"}},
-		{"generated constant of what is reached", "gen/example/example.go", "const KindA", "const KindB", exitBreaking, []string{"gen/example: KindA: removed"}},
-		{"generated and used by nothing", "gen/example/example.go", "struct{ Server string }", "struct{}", exitBreaking, []string{"gen/example: Client.Server: removed\n", "is v2.0.0"}},
+// edits change the module; want is what the report contains if the edit is the only one.
+var edits = []struct {
+	name, file, old, new string
+	code                 int
+	want                 []string
+}{
+	{"nothing", "CHANGELOG.md", "", "", exitCompatible, []string{"Since v1.2.3, the next version is v1.2.4.\n"}},
+	{"additive", "tokens/tokens.go", "// Old", "// New is new.\nfunc New() {}\n\n// Old", exitCompatible, []string{"Additive:\n  tokens: New: added\n", "is v1.3.0"}},
+	{"breaking", "tokens/tokens.go", "Fetch(id string)", "Fetch(id int)", exitBreaking, []string{"Breaking:\n  tokens: Fetch: changed from", "Not named under \"Breaking\" in CHANGELOG.md:\n  tokens.Fetch\n", "is v2.0.0"}},
+	{"breaking, named long ago", "tokens/tokens.go", "Name string", "Name int", exitBreaking, []string{"tokens.Old.Name\n"}},
+	{"generated and reached", "gen/example/example.go", "ID   string", "ID   int", exitBreaking, []string{"Breaking:\n  gen/example: Thing.ID: changed from string to int\n"}},
+	{"generated constant of what is reached", "gen/example/example.go", "const KindA", "const KindB", exitBreaking, []string{"gen/example: KindA: removed"}},
+	{"generated and used by nothing", "gen/example/example.go", "struct{ Server string }", "struct{}", exitBreaking, []string{"gen/example: Client.Server: removed\n", "is v2.0.0"}},
+}
+
+// apply makes an edit of files.
+func apply(t *testing.T, files map[string]string, file, old, replacement string) {
+	t.Helper()
+	require.Contains(t, files[file], old)
+	files[file] = strings.Replace(files[file], old, replacement, 1)
+}
+
+// TestReport compares packages that were loaded without git and the go command; TestApidiff makes the same edits.
+func TestReport(t *testing.T) {
+	before := check(t, sdk)
+	run := func(t *testing.T, files map[string]string) (int, string) {
+		t.Helper()
+		r := newReport("v1.2.3", before, check(t, files), files["CHANGELOG.md"])
+		var out strings.Builder
+		r.print(&out)
+		return r.exitCode(), out.String()
 	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			root := repository(t)
-			require.Contains(t, sdk[test.file], test.old)
-			write(t, root, test.file, strings.Replace(sdk[test.file], test.old, test.new, 1))
-			code, out := runTool(t, "-root", root)
-			assert.Equal(t, test.code, code, out)
-			for _, want := range test.want {
+	for _, edit := range edits {
+		t.Run(edit.name, func(t *testing.T) {
+			files := maps.Clone(sdk)
+			apply(t, files, edit.file, edit.old, edit.new)
+			code, out := run(t, files)
+			assert.Equal(t, edit.code, code, out)
+			for _, want := range edit.want {
 				assert.Contains(t, out, want)
 			}
-			trees, err := git(t.Context(), root, "worktree", "list")
-			require.NoError(t, err)
-			assert.Equal(t, 1, strings.Count(trees, "\n"), "its work tree is removed")
 		})
 	}
-
-	t.Run("breaking and named", func(t *testing.T) {
-		root := repository(t)
-		write(t, root, "tokens/tokens.go", string(bytes.Replace([]byte(sdk["tokens/tokens.go"]), []byte("Fetch(id string)"), []byte("Fetch(id int)"), 1)))
-		write(t, root, "CHANGELOG.md", "## Unreleased\n\n### Breaking\n\n- `tokens.Fetch` takes a number.\n\n## 1.2.3\n")
-		code, out := runTool(t, "-root", root)
-		assert.Equal(t, exitCompatible, code, out)
-		assert.Contains(t, out, "is v2.0.0")
-	})
 	t.Run("named elsewhere, or in part", func(t *testing.T) {
+		files := maps.Clone(sdk)
+		apply(t, files, "tokens/tokens.go", "Fetch(id string)", "Fetch(id int)")
 		for _, changelog := range []string{
 			"## Unreleased\n\n### Added\n\n- `tokens.Fetch` is faster.\n\n## 1.2.3\n",
 			"## Unreleased\n\n### Breaking\n\n- `tokens.Fetcher` is gone, `mytokens.Fetch` too.\n\n## 1.2.3\n",
 			"## Unreleased\n\n## 1.2.3\n\n### Breaking\n\n- `tokens.Fetch` takes a string.\n",
 		} {
-			root := repository(t)
-			write(t, root, "tokens/tokens.go", strings.Replace(sdk["tokens/tokens.go"], "Fetch(id string)", "Fetch(id int)", 1))
-			write(t, root, "CHANGELOG.md", changelog)
-			code, out := runTool(t, "-root", root)
+			files["CHANGELOG.md"] = changelog
+			code, out := run(t, files)
 			assert.Equal(t, exitBreaking, code, changelog+out)
 		}
 	})
 	t.Run("packages added and removed", func(t *testing.T) {
-		root := repository(t)
+		files := maps.Clone(sdk)
+		files["tokens/more/more.go"] = "package more\n"
+		delete(files, "oauthclients/oauthclients.go")
+		code, out := run(t, files)
+		assert.Equal(t, exitBreaking, code, out)
+		assert.Contains(t, out, "Breaking:\n  oauthclients: package removed\nAdditive:\n  tokens/more: package added\n")
+	})
+}
+
+// check type-checks the packages in files, each of one file, without the go command.
+func check(t *testing.T, files map[string]string) *api {
+	t.Helper()
+	a := &api{module: "example.com/sdk", packages: map[string]*types.Package{}}
+	config := types.Config{Importer: importer(func(path string) (*types.Package, error) {
+		return a.packages[strings.TrimPrefix(path, a.module+"/")], nil
+	})}
+	for _, file := range slices.Sorted(maps.Keys(files)) { // gen, which the others import, is the first
+		if path.Ext(file) != ".go" {
+			continue
+		}
+		name, set := path.Dir(file), token.NewFileSet()
+		syntax, err := parser.ParseFile(set, file, files[file], 0)
+		require.NoError(t, err)
+		a.packages[name], err = config.Check(a.module+"/"+name, set, []*ast.File{syntax}, nil)
+		require.NoError(t, err)
+	}
+	return a
+}
+
+type importer func(path string) (*types.Package, error)
+
+func (i importer) Import(path string) (*types.Package, error) { return i(path) }
+
+func TestApidiff(t *testing.T) {
+	original := repository(t)
+	repository := func(t *testing.T) string {
+		t.Helper()
+		root := t.TempDir()
+		require.NoError(t, os.CopyFS(root, os.DirFS(original)))
+		return root
+	}
+	workTreeIsRemoved := func(t *testing.T, root string) {
+		t.Helper()
+		trees, err := git(t.Context(), root, "worktree", "list")
+		require.NoError(t, err)
+		assert.Equal(t, 1, strings.Count(trees, "\n"), "its work tree is removed")
+	}
+
+	t.Run("every change at once", func(t *testing.T) {
+		root, files := repository(t), maps.Clone(sdk)
+		for _, edit := range edits {
+			apply(t, files, edit.file, edit.old, edit.new)
+		}
+		for name, text := range files {
+			write(t, root, name, text)
+		}
 		write(t, root, "tokens/internal/x/x.go", "// Package x is internal.\npackage x\n\n// X is new.\nconst X = 1\n")
 		write(t, root, "tokens/more/more.go", "// Package more is new.\npackage more\n")
 		require.NoError(t, os.RemoveAll(filepath.Join(root, "oauthclients")))
@@ -118,10 +185,40 @@ func TestApidiff(t *testing.T) {
 		t.Setenv("TMPDIR", temporary)
 		code, out := runTool(t, "-root", root)
 		assert.Equal(t, exitBreaking, code, out)
-		assert.Contains(t, out, "Breaking:\n  oauthclients: package removed\nAdditive:\n  tokens/more: package added\n")
+		assert.Equal(t, `Breaking:
+  gen/example: Client.Server: removed
+  gen/example: KindA: removed
+  gen/example: Thing.ID: changed from string to int
+  oauthclients: package removed
+  tokens: Fetch: changed from func(string) (*Token, error) to func(int) (*Token, error)
+  tokens: Old.Name: changed from string to int
+Additive:
+  gen/example: KindB: added
+  tokens: New: added
+  tokens/more: package added
+Not named under "Breaking" in CHANGELOG.md:
+  example.Client.Server
+  example.KindA
+  example.Thing.ID
+  oauthclients
+  tokens.Fetch
+  tokens.Old.Name
+Since v1.2.3, the next version is v2.0.0.
+`, out)
 		left, err := filepath.Glob(filepath.Join(temporary, "apidiff*"))
 		require.NoError(t, err)
 		assert.Empty(t, left, "nothing temporary is left")
+		workTreeIsRemoved(t, root)
+	})
+	t.Run("breaking and named", func(t *testing.T) {
+		root, files := repository(t), maps.Clone(sdk)
+		apply(t, files, "tokens/tokens.go", "Fetch(id string)", "Fetch(id int)")
+		write(t, root, "tokens/tokens.go", files["tokens/tokens.go"])
+		write(t, root, "CHANGELOG.md", "## Unreleased\n\n### Breaking\n\n- `tokens.Fetch` takes a number.\n\n## 1.2.3\n")
+		code, out := runTool(t, "-root", root)
+		assert.Equal(t, exitCompatible, code, out)
+		assert.Contains(t, out, "is v2.0.0")
+		workTreeIsRemoved(t, root)
 	})
 	t.Run("a work tree that cannot be removed", func(t *testing.T) {
 		root := repository(t)
@@ -141,9 +238,11 @@ func TestApidiff(t *testing.T) {
 		assert.ErrorContains(t, err, "is in no module")
 	})
 	t.Run("a given commit", func(t *testing.T) {
-		code, out := runTool(t, "-root", repository(t), "-ref", "HEAD")
+		root := repository(t)
+		code, out := runTool(t, "-root", root, "-ref", "HEAD")
 		assert.Equal(t, exitCompatible, code, out)
 		assert.Contains(t, out, "Since HEAD, the next version is a new patch version.")
+		workTreeIsRemoved(t, root)
 	})
 	t.Run("no tag", func(t *testing.T) {
 		root := repository(t)

@@ -135,3 +135,11 @@ func (r *report) print(w io.Writer) {
 	}
 	fmt.Fprintf(w, "Since %s, the next version is %s.\n", r.ref, r.next())
 }
+
+// exitCode returns the exit code of the command.
+func (r *report) exitCode() int {
+	if len(r.unnamed) > 0 {
+		return exitBreaking
+	}
+	return exitCompatible
+}
