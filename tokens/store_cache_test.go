@@ -1110,3 +1110,60 @@ func BenchmarkColdStartFromAStore(b *testing.B) {
 
 // pass waits for d, in the fake time of a bubble.
 func pass(d time.Duration) { <-time.After(d) }
+
+// A response need not have a refresh token; the old one then stays valid (RFC 6749, section 6), in every process.
+func TestRefreshTokenThatIsNotReplacedStaysInTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, n := newFleet(), 0
+		f.respond = func(url.Values) (int, string, http.Header) {
+			n++
+			return http.StatusOK, fmt.Sprintf(`{"access_token":"access-%d","token_type":"Bearer","expires_in":60}`, n), nil
+		}
+		a := f.cache(t, user(&tokens.Token{RefreshToken: "refresh-0"}))
+		token, err := a.Token(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, "refresh-0", token.RefreshToken)
+		pass(time.Minute)
+		b := f.cache(t, user(nil))
+		assert.Equal(t, "access-2", mustToken(t, b))
+		pass(time.Minute)
+		assert.Equal(t, "access-3", mustToken(t, a))
+		for _, form := range f.requests {
+			assert.Equal(t, "refresh-0", form.Get("refresh_token"))
+		}
+		closeAll(t, a, b)
+	})
+}
+
+// Set and Revoke end the wait of callers at once, although the request that they waited for is still in flight.
+func TestSetAndRevokeEndTheWaitWithAStore(t *testing.T) {
+	for name, change := range map[string]func(c *tokens.Cache, ctx context.Context) error{
+		"Set":    func(c *tokens.Cache, ctx context.Context) error { return c.Set(ctx, login()) },
+		"Revoke": (*tokens.Cache).Revoke,
+	} {
+		t.Run(name, func(t *testing.T) {
+			testScene(t, func(t *testing.T, s *scene) {
+				c, _ := s.process(user(due()))
+				s.set(25*time.Second, false)
+				var wg sync.WaitGroup
+				for range 10 {
+					wg.Go(func() {
+						token, err := c.Token(t.Context())
+						if name == "Revoke" {
+							assert.ErrorIs(t, err, tokens.ErrLoginRequired)
+						} else if assert.NoError(t, err) {
+							assert.Equal(t, "access-0", token.AccessToken)
+						}
+					})
+				}
+				pass(time.Second)
+				s.set(0, false)
+				begin := time.Now()
+				require.NoError(t, change(c, t.Context()))
+				wg.Wait()
+				assert.Less(t, time.Since(begin), time.Second)
+				s.end(c)
+			})
+		})
+	}
+}

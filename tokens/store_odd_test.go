@@ -257,7 +257,9 @@ func TestSwapsThatPanic(t *testing.T) {
 
 // swapsThat are ways in which a Store that can be read fails to write.
 var swapsThat = map[string]func(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error{
-	"fail": func(context.Context, string, string, tokens.Record, time.Duration) error { return errors.New("no space left") },
+	"fail": func(context.Context, string, string, tokens.Record, time.Duration) error {
+		return errors.New("no space left")
+	},
 	"hang": func(ctx context.Context, _, _ string, _ tokens.Record, _ time.Duration) error {
 		<-ctx.Done()
 		return fmt.Errorf("no space left: %w", ctx.Err())

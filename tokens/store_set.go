@@ -143,10 +143,15 @@ func (c *Cache) storeChange(ctx context.Context, change int, makeRecord func(r *
 	}
 }
 
+// changeEnded ends storeChange. After a logout, callers need not wait for the look, whose request may be in flight.
 func (c *Cache) changeEnded() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.replica.changes--
+	s := c.replica
+	s.changes--
+	if c.session != "" && c.entry == nil && s.changes == 0 && s.known.order.epoch > 0 && s.known.refreshToken() == "" {
+		c.serveWaiters(nil, &noTokenError{kind: ErrLoginRequired, cause: whyNoLogin(s.known)})
+	}
 	c.wakeLook()
 	c.publish(c.now())
 }
