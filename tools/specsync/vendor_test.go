@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -135,7 +136,12 @@ func replaceOnce(t *testing.T, in, old, with string) string {
 	return strings.Replace(in, old, with, 1)
 }
 
-// TestFourthVendor adds a vendor by following api/README.md, and counts the lines.
+var every = flag.Bool("every", false, "run every test of the module in TestFourthVendor, not only those in tests/")
+
+// TestFourthVendor adds a vendor by following api/README.md, runs the tests of the module with it, and counts the lines.
+// All of the tests take minutes; run them with
+//
+//	go test -run TestFourthVendor . -every
 func TestFourthVendor(t *testing.T) {
 	t.Parallel()
 	root := withAcme(t)
@@ -144,7 +150,11 @@ func TestFourthVendor(t *testing.T) {
 	described = replaceOnce(t, described, "      operationId: listThings\n", "      operationId: listThings\n      security: [{bearer: []}]\n")
 	described = replaceOnce(t, described, "  securitySchemes:\n", "  securitySchemes:\n    bearer: {type: http, scheme: bearer}\n")
 	require.NoError(t, os.WriteFile(description, []byte(described), 0o644))
-	message, err := run(t.Context(), root, "go", "test", "-trimpath", "./tests")
+	packages := "./tests"
+	if *every {
+		packages = "./..."
+	}
+	message, err := run(t.Context(), root, "go", "test", "-trimpath", packages)
 	require.NoError(t, err, message)
 
 	s := open(t, root, "acme", description)
