@@ -484,3 +484,57 @@ func files(t *testing.T, root string) map[string]string {
 	}))
 	return all
 }
+
+// TestListsThatOursLacks adds lists that our description does not have yet.
+func TestListsThatOursLacks(t *testing.T) {
+	t.Parallel()
+	thing := "    Thing:\n      type: object\n"
+	for name, test := range map[string]struct{ theirs, want string }{
+		"required": {edited(t, acme, thing, thing+"      required: [id, count]\n"), "      required:\n        - id\n        - count\n"},
+		"enum": {
+			edited(t, acme, "        count:\n          type: string\n", "        count:\n          type: string\n          enum: [one, two]\n"),
+			"          enum:\n            - one\n            - two\n",
+		},
+		"parameters": {
+			edited(t, acme, "      operationId: listThings\n", "      operationId: listThings\n      parameters:\n        - {name: limit, in: query, schema: {type: integer}}\n"),
+			"      parameters:\n        - name: limit\n",
+		},
+		"security": {
+			edited(t, acme, "      operationId: listThings\n", "      operationId: listThings\n      security: [{basic: []}, {bearer: []}]\n",
+				"  securitySchemes:\n", "  securitySchemes:\n    bearer: {type: http, scheme: bearer}\n"),
+			"- bearer: []\n",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, _ := written(t, acme, test.theirs)
+			assert.Contains(t, got, test.want)
+		})
+	}
+}
+
+// TestMeaningThatOursLacks compares a description that says what a number means with one of ours that does not.
+func TestMeaningThatOursLacks(t *testing.T) {
+	t.Parallel()
+	ours := edited(t, acme, "          description: Life in seconds.\n", "          description: When it ends.\n")
+	got, _ := written(t, ours, edited(t, acme, "Life in seconds.", "Unix timestamp of its end."))
+	assert.NotContains(t, got, "x-upstream-meaning")
+}
+
+// TestPlacesOfSecurityAlternatives tests that a report says where an alternative stands.
+func TestPlacesOfSecurityAlternatives(t *testing.T) {
+	t.Parallel()
+	c, err := readConfig("../..")
+	require.NoError(t, err)
+	theirs, err := openapi.Parse([]byte(edited(t, acme, "security:\n  - basic: []\n", "security:\n  - {}\n")))
+	require.NoError(t, err)
+	s := session{name: "acme", config: c, theirs: theirs, ours: acme}
+	places := map[string][2]string{}
+	for _, c := range s.reportOnly(t).Changes {
+		places[c.What] = [2]string{c.Pointer, c.Upstream}
+	}
+	assert.Equal(t, map[string][2]string{
+		`security alternative [{"scheme":"http","scopes":[]}] removed`: {"/security/0", ""},
+		"security alternative [] added":                                {"/paths/~1oauth~1token/post/security", "/security/0"},
+	}, places)
+}
