@@ -20,7 +20,7 @@ type crowd struct {
 
 	given, used, returned  atomic.Int64 // turns
 	ended, refused, panics atomic.Int64 // ended contexts and MaxWaits, 429 responses, panics
-	inFlight, mostInFlight atomic.Int64
+	served                 atomic.Int64 // successes since the last refusal
 	mu                     sync.Mutex
 	waits                  []crowdWait // of calls that got a turn
 }
@@ -87,7 +87,6 @@ func (c *crowd) send(t turn) (refused bool) {
 		}
 	}()
 	defer func() {
-		c.inFlight.Add(-1)
 		switch status {
 		case 0:
 			t.done(nil)
@@ -97,11 +96,11 @@ func (c *crowd) send(t turn) (refused bool) {
 			t.done(statusResponse(status))
 		}
 	}()
-	used := c.used.Add(1)
-	c.mostInFlight.Store(max(c.mostInFlight.Load(), c.inFlight.Add(1)))
+	c.used.Add(1)
 	pass(rand.N(200 * time.Microsecond))
 	switch n := rand.IntN(200); {
-	case n == 0 || used == 1:
+	case n == 0 && c.served.Load() > 100: // a refusal before any success would close the Limiter for seconds
+		c.served.Store(0)
 		c.refused.Add(1)
 		status = 429
 		return true
@@ -110,6 +109,8 @@ func (c *crowd) send(t turn) (refused bool) {
 		panic("of a RoundTripper")
 	case n < 20:
 		status = 503
+	default:
+		c.served.Add(1)
 	}
 	return false
 }
