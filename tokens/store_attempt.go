@@ -274,8 +274,9 @@ func (c *Cache) request(ctx context.Context, refreshToken string, beforeSend fun
 }
 
 // withoutStore ends a look because the Store failed with err. If the token has expired, it fetches one without the
-// Store. For a login it does so only with RefreshWithoutStore.
-func (c *Cache) withoutStore(ctx context.Context, err error) decision {
+// Store, in the given turn at the Limiter or, if that is nil, in one of its own. For a login it does so only with
+// RefreshWithoutStore.
+func (c *Cache) withoutStore(ctx context.Context, err error, turn *heldTurn) decision {
 	c.mu.Lock()
 	s, now := c.replica, c.now()
 	m := c.remember(now)
@@ -302,7 +303,7 @@ func (c *Cache) withoutStore(ctx context.Context, err error) decision {
 	c.mu.Unlock()
 
 	c.log(slog.LevelWarn, "fetching a token without the Store", next{what: "fetch"}, slog.Any("error", err))
-	res := c.request(ctx, refreshToken, nil, nil)
+	res := c.request(ctx, refreshToken, nil, turn)
 	c.mu.Lock()
 	c.endpoint.holdOff.end(pass, c.now().time, c, res.err, res.sent)
 	res.base, res.after401, res.generation, res.puts = base, after401, generation, maxPuts

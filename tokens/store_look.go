@@ -130,10 +130,10 @@ func (c *Cache) look(ctx context.Context) {
 			c.finishLook(*ended)
 			return
 		}
-		r, d := c.loadAndDecide(ctx)
+		r, d := c.loadAndDecide(ctx, turn)
 		if d.action != doNothing && d.action != doPoll && d.action != doMark {
 			if steps++; steps > maxSteps {
-				d = c.withoutStore(ctx, errForgetful)
+				d = c.withoutStore(ctx, errForgetful, turn)
 				d.again = lookSoon
 			}
 		}
@@ -188,7 +188,7 @@ func (c *Cache) look(ctx context.Context) {
 		}
 		if err != nil && !errors.Is(err, ErrConflict) {
 			if failed++; failed == maxSwaps {
-				c.finishLook(c.withoutStore(ctx, err))
+				c.finishLook(c.withoutStore(ctx, err, turn))
 				return
 			}
 			c.pause(loadAgain)
@@ -220,15 +220,16 @@ func (c *Cache) takeTurn(ctx context.Context, r *record, next action) (turn *hel
 	return nil, false, &d
 }
 
-// loadAndDecide loads the record, applies it, and returns the next action.
-func (c *Cache) loadAndDecide(ctx context.Context) (*record, decision) {
+// loadAndDecide loads the record, applies it, and returns the next action. If the Store fails, it may use the turn, if
+// that is not nil, for a request without the Store.
+func (c *Cache) loadAndDecide(ctx context.Context, turn *heldTurn) (*record, decision) {
 	generation := c.currentGeneration()
 	if _, err := c.findKey(ctx); err != nil {
 		return nil, c.retryLater(noToken(err))
 	}
 	r, err := c.load(ctx, generation)
 	if err != nil {
-		return nil, c.withoutStore(ctx, err)
+		return nil, c.withoutStore(ctx, err, turn)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

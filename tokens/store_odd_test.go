@@ -490,6 +490,23 @@ func TestTurnAtTheLimiterIsKeptAfterAnUnknownSwap(t *testing.T) {
 	})
 }
 
+// A fetch without the Store uses the turn at the Limiter that its process holds already, since there may be only one.
+func TestTurnAtTheLimiterIsUsedWithoutTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := newFleet(), &oddStore{Store: tokens.NewMemoryStore(), swap: swapsThat["fail"]}
+		endpoint := f.endpoint(t)
+		for range 2 { // after the second refusal, one request is sent at a time
+			f.closeLimiter(t, endpoint, 5)
+			pass(6 * time.Second)
+		}
+		begin := time.Now()
+		c := newCache(t, endpoint, s, tokens.CacheOptions{})
+		assert.Equal(t, "access-1", mustToken(t, c))
+		assert.Less(t, time.Since(begin), time.Second)
+		closeAll(t, c)
+	})
+}
+
 // closeLimiter closes the Limiter of an Endpoint for some seconds with a revocation that is refused.
 func (f *fleetServer) closeLimiter(t *testing.T, e *tokens.Endpoint, seconds int) {
 	t.Helper()
