@@ -66,6 +66,26 @@ func listen(t *testing.T, serve func(net.Conn)) net.Addr {
 	return l.Addr()
 }
 
+// listenHTTP is listen for a server that writes what respond returns, or closes the connection if that is empty.
+func listenHTTP(t *testing.T, respond func(*http.Request) string) net.Addr {
+	t.Helper()
+	return listen(t, func(conn net.Conn) {
+		r := bufio.NewReader(conn)
+		for {
+			req, err := http.ReadRequest(r)
+			if err != nil {
+				return
+			}
+			response := respond(req)
+			_, _ = io.Copy(io.Discard, req.Body)
+			if response == "" {
+				return
+			}
+			_, _ = io.WriteString(conn, response)
+		}
+	})
+}
+
 // refreshAt exchanges a refresh token over real connections.
 func refreshAt(t *testing.T, baseURL string, transport http.RoundTripper, timeout time.Duration) error {
 	t.Helper()
@@ -400,21 +420,13 @@ func TestAttemptWithIdempotencyKeyIsNotRepeated(t *testing.T) {
 		for _, body := range []string{"", "body"} {
 			var requests atomic.Int32
 			var seen []string
-			addr := listen(t, func(conn net.Conn) {
-				r := bufio.NewReader(conn)
-				for {
-					req, err := http.ReadRequest(r)
-					if err != nil {
-						return
-					}
-					_, _ = io.Copy(io.Discard, req.Body)
-					if req.Method == http.MethodPost {
-						seen = append(seen, req.Header.Get(name))
-						requests.Add(1)
-						return
-					}
-					_, _ = io.WriteString(conn, "HTTP/1.1 204 No Content\r\n\r\n")
+			addr := listenHTTP(t, func(req *http.Request) string {
+				if req.Method == http.MethodPost {
+					seen = append(seen, req.Header.Get(name))
+					requests.Add(1)
+					return ""
 				}
+				return "HTTP/1.1 204 No Content\r\n\r\n"
 			})
 			transport := &http.Transport{}
 			defer transport.CloseIdleConnections()
@@ -439,22 +451,15 @@ func TestAttemptWithIdempotencyKeyIsNotRepeated(t *testing.T) {
 func TestAttemptOfARefreshWithIdempotencyKeyIsNotRepeated(t *testing.T) {
 	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
 		var requests, refreshes atomic.Int32
-		addr := listen(t, func(conn net.Conn) {
-			r := bufio.NewReader(conn)
-			for {
-				req, err := http.ReadRequest(r)
-				if err != nil {
-					return
-				}
-				requests.Add(1)
-				assert.Equal(t, "the-key", req.Header.Get(name))
-				if req.PostFormValue("grant_type") == "refresh_token" {
-					refreshes.Add(1)
-					return
-				}
-				_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "+
-					strconv.Itoa(len(tokenReply))+"\r\n\r\n"+tokenReply)
+		addr := listenHTTP(t, func(req *http.Request) string {
+			requests.Add(1)
+			assert.Equal(t, "the-key", req.Header.Get(name))
+			if req.PostFormValue("grant_type") == "refresh_token" {
+				refreshes.Add(1)
+				return ""
 			}
+			return "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " +
+				strconv.Itoa(len(tokenReply)) + "\r\n\r\n" + tokenReply
 		})
 		transport := &http.Transport{}
 		defer transport.CloseIdleConnections()
@@ -474,20 +479,11 @@ func TestAttemptOfARefreshWithIdempotencyKeyIsNotRepeated(t *testing.T) {
 // Servers often close an idle connection while a token request is on its way.
 func TestAttemptOnAConnectionThatTheServerCloses(t *testing.T) {
 	var requests atomic.Int32
-	addr := listen(t, func(conn net.Conn) {
-		r := bufio.NewReader(conn)
-		for range 2 {
-			req, err := http.ReadRequest(r)
-			if err != nil {
-				return
-			}
-			_, _ = io.Copy(io.Discard, req.Body)
-			if requests.Add(1) == 2 {
-				return
-			}
-			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n"+
-				`{"access_token":"at-1","token_type":"Bearer"     }`)
+	addr := listenHTTP(t, func(*http.Request) string {
+		if requests.Add(1) == 2 {
+			return ""
 		}
+		return "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " + strconv.Itoa(len(tokenReply)) + "\r\n\r\n" + tokenReply
 	})
 	e, err := NewMoov(testCredentials, &MoovOptions{BaseURL: "http://" + addr.String(), HTTPClient: &http.Client{Transport: &http.Transport{}}, Retry: quick})
 	require.NoError(t, err)
