@@ -323,9 +323,29 @@ func TestRuleRequestsAreSentSoonAfterTheSwap(t *testing.T) {
 			assert.Equal(t, "access-1", mustToken(t, b))
 			assert.Equal(t, "access-1", ask(t, a, 3*time.Minute))
 			assert.Equal(t, 1, s.presented("refresh-0"), "asleep: %t", asleep)
+			assert.Zero(t, a.Stats().Fetches, "what was not sent is not counted")
 			s.end(a, b)
 		})
 	}
+}
+
+// A process that had a token does not wait for the hold of a lost refresh, and a process that got it by Set has had one.
+func TestRuleALostRefreshIsWaitedForOnlyAtFirst(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, _ := s.process(user(nil))
+		b, _ := s.process(user(nil))
+		require.NoError(t, a.Set(t.Context(), &tokens.Token{AccessToken: "access-0", RefreshToken: "refresh-0", Expiry: time.Now().Add(time.Minute)}))
+		pass(time.Minute)
+		s.set(0, true)
+		_, err := b.Token(t.Context())
+		require.Error(t, err)
+		begin := time.Now()
+		_, err = a.Token(t.Context())
+		require.ErrorContains(t, err, "there was no response to the last refresh")
+		assert.Less(t, time.Since(begin), time.Second)
+		s.set(0, false)
+		s.end(a, b)
+	})
 }
 
 // An attempt that was delayed and is swapped in again has its full hold again, although others have shortened it.
