@@ -1167,3 +1167,19 @@ func TestSetAndRevokeEndTheWaitWithAStore(t *testing.T) {
 		})
 	}
 }
+
+// Callers who wait while Close is called learn that the Cache is closed, and not why the last request failed.
+func TestCallersThatWaitAtCloseWithAStore(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		c, _ := s.process(user(due()))
+		s.set(10*time.Second, true)
+		got := make(chan error, 1)
+		go func() {
+			_, err := c.Token(t.Context())
+			got <- err
+		}()
+		pass(time.Second)
+		require.NoError(t, c.Close(t.Context()))
+		require.ErrorIs(t, <-got, tokens.ErrClosed)
+	})
+}
