@@ -1002,9 +1002,11 @@ func TestTokenForWithAStore(t *testing.T) {
 		token, err = b.TokenFor(t.Context(), 50*time.Minute)
 		require.NoError(t, err)
 		assert.Equal(t, "access-1", token.AccessToken)
-		_, err = b.TokenFor(t.Context(), 2*time.Hour)
-		require.ErrorContains(t, err, "less than")
-		assert.LessOrEqual(t, f.sent(), 2)
+		for range 10 {
+			_, err = b.TokenFor(t.Context(), 2*time.Hour)
+			require.ErrorContains(t, err, "less than")
+		}
+		assert.LessOrEqual(t, f.sent(), 2, "a new token would be as short")
 		closeAll(t, a, b)
 	})
 }
@@ -1181,5 +1183,99 @@ func TestCallersThatWaitAtCloseWithAStore(t *testing.T) {
 		pass(time.Second)
 		require.NoError(t, c.Close(t.Context()))
 		require.ErrorIs(t, <-got, tokens.ErrClosed)
+	})
+}
+
+// A token without expires_in is used by every process until it is rejected.
+func TestTokenWithoutExpiryInTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		f.respond = func(url.Values) (int, string, http.Header) {
+			return http.StatusOK, `{"access_token":"access-1","token_type":"Bearer"}`, nil
+		}
+		a, b := f.cache(t, tokens.CacheOptions{}), f.cache(t, tokens.CacheOptions{})
+		mustToken(t, a)
+		pass(48 * time.Hour)
+		token, err := b.Token(t.Context())
+		require.NoError(t, err)
+		assert.Zero(t, token.Expiry)
+		assert.Equal(t, 1, f.sent())
+		closeAll(t, a, b)
+	})
+}
+
+// Revoke also revokes a token that is not in the Store yet, whether callers have it already or not.
+func TestRevokeOfATokenThatIsNotInTheStore(t *testing.T) {
+	for _, wait := range []time.Duration{80 * time.Millisecond, 5 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFleet()
+			c := f.cache(t, user(&tokens.Token{RefreshToken: "refresh-0"}))
+			f.respond = func(url.Values) (int, string, http.Header) {
+				f.down = errors.New("down")
+				return http.StatusOK, `{"access_token":"access-1","refresh_token":"refresh-1","expires_in":3600}`, nil
+			}
+			go func() { _, _ = c.Token(t.Context()) }()
+			pass(wait)
+			require.Equal(t, 1, f.sent())
+			f.mu.Lock()
+			f.respond, f.requests = nil, nil
+			f.mu.Unlock()
+			err := c.Revoke(t.Context())
+			require.ErrorIs(t, err, tokens.ErrStore)
+			require.ErrorContains(t, err, "the logout is not in the Store")
+			var revoked []string
+			for _, form := range f.requests {
+				revoked = append(revoked, form.Get("token"))
+			}
+			assert.Contains(t, revoked, "refresh-1", "after %v", wait)
+			f.fail(nil)
+			closeAll(t, c)
+		})
+	}
+}
+
+// While the Store and the token endpoint are both down, callers get errors, and the pauses between attempts grow.
+func TestStoreAndEndpointAreDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		f.down = errors.New("down")
+		f.respond = func(url.Values) (int, string, http.Header) { return http.StatusServiceUnavailable, `{}`, nil }
+		e := f.endpoint(t)
+		var caches []*tokens.Cache
+		for range 3 {
+			caches = append(caches, newCache(t, e, f, tokens.CacheOptions{}))
+		}
+		for begin := time.Now(); time.Since(begin) < time.Minute; pass(50 * time.Millisecond) {
+			for _, c := range caches {
+				_, err := c.Token(t.Context())
+				require.ErrorIs(t, err, tokens.ErrNoToken)
+				require.Error(t, c.Stats().LastError)
+			}
+		}
+		assert.LessOrEqual(t, f.sent(), 30, "requests")
+		assert.LessOrEqual(t, f.calls(), 150, "calls of the Store")
+		f.mu.Lock()
+		f.respond, f.down = nil, nil
+		f.mu.Unlock()
+		pass(time.Minute)
+		for _, c := range caches {
+			assert.Equal(t, "access-1", mustToken(t, c))
+			assert.NoError(t, c.Stats().LastError)
+		}
+		closeAll(t, caches...)
+	})
+}
+
+// After Set, the error of an earlier fetch is over.
+func TestSetEndsTheLastErrorWithAStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		c := f.cache(t, user(nil))
+		_, err := c.Token(t.Context())
+		require.ErrorIs(t, err, tokens.ErrLoginRequired)
+		require.ErrorIs(t, c.Stats().LastError, tokens.ErrLoginRequired)
+		require.NoError(t, c.Set(t.Context(), login()))
+		require.NoError(t, c.Stats().LastError)
+		closeAll(t, c)
 	})
 }
