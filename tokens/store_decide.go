@@ -19,6 +19,9 @@ const (
 	doPresent               // send the request of the process's own attempt
 )
 
+// acts reports whether a is to bring the process closer to a token, rather than to wait or to end the look.
+func (a action) acts() bool { return a != doNothing && a != doPoll && a != doMark }
+
 // A decision is an action with its details. The other fields are for doNothing.
 type decision struct {
 	action action

@@ -131,7 +131,7 @@ func (c *Cache) look(ctx context.Context) {
 			return
 		}
 		r, d := c.loadAndDecide(ctx, turn)
-		if d.action != doNothing && d.action != doPoll && d.action != doMark {
+		if d.action.acts() {
 			if steps++; steps > maxSteps {
 				d = c.withoutStore(ctx, errForgetful, turn)
 				d.again = lookSoon
