@@ -208,7 +208,7 @@ func (c *Cache) presentAttempt(ctx context.Context, r *record, turn *heldTurn) {
 }
 
 var errLookAgain = errors.New("the record has to be looked at again")
-var errTooOld = errors.New("not sent: each time, the process was held up after the swap, or the Store was")
+var errTooOld = errors.New("not sent: the attempt could not be confirmed in the Store soon enough")
 
 // confirm makes sure that the attempt in r is recent, right before its refresh token is presented. After a pause of the
 // process, others may have waited for the whole hold or shortened it.

@@ -384,29 +384,8 @@ func TestTurnAtTheLimiterComesBeforeTheSwap(t *testing.T) {
 func TestTurnAtTheLimiterComesBeforeAnAttemptIsContinued(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, s := newFleet(), &oddStore{Store: tokens.NewMemoryStore()}
-		failing, swaps := false, 0
-		s.load = func(ctx context.Context, key string) (tokens.Record, error) {
-			if failing {
-				return tokens.Record{}, errors.New("down")
-			}
-			return s.Store.Load(ctx, key)
-		}
-		s.swap = func(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error {
-			err := s.Store.CompareAndSwap(ctx, key, old, next, ttl)
-			if swaps++; swaps == 2 {
-				failing = true
-				return errors.New("down")
-			}
-			return err
-		}
-		endpoint := f.endpoint(t)
-		a := newCache(t, endpoint, s, user(&tokens.Token{RefreshToken: "refresh-0"}))
-		_, err := a.Token(t.Context())
-		require.ErrorIs(t, err, tokens.ErrStore)
-		require.Zero(t, f.tokenRequests(), "the attempt is in the Store, but this process does not know")
-
+		endpoint, a := f.withUnknownAttempt(t, s)
 		f.closeLimiter(t, endpoint, 50)
-		failing = false
 		b := newCache(t, f.endpoint(t), s.Store, user(nil))
 		pass(6 * time.Second)
 		got := make(chan string, 1)
@@ -424,30 +403,10 @@ func TestTurnAtTheLimiterComesBeforeAnAttemptIsContinued(t *testing.T) {
 func TestNoTurnAtTheLimiterForAnAttemptThatIsContinued(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, s := newFleet(), &oddStore{Store: tokens.NewMemoryStore()}
-		failing, swaps := false, 0
-		s.load = func(ctx context.Context, key string) (tokens.Record, error) {
-			if failing {
-				return tokens.Record{}, errors.New("down")
-			}
-			return s.Store.Load(ctx, key)
-		}
-		s.swap = func(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error {
-			err := s.Store.CompareAndSwap(ctx, key, old, next, ttl)
-			if swaps++; swaps == 2 {
-				failing = true
-				return errors.New("down")
-			}
-			return err
-		}
-		endpoint := f.endpoint(t)
-		a := newCache(t, endpoint, s, user(&tokens.Token{RefreshToken: "refresh-0"}))
-		_, err := a.Token(t.Context())
-		require.ErrorIs(t, err, tokens.ErrStore)
-
+		endpoint, a := f.withUnknownAttempt(t, s)
 		f.closeLimiter(t, endpoint, 100)
-		failing = false
 		pass(6 * time.Second)
-		_, err = a.Token(t.Context())
+		_, err := a.Token(t.Context())
 		require.ErrorContains(t, err, "waiting for the rate limit would take longer")
 		assert.Zero(t, f.tokenRequests())
 		b := newCache(t, f.endpoint(t), s.Store, user(nil))
@@ -505,6 +464,28 @@ func TestTurnAtTheLimiterIsUsedWithoutTheStore(t *testing.T) {
 		assert.Less(t, time.Since(begin), time.Second)
 		closeAll(t, c)
 	})
+}
+
+// withUnknownAttempt returns a Cache whose attempt is in s, which failed just then, so that the Cache does not know. Now s
+// works again.
+func (f *fleetServer) withUnknownAttempt(t *testing.T, s *oddStore) (*tokens.Endpoint, *tokens.Cache) {
+	t.Helper()
+	swaps := 0
+	s.swap = func(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error {
+		err := s.Store.CompareAndSwap(ctx, key, old, next, ttl)
+		if swaps++; swaps == 2 { // its attempt; the first swap writes the login
+			s.load = func(context.Context, string) (tokens.Record, error) { return tokens.Record{}, errors.New("down") }
+			return errors.New("down")
+		}
+		return err
+	}
+	endpoint := f.endpoint(t)
+	c := newCache(t, endpoint, s, user(&tokens.Token{RefreshToken: "refresh-0"}))
+	_, err := c.Token(t.Context())
+	require.ErrorIs(t, err, tokens.ErrStore)
+	require.Zero(t, f.tokenRequests())
+	s.load = nil
+	return endpoint, c
 }
 
 // closeLimiter closes the Limiter of an Endpoint for some seconds with a revocation that is refused.

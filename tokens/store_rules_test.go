@@ -718,7 +718,7 @@ func TestRuleAnAttemptIsConfirmedThreeTimes(t *testing.T) {
 			return nil
 		}
 		_, err := a.Token(t.Context())
-		require.Error(t, err)
+		require.ErrorContains(t, err, "not sent: the attempt could not be confirmed in the Store soon enough")
 		assert.Zero(t, s.presented("refresh-0"))
 		la.forget()
 		assert.Equal(t, "access-1", ask(t, a, time.Minute))

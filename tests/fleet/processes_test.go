@@ -194,10 +194,7 @@ func stopHolder(t *testing.T, store string, d time.Duration) *server {
 	}
 	wait(d)
 	workers[0].signal(syscall.SIGCONT)
-	if o := workers[0].hear(); len(o.Errors) > 0 { // a minute is also the longest that a caller waits for a hook
-		assert.Contains(t, o.Errors[0], "took longer than 1m0s")
-	}
-	outcomes := []outcome{workers[0].do("token 1"), workers[1].hear(), workers[2].hear()}
+	outcomes := []outcome{workers[0].hear(), workers[1].hear(), workers[2].hear()}
 	require.Len(t, distinct(t, outcomes), 1)
 	return s
 }

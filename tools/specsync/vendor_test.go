@@ -138,8 +138,8 @@ func replaceOnce(t *testing.T, in, old, with string) string {
 
 var every = flag.Bool("every", false, "run every test of the module in TestFourthVendor, not only those in tests/")
 
-// TestFourthVendor adds a vendor by following api/README.md, runs the tests of the module with it, and counts the lines.
-// All of the tests take minutes; run them with
+// TestFourthVendor adds a vendor by following api/README.md, runs the tests in tests/ with it, and counts the lines. Every
+// test of the module takes a minute or more:
 //
 //	go test -run TestFourthVendor . -every
 func TestFourthVendor(t *testing.T) {
