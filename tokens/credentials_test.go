@@ -249,6 +249,8 @@ func TestCredentialsRefused(t *testing.T) {
 		for _, v := range vendorCases {
 			_, err := v.make(tt.creds, options{})
 			require.EqualError(t, err, "tokens: "+v.name+": "+tt.want)
+			_, err = v.make(&tt.creds, options{})
+			require.EqualError(t, err, "tokens: "+v.name+": "+tt.want)
 			e, err := v.make(CredentialsFunc(tt.creds.Retrieve), options{})
 			require.NoError(t, err)
 			_, err = e.Exchange(t.Context(), v.grant)

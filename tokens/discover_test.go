@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"context"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -99,8 +100,10 @@ func TestDiscoverRefusesAMetadataURL(t *testing.T) {
 		"https://auth.example.com/.well-known/oauth-authorization-server/t/1",
 	} {
 		s := newScript(reply(200, jsonType, "{}"))
-		_, err := Discover(t.Context(), at, testCredentials, &EndpointOptions{HTTPClient: s.client()})
-		require.EqualError(t, err, "tokens: Discover: "+at+" is where the metadata is; give the issuer, without /.well-known/ and what follows")
+		for _, opts := range []*EndpointOptions{{HTTPClient: s.client()}, nil} {
+			_, err := Discover(t.Context(), at, testCredentials, opts)
+			require.EqualError(t, err, "tokens: Discover: "+at+" is where the metadata is; give the issuer, without /.well-known/ and what follows")
+		}
 		assert.Empty(t, s.requests())
 	}
 }
@@ -140,6 +143,11 @@ func TestDiscoverUsesTheMetadata(t *testing.T) {
 	last := s.requests()[len(s.requests())-1]
 	assert.Equal(t, "https://r.example.com/mine", last.URL)
 	assert.NotEmpty(t, last.Header["Authorization"])
+
+	_, err = Discover(t.Context(), issuer, testCredentials, &EndpointOptions{
+		HTTPClient: s.client(), AuthStyle: AuthStyleBasic, Assertion: func(context.Context, string) (string, error) { return "", nil },
+	})
+	require.EqualError(t, err, "tokens: Discover: AuthStyle and Assertion are both set; a request authenticates by one of them")
 }
 
 // The issuer in a callback is required only if the metadata says so.

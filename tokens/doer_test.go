@@ -83,6 +83,7 @@ func TestDoerMediaTypes(t *testing.T) {
 		{"application/vnd.example+JSON; v=1", 200, `{}`, "", ""},
 		{"application/json;charset", 200, `{}`, "", ""},
 		{" application/json ; a=b=c", 200, `{}`, "", ""},
+		{"Application/JSON; charset=utf-8; charset=latin1", 200, `{}`, "", ""},
 		{"", 200, `{}`, "", ""},
 		{"text/html; charset=utf-8", 200, `<p>`, "", "the response is text/html; charset=utf-8 where JSON was asked for"},
 		{"text/plain", 202, `{}`, "", "the response is text/plain where JSON was asked for"},

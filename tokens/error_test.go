@@ -88,9 +88,9 @@ func TestErrorText(t *testing.T) {
 
 func TestErrorLogged(t *testing.T) {
 	err := &Error{
-		Method: "GET", URL: "https://x", StatusCode: 400, Code: InvalidGrant, Message: "a\nb", RequestID: "r", Body: []byte("body"), cause: io.EOF,
+		Method: "GET", URL: "https://x", StatusCode: 400, Code: InvalidGrant, Message: "a\nb", RequestID: "r", Body: []byte("body"), cause: io.EOF, RetryAfter: time.Minute,
 	}
-	want := `{"method":"GET","url":"https://x","status":400,"code":"invalid_grant","message":"a b","cause":"EOF","request_id":"r"}`
+	want := `{"method":"GET","url":"https://x","status":400,"code":"invalid_grant","message":"a b","cause":"EOF","request_id":"r","retry_after":60000000000}`
 	var b strings.Builder
 	slog.New(slog.NewJSONHandler(&b, nil)).Info("", "err", err)
 	var line struct{ Err json.RawMessage }

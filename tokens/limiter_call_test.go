@@ -238,6 +238,22 @@ func TestLimiterIsShared(t *testing.T) {
 	assert.Nil(t, (*Cache)(nil).Limiter())
 }
 
+// A server's refusals of token requests say nothing about another server, which revokes the tokens.
+func TestRevocationAtAnotherOriginDoesNotWaitForTheTokenEndpoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for revocationURL, want := range map[string]time.Duration{"https://revoke.example.com": 0, "https://auth.example.com/revoke": 10 * time.Second} {
+			s := newScript(reply(429, "", "", "Retry-After", "10"), reply(200, jsonType, tokenReply))
+			e, err := NewEndpoint("https://auth.example.com/token", testCredentials, &EndpointOptions{HTTPClient: s.client(), RevocationURL: revocationURL})
+			require.NoError(t, err)
+			go func() { _, _ = e.Exchange(t.Context(), Grant{}) }()
+			synctest.Wait()
+			begin := time.Now()
+			require.NoError(t, e.Revoke(t.Context(), "token", HintNone))
+			assert.InDelta(t, want.Seconds(), time.Since(begin).Seconds(), 1, revocationURL)
+		}
+	})
+}
+
 func TestLimiterOfOptionsIsChecked(t *testing.T) {
 	negative := &Limiter{MaxWait: -1}
 	_, err := NewDoer(nil, &DoerOptions{BaseURL: apiURL, Limiter: negative})

@@ -434,6 +434,19 @@ func TestLimiterTokenRequestsDoNotWaitForAPIRequests(t *testing.T) {
 	})
 }
 
+// Processes that share a limit must not resume together, nor wait much longer than necessary.
+func TestLimiterClosesForARandomTime(t *testing.T) {
+	for fruitless, wait := range map[int]time.Duration{0: firstClosing, 2: 4 * firstClosing, 100: maxClosing} {
+		shortest, longest := time.Hour, time.Duration(0)
+		for range 500 {
+			d := closing(fruitless)
+			shortest, longest = min(shortest, d), max(longest, d)
+		}
+		assert.InDelta(t, 1, shortest.Seconds()/wait.Seconds(), 0.025)
+		assert.InDelta(t, 1.25, longest.Seconds()/wait.Seconds(), 0.025)
+	}
+}
+
 // A round in which the server fails, and then refuses, is no success: the next one is awaited for longer.
 func TestLimiterDoesNotCountAServerErrorAsSuccess(t *testing.T) {
 	for status, longer := range map[int]bool{200: false, 404: false, 500: true, 503: true} {

@@ -81,6 +81,8 @@ var logScenarios = []struct {
 		c := l.cache(t, tokens.CacheOptions{})
 		got, err := c.Token(t.Context())
 		require.NoError(t, err)
+		c.Invalidate(&tokens.Token{AccessToken: "another"})
+		assert.NotContains(t, l.out.String(), "dropped")
 		c.Invalidate(got)
 	}},
 	{"an endpoint that fails", []string{"could not get a token"}, func(t *testing.T, l *logged) {

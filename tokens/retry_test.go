@@ -351,6 +351,7 @@ func TestRetryWaits(t *testing.T) {
 		{"a reset behind a Retry-After that says nothing", 429, []string{"Retry-After", "soon", reset, unix(11 * time.Second)}, 11 * time.Second},
 		{"a reset that has passed", 429, []string{reset, unix(-time.Second)}, backOff},
 		{"a reset that is no time", 429, []string{reset, "soon"}, backOff},
+		{"a reset beyond all time", 429, []string{reset, "4611686018427387904"}, backOff},
 		{"a reset on another status", 503, []string{reset, unix(11 * time.Second)}, backOff},
 	}
 	for _, tt := range tests {

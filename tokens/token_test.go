@@ -194,6 +194,7 @@ func TestStatic(t *testing.T) {
 	assert.Nil(t, token)
 	require.ErrorIs(t, err, ErrNoToken)
 	assert.EqualError(t, err, "no access token: tokens: the static access token is empty")
+	assert.Equal(t, fmt.Sprint(&Token{AccessToken: "at", TokenType: "Bearer"}), fmt.Sprint(Static("at")))
 }
 
 // The status of a token endpoint's response does not apply to the request that needed the token.
