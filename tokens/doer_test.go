@@ -50,6 +50,7 @@ func TestZeroDoer(t *testing.T) {
 	assert.Nil(t, resp)
 	require.EqualError(t, err, "tokens: the zero Doer cannot send; make one with NewDoer")
 	assert.Equal(t, 1, body.closed())
+	assert.Equal(t, "tokens.Doer(zero)", fmt.Sprint(Doer{}))
 }
 
 func TestDoerSetsAccept(t *testing.T) {
