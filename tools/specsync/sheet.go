@@ -172,10 +172,8 @@ func (s *sheet) rename(pointer, name string) error {
 // replace replaces the value of an entry or item. If a scalar stays a scalar, only the value itself changes.
 func (s *sheet) replace(pointer string, value *yaml.Node) error {
 	above, _ := parent(pointer)
-	if above != "" {
-		if err := s.open(above); err != nil {
-			return err
-		}
+	if err := s.open(above); err != nil {
+		return err
 	}
 	if err := s.release(pointer); err != nil {
 		return err
@@ -323,6 +321,9 @@ var emptiable = []string{
 
 // open converts a mapping or sequence, and those that contain it, from flow style to block style.
 func (s *sheet) open(pointer string) error {
+	if pointer == "" { // our documents are in block style
+		return nil
+	}
 	tokens := strings.Split(strings.TrimPrefix(pointer, "/"), "/")
 	for i := range tokens {
 		at := "/" + strings.Join(tokens[:i+1], "/")

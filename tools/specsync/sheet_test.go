@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -120,6 +121,21 @@ func TestSheet(t *testing.T) {
 			"a schema that loses all stays",
 			func(s *sheet) error { return s.remove("/components/schemas/Thing/properties/name/type") },
 			"        name: {type: string} # short\n", "        name: {}\n",
+		},
+		{
+			"a member of the document goes",
+			func(s *sheet) error { return s.remove("/components") },
+			page[strings.Index(page, "components:"):], "",
+		},
+		{
+			"a member of the document",
+			func(s *sheet) error { return s.replace("/openapi", text("3.0.3")) },
+			"openapi: 3.0.1\n", "openapi: 3.0.3\n",
+		},
+		{
+			"a new member of the document",
+			func(s *sheet) error { return s.set("", "x-new", text("a"), []string{"openapi"}, nil) },
+			"openapi: 3.0.1\n", "openapi: 3.0.1\nx-new: a\n",
 		},
 	}
 	for _, test := range tests {

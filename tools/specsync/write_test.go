@@ -344,6 +344,22 @@ func TestSharedResponseWhoseMediaTypeBecomesTwo(t *testing.T) {
 	assert.Contains(t, got, "Refused by us.")
 }
 
+// TestReferenceToTheComponentThatWeHave adds a reference to a component of the vendor's that we have inline in one place
+// and as a component in another.
+func TestReferenceToTheComponentThatWeHave(t *testing.T) {
+	t.Parallel()
+	const (
+		ref    = "          $ref: '#/components/schemas/TokenType'\n"
+		inline = "          type: string\n          enum: [bearer, mac]\n"
+		count  = "        count:\n"
+	)
+	ours := edited(t, acme, ref, inline, count, "        kind:\n"+ref+count)
+	theirs := edited(t, acme, count, "        kind:\n"+ref+"        size:\n"+ref+count)
+	got, _ := written(t, ours, theirs)
+	assert.Contains(t, got, inline, "what is equal stays")
+	assert.Contains(t, got, "        size:\n"+ref)
+}
+
 // TestListsBesideAnEnumFollowIt changes the values of an enum that has a name and a description of ours for each.
 func TestListsBesideAnEnumFollowIt(t *testing.T) {
 	t.Parallel()

@@ -71,6 +71,7 @@ func TestCheck(t *testing.T) {
 		{"number for a boolean", "maxLength: 10", "exclusiveMinimum: 5", "is neither true nor false"},
 		{"boolean schema", "id: {type: string, maxLength: 10}", "id: true", "a schema is not a mapping"},
 		{"hostile name", "        id: {type", "        \"a\\nfunc init() {}\": {type", "is not a name"},
+		{"blank name in an example", "example: hello", "example: {' ': hello}", ""},
 		{"reference elsewhere", "schema: {$ref: '#/components/schemas/Token'}", "schema: {$ref: 'https://example.com/a.yaml'}", ""},
 		{"scheme that is not defined", "    oauth:\n      type", "    other:\n      type", ""},
 	}
