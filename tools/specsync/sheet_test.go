@@ -123,6 +123,23 @@ func TestSheet(t *testing.T) {
 			"        name: {type: string} # short\n", "        name: {}\n",
 		},
 		{
+			"a text of several lines becomes one",
+			func(s *sheet) error {
+				return s.replace("/components/schemas/Thing/properties/id/description", text("One."))
+			},
+			"description: >-\n            Two lines\n            of words.\n", "description: One.\n",
+		},
+		{
+			"a number sign in quotes begins no comment",
+			func(s *sheet) error {
+				if err := s.replace("/paths/~1things/get/parameters/0/name", text("a #1")); err != nil {
+					return err
+				}
+				return s.replace("/paths/~1things/get/parameters/0/name", text("c"))
+			},
+			"        - name: a\n", "        - name: c\n",
+		},
+		{
 			"a member of the document goes",
 			func(s *sheet) error { return s.remove("/components") },
 			page[strings.Index(page, "components:"):], "",
@@ -153,6 +170,7 @@ func TestSheetRefusesWhatIsNotThere(t *testing.T) {
 	require.NoError(t, err)
 	assert.Error(t, s.remove("/components/schemas/Other"))
 	assert.Error(t, s.set("/components/schemas/Other", "type", text("object"), nil, nil))
+	assert.Error(t, s.replace("/paths/~1things/get/parameters/2", text("a")))
 	assert.Error(t, s.insert("/components/schemas/Other", 0, text("object")))
 	assert.Equal(t, page, s.text)
 }

@@ -360,6 +360,43 @@ func TestReferenceToTheComponentThatWeHave(t *testing.T) {
 	assert.Contains(t, got, "        size:\n"+ref)
 }
 
+// TestNewComponentWhoseNameIsTaken adds a component of the vendor's that has the name of another one of ours.
+func TestNewComponentWhoseNameIsTaken(t *testing.T) {
+	t.Parallel()
+	const (
+		count = "        count:\n"
+		spare = "    Thing2:\n      type: string\n"
+		thing = "    Thing:\n      type: object\n      properties:\n        expires_in:\n          type: integer\n"
+	)
+	theirs := edited(t, acme, "schemas/Thing", "schemas/Main.Thing", "    Thing:\n", thing+"    Main.Thing:\n",
+		count, "        life:\n          $ref: '#/components/schemas/Thing'\n"+count)
+	for want, ours := range map[string]string{"Thing2": acme, "Thing3": edited(t, acme, "    Thing:\n", spare+"    Thing:\n")} {
+		got, _ := written(t, ours, theirs)
+		assert.Contains(t, got, "        life:\n          $ref: '#/components/schemas/"+want+"'\n")
+		assert.Contains(t, got, "    "+want+strings.TrimPrefix(thing, "    Thing")+"          x-go-type: json.Number\n")
+	}
+}
+
+// TestDescriptionOfANewStatus tests that a new response has the description that OpenAPI requires, but not beside a
+// reference.
+func TestDescriptionOfANewStatus(t *testing.T) {
+	t.Parallel()
+	const (
+		noToken = "        '401':\n          description: No token.\n"
+		shared  = "  responses:\n    Refused:\n      description: Refused by us.\n"
+		refused = "\n          $ref: '#/components/responses/Refused'\n"
+	)
+	ours := edited(t, acme, noToken, "        '403':"+refused+noToken, "components:\n", "components:\n"+shared)
+	for added, want := range map[string]string{
+		"'409':" + refused:                "'409':" + refused,
+		"'409': {description: Theirs.}\n": "'409':\n          description: Conflict.\n",
+		"'599': {description: Theirs.}\n": "'599':\n          description: Status 599.\n",
+	} {
+		got, _ := written(t, ours, edited(t, ours, noToken, "        "+added+noToken))
+		assert.Contains(t, got, want)
+	}
+}
+
 // TestListsBesideAnEnumFollowIt changes the values of an enum that has a name and a description of ours for each.
 func TestListsBesideAnEnumFollowIt(t *testing.T) {
 	t.Parallel()
