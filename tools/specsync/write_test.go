@@ -397,6 +397,25 @@ func TestDescriptionOfANewStatus(t *testing.T) {
 	}
 }
 
+// TestLastServerGoes removes our servers, because the vendor no longer names one.
+func TestLastServerGoes(t *testing.T) {
+	t.Parallel()
+	const servers = "servers:\n  - url: https://{tenant}.example.com\n    variables:\n      tenant: {default: acme}\n"
+	got, _ := written(t, acme, edited(t, acme, servers, ""))
+	assert.NotContains(t, got, "servers:")
+}
+
+// TestTypeOfAPropertyOfTheDefaultResponse tests that the default response counts as one that succeeds.
+func TestTypeOfAPropertyOfTheDefaultResponse(t *testing.T) {
+	t.Parallel()
+	const (
+		noToken = "        '401':\n          description: No token.\n"
+		other   = "        default: {description: Any., content: {application/json: {schema: {type: object, properties: {expires_in: {type: integer}}}}}}\n"
+	)
+	got, _ := written(t, acme, edited(t, acme, noToken, other+noToken))
+	assert.Contains(t, got, "                  expires_in:\n                    type: integer\n                    x-go-type: json.Number\n")
+}
+
 // TestListsBesideAnEnumFollowIt changes the values of an enum that has a name and a description of ours for each.
 func TestListsBesideAnEnumFollowIt(t *testing.T) {
 	t.Parallel()
