@@ -338,10 +338,10 @@ func TestZeroValues(t *testing.T) {
 		_, err := oauthclients.NewSailPoint(src, nil)
 		require.Error(t, err)
 	}
-	for _, opts := range []oauthclients.SailPointOptions{{Timeout: -1}, {IdleTimeout: -1}} {
+	for want, opts := range map[string]oauthclients.SailPointOptions{"Timeout is negative": {Timeout: -1}, "IdleTimeout is negative": {IdleTimeout: -1}} {
 		opts.BaseURL = origin
 		_, err := oauthclients.NewSailPoint(tokens.Static("access-token"), &opts)
-		require.EqualError(t, err, "oauthclients: tokens: Timeout and IdleTimeout must not be negative")
+		require.EqualError(t, err, "oauthclients: tokens: "+want)
 	}
 }
 

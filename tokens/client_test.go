@@ -133,7 +133,7 @@ func TestNewClientRefuses(t *testing.T) {
 		{nil, &DoerOptions{BaseURL: apiURL, Header: http.Header{"X Key": {"1"}}}, `tokens: Header: "X Key" is not the name of a header`},
 		{nil, &DoerOptions{BaseURL: apiURL, Header: http.Header{"": {"1"}}}, `tokens: Header: "" is not the name of a header`},
 		{nil, &DoerOptions{BaseURL: apiURL, Retry: Retry{Attempts: -1}}, "tokens: a Retry has a negative member"},
-		{nil, &DoerOptions{BaseURL: apiURL, Timeout: -1}, "tokens: Timeout and IdleTimeout must not be negative"},
+		{nil, &DoerOptions{BaseURL: apiURL, Timeout: -1}, "tokens: Timeout is negative"},
 	}
 	for _, tt := range tests {
 		client, err := NewClient(tt.src, tt.opts)

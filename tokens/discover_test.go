@@ -143,11 +143,6 @@ func TestDiscoverUsesTheMetadata(t *testing.T) {
 	last := s.requests()[len(s.requests())-1]
 	assert.Equal(t, "https://r.example.com/mine", last.URL)
 	assert.NotEmpty(t, last.Header["Authorization"])
-
-	_, err = Discover(t.Context(), issuer, testCredentials, &EndpointOptions{
-		HTTPClient: s.client(), AuthStyle: AuthStyleBasic, Assertion: func(context.Context, string) (string, error) { return "", nil },
-	})
-	require.EqualError(t, err, "tokens: Discover: AuthStyle and Assertion are both set; a request authenticates by one of them")
 }
 
 // The issuer in a callback is required only if the metadata says so.
@@ -214,7 +209,7 @@ func TestDiscoverRefuses(t *testing.T) {
 		{"http", "http://auth.example.com", nil, EndpointOptions{}, "the issuer http://auth.example.com is neither https nor loopback; a secret would be sent in the clear"},
 		{"a query", issuer + "?x", nil, EndpointOptions{}, "the issuer https://auth.example.com has a query, which no issuer has (RFC 8414, section 2)"},
 		{"a host with a zone", "https://[fe80::1%25eth0]", nil, EndpointOptions{}, "the issuer https://[fe80::1%25eth0] has a host that cannot be asked"},
-		{"a negative retry", issuer, nil, EndpointOptions{Retry: Retry{Attempts: -1}}, "a Retry has a negative member"},
+		{"a negative retry", issuer, nil, EndpointOptions{Retry: Retry{Attempts: -1}}, "Discover: a Retry has a negative member"},
 		{"a header of the SDK", issuer, nil, EndpointOptions{Header: http.Header{"host": {"x"}}}, "Header: host is set by the SDK"},
 		{"a header of the connection", issuer, nil, EndpointOptions{Header: http.Header{"Transfer-Encoding": {"chunked"}}}, "Header: Transfer-Encoding is set by the SDK"},
 		{"a header in two spellings", issuer, nil, EndpointOptions{Header: http.Header{"X-Key": {"1"}, "x-key": {"2"}}}, "Header: X-Key and x-key are the same header; write its values under one name"},
@@ -224,6 +219,11 @@ func TestDiscoverRefuses(t *testing.T) {
 		{"none", issuer, nil, EndpointOptions{}, url + wellKnown + ": 404 Not Found; " + url + "/.well-known/openid-configuration: 404 Not Found"},
 		{"HTML", issuer, map[string]any{wellKnown: reply(200, "text/html", "<p>"), "/.well-known/openid-configuration": reply(200, jsonType, "[]")}, EndpointOptions{}, "/.well-known/openid-configuration: 200 OK"},
 		{"a redirect to another host", issuer, map[string]any{wellKnown: reply(302, "", "", "Location", "https://other.example.com/")}, EndpointOptions{}, "302 Found"},
+		{
+			"two ways to authenticate", issuer, of("jwks_uri", issuer+"/keys"),
+			EndpointOptions{AuthStyle: AuthStyleBasic, Assertion: func(context.Context, string) (string, error) { return "", nil }},
+			"AuthStyle and Assertion are both set; a request authenticates by one of them",
+		},
 		{"no token endpoint", issuer, of("token_endpoint", ""), EndpointOptions{}, "the metadata of https://auth.example.com has no token_endpoint"},
 		{"a relative token endpoint", issuer, of("token_endpoint", "/t"), EndpointOptions{}, "the metadata's token_endpoint /t is not absolute; write https://host/path"},
 		{"a token endpoint over http", issuer, of("token_endpoint", "http://auth.example.com/t"), EndpointOptions{}, "the metadata's token_endpoint http://auth.example.com/t is neither https nor loopback; a secret would be sent in the clear"},

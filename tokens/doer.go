@@ -164,8 +164,11 @@ func newSender(src Source, opts *DoerOptions) (*sender, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Timeout < 0 || o.IdleTimeout < 0 {
-		return nil, errors.New("Timeout and IdleTimeout must not be negative")
+	if o.Timeout < 0 {
+		return nil, errors.New("Timeout is negative")
+	}
+	if o.IdleTimeout < 0 {
+		return nil, errors.New("IdleTimeout is negative")
 	}
 	if err := o.Retry.check(); err != nil {
 		return nil, err

@@ -29,8 +29,8 @@ func TestNewDoerRefuses(t *testing.T) {
 		{nil, "tokens: BaseURL is empty and the Source has none; set BaseURL to the origin of the API"},
 		{&DoerOptions{BaseURL: "/x"}, "tokens: the base URL has no host; write https://host"},
 		{&DoerOptions{BaseURL: "http://api.example.com/x"}, "tokens: the base URL http://api.example.com/x is neither https nor loopback; a token would be sent in the clear"},
-		{&DoerOptions{BaseURL: apiURL, Timeout: -1}, "tokens: Timeout and IdleTimeout must not be negative"},
-		{&DoerOptions{BaseURL: apiURL, IdleTimeout: -1}, "tokens: Timeout and IdleTimeout must not be negative"},
+		{&DoerOptions{BaseURL: apiURL, Timeout: -1}, "tokens: Timeout is negative"},
+		{&DoerOptions{BaseURL: apiURL, IdleTimeout: -1}, "tokens: IdleTimeout is negative"},
 		{&DoerOptions{BaseURL: apiURL, Retry: Retry{MaxElapsed: -1}}, "tokens: a Retry has a negative member"},
 		{&DoerOptions{BaseURL: apiURL, Retry: Retry{Initial: -1}}, "tokens: a Retry has a negative member"},
 	}

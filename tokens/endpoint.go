@@ -160,12 +160,12 @@ func newTokenDoer(baseURL string, c endpointConfig) (Doer, error) {
 	}
 	o := c.DoerOptions
 	o.BaseURL, o.Header, o.MaxBody = baseURL, nil, maxTokenResponse
-	doer, err := NewDoer(nil, &o)
+	s, err := newSender(nil, &o)
 	if err != nil {
 		return Doer{}, err
 	}
-	doer.sender.lane, doer.sender.ownsRequests = tokenLane, true
-	return doer, nil
+	s.lane, s.ownsRequests = tokenLane, true
+	return Doer{s}, nil
 }
 
 // BaseURL returns the URL of the API that the tokens are for. With NewEndpoint and Discover, it is "" unless the

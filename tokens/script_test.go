@@ -206,6 +206,7 @@ type options struct {
 	style   AuthStyle
 	header  http.Header
 	retry   Retry
+	timeout time.Duration
 	limiter *Limiter
 }
 
@@ -225,7 +226,7 @@ var vendorCases = []vendorCase{
 		name: "ThousandEyes", label: "ThousandEyes", url: "https://api.thousandeyes.com/v7/oauth2/token", style: AuthStyleBody,
 		make: func(c CredentialsProvider, o options) (*Endpoint, error) {
 			return NewThousandEyes(c, &ThousandEyesOptions{
-				BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Header: o.header, Retry: o.retry, Limiter: o.limiter,
+				BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Header: o.header, Retry: o.retry, Timeout: o.timeout, Limiter: o.limiter,
 			})
 		},
 	},
@@ -234,7 +235,7 @@ var vendorCases = []vendorCase{
 		grant: Grant{Scopes: []string{"/accounts.read"}},
 		make: func(c CredentialsProvider, o options) (*Endpoint, error) {
 			return NewMoov(c, &MoovOptions{
-				BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Header: o.header, Retry: o.retry, Limiter: o.limiter,
+				BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Header: o.header, Retry: o.retry, Timeout: o.timeout, Limiter: o.limiter,
 			})
 		},
 	},
@@ -246,7 +247,7 @@ var vendorCases = []vendorCase{
 				tenant = ""
 			}
 			return NewSailPoint(tenant, c, &SailPointOptions{
-				BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Header: o.header, Retry: o.retry, Limiter: o.limiter,
+				BaseURL: o.baseURL, HTTPClient: o.client, AuthStyle: o.style, Header: o.header, Retry: o.retry, Timeout: o.timeout, Limiter: o.limiter,
 			})
 		},
 	},

@@ -37,16 +37,6 @@ func TestThousandEyesOnBehalfOfAUser(t *testing.T) {
 	}
 }
 
-func TestVendorsRefuseANegativeTimeout(t *testing.T) {
-	_, thousandEyes := NewThousandEyes(testCredentials, &ThousandEyesOptions{Timeout: -1})
-	_, moov := NewMoov(testCredentials, &MoovOptions{Timeout: -1})
-	_, sailPoint := NewSailPoint("acme", testCredentials, &SailPointOptions{Timeout: -1})
-	_, other := NewEndpoint("https://auth.example.com/token", testCredentials, &EndpointOptions{Timeout: -1})
-	for _, err := range []error{thousandEyes, moov, sailPoint, other} {
-		require.ErrorContains(t, err, "Timeout and IdleTimeout must not be negative")
-	}
-}
-
 func TestMoovRefuses(t *testing.T) {
 	for _, origin := range []string{
 		"www.example.com", "https://www.example.com/", "https://www.example.com/pay", "https://a@www.example.com",

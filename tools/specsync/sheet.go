@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -321,7 +322,10 @@ var emptiable = []string{
 
 // open converts a mapping or sequence, and those that contain it, from flow style to block style.
 func (s *sheet) open(pointer string) error {
-	if pointer == "" { // our documents are in block style
+	if s.doc.Root().Node().Style&yaml.FlowStyle != 0 {
+		return errors.New("the document itself is in flow style, which cannot be edited; write it in block style")
+	}
+	if pointer == "" {
 		return nil
 	}
 	tokens := strings.Split(strings.TrimPrefix(pointer, "/"), "/")

@@ -175,6 +175,17 @@ func TestSheetRefusesWhatIsNotThere(t *testing.T) {
 	assert.Equal(t, page, s.text)
 }
 
+func TestSheetRefusesADocumentInFlowStyle(t *testing.T) {
+	s, err := newSheet("{openapi: 3.0.1, paths: {/things: {}}}\n")
+	require.NoError(t, err)
+	for _, err := range []error{
+		s.replace("/openapi", text("3.0.3")), s.remove("/paths/~1things"), s.rename("/paths/~1things", "/others"),
+		s.set("", "x-new", text("a"), nil, nil), s.set("/paths", "/others", mapping("a", "b"), nil, nil),
+	} {
+		assert.EqualError(t, err, "the document itself is in flow style, which cannot be edited; write it in block style")
+	}
+}
+
 func mapping(key, value string) *yaml.Node {
 	return &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{text(key), text(value)}}
 }

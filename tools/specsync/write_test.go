@@ -377,9 +377,9 @@ func TestNewComponentWhoseNameIsTaken(t *testing.T) {
 	}
 }
 
-// TestDescriptionOfANewStatus tests that a new response has the description that OpenAPI requires, but not beside a
-// reference.
-func TestDescriptionOfANewStatus(t *testing.T) {
+// TestNewResponse tests that a new response has the description that OpenAPI requires, but not beside a reference, and
+// the Go types of a success if it is the default.
+func TestNewResponse(t *testing.T) {
 	t.Parallel()
 	const (
 		noToken = "        '401':\n          description: No token.\n"
@@ -391,6 +391,7 @@ func TestDescriptionOfANewStatus(t *testing.T) {
 		"'409':" + refused:                "'409':" + refused,
 		"'409': {description: Theirs.}\n": "'409':\n          description: Conflict.\n",
 		"'599': {description: Theirs.}\n": "'599':\n          description: Status 599.\n",
+		"default: {content: {application/json: {schema: {type: object, properties: {expires_in: {type: integer}}}}}}\n": "                  expires_in:\n                    type: integer\n                    x-go-type: json.Number\n",
 	} {
 		got, _ := written(t, ours, edited(t, ours, noToken, "        "+added+noToken))
 		assert.Contains(t, got, want)
@@ -403,17 +404,6 @@ func TestLastServerGoes(t *testing.T) {
 	const servers = "servers:\n  - url: https://{tenant}.example.com\n    variables:\n      tenant: {default: acme}\n"
 	got, _ := written(t, acme, edited(t, acme, servers, ""))
 	assert.NotContains(t, got, "servers:")
-}
-
-// TestTypeOfAPropertyOfTheDefaultResponse tests that the default response counts as one that succeeds.
-func TestTypeOfAPropertyOfTheDefaultResponse(t *testing.T) {
-	t.Parallel()
-	const (
-		noToken = "        '401':\n          description: No token.\n"
-		other   = "        default: {description: Any., content: {application/json: {schema: {type: object, properties: {expires_in: {type: integer}}}}}}\n"
-	)
-	got, _ := written(t, acme, edited(t, acme, noToken, other+noToken))
-	assert.Contains(t, got, "                  expires_in:\n                    type: integer\n                    x-go-type: json.Number\n")
 }
 
 // TestListsBesideAnEnumFollowIt changes the values of an enum that has a name and a description of ours for each.
