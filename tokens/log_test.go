@@ -81,6 +81,7 @@ var logScenarios = []struct {
 		c := l.cache(t, tokens.CacheOptions{})
 		got, err := c.Token(t.Context())
 		require.NoError(t, err)
+		synctest.Wait()
 		c.Invalidate(&tokens.Token{AccessToken: "another"})
 		assert.NotContains(t, l.out.String(), "dropped")
 		c.Invalidate(got)
