@@ -419,7 +419,7 @@ func (s *simStore) swap(p *proc, key, old string, next tokens.Record) error {
 	}
 	s.history = append(s.history, change{time.Now(), key, current})
 	s.records[key] = next
-	s.w.notef("process %d stores %s", p.n, brief(next))
+	s.w.notef("process %d stores %s", p.n, traced(next))
 	return nil
 }
 
@@ -446,8 +446,11 @@ func header(r tokens.Record) recordHeader {
 	return h
 }
 
-func brief(r tokens.Record) string {
-	h := header(r)
+// A traced is a record that is put into words only where a trace is kept.
+type traced tokens.Record
+
+func (r traced) String() string {
+	h := header(tokens.Record(r))
 	s := fmt.Sprintf("(%d, %d)", h.Epoch, h.Gen)
 	if h.Token != nil {
 		s += " " + h.Token.Access + "/" + h.Token.Refresh
@@ -476,7 +479,7 @@ func (s *procStore) Load(ctx context.Context, key string) (tokens.Record, error)
 	w.mu.Lock()
 	r := w.store.records[key]
 	p.loads++
-	w.notef("process %d loads %s", p.n, brief(r))
+	w.notef("process %d loads %s", p.n, traced(r))
 	w.mu.Unlock()
 	f, err = p.at("loaded")
 	if err != nil {
@@ -1022,7 +1025,7 @@ func simSetups() []setup {
 	}
 }
 
-var simulationTime = flag.Duration("simulation", 0, "how long the simulation of processes that share a Store runs; if 0, for 20 s")
+var simulationTime = flag.Duration("simulation", 0, "how long the simulation of processes that share a Store runs; if 0, for 18 s")
 
 // simFaults returns the kinds of faults that can happen at a step.
 func simFaults() []fault {
@@ -1086,7 +1089,7 @@ func (a *tally) report(t *testing.T, what string, savable float64) {
 func TestSimulationOfSingleFaults(t *testing.T) {
 	t.Parallel()
 	all := tally{found: map[string]int{}, examples: map[string]string{}}
-	deadline := time.Now().Add(max(*simulationTime, 20*time.Second) / 2)
+	deadline := time.Now().Add(max(*simulationTime, 18*time.Second) / 2)
 	type run struct {
 		seed  uint64
 		setup setup
@@ -1119,7 +1122,7 @@ func TestSimulationOfSingleFaults(t *testing.T) {
 func TestSimulationOfManyFaults(t *testing.T) {
 	t.Parallel()
 	all := tally{found: map[string]int{}, examples: map[string]string{}}
-	deadline := time.Now().Add(max(*simulationTime, 20*time.Second) / 2)
+	deadline := time.Now().Add(max(*simulationTime, 18*time.Second) / 2)
 	random := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
 	kinds := simFaults()
 	for time.Now().Before(deadline) {
