@@ -30,9 +30,7 @@ func (t *attemptTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 			return nil, err
 		}
 	}
-	if c.settings.sent != nil {
-		*c.settings.sent = time.Now()
-	}
+	c.requested = time.Now()
 	a := &c.first
 	if a.began {
 		a = new(attempt) // net/http may still call the hooks of an earlier one

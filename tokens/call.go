@@ -25,13 +25,19 @@ type doerCall struct {
 	first    attempt
 	body     responseBody // of the response
 
-	attempts     int   // number of attempts started
-	notSent      bool  // the last attempt sent nothing
-	noConnection bool  // because it got no connection, so that a retry may help
-	sent         bool  // some attempt was sent
-	lost         bool  // some attempt was sent and got no response
-	outcome      error // the error of the last attempt that was sent, or the Status of its response
-	noRenewal    error // why the Source had no new token after a 401, or nil
+	attempts     int       // number of attempts started
+	notSent      bool      // the last attempt sent nothing
+	noConnection bool      // because it got no connection, so that a retry may help
+	sent         bool      // some attempt was sent
+	lost         bool      // some attempt was sent and got no response
+	outcome      error     // the error of the last attempt that was sent, or the Status of its response
+	noRenewal    error     // why the Source had no new token after a 401, or nil
+	requested    time.Time // when the last attempt began, before it was sent
+}
+
+// in returns a context whose next call of a Doer is c.
+func (c *doerCall) in(ctx context.Context) context.Context {
+	return context.WithValue(ctx, callKey{}, c)
 }
 
 // callOf returns the call that ctx belongs to, or nil.
@@ -46,7 +52,7 @@ func (s *sender) startCall(ctx context.Context) (context.Context, *doerCall) {
 	c := callOf(ctx)
 	if c == nil || c.cancel != nil { // not in a call, or in one that depends on this one, such as a token request
 		c = &doerCall{settings: settingsOf(ctx)}
-		ctx = context.WithValue(ctx, callKey{}, c)
+		ctx = c.in(ctx)
 	}
 	set, retry := c.settings, s.retry
 	if set.retry != nil {

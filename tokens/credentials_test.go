@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -154,6 +155,29 @@ func TestCredentialsAreReadAgain(t *testing.T) {
 			})
 		}
 	}
+}
+
+// The first request may have reached the server, even if the one with the changed credentials is not sent.
+func TestARequestCountsWhereTheNextIsNotSent(t *testing.T) {
+	s := newScript(reply(401, jsonType, ""))
+	reads, sends := 0, 0
+	e, err := NewMoov(CredentialsFunc(func(context.Context) (Credentials, error) {
+		reads++
+		return Credentials{"client-id", fmt.Sprint("secret-", reads)}, nil
+	}), &MoovOptions{HTTPClient: s.client()})
+	require.NoError(t, err)
+	prevented := errors.New("prevented")
+	set := settings{attempt: &oneAttempt{beforeSend: func() error {
+		if sends++; sends == 2 {
+			return prevented
+		}
+		return nil
+	}}}
+	var requested time.Time
+	_, err = e.exchangeWith(t.Context(), vendorCases[1].grant, set, &requested)
+	require.ErrorIs(t, err, prevented)
+	assert.Len(t, s.requests(), 1)
+	assert.False(t, requested.IsZero())
 }
 
 func TestCredentialsInOtherEncodings(t *testing.T) {

@@ -241,7 +241,7 @@ func (e *Endpoint) exchangeWith(ctx context.Context, g Grant, set settings, requ
 	} else {
 		f.scope = strings.Join(g.Scopes, " ")
 	}
-	set.idempotency, set.sent, set.logger = singleUse, requested, cmp.Or(set.logger, e.logger)
+	set.idempotency, set.logger = singleUse, cmp.Or(set.logger, e.logger)
 	if f.grantType == clientCredentials {
 		set.idempotency = idempotent
 	}
@@ -249,7 +249,9 @@ func (e *Endpoint) exchangeWith(ctx context.Context, g Grant, set settings, requ
 		if !e.style.isBasic() {
 			f.clientID, f.clientSecret = creds.ClientID, creds.ClientSecret
 		}
-		return e.exchange(set.forOneCall(ctx), f, e.editor(creds, acceptJSON, g.Params))
+		call := &doerCall{settings: set, requested: *requested}
+		defer func() { *requested = call.requested }() // even if a hook panics
+		return e.exchange(call.in(ctx), f, e.editor(creds, acceptJSON, g.Params))
 	})
 	if err != nil {
 		return nil, err

@@ -14,7 +14,6 @@ type settings struct {
 	retry       *Retry          // if nil, the Doer's own
 	response    **http.Response // where WithResponse wants the response, or nil
 	idempotency idempotency
-	sent        *time.Time   // if not nil, set to when the last request began
 	logger      *slog.Logger // if nil, the Doer's own
 	attempt     *oneAttempt  // nil for an ordinary call
 
@@ -61,7 +60,7 @@ func (s settings) in(ctx context.Context) context.Context {
 
 // forOneCall returns a context with these settings for the next call of a Doer, and for no other.
 func (s settings) forOneCall(ctx context.Context) context.Context {
-	return context.WithValue(ctx, callKey{}, &doerCall{settings: s})
+	return (&doerCall{settings: s}).in(ctx)
 }
 
 // withoutSettings returns a context for requests that a call depends on, such as a token request.
