@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -196,8 +197,8 @@ func checkRequestOf(resp *http.Response, to origin, sent *http.Request) error {
 	if !to.has(got.URL) {
 		return fmt.Errorf("the transport of HTTPClient followed a redirect to %s by itself; use one that returns redirects", clean(originOf(got.URL).String()))
 	}
-	if got.Method != sent.Method && (got.Method != "" || sent.Method != http.MethodGet) && (sent.Method != "" || got.Method != http.MethodGet) {
-		return fmt.Errorf("the transport of HTTPClient turned a %s into a %s; use one that returns redirects", sent.Method, clean(got.Method))
+	if was, is := cmp.Or(sent.Method, http.MethodGet), cmp.Or(got.Method, http.MethodGet); was != is {
+		return fmt.Errorf("the transport of HTTPClient turned a %s into a %s; use one that returns redirects", was, clean(is))
 	}
 	return nil
 }

@@ -222,14 +222,24 @@ func TestAttemptSent(t *testing.T) {
 
 // A refresh that was refused, and whose retry got no connection, is not lost: the server did not act.
 func TestAttemptNotSentAfterARefusal(t *testing.T) {
-	s := newScript(reply(503, "", ""), withoutResponse(errRefused))
-	e, err := NewMoov(testCredentials, &MoovOptions{HTTPClient: s.client(), Retry: quick})
-	require.NoError(t, err)
-	_, err = e.Exchange(t.Context(), Grant{RefreshToken: "rt"})
-	failed, ok := errors.AsType[*Error](err)
-	require.True(t, ok)
-	assert.True(t, failed.unsent)
-	assert.Len(t, s.requests(), 3)
+	for _, connects := range []bool{false, true} { // the first request reports its connection, as net/http does
+		s := newScript(reply(503, "", ""), withoutResponse(errRefused))
+		base := roundTripFunc(func(req *http.Request) (*http.Response, error) {
+			if connects && len(s.requests()) == 0 {
+				trace := httptrace.ContextClientTrace(req.Context())
+				trace.GotConn(httptrace.GotConnInfo{})
+				trace.WroteHeaderField("", nil)
+			}
+			return s.client().Transport.RoundTrip(req)
+		})
+		e, err := NewMoov(testCredentials, &MoovOptions{HTTPClient: &http.Client{Transport: base}, Retry: quick})
+		require.NoError(t, err)
+		_, err = e.Exchange(t.Context(), Grant{RefreshToken: "rt"})
+		failed, ok := errors.AsType[*Error](err)
+		require.True(t, ok)
+		assert.True(t, failed.unsent)
+		assert.Len(t, s.requests(), 3)
+	}
 }
 
 // If a connection ends before anything is written, nothing was sent either. net/http makes the same distinction, but
@@ -622,6 +632,7 @@ func TestAttemptClosesWhatItRefuses(t *testing.T) {
 		"a 101 for a Doer":     {http.Response{StatusCode: http.StatusSwitchingProtocols}, "GET", "echo", "a Doer cannot switch protocols; use NewClient"},
 		"from another origin":  {http.Response{StatusCode: http.StatusOK, Request: elsewhere}, "GET", "", "followed a redirect to https://elsewhere.example.com"},
 		"to another request":   {http.Response{StatusCode: http.StatusOK, Request: newRequest(t, "GET", apiURL, "")}, "DELETE", "", "turned a DELETE into a GET"},
+		"without a method":     {http.Response{StatusCode: http.StatusOK, Request: &http.Request{URL: newRequest(t, "GET", apiURL, "").URL}}, "DELETE", "", "turned a DELETE into a GET;"},
 		"of a wrong type":      {http.Response{StatusCode: http.StatusOK, ContentLength: -1, Header: http.Header{"Content-Type": {"text/html"}}}, "GET", "", "text/html"},
 		"with an error status": {http.Response{StatusCode: http.StatusNotFound}, "GET", "", "404"},
 	} {
@@ -658,6 +669,22 @@ func TestAttemptByATransportThatCopiesRequests(t *testing.T) {
 	require.ErrorIs(t, err, InvalidRequest)
 	require.ErrorContains(t, err, "refresh_token=[REDACTED]")
 	assert.NotContains(t, err.Error(), "the-refresh-token")
+
+	for from, to := range map[string]string{"": http.MethodGet, http.MethodGet: ""} { // they are the same
+		d, err := NewDoer(nil, &DoerOptions{BaseURL: apiURL, Retry: onlyOnce, HTTPClient: &http.Client{
+			Transport: roundTripFunc(func(req *http.Request) (*http.Response, error) {
+				sent := req.Clone(req.Context())
+				sent.Method = to
+				return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: sent}, nil
+			}),
+		}})
+		require.NoError(t, err)
+		req := newRequest(t, http.MethodGet, apiURL, "")
+		req.Method = from
+		resp, err := d.Do(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+	}
 }
 
 // A transport that breaks the rules of a RoundTripper causes no panic.
@@ -739,6 +766,37 @@ func TestAttemptWithAStalledBody(t *testing.T) {
 		}
 		assert.Less(t, time.Since(began), 10*time.Second)
 	}
+}
+
+// Of a body too long to be worth its connection, nothing is read.
+func TestAttemptLeavesALongBody(t *testing.T) {
+	for length, want := range map[int64]string{64 << 10: "", 64<<10 + 1: "unread"} {
+		body := strings.NewReader("unread")
+		e, err := NewMoov(testCredentials, &MoovOptions{HTTPClient: &http.Client{
+			Transport: roundTripFunc(func(*http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(body), ContentLength: length}, nil
+			}),
+		}})
+		require.NoError(t, err)
+		require.NoError(t, e.Revoke(t.Context(), "the-token", HintNone))
+		left, err := io.ReadAll(body)
+		require.NoError(t, err)
+		assert.Equal(t, want, string(left))
+	}
+}
+
+// A single attempt is canceled when its timeout and the time for a late response are over.
+func TestAttemptThatNeverEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScript(after(time.Hour, reply(200, jsonType, tokenReply)))
+		e, err := NewMoov(testCredentials, &MoovOptions{HTTPClient: s.client(), Timeout: 5 * time.Second})
+		require.NoError(t, err)
+		began := time.Now()
+		set := settings{attempt: &oneAttempt{grace: 2 * time.Second}}
+		_, err = e.exchangeWith(t.Context(), Grant{RefreshToken: "rt"}, set, new(time.Time))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Equal(t, 7*time.Second, time.Since(began))
+	})
 }
 
 // A retry uses the connection of the response before.

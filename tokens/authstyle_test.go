@@ -137,6 +137,17 @@ func TestAssertionWithAFormThatCannotBeRead(t *testing.T) {
 	assert.Equal(t, 1, body.closed())
 }
 
+// A transport that returns neither a response nor an error causes no panic under an Assertion.
+func TestAssertionOverAWrongTransport(t *testing.T) {
+	e, err := NewEndpoint(tokenURL, Credentials{ClientID: "id"}, &EndpointOptions{
+		Assertion:  func(context.Context, string) (string, error) { return "the-assertion", nil },
+		HTTPClient: &http.Client{Transport: roundTripFunc(func(*http.Request) (*http.Response, error) { return nil, nil })}, //nolint:nilnil // a broken transport
+	})
+	require.NoError(t, err)
+	_, err = e.Exchange(t.Context(), Grant{})
+	require.ErrorContains(t, err, "returned neither a response nor an error")
+}
+
 func TestAuthStyleUnknown(t *testing.T) {
 	for _, v := range vendorCases {
 		for _, style := range []AuthStyle{-1, authStyleAssertion, 99} {

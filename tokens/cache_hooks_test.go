@@ -440,6 +440,26 @@ func TestCacheHoldsUnsavedTokensBack(t *testing.T) {
 	})
 }
 
+// The waits between the attempts to save a token begin anew with each token.
+func TestCacheSavesEachTokenSoonAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		saves := map[string][]time.Time{}
+		s := &tokenServer{respond: func(n int, _ url.Values) (*http.Response, error) { return grants(n, "600"), nil }}
+		c := login(t, s, CacheOptions{OnToken: func(_ context.Context, token *Token) error {
+			saves[token.AccessToken] = append(saves[token.AccessToken], time.Now())
+			return errDiskFull
+		}})
+		for begin := time.Now(); time.Since(begin) < 25*time.Minute; pass(10 * time.Millisecond) {
+			access(t, c)
+		}
+		require.Greater(t, len(saves), 2)
+		for token, times := range saves {
+			require.Greater(t, len(times), 10, token)
+			require.LessOrEqual(t, times[1].Sub(times[0]), firstBackOff+10*time.Millisecond, token)
+		}
+	})
+}
+
 // A token that expires while it is held back is replaced.
 func TestCacheReplacesAHeldTokenThatExpired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -209,8 +209,17 @@ func TestCacheWaiterLeavesByItsOwnContext(t *testing.T) {
 			assert.ErrorIs(t, err, context.DeadlineExceeded)
 			assert.Equal(t, 10*time.Millisecond, time.Since(start))
 		})
+		second, leave := context.WithCancel(t.Context())
+		wg.Go(func() {
+			_, err := c.Token(second)
+			assert.ErrorIs(t, err, context.Canceled)
+			assert.ErrorIs(t, err, ErrNoToken)
+		})
 		synctest.Wait()
-		wg.Go(func() { assert.Equal(t, "at-1", access(t, c), "the first caller's deadline does not affect others") })
+		leave()
+		wg.Go(func() {
+			assert.Equal(t, "at-1", access(t, c), "the end of one caller's context does not affect others")
+		})
 		wg.Wait()
 		assert.Equal(t, time.Second, time.Since(start))
 		assert.Equal(t, 1, s.count())
@@ -869,6 +878,14 @@ func TestCacheRevoke(t *testing.T) {
 		require.Equal(t, []string{"rt-1", "at-1"}, []string{s.requests[1].Get("token"), s.requests[2].Get("token")})
 		require.Equal(t, "refresh_token", s.requests[1].Get("token_type_hint"))
 		require.Equal(t, "at-4", access(t, c))
+	})
+	t.Run("without a refresh token", func(t *testing.T) {
+		s := &tokenServer{respond: func(int, url.Values) (*http.Response, error) { return newResponse(200, tokenReply), nil }}
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
+		access(t, c)
+		require.NoError(t, c.Revoke(t.Context()))
+		require.Equal(t, 2, s.count())
+		require.Equal(t, "access_token", s.requests[1].Get("token_type_hint"))
 	})
 	t.Run("a login ends", func(t *testing.T) {
 		s := &tokenServer{}

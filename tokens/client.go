@@ -56,19 +56,26 @@ const modulePath = "github.com/grantwright/oauth-go"
 
 // userAgent returns the User-Agent of the SDK, with the version of this module in the running program.
 var userAgent = sync.OnceValue(func() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		info = new(debug.BuildInfo)
+	}
+	return "oauth-go/" + moduleVersion(info)
+})
+
+// moduleVersion returns the version of this module in a program, or "devel".
+func moduleVersion(program *debug.BuildInfo) string {
 	version := ""
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, module := range append(info.Deps, &info.Main) {
-			if module.Path != modulePath {
-				continue
-			}
-			if version = module.Version; module.Replace != nil {
-				version = module.Replace.Version
-			}
+	for _, module := range append(program.Deps, &program.Main) {
+		if module.Path != modulePath {
+			continue
+		}
+		if version = module.Version; module.Replace != nil {
+			version = module.Replace.Version
 		}
 	}
 	if version = strings.TrimPrefix(version, "v"); version == "" || version[0] == '(' {
-		version = "devel"
+		return "devel"
 	}
-	return "oauth-go/" + version
-})
+	return version
+}

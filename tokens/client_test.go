@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -268,6 +269,29 @@ func TestOtherOriginsAreRefused(t *testing.T) {
 			require.NoError(t, resp.Body.Close())
 			assert.NotContains(t, s.only(t).Header, "Authorization")
 		})
+	}
+}
+
+// The User-Agent has the version of this module, not that of the program.
+func TestModuleVersion(t *testing.T) {
+	program := debug.Module{Path: "example.com/program", Version: "v9.0.0"}
+	other := &debug.Module{Path: "example.com/other", Version: "v8.0.0"}
+	this := func(version string, replace *debug.Module) *debug.Module {
+		return &debug.Module{Path: "github.com/grantwright/oauth-go", Version: version, Replace: replace}
+	}
+	for _, tt := range []struct {
+		main debug.Module
+		deps []*debug.Module
+		want string
+	}{
+		{program, []*debug.Module{this("v1.2.3", nil), other}, "1.2.3"},
+		{program, []*debug.Module{other, this("v1.2.3", &debug.Module{Path: "example.com/fork", Version: "v1.2.4-rc.1"})}, "1.2.4-rc.1"},
+		{program, []*debug.Module{this("v1.2.3", &debug.Module{Path: "../fork"}), other}, "devel"},
+		{*this("(devel)", nil), []*debug.Module{other}, "devel"},
+		{*this("v1.2.3", nil), []*debug.Module{other}, "1.2.3"},
+		{program, []*debug.Module{other}, "devel"},
+	} {
+		assert.Equal(t, tt.want, moduleVersion(&debug.BuildInfo{Main: tt.main, Deps: tt.deps}), "%v", tt)
 	}
 }
 

@@ -176,6 +176,8 @@ func TestDiscoverChoosesTheStyle(t *testing.T) {
 		{"both", []string{"client_secret_post", "client_secret_basic"}, testCredentials, AuthStyleBasic, ""},
 		{"post", []string{"none", "client_secret_post"}, testCredentials, AuthStyleBody, ""},
 		{"a public client", []string{"client_secret_basic", "none"}, public, AuthStyleNone, ""},
+		{"a public client, mTLS besides", []string{"client_secret_basic", "tls_client_auth"}, public, AuthStyleNone, ""},
+		{"a public client, self-signed besides", []string{"client_secret_basic", "self_signed_tls_client_auth"}, public, AuthStyleNone, ""},
 		{"a public client, not said", nil, public, AuthStyleNone, ""},
 		{"mTLS", []string{"tls_client_auth"}, public, AuthStyleNone, ""},
 		{"mTLS of a provider", []string{"self_signed_tls_client_auth"}, CredentialsFunc(public.Retrieve), AuthStyleNone, ""},

@@ -51,6 +51,7 @@ func TestZeroDoer(t *testing.T) {
 	require.EqualError(t, err, "tokens: the zero Doer cannot send; make one with NewDoer")
 	assert.Equal(t, 1, body.closed())
 	assert.Equal(t, "tokens.Doer(zero)", fmt.Sprint(Doer{}))
+	assert.Equal(t, "tokens.Endpoint(nil)", fmt.Sprint((*Endpoint)(nil)))
 }
 
 func TestDoerSetsAccept(t *testing.T) {
@@ -282,6 +283,24 @@ func TestDoerTimeout(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The time that a Source takes counts, whatever it says of a context that ended.
+func TestDoerTimeoutOfASource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := sourceFunc(func(ctx context.Context) (*Token, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		})
+		d, err := NewDoer(src, &DoerOptions{BaseURL: apiURL, Timeout: 5 * time.Second, HTTPClient: newScript().client()})
+		require.NoError(t, err)
+		began := time.Now()
+		_, err = d.Do(newRequest(t, http.MethodGet, apiURL, ""))
+		assert.Equal(t, 5*time.Second, time.Since(began))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, err, ErrNoToken)
+		require.NotErrorIs(t, err, context.Canceled)
+	})
 }
 
 // With IdleTimeout, the caller may take any time between reads, including before the first one.

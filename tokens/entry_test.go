@@ -199,6 +199,9 @@ func TestCacheServesToTheEndWhereNoFetchMayStart(t *testing.T) {
 						for range 10 {
 							wg.Go(func() { assert.Equal(t, "at-1", access(t, c)) })
 						}
+						token, err := c.TokenFor(t.Context(), time.Millisecond)
+						require.NoError(t, err)
+						require.Equal(t, "at-1", token.AccessToken)
 						wg.Wait()
 						require.Zero(t, time.Since(start))
 						pass(10 * time.Millisecond)

@@ -396,6 +396,26 @@ func TestLimiterOfATokenForACall(t *testing.T) {
 	})
 }
 
+// A request that waits to be sent again, and finds that it would wait too long, fails with the response that it had.
+func TestRefusedRequestThatCannotBeRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScript(reply(429, jsonType, `{"error":"slow_down","error_description":"too many"}`, "Retry-After", "5"))
+		limiter := &Limiter{MaxWait: 10 * time.Second}
+		other, err := limiter.take(t.Context(), newVisit())
+		require.NoError(t, err)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, err := limitedDoer(t, s, limiter, DoerOptions{}).Do(newRequest(t, http.MethodGet, apiURL, ""))
+			assert.ErrorIs(t, err, Status(429))
+			assert.ErrorContains(t, err, "slow_down: too many")
+		})
+		pass(time.Second)
+		other.done(statusResponse(429, "Retry-After", "3600"))
+		wg.Wait()
+		assert.Len(t, s.requests(), 1)
+	})
+}
+
 func TestHeldTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(reply(429, "", "", "Retry-After", "10"), reply(200, jsonType, tokenReply))

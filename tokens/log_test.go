@@ -108,7 +108,7 @@ var logScenarios = []struct {
 	{"a GrantFunc that panics", []string{"panic while fetching a token"}, func(t *testing.T, l *logged) {
 		c := l.cache(t, tokens.CacheOptions{GrantFunc: func(context.Context) (tokens.Grant, error) { panic("canary") }})
 		_, err := c.Token(t.Context())
-		require.Error(t, err)
+		require.ErrorContains(t, err, "tokens: panic while fetching a token: string")
 	}},
 	{"an OnToken that fails", []string{"could not save a token, which is kept in memory", "panic in OnToken"}, func(t *testing.T, l *logged) {
 		calls := 0

@@ -194,6 +194,41 @@ func inMemory(t testing.TB, s *tokens.Sessions) int {
 	return n
 }
 
+// A login that was used lately survives garbage collection, so that it is not loaded again.
+func TestSessionsKeepWhatIsUsed(t *testing.T) {
+	t.Parallel()
+	s := newSessions(t, newFleet(), tokens.CacheOptions{})
+	var used []weak.Pointer[tokens.Cache]
+	for i := range 100 {
+		used = append(used, weak.Make(s.Session(fmt.Sprint(i))))
+	}
+	for range 3 {
+		runtime.GC()
+	}
+	for i, c := range used {
+		require.NotNil(t, c.Value(), "login %d", i)
+	}
+	require.NoError(t, s.Close(t.Context()))
+}
+
+// Close of Sessions waits for all logins, and returns the errors of those whose token it could not save.
+func TestSessionsCloseSaysWhatIsNotSaved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSessions(t, newFleet(), tokens.CacheOptions{OnToken: func(_ context.Context, token *tokens.Token) error {
+			pass(time.Second)
+			return fmt.Errorf("no room for number %s", strings.TrimPrefix(token.AccessToken, "access-"))
+		}})
+		for _, id := range []string{"a", "b"} {
+			c := s.Session(id)
+			require.NoError(t, c.Set(t.Context(), &tokens.Token{RefreshToken: "refresh-" + id}))
+			mustToken(t, c)
+		}
+		err := s.Close(t.Context())
+		require.ErrorContains(t, err, "no room for number 1")
+		require.ErrorContains(t, err, "no room for number 2")
+	})
+}
+
 // A Cache with a token that is not in the Store must survive garbage collection.
 func TestSessionsKeepWhatIsNotStored(t *testing.T) {
 	t.Parallel()
