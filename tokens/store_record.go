@@ -104,6 +104,9 @@ type recordJSON struct {
 	After401 bool            `json:"after_401,omitempty"`
 	Final    bool            `json:"final,omitempty"`
 	Attempt  json.RawMessage `json:"attempt,omitempty"`
+
+	// If left is absent, Requested is when the token was requested, by the wall clock of the writer.
+	Requested time.Time `json:"requested,omitzero"`
 }
 
 // attemptJSON is the JSON form of an attempt.
@@ -129,10 +132,13 @@ func (r *record) encode(now moment) ([]byte, error) {
 		if j.Token, err = json.Marshal(r.token); err != nil {
 			return nil, err
 		}
-		j.Age = max(0, r.age(now).Seconds())
+		age := max(0, r.age(now))
+		j.Age = age.Seconds()
 		if r.endAt != never {
 			left := r.remains(now).Seconds()
 			j.Left = &left
+		} else {
+			j.Requested = now.time.Add(-age).Round(0)
 		}
 	}
 	if a := r.attempt; a != nil {
@@ -150,14 +156,18 @@ func (r *record) encode(now moment) ([]byte, error) {
 // another. left is an upper bound, written by that process.
 func (r *record) place(age, left time.Duration, known *record, now moment) {
 	r.placedAt, r.bornAt, r.endAt = now, now.mono-age, never
+	known = known.withToken(r.accessToken())
 	if r.token == nil || r.token.Expiry.IsZero() && left == never {
+		if known != nil {
+			r.bornAt = min(r.bornAt, now.mono-known.age(now))
+		}
 		return
 	}
 	remains := left
 	if !r.token.Expiry.IsZero() {
 		remains = max(-maxLife, min(r.token.Expiry.Round(0).Sub(now.time.Round(0)), maxLife))
 	}
-	if known.token != nil && known.accessToken() == r.accessToken() && known.endAt != never {
+	if known != nil && known.endAt != never {
 		remains = known.remains(now)
 	}
 	if left != never {
@@ -165,6 +175,14 @@ func (r *record) place(age, left time.Duration, known *record, now moment) {
 		r.bornAt = now.mono + remains - left - age
 	}
 	r.endAt = now.mono + remains
+}
+
+// withToken returns r if it has the given access token, and nil otherwise.
+func (r *record) withToken(accessToken string) *record {
+	if r.token == nil || r.accessToken() != accessToken {
+		return nil
+	}
+	return r
 }
 
 // liveAtLeast extends the life of a token that was just placed: its writer computed left after this process last
@@ -237,7 +255,8 @@ const maxOrder = 1 << 53 // the largest integer that every JSON parser reads exa
 
 var errNotOurs = errors.New("the record is not one of this package; is the database used by something else?")
 
-// decodeRecord decodes a record from a Store. age and left are as written; the caller must place the record.
+// decodeRecord decodes a record from a Store. left is as written, and so is age unless the expiry of the token is not
+// known; the caller must place the record.
 func decodeRecord(stored Record) (r *record, age, left time.Duration, err error) {
 	if stored.Version == "" {
 		return &record{endAt: never}, 0, never, nil
@@ -254,7 +273,7 @@ func decodeRecord(stored Record) (r *record, age, left time.Duration, err error)
 	}
 	r = &record{
 		version: stored.Version, order: order{j.Epoch, j.Gen}, endAt: never, after401: j.After401, final: j.Final,
-		rest: unknownMembers(stored.Value, "format", "epoch", "gen", "token", "age", "left", "after_401", "final", "attempt"),
+		rest: unknownMembers(stored.Value, "format", "epoch", "gen", "token", "age", "left", "after_401", "final", "attempt", "requested"),
 	}
 	if isPresent(j.Token) {
 		r.token = new(Token)
@@ -277,7 +296,11 @@ func decodeRecord(stored Record) (r *record, age, left time.Duration, err error)
 	if j.Left != nil {
 		left = seconds(*j.Left)
 	}
-	return r, max(0, seconds(j.Age)), left, nil
+	age = max(0, seconds(j.Age))
+	if !j.Requested.IsZero() {
+		age = max(age, min(time.Since(j.Requested), maxLife))
+	}
+	return r, age, left, nil
 }
 
 func isPresent(data json.RawMessage) bool { return len(data) > 0 && string(data) != "null" }

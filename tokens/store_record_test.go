@@ -3,10 +3,12 @@ package tokens
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -49,6 +51,12 @@ func TestRecordsAgeWhileTheMachineSleeps(t *testing.T) {
 		again := &record{version: "2", order: order{5, 2}, token: written.token}
 		again.place(11*time.Minute, 55*time.Minute, written, now)
 		assert.Equal(t, 50*time.Minute, again.remains(now), what)
+
+		// A token without an expiry, whose writer's clock is ahead.
+		forever := &record{version: "1", token: &Token{AccessToken: "a"}, placedAt: begin, bornAt: begin.mono, endAt: never}
+		again = &record{version: "2", token: forever.token}
+		again.place(0, never, forever, now)
+		assert.Equal(t, 10*time.Minute, again.age(now), what)
 	}
 }
 
@@ -89,10 +97,48 @@ func TestRecordsArePlaced(t *testing.T) {
 				c.replica.watched = "2"
 			}
 		}
-		c.observe(r, 0, time.Hour, begin, begin, c.generation)
+		c.observe(r, time.Minute, time.Hour, begin, begin, c.generation)
 		assert.Equal(t, tt.want, r.remains(begin), name)
+		assert.Equal(t, time.Hour-tt.want, r.age(begin)-time.Minute, name)
 		assert.Equal(t, tt.want, r.entry(begin).endAt-begin.mono, name)
 	}
+}
+
+// A record is written as it was read, with what this release does not know of.
+func TestRecordsSurviveARoundTrip(t *testing.T) {
+	for _, value := range []string{
+		`{"format":1,"epoch":5,"gen":2,"age":60,"left":3540,"after_401":true,"final":true,"later":{"a":[1,2.50]},
+		"token":{"access_token":"a","token_type":"Bearer","refresh_token":"r","scopes":["s"],"expiry":"2000-01-01T00:59:00Z","extra":{"x":1}},
+		"attempt":{"id":"i","state":"failed","presents":true,"hold":60,"tries":3,"after_401":true,"at":"1999-12-31T23:59:00Z",
+			"status":400,"code":"invalid_scope","later":"b"}}`,
+		`{"format":1,"epoch":5,"gen":0,"token":{"access_token":"a"},"age":60,"requested":"1999-12-31T23:59:00Z"}`,
+		`{"format":1,"epoch":5,"gen":0}`,
+	} {
+		synctest.Test(t, func(t *testing.T) { // it is 2000-01-01
+			now := moment{time.Now().UTC(), time.Hour}
+			r, age, left, err := decodeRecord(Record{Version: "1", Value: []byte(value)})
+			require.NoError(t, err)
+			r.place(age, left, &record{endAt: never}, now)
+			again, err := r.encode(now)
+			require.NoError(t, err)
+			assert.JSONEq(t, value, string(again))
+		})
+	}
+}
+
+// After a failure, a Store has to work for five seconds.
+func TestWhenAStoreIsWellAgain(t *testing.T) {
+	now := moment{time.Now(), time.Hour}
+	c := &Cache{session: "s", secrets: &cacheSecrets{}, endpoint: &Endpoint{}, replica: newReplica(&CacheOptions{})}
+	look := func(after time.Duration) bool {
+		c.observe(&record{endAt: never}, 0, never, now.after(after), now.after(after), c.generation)
+		return !c.replica.upset
+	}
+	assert.True(t, look(0))
+	c.replica.storeFailed(errors.New("down"))
+	assert.False(t, look(time.Minute))
+	assert.False(t, look(time.Minute+5*time.Second-1))
+	assert.True(t, look(time.Minute+5*time.Second))
 }
 
 // Nothing prints the value of a Record, which holds the token. As JSON it is complete, for Stores that keep it so.
