@@ -118,6 +118,19 @@ func (f *fleetServer) sent() int {
 	return len(f.requests)
 }
 
+// revoked returns the tokens that were sent to be revoked.
+func (f *fleetServer) revoked() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var revoked []string
+	for _, form := range f.requests {
+		if form.Has("token") {
+			revoked = append(revoked, form.Get("token"))
+		}
+	}
+	return revoked
+}
+
 func (f *fleetServer) endpoint(t testing.TB) *tokens.Endpoint {
 	t.Helper()
 	e, err := tokens.NewEndpoint("https://auth.example.com/token", tokens.Credentials{ClientID: "id", ClientSecret: "client-secret"},
@@ -353,6 +366,50 @@ func TestRevokeThatTheServerRefuses(t *testing.T) {
 		require.NoError(t, a.Revoke(t.Context()))
 		assert.Equal(t, before+2, f.sent())
 		closeAll(t, a, b)
+	})
+}
+
+// The error of Revoke asks for another call only if there is something left to revoke.
+func TestRevokeThatTheServerNeverDoes(t *testing.T) {
+	for want, c := range map[error]struct{ revocationURL, code string }{
+		tokens.UnsupportedTokenType: {"https://auth.example.com/revoke", "unsupported_token_type"},
+		errors.ErrUnsupported:       {"", ""},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFleet()
+			f.respond = func(url.Values) (int, string, http.Header) { return 400, `{"error":"` + c.code + `"}`, nil }
+			e, err := tokens.NewEndpoint("https://auth.example.com/token", tokens.Credentials{ClientID: "id", ClientSecret: "client-secret"},
+				&tokens.EndpointOptions{HTTPClient: &http.Client{Transport: f}, RevocationURL: c.revocationURL})
+			require.NoError(t, err)
+			a := newCache(t, e, f, user(login()))
+			mustToken(t, a)
+			err = a.Revoke(t.Context())
+			require.ErrorIs(t, err, want)
+			assert.NotContains(t, err.Error(), "only this process can call Revoke again")
+			closeAll(t, a)
+		})
+	}
+}
+
+// Revoke revokes what is in the Store, whatever its process knew of it, and what the process knows, if the Store fails.
+func TestRevokeFindsTheTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		a, b := f.cache(t, user(login())), f.cache(t, user(nil))
+		mustToken(t, a)
+		require.NoError(t, b.Revoke(t.Context()))
+		assert.Equal(t, []string{"refresh-0", "access-0"}, f.revoked(), "this process has not looked")
+
+		next := &tokens.Token{AccessToken: "access-a", RefreshToken: "refresh-a", Expiry: time.Now().Add(time.Hour)}
+		require.NoError(t, b.Set(t.Context(), next))
+		c := f.cache(t, user(nil))
+		require.Equal(t, "access-a", mustToken(t, c))
+		c.Invalidate(next)
+		f.fail(errors.New("down"))
+		require.ErrorIs(t, c.Revoke(t.Context()), tokens.ErrStore)
+		assert.Contains(t, f.revoked(), "refresh-a", "although there is no current token")
+		f.fail(nil)
+		closeAll(t, a, b, c)
 	})
 }
 
@@ -737,7 +794,11 @@ func TestSetReportsWhatTheStoreDidNotTake(t *testing.T) {
 		f.fail(errors.New("down"))
 		next := login()
 		next.AccessToken, next.RefreshToken = "access-lost", "refresh-lost"
-		require.ErrorIs(t, a.Set(t.Context(), next), tokens.ErrStore)
+		for range 20 {
+			begin := time.Now()
+			require.ErrorIs(t, a.Set(t.Context(), next), tokens.ErrStore)
+			assert.LessOrEqual(t, time.Since(begin), 225*time.Millisecond)
+		}
 		assert.Equal(t, "access-lost", mustToken(t, a), "this process uses it meanwhile")
 		f.fail(nil)
 		pass(2 * time.Minute)
@@ -753,7 +814,13 @@ func TestSetWithoutRefreshTokenKeepsTheOneInTheStore(t *testing.T) {
 		f := newFleet()
 		a, b := f.cache(t, user(login())), f.cache(t, user(nil))
 		mustToken(t, a)
-		require.NoError(t, b.Set(t.Context(), &tokens.Token{AccessToken: "access-only", Expiry: time.Now().Add(time.Minute)}))
+		given := &tokens.Token{AccessToken: "access-only", Expiry: time.Now().Add(time.Minute)}
+		require.NoError(t, a.Set(t.Context(), given))
+		token, err := a.Token(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, "refresh-0", token.RefreshToken)
+		require.NoError(t, b.Set(t.Context(), given))
+		assert.Empty(t, given.RefreshToken, "the caller's token is not changed")
 		assert.Equal(t, "access-only", mustToken(t, b))
 		pass(time.Minute)
 		assert.Equal(t, "access-1", mustToken(t, b))
@@ -762,6 +829,66 @@ func TestSetWithoutRefreshTokenKeepsTheOneInTheStore(t *testing.T) {
 		assert.Equal(t, "access-2", mustToken(t, b), "a nil token makes the next caller fetch")
 		closeAll(t, a, b)
 	})
+}
+
+// Set without a token is not a logout: what was requested before is not revoked, and the error says what is missing.
+func TestSetOfNoTokenIsNoLogout(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, _ := s.process(tokens.CacheOptions{})
+		b, _ := s.process(tokens.CacheOptions{})
+		s.set(5*time.Second, false)
+		got := make(chan string, 1)
+		go func() { got <- tokenOf(t, a) }()
+		pass(time.Second)
+		require.NoError(t, b.Set(t.Context(), nil))
+		assert.Equal(t, "access-2", <-got)
+		assert.Empty(t, s.revoked())
+
+		c, _ := s.process(user(nil))
+		require.NoError(t, c.Set(t.Context(), nil))
+		_, err := c.Token(t.Context())
+		require.ErrorIs(t, err, tokens.ErrLoginRequired)
+		require.ErrorContains(t, err, "has no refresh token")
+		s.end(a, b, c)
+	})
+}
+
+// A failure that cannot be written to the Store is returned after three tries. An application then goes on without the
+// Store; for a login, the failure is written when the Store is back.
+func TestFailureThatIsNotInTheStore(t *testing.T) {
+	for name, opts := range map[string]tokens.CacheOptions{"app": {}, "login": user(due())} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, calls := newFleet(), 0
+				a, b := f.cache(t, opts), f.cache(t, opts)
+				f.respond = func(url.Values) (int, string, http.Header) {
+					f.down, calls = errors.New("down"), f.loads+f.swaps
+					f.respond = nil
+					return http.StatusTooManyRequests, "", http.Header{"Retry-After": {"60"}}
+				}
+				_, err := a.Token(t.Context())
+				var e *tokens.Error
+				require.ErrorAs(t, err, &e)
+				assert.Equal(t, 429, e.StatusCode)
+				assert.Equal(t, 5, f.calls()-calls, "a swap, and two tries to find out what the Store has, with two loads each")
+				if name == "app" {
+					pass(time.Minute)
+					assert.Equal(t, "access-1", mustToken(t, a))
+					f.fail(nil)
+				} else {
+					pass(6 * time.Second)
+					f.fail(nil)
+					for _, c := range []*tokens.Cache{a, b} {
+						_, err = c.Token(t.Context())
+						require.ErrorAs(t, err, &e)
+						assert.Equal(t, 429, e.StatusCode)
+					}
+					assert.Equal(t, 1, f.sent())
+				}
+				closeAll(t, a, b)
+			})
+		})
+	}
 }
 
 // Records that this release must not touch.
@@ -854,64 +981,66 @@ func TestUnknownMembersSurvive(t *testing.T) {
 }
 
 func TestRecordsAreSharedByWhatARequestSays(t *testing.T) {
-	keyOf := func(opts tokens.CacheOptions, url string, creds tokens.Credentials, endpoint tokens.EndpointOptions) string {
-		f := newFleet()
-		spy := &keySpy{f: f}
-		endpoint.HTTPClient = &http.Client{Transport: f}
-		e, err := tokens.NewEndpoint(url, creds, &endpoint)
-		require.NoError(t, err)
-		opts.Store = spy
-		c, err := tokens.NewCache(e, &opts)
-		require.NoError(t, err)
-		_, _ = c.Token(t.Context())
-		require.NoError(t, c.Close(t.Context()))
-		require.Regexp(t, `^[0-9a-f]{64}$`, spy.key)
-		return spy.key
-	}
-	const at = "https://auth.example.com/token"
-	creds := tokens.Credentials{ClientID: "id", ClientSecret: "a"}
-	none := tokens.EndpointOptions{}
-	type options = tokens.CacheOptions
-	type grant = tokens.Grant
+	synctest.Test(t, func(t *testing.T) {
+		keyOf := func(opts tokens.CacheOptions, url string, creds tokens.Credentials, endpoint tokens.EndpointOptions) string {
+			f := newFleet()
+			spy := &keySpy{f: f}
+			endpoint.HTTPClient = &http.Client{Transport: f}
+			e, err := tokens.NewEndpoint(url, creds, &endpoint)
+			require.NoError(t, err)
+			opts.Store = spy
+			c, err := tokens.NewCache(e, &opts)
+			require.NoError(t, err)
+			_, _ = c.Token(t.Context())
+			require.NoError(t, c.Close(t.Context()))
+			require.Regexp(t, `^[0-9a-f]{64}$`, spy.key)
+			return spy.key
+		}
+		const at = "https://auth.example.com/token"
+		creds := tokens.Credentials{ClientID: "id", ClientSecret: "a"}
+		none := tokens.EndpointOptions{}
+		type options = tokens.CacheOptions
+		type grant = tokens.Grant
 
-	app := keyOf(options{}, at, creds, none)
-	same := map[string]string{
-		"another secret": keyOf(options{}, at, tokens.Credentials{ClientID: "id", ClientSecret: "b"}, none),
-		"another style":  keyOf(options{}, at, creds, tokens.EndpointOptions{AuthStyle: tokens.AuthStyleBody}),
-	}
-	for what, key := range same {
-		assert.Equal(t, app, key, what)
-	}
-	assert.Equal(t, keyOf(options{Grant: grant{Scopes: []string{"a", "b"}}}, at, creds, none),
-		keyOf(options{Grant: grant{Scopes: []string{"b", "a"}}}, at, creds, none), "the order of scopes")
-	login := keyOf(options{Session: "user"}, at, creds, none)
-	for what, key := range map[string]string{
-		"scopes": keyOf(options{Session: "user", Grant: grant{Scopes: []string{"a"}}}, at, creds, none),
-		"params": keyOf(options{Session: "user", Grant: grant{Params: url.Values{"audience": {"a"}}}}, at, creds, none),
-		"header": keyOf(options{Session: "user"}, at, creds, tokens.EndpointOptions{Header: http.Header{"X-Release": {"2"}}}),
-	} {
-		assert.Equal(t, login, key, "a release that changes %s must find the existing logins", what)
-	}
-	seen := map[string]string{app: "app", login: "login"}
-	for what, key := range map[string]string{
-		"client":        keyOf(options{}, at, tokens.Credentials{ClientID: "other", ClientSecret: "a"}, none),
-		"url":           keyOf(options{}, at+"2", creds, none),
-		"scopes":        keyOf(options{Grant: grant{Scopes: []string{"a"}}}, at, creds, none),
-		"scopes ab":     keyOf(options{Grant: grant{Scopes: []string{"a", "b"}}}, at, creds, none),
-		"params":        keyOf(options{Grant: grant{Params: url.Values{"audience": {"a"}}}}, at, creds, none),
-		"params ab":     keyOf(options{Grant: grant{Params: url.Values{"audience": {"a", "b"}}}}, at, creds, none),
-		"params a=b":    keyOf(options{Grant: grant{Params: url.Values{"audience": {"b"}}}}, at, creds, none),
-		"grant type":    keyOf(options{Grant: grant{Type: "urn:ietf:params:oauth:grant-type:token-exchange"}}, at, creds, none),
-		"header":        keyOf(options{}, at, creds, tokens.EndpointOptions{Header: http.Header{"X-Tenant": {"1"}}}),
-		"other header":  keyOf(options{}, at, creds, tokens.EndpointOptions{Header: http.Header{"X-Tenant": {"2"}}}),
-		"another user":  keyOf(options{Session: "user2"}, at, creds, none),
-		"a user's url":  keyOf(options{Session: "user"}, at+"2", creds, none),
-		"a user's app":  keyOf(options{Session: "user"}, at, tokens.Credentials{ClientID: "other", ClientSecret: "a"}, none),
-		"a user's name": keyOf(options{Session: "user "}, at, creds, none),
-	} {
-		assert.NotContains(t, seen, key, what)
-		seen[key] = what
-	}
+		app := keyOf(options{}, at, creds, none)
+		same := map[string]string{
+			"another secret": keyOf(options{}, at, tokens.Credentials{ClientID: "id", ClientSecret: "b"}, none),
+			"another style":  keyOf(options{}, at, creds, tokens.EndpointOptions{AuthStyle: tokens.AuthStyleBody}),
+		}
+		for what, key := range same {
+			assert.Equal(t, app, key, what)
+		}
+		assert.Equal(t, keyOf(options{Grant: grant{Scopes: []string{"a", "b"}}}, at, creds, none),
+			keyOf(options{Grant: grant{Scopes: []string{"b", "a"}}}, at, creds, none), "the order of scopes")
+		login := keyOf(options{Session: "user"}, at, creds, none)
+		for what, key := range map[string]string{
+			"scopes": keyOf(options{Session: "user", Grant: grant{Scopes: []string{"a"}}}, at, creds, none),
+			"params": keyOf(options{Session: "user", Grant: grant{Params: url.Values{"audience": {"a"}}}}, at, creds, none),
+			"header": keyOf(options{Session: "user"}, at, creds, tokens.EndpointOptions{Header: http.Header{"X-Release": {"2"}}}),
+		} {
+			assert.Equal(t, login, key, "a release that changes %s must find the existing logins", what)
+		}
+		seen := map[string]string{app: "app", login: "login"}
+		for what, key := range map[string]string{
+			"client":        keyOf(options{}, at, tokens.Credentials{ClientID: "other", ClientSecret: "a"}, none),
+			"url":           keyOf(options{}, at+"2", creds, none),
+			"scopes":        keyOf(options{Grant: grant{Scopes: []string{"a"}}}, at, creds, none),
+			"scopes ab":     keyOf(options{Grant: grant{Scopes: []string{"a", "b"}}}, at, creds, none),
+			"params":        keyOf(options{Grant: grant{Params: url.Values{"audience": {"a"}}}}, at, creds, none),
+			"params ab":     keyOf(options{Grant: grant{Params: url.Values{"audience": {"a", "b"}}}}, at, creds, none),
+			"params a=b":    keyOf(options{Grant: grant{Params: url.Values{"audience": {"b"}}}}, at, creds, none),
+			"grant type":    keyOf(options{Grant: grant{Type: "urn:ietf:params:oauth:grant-type:token-exchange"}}, at, creds, none),
+			"header":        keyOf(options{}, at, creds, tokens.EndpointOptions{Header: http.Header{"X-Tenant": {"1"}}}),
+			"other header":  keyOf(options{}, at, creds, tokens.EndpointOptions{Header: http.Header{"X-Tenant": {"2"}}}),
+			"another user":  keyOf(options{Session: "user2"}, at, creds, none),
+			"a user's url":  keyOf(options{Session: "user"}, at+"2", creds, none),
+			"a user's app":  keyOf(options{Session: "user"}, at, tokens.Credentials{ClientID: "other", ClientSecret: "a"}, none),
+			"a user's name": keyOf(options{Session: "user "}, at, creds, none),
+		} {
+			assert.NotContains(t, seen, key, what)
+			seen[key] = what
+		}
+	})
 }
 
 func TestTimeToLiveOfRecords(t *testing.T) {
@@ -994,11 +1123,186 @@ func TestCallersLeaveALookByTheirOwnContext(t *testing.T) {
 	})
 }
 
+// OnToken is called again 0.1 s after it failed, then 0.2 s later, and not after it has saved the token.
+func TestOnTokenIsCalledAgainWithAStore(t *testing.T) {
+	for _, hold := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFleet()
+			var calls []time.Time
+			opts := tokens.CacheOptions{HoldUnsaved: hold, OnToken: func(context.Context, *tokens.Token) error {
+				if calls = append(calls, time.Now()); len(calls) < 3 {
+					return errors.New("disk full")
+				}
+				return nil
+			}}
+			a := f.cache(t, opts)
+			for range 200 {
+				_, err := a.Token(t.Context())
+				synctest.Wait()
+				if hold && len(calls) < 3 {
+					require.ErrorContains(t, err, "disk full")
+				} else if !hold {
+					require.NoError(t, err)
+				}
+				pass(10 * time.Millisecond)
+			}
+			require.Len(t, calls, 3)
+			for i, most := range []time.Duration{100 * time.Millisecond, 200 * time.Millisecond} {
+				assert.InDelta(t, 0.75*most.Seconds(), calls[i+1].Sub(calls[i]).Seconds(), 0.25*most.Seconds()+0.011)
+			}
+			assert.Equal(t, "access-1", mustToken(t, a))
+			assert.Equal(t, 1, f.sent())
+			closeAll(t, a)
+		})
+	}
+}
+
+// A token that has expired on arrival is returned to the callers that waited for it, and to nobody else.
+func TestTokenThatHasExpiredOnArrivalWithAStore(t *testing.T) {
+	for name, opts := range map[string]tokens.CacheOptions{"app": {}, "login": user(due())} {
+		t.Run(name, func(t *testing.T) {
+			testScene(t, func(t *testing.T, s *scene) {
+				a, _ := s.process(opts)
+				b, _ := s.process(opts)
+				s.respond = func(url.Values) (int, string, http.Header) {
+					return 200, `{"access_token":"access-1","token_type":"Bearer","expires_in":1}`, nil
+				}
+				s.set(2*time.Second, false)
+				var wg sync.WaitGroup
+				for range 10 {
+					wg.Go(func() { assert.Equal(t, "access-1", tokenOf(t, a)) })
+				}
+				wg.Wait()
+				for _, c := range []*tokens.Cache{a, b} {
+					_, err := c.Token(t.Context())
+					require.ErrorIs(t, err, tokens.ErrNoToken)
+				}
+				assert.Equal(t, 1, s.sent())
+				s.mu.Lock()
+				s.respond = nil
+				s.mu.Unlock()
+				assert.Equal(t, "access-1", ask(t, b, time.Minute))
+				s.end(a, b)
+			})
+		})
+	}
+}
+
+// Callers wait for a new token in the last ten seconds of the old one, and not before.
+func TestLastSecondsOfATokenInTheStore(t *testing.T) {
+	for before, want := range map[time.Duration]string{10*time.Second + 1: "access-1", 10 * time.Second: "access-2"} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFleet()
+			a := f.cache(t, tokens.CacheOptions{})
+			token, err := a.Token(t.Context())
+			require.NoError(t, err)
+			pass(time.Until(token.Expiry) - before)
+			assert.Equal(t, want, mustToken(t, a))
+			closeAll(t, a)
+		})
+	}
+}
+
+// Callers wait for a new token in the last ten seconds of the old one, also if the last look failed before that and the
+// next one is not due.
+func TestLastSecondsOfATokenAfterAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		a := f.cache(t, tokens.CacheOptions{})
+		token, err := a.Token(t.Context())
+		require.NoError(t, err)
+		f.fail(errors.New("down"))
+		for range 8 { // the waits between looks grow to five seconds
+			pass((time.Until(token.Expiry) - 12*time.Second) / 2)
+			mustToken(t, a)
+		}
+		pass(time.Until(token.Expiry) - 12*time.Second)
+		mustToken(t, a)
+		pass(time.Second)
+		f.fail(nil)
+		mustToken(t, a)
+		pass(time.Second)
+		assert.Equal(t, "access-2", mustToken(t, a))
+		closeAll(t, a)
+	})
+}
+
+// A caller that has to wait again after Set counts once.
+func TestWaitsAreCountedOnceWithAStore(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, _ := s.process(user(due()))
+		s.set(5*time.Second, false)
+		var wg sync.WaitGroup
+		for range 10 {
+			wg.Go(func() { tokenOf(t, a) })
+		}
+		pass(time.Second)
+		require.NoError(t, a.Set(t.Context(), &tokens.Token{RefreshToken: "refresh-10"}))
+		wg.Wait()
+		assert.Equal(t, 1, s.presented("refresh-10"))
+		assert.EqualValues(t, 10, a.Stats().Waits)
+		s.end(a)
+	})
+}
+
+// Without a token that lives long enough, TokenFor goes by the life of the last token that was fetched, if it had one.
+func TestTokenForAfterATokenWithoutExpiry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, n := newFleet(), 0
+		f.respond = func(url.Values) (int, string, http.Header) {
+			n++
+			if n == 1 {
+				return http.StatusOK, `{"access_token":"access-1","token_type":"Bearer","expires_in":60}`, nil
+			}
+			return http.StatusOK, fmt.Sprintf(`{"access_token":"access-%d","token_type":"Bearer"}`, n), nil
+		}
+		a := f.cache(t, user(due()))
+		mustToken(t, a)
+		a.Invalidate(&tokens.Token{AccessToken: "access-1"})
+		require.Equal(t, "access-2", mustToken(t, a))
+		require.NoError(t, a.Set(t.Context(), &tokens.Token{AccessToken: "access-set", Expiry: time.Now().Add(time.Minute)}))
+		token, err := a.TokenFor(t.Context(), time.Hour)
+		require.NoError(t, err)
+		assert.Equal(t, "access-3", token.AccessToken)
+		closeAll(t, a)
+	})
+}
+
+// An application's Cache keeps a refresh token from its callers, the other processes and OnToken, and revokes it.
+func TestStoreHasNoRefreshTokenOfAnApp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		f.respond = func(url.Values) (int, string, http.Header) {
+			return http.StatusOK, `{"access_token":"access-1","refresh_token":"refresh-app","expires_in":3600}`, nil
+		}
+		opts := tokens.CacheOptions{OnToken: func(_ context.Context, token *tokens.Token) error {
+			assert.Empty(t, token.RefreshToken)
+			return nil
+		}}
+		a, b := f.cache(t, opts), f.cache(t, opts)
+		for _, c := range []*tokens.Cache{a, b} {
+			token, err := c.Token(t.Context())
+			require.NoError(t, err)
+			assert.Empty(t, token.RefreshToken)
+		}
+		require.NoError(t, a.Revoke(t.Context()))
+		assert.Contains(t, f.revoked(), "refresh-app")
+		closeAll(t, a, b)
+	})
+}
+
 func TestTokenForWithAStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet()
 		a, b := f.cache(t, user(login())), f.cache(t, user(nil))
 		mustToken(t, a)
+		calls := f.calls()
+		for range 100 {
+			_, err := a.TokenFor(t.Context(), time.Minute)
+			require.NoError(t, err)
+		}
+		synctest.Wait()
+		assert.Equal(t, calls, f.calls(), "no look is due")
 		pass(30 * time.Minute)
 		token, err := a.TokenFor(t.Context(), 50*time.Minute)
 		require.NoError(t, err)
@@ -1208,6 +1512,58 @@ func TestTokenWithoutExpiryInTheStore(t *testing.T) {
 	})
 }
 
+// Each process knows how old a token without an expiry is: after 30 s, the API may reject it again.
+func TestTokenWithoutExpiryIsRejectedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, n := newFleet(), 0
+		f.respond = func(url.Values) (int, string, http.Header) {
+			n++
+			return http.StatusOK, fmt.Sprintf(`{"access_token":"access-%d","token_type":"Bearer"}`, n), nil
+		}
+		a := f.cache(t, tokens.CacheOptions{})
+		mustToken(t, a)
+		a.Invalidate(&tokens.Token{AccessToken: "access-1"})
+		require.Equal(t, "access-2", mustToken(t, a))
+		pass(20 * time.Second)
+		young := f.cache(t, tokens.CacheOptions{})
+		require.Equal(t, "access-2", mustToken(t, young))
+		young.Invalidate(&tokens.Token{AccessToken: "access-2"})
+		assert.Equal(t, "access-2", mustToken(t, young))
+		pass(20 * time.Second)
+		old := f.cache(t, tokens.CacheOptions{})
+		require.Equal(t, "access-2", mustToken(t, old))
+		old.Invalidate(&tokens.Token{AccessToken: "access-2"})
+		assert.Equal(t, "access-3", mustToken(t, old))
+		pass(40 * time.Second)
+		old.Invalidate(&tokens.Token{AccessToken: "access-3"})
+		assert.Equal(t, "access-4", mustToken(t, old), "it fetched that token itself")
+		closeAll(t, a, young, old)
+	})
+}
+
+// Some servers return the same token until it expires, even to a client whose token the API rejected. Every process
+// then uses that token again.
+func TestServerThatReturnsARejectedTokenAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := newFleet(), &oddStore{} // its calls are limited
+		f.respond = func(url.Values) (int, string, http.Header) {
+			return http.StatusOK, `{"access_token":"access-1","token_type":"Bearer","expires_in":3600}`, nil
+		}
+		a, b := f.oddCache(t, s, tokens.CacheOptions{}), f.oddCache(t, s, tokens.CacheOptions{})
+		require.Equal(t, mustToken(t, a), mustToken(t, b))
+		for range 3 {
+			for _, c := range []*tokens.Cache{a, b} {
+				require.Equal(t, "access-1", mustToken(t, c))
+				c.Invalidate(&tokens.Token{AccessToken: "access-1"})
+				require.Equal(t, "access-1", mustToken(t, c))
+			}
+		}
+		assert.Equal(t, 2, f.sent(), "the second request was sent because of the first 401")
+		assert.Less(t, s.total(), 30)
+		closeAll(t, a, b)
+	})
+}
+
 // Revoke also revokes a token that is not in the Store yet, whether callers have it already or not.
 func TestRevokeOfATokenThatIsNotInTheStore(t *testing.T) {
 	for _, wait := range []time.Duration{80 * time.Millisecond, 5 * time.Second} {
@@ -1227,11 +1583,7 @@ func TestRevokeOfATokenThatIsNotInTheStore(t *testing.T) {
 			err := c.Revoke(t.Context())
 			require.ErrorIs(t, err, tokens.ErrStore)
 			require.ErrorContains(t, err, "the logout is not in the Store")
-			var revoked []string
-			for _, form := range f.requests {
-				revoked = append(revoked, form.Get("token"))
-			}
-			assert.Contains(t, revoked, "refresh-1", "after %v", wait)
+			assert.Contains(t, f.revoked(), "refresh-1", "after %v", wait)
 			f.fail(nil)
 			closeAll(t, c)
 		})

@@ -213,7 +213,7 @@ func (c *Cache) takeTurn(ctx context.Context, r *record, next action) (turn *hel
 	if own := c.replica.own; next == doPresent && own != nil {
 		c.replica.own = nil
 		c.endpoint.holdOff.end(own.pass, c.now().time, c, nil, false)
-		c.accept(c.failedResult(own, r, err))
+		c.replica.result = c.failedResult(own, r, err)
 		return nil, false, nil
 	}
 	d := c.orServe(noToken(err), lookSoon)
@@ -351,16 +351,11 @@ func (c *Cache) takeOver(r *record, now moment) {
 	case r.accessToken() == "":
 		c.saved()
 		c.held = false
-		if c.entry != nil {
-			c.setCurrent(nil, now)
-		}
+		c.setCurrent(nil, now)
 	case current != nil && current.token.AccessToken == r.accessToken() && current.token.RefreshToken == r.refreshToken():
-		s.hadToken = s.hadToken || current.lives(now, 0)
+		// it stays, with its deadlines
 	case r.accessToken() == s.rejected:
-		if c.entry != nil {
-			c.setCurrent(nil, now)
-			c.rejected = true
-		}
+		c.setCurrent(nil, now)
 	default:
 		c.saved()
 		e := r.entry(now)

@@ -1,6 +1,7 @@
 package tokens_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -130,7 +131,7 @@ func TestStoresThatNeverAgree(t *testing.T) {
 					cancel()
 					pass(time.Second)
 				}
-				assert.LessOrEqual(t, s.total(), 1000)
+				assert.LessOrEqual(t, s.total(), 200, "a look every five seconds, each with at most ten swaps")
 				for _, form := range f.requests {
 					assert.NotEqual(t, "client_credentials", form.Get("grant_type"))
 				}
@@ -406,15 +407,161 @@ func TestNoTurnAtTheLimiterForAnAttemptThatIsContinued(t *testing.T) {
 		endpoint, a := f.withUnknownAttempt(t, s)
 		f.closeLimiter(t, endpoint, 100)
 		pass(6 * time.Second)
+		first := true
+		s.swap = func(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error {
+			if first { // the failure is written with the second swap
+				first = false
+				return errors.New("down")
+			}
+			return s.Store.CompareAndSwap(ctx, key, old, next, ttl)
+		}
 		_, err := a.Token(t.Context())
 		require.ErrorContains(t, err, "waiting for the rate limit would take longer")
 		assert.Zero(t, f.tokenRequests())
+		assert.Zero(t, a.Stats().Failures, "what was not sent is not counted")
 		b := newCache(t, f.endpoint(t), s.Store, user(nil))
 		_, err = b.Token(t.Context())
 		require.ErrorContains(t, err, "the last request for a token failed")
 		assert.Equal(t, "access-1", ask(t, b, 2*time.Minute), "once the limit is over")
 		assert.Equal(t, "access-1", ask(t, a, time.Second))
 		closeAll(t, a, b)
+	})
+}
+
+// If the Endpoint must not be asked when a process finds an attempt to be its own, the attempt fails without a request,
+// and other processes wait as well.
+func TestAnAttemptIsNotContinuedWhileTheEndpointIsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := newFleet(), &oddStore{Store: tokens.NewMemoryStore()}
+		endpoint, a := f.withUnknownAttempt(t, s)
+		pass(6 * time.Second)
+		f.respond = func(url.Values) (int, string, http.Header) {
+			return http.StatusServiceUnavailable, "", http.Header{"Retry-After": {"20"}}
+		}
+		app := newCache(t, endpoint, tokens.NewMemoryStore(), tokens.CacheOptions{})
+		_, err := app.Token(t.Context())
+		require.Error(t, err)
+		f.respond = nil
+		b := newCache(t, f.endpoint(t), s.Store, user(nil))
+		for _, c := range []*tokens.Cache{a, b} {
+			_, err := c.Token(t.Context())
+			require.ErrorContains(t, err, "503 Service Unavailable")
+		}
+		pass(time.Second)
+		_, err = b.Token(t.Context())
+		require.ErrorContains(t, err, "the last request for a token failed")
+		assert.Equal(t, 1, f.tokenRequests(), "that of the other login")
+		assert.Equal(t, "access-1", ask(t, b, time.Minute))
+		closeAll(t, a, b, app)
+	})
+}
+
+// A swap of an attempt may fail and take effect seconds later. The process then finds the attempt to be its own,
+// although it has tried another swap meanwhile.
+func TestSwapsThatTakeEffectLate(t *testing.T) {
+	for name, opts := range map[string]tokens.CacheOptions{"app": {}, "login": user(due())} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, s := newFleet(), &oddStore{}
+				attempts, late := 0, func() {}
+				s.swap = func(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error {
+					swap := func() error {
+						return s.Store.CompareAndSwap(context.WithoutCancel(ctx), key, old, next, ttl)
+					}
+					if bytes.Contains(next.Value, []byte(`"state":"working"`)) {
+						if attempts++; attempts == 1 {
+							late = func() { assert.NoError(t, swap()) }
+							return errors.New("the connection broke")
+						}
+						late()
+						late = func() {}
+					}
+					return swap()
+				}
+				c := f.oddCache(t, s, opts)
+				begin := time.Now()
+				assert.Equal(t, "access-1", mustToken(t, c))
+				assert.Less(t, time.Since(begin), 8*time.Second, "it does not wait for its own hold")
+				assert.Equal(t, 1, f.sent())
+				closeAll(t, c)
+			})
+		})
+	}
+}
+
+// A look that sends no request after all gives its turn at the Limiter back.
+func TestTurnAtTheLimiterIsGivenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		endpoint := f.endpoint(t)
+		for range 2 { // after the second refusal, one request is sent at a time
+			f.closeLimiter(t, endpoint, 5)
+			pass(6 * time.Second)
+		}
+		a, b := newCache(t, endpoint, tokens.NewMemoryStore(), tokens.CacheOptions{}), newCache(t, endpoint, tokens.NewMemoryStore(), tokens.CacheOptions{})
+		f.respond = func(url.Values) (int, string, http.Header) { return http.StatusServiceUnavailable, "", nil }
+		for _, c := range []*tokens.Cache{a, b} { // b sends nothing, because the server was down just now
+			_, err := c.Token(t.Context())
+			require.ErrorContains(t, err, "503 Service Unavailable")
+		}
+		assert.Equal(t, 1, f.tokenRequests())
+		f.respond = nil
+		pass(time.Second)
+		begin := time.Now()
+		mustToken(t, a)
+		mustToken(t, b)
+		assert.Less(t, time.Since(begin), time.Second)
+		closeAll(t, a, b)
+	})
+}
+
+// Each request takes its own turn at the Limiter before its attempt, also if it is the second one of a look.
+func TestTurnAtTheLimiterIsForOneRequest(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		endpoint := s.endpoint()
+		a := newCache(t, endpoint, s.stored(), tokens.CacheOptions{})
+		b, _ := s.process(tokens.CacheOptions{})
+		s.set(5*time.Second, false)
+		got := make(chan string, 1)
+		go func() { got <- tokenOf(t, a) }()
+		pass(time.Second)
+		s.set(0, false)
+		require.NoError(t, b.Set(t.Context(), nil), "so that the token of the first request is dropped")
+		s.closeLimiter(t, endpoint, 30)
+		pass(9 * time.Second)
+		begin := time.Now()
+		assert.Equal(t, "access-2", mustToken(t, b))
+		assert.Less(t, time.Since(begin), time.Second)
+		assert.Equal(t, "access-2", <-got)
+		assert.Equal(t, 2, s.tokenRequests())
+		s.end(a, b)
+	})
+}
+
+// A token is in the Store before OnToken and the callers get it, even if the Store fails twice.
+func TestTokensAreInTheStoreBeforeTheyAreUsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := newFleet(), &oddStore{Store: tokens.NewMemoryStore()}
+		tries, stored := 0, false
+		s.swap = func(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error {
+			if !bytes.Contains(next.Value, []byte("access-1")) {
+				return s.Store.CompareAndSwap(ctx, key, old, next, ttl)
+			}
+			if tries++; tries < 3 {
+				return errors.New("down")
+			}
+			stored = true
+			return s.Store.CompareAndSwap(ctx, key, old, next, ttl)
+		}
+		opts := user(due())
+		opts.OnToken = func(context.Context, *tokens.Token) error {
+			assert.True(t, stored)
+			return nil
+		}
+		c := f.oddCache(t, s, opts)
+		assert.Equal(t, "access-1", mustToken(t, c))
+		assert.Equal(t, 3, tries)
+		closeAll(t, c)
 	})
 }
 

@@ -106,9 +106,6 @@ func (res *result) record(r *record) *record {
 	switch res.kind {
 	case resultLost:
 		a.state, a.presents = attemptLost, true
-		if a.id == "" {
-			a.id = randomID()
-		}
 	case resultToken:
 		next.order = r.order
 		if r.order.before(res.base.order) {

@@ -51,5 +51,9 @@ func TestJudge(t *testing.T) {
 	}
 	next := successor.record(at(order{5, 1}, "z", "q", ""))
 	assert.Equal(t, order{5, 3}, next.order, "newer than both")
+	assert.Nil(t, next.attempt, "so that the next failure is the first one again")
 	assert.Equal(t, order{6, 1}, successor.record(at(newLogin, "c", "r", "")).order)
+	failed := of(resultFailed)
+	failed.tries = 4
+	assert.Equal(t, 5, failed.record(old).attempt.tries)
 }

@@ -334,17 +334,21 @@ func TestRuleALostRefreshIsWaitedForOnlyAtFirst(t *testing.T) {
 	testScene(t, func(t *testing.T, s *scene) {
 		a, _ := s.process(user(nil))
 		b, _ := s.process(user(nil))
+		c, _ := s.process(user(nil))
 		require.NoError(t, a.Set(t.Context(), &tokens.Token{AccessToken: "access-0", RefreshToken: "refresh-0", Expiry: time.Now().Add(time.Minute)}))
+		require.Equal(t, "access-0", mustToken(t, c), "it has had the token from the Store")
 		pass(time.Minute)
 		s.set(0, true)
 		_, err := b.Token(t.Context())
 		require.Error(t, err)
-		begin := time.Now()
-		_, err = a.Token(t.Context())
-		require.ErrorContains(t, err, "there was no response to the last refresh")
-		assert.Less(t, time.Since(begin), time.Second)
+		for _, had := range []*tokens.Cache{a, c} {
+			begin := time.Now()
+			_, err = had.Token(t.Context())
+			require.ErrorContains(t, err, "there was no response to the last refresh")
+			assert.Less(t, time.Since(begin), time.Second)
+		}
 		s.set(0, false)
-		s.end(a, b)
+		s.end(a, b, c)
 	})
 }
 
@@ -682,29 +686,67 @@ func TestRuleNothingIsDecidedDuringASet(t *testing.T) {
 	})
 }
 
-// The result of a refresh that arrives after a logout is revoked.
+// The result of a refresh that arrives after a logout is revoked, and nobody gets it.
 func TestRuleWhatComesAfterALogoutIsRevoked(t *testing.T) {
 	testScene(t, func(t *testing.T, s *scene) {
-		a, _ := s.process(user(due()))
+		opts := user(due())
+		opts.OnToken = func(context.Context, *tokens.Token) error {
+			t.Error("OnToken was called")
+			return nil
+		}
+		a, _ := s.process(opts)
 		b, _ := s.process(user(nil))
 		s.set(5*time.Second, false)
-		go func() { _, _ = a.Token(context.Background()) }()
+		got := make(chan error, 1)
+		go func() {
+			_, err := a.Token(context.Background())
+			got <- err
+		}()
 		pass(time.Second)
 		require.NoError(t, b.Revoke(t.Context()))
+		require.ErrorIs(t, <-got, tokens.ErrLoginRequired)
 		pass(20 * time.Second)
-		revoked := 0
-		s.mu.Lock()
-		for _, form := range s.requests {
-			if form.Get("token") == "refresh-1" {
-				revoked++
-			}
-		}
-		s.mu.Unlock()
-		assert.Equal(t, 1, revoked)
+		assert.Equal(t, []string{"refresh-0", "refresh-1", "access-1"}, s.revoked())
 		_, err := a.Token(t.Context())
 		require.ErrorIs(t, err, tokens.ErrLoginRequired)
 		s.end(a, b)
 	})
+}
+
+// A login or logout is newer than every record before it, although its process's clock is behind that of the writer.
+func TestRuleALoginIsNewerWhateverTheClockSays(t *testing.T) {
+	for name, change := range map[string]func(c *tokens.Cache) error{
+		"Set": func(c *tokens.Cache) error {
+			return c.Set(context.Background(), &tokens.Token{AccessToken: "access-b", RefreshToken: "refresh-b"})
+		},
+		"Revoke": func(c *tokens.Cache) error { return c.Revoke(context.Background()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			testScene(t, func(t *testing.T, s *scene) {
+				a, _ := s.process(user(nil))
+				b, lb := s.process(user(nil))
+				lb.by = 24 * time.Hour
+				require.NoError(t, a.Set(t.Context(), login()))
+				require.Equal(t, "access-0", mustToken(t, b))
+				require.NoError(t, change(b))
+				for range 2 { // the first call starts a look in the background
+					pass(time.Minute)
+					_, _ = a.Token(t.Context())
+					_, _ = b.Token(t.Context())
+				}
+				pass(time.Second)
+				for _, c := range []*tokens.Cache{a, b} {
+					if name == "Set" {
+						assert.Equal(t, "access-b", mustToken(t, c))
+						continue
+					}
+					_, err := c.Token(t.Context())
+					require.ErrorIs(t, err, tokens.ErrLoginRequired)
+				}
+				s.end(a, b)
+			})
+		})
+	}
 }
 
 // A process that is delayed each time before it can send its request gives up its attempt.
@@ -774,6 +816,7 @@ func TestRuleShortLivesAreLookedAtMoreOften(t *testing.T) {
 			return 200, fmt.Sprintf(`{"access_token":"access-%d","token_type":"Bearer","expires_in":200}`, f.n), nil
 		}
 		first, second := f.cache(t, tokens.CacheOptions{}), f.cache(t, tokens.CacheOptions{})
+		pass(time.Hour) // the age of a process does not count
 		require.Equal(t, "access-1", mustToken(t, first))
 		require.Equal(t, "access-1", mustToken(t, second))
 		first.Invalidate(&tokens.Token{AccessToken: "access-1"})
@@ -785,6 +828,70 @@ func TestRuleShortLivesAreLookedAtMoreOften(t *testing.T) {
 		synctest.Wait()
 		assert.Equal(t, "access-2", mustToken(t, second))
 		require.NoError(t, errors.Join(first.Close(t.Context()), second.Close(t.Context())))
+	})
+}
+
+// A refresh without the Store that had no response is repeated after a minute, not with each look.
+func TestRuleALostRefreshIsNotRepeatedAtOnceWithoutTheStore(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		opts := user(login())
+		opts.RefreshWithoutStore = true
+		a, la := s.process(opts)
+		mustToken(t, a)
+		pass(time.Hour)
+		la.cut(true)
+		s.set(0, true)
+		for range 100 {
+			_, err := a.Token(t.Context())
+			require.ErrorIs(t, err, tokens.ErrNoToken)
+			pass(time.Second)
+		}
+		assert.Equal(t, 2, s.presented("refresh-0"))
+		s.set(0, false)
+		la.cut(false)
+		assert.NotEmpty(t, ask(t, a, 2*time.Minute))
+		s.end(a)
+	})
+}
+
+// A refresh token that could not be written is written as soon as the Store is back, even if nobody wants a token.
+func TestRuleASuccessorIsWrittenThoughNobodyWaits(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, la := s.process(user(due()))
+		b, _ := s.process(user(nil))
+		s.respond = func(url.Values) (int, string, http.Header) {
+			la.cut(true)
+			return 200, `{"access_token":"access-1","token_type":"Bearer","expires_in":60,"refresh_token":"refresh-1"}`, nil
+		}
+		assert.Equal(t, "access-1", mustToken(t, a))
+		s.respond = nil
+		pass(time.Minute)
+		_, err := a.Token(t.Context())
+		require.ErrorIs(t, err, tokens.ErrStore)
+		pass(10 * time.Second)
+		la.cut(false)
+		pass(2 * time.Second)
+		mustToken(t, b)
+		assert.Equal(t, 1, s.presented("refresh-0"))
+		assert.Equal(t, 1, s.presented("refresh-1"))
+		s.end(a, b)
+	})
+}
+
+// If the Store is emptied, Initial's record is put back like any other.
+func TestRuleInitialIsPutBack(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, _ := s.process(user(login()))
+		require.Equal(t, "access-0", mustToken(t, a))
+		pass(10 * time.Second)
+		s.replaceStore(tokens.NewMemoryStore())
+		pass(time.Minute)
+		mustToken(t, a) // this starts a look in the background
+		pass(time.Second)
+		assert.Equal(t, "access-0", mustToken(t, a))
+		b, _ := s.process(user(nil))
+		assert.Equal(t, "access-0", mustToken(t, b))
+		s.end(a, b)
 	})
 }
 

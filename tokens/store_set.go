@@ -37,9 +37,6 @@ func (c *Cache) setInStore(ctx context.Context, t *Token) error {
 				t.RefreshToken = r.refreshToken()
 			}
 		}
-		if t.AccessToken == "" && t.RefreshToken == "" {
-			return c.recordOf(nil, order{}, now)
-		}
 		return c.recordOf(t, order{}, now)
 	})
 	if err != nil {
