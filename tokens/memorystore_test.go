@@ -34,6 +34,29 @@ func TestMemoryStoreForgets(t *testing.T) {
 	})
 }
 
+// A caller may change the values that it passed and got.
+func TestMemoryStoreCopiesValues(t *testing.T) {
+	store := tokens.NewMemoryStore()
+	value := []byte("v")
+	require.NoError(t, store.CompareAndSwap(t.Context(), "a", "", tokens.Record{Version: "1", Value: value}, 0))
+	value[0] = 'x'
+	for range 2 {
+		r, err := store.Load(t.Context(), "a")
+		require.NoError(t, err)
+		assert.Equal(t, "v", string(r.Value))
+		r.Value[0] = 'x'
+	}
+}
+
+// A swap does not go through all records: that would take many seconds here.
+func TestMemoryStoreWithManyRecords(t *testing.T) {
+	store, begin := tokens.NewMemoryStore(), time.Now()
+	for i := range 50_000 {
+		require.NoError(t, store.CompareAndSwap(t.Context(), fmt.Sprintf("%x", i), "", tokens.Record{Version: "1"}, 0))
+	}
+	assert.Less(t, time.Since(begin), 5*time.Second)
+}
+
 // Records whose time is over do not fill the memory, though nobody asks for them again.
 func TestMemoryStoreDeletesExpiredRecords(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 func (c *Cache) saveDue(f *fetch) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return f.generation == c.generation && !f.concluded && !c.closed && c.unsaved != nil && c.now().mono >= c.nextSave
+	return !f.concluded && !c.closed && c.unsaved != nil && c.now().mono >= c.nextSave
 }
 
 // save calls OnToken with the unsaved token and records its error. The caller must hold c.turn.

@@ -2,7 +2,9 @@ package tokens_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"testing"
@@ -42,6 +44,18 @@ func TestSealedHidesValues(t *testing.T) {
 	require.NoError(t, err)
 	assert.NotContains(t, string(one.Value), "nobody")
 	assert.NotEqual(t, one.Value, two.Value)
+}
+
+// What is not in the Store, and the Store's errors, come through unchanged.
+func TestSealedHasNothingToOpen(t *testing.T) {
+	r, err := mustSeal(t, tokens.NewMemoryStore(), sealKey("a")).Load(t.Context(), "1")
+	require.NoError(t, err)
+	assert.Zero(t, r)
+	down := errors.New("down")
+	failing := mustSeal(t, storeFunc(func(context.Context) error { return down }), sealKey("a"))
+	_, err = failing.Load(t.Context(), "1")
+	require.ErrorIs(t, err, down)
+	require.ErrorIs(t, failing.CompareAndSwap(t.Context(), "1", "", tokens.Record{Version: "1"}, 0), down)
 }
 
 func TestSealedChangesKeys(t *testing.T) {

@@ -1,10 +1,12 @@
 package tokens
 
 import (
+	"net/http"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // decide: the next action, given the record, what the process knows, and the clocks.
@@ -85,5 +87,28 @@ func TestDecide(t *testing.T) {
 		d := c.memory.decide(c.record, now)
 		assert.Equal(t, c.want, d.action, name)
 		assert.Equal(t, c.failed, d.err != nil, name)
+		assert.Equal(t, name == "rejected, but fetched for a 401", d.keep, name)
+		if d.action == doNothing && !d.keep && (c.memory.due || !c.memory.living) {
+			assert.Positive(t, d.again, "%s: without a pause, each caller would start a look", name)
+		}
+	}
+}
+
+// What a process says of the attempt of another one.
+func TestErrorOfAnAttempt(t *testing.T) {
+	for want, a := range map[string]storedAttempt{
+		"the last request for a token failed":                                                     {state: attemptFailed},
+		"the last request for a token failed: 503 Service Unavailable":                            {state: attemptFailed, status: 503},
+		"the last request for a token failed: 400 Bad Request: invalid_scope":                     {state: attemptFailed, status: 400, code: InvalidScope},
+		"there was no response to the last refresh, and the refresh token may have been consumed": {state: attemptLost},
+		"the Store lost data, and another process may know a newer refresh token":                 {state: attemptHeld},
+	} {
+		err := &attemptError{&a, 1500 * time.Millisecond}
+		require.EqualError(t, err, want+"; the next one is due in 1.5s")
+		var e *Error
+		require.ErrorAs(t, err, &e)
+		assert.Equal(t, &Error{
+			Method: http.MethodPost, StatusCode: a.status, Code: a.code, RetryAfter: 1500 * time.Millisecond, Message: "recorded in the Store",
+		}, e)
 	}
 }
