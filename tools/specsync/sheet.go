@@ -185,11 +185,13 @@ func (s *sheet) replace(pointer string, value *yaml.Node) error {
 	}
 	lines := s.lines()
 	old := at.value
-	if old.Kind == yaml.ScalarNode && value.Kind == yaml.ScalarNode && old.Anchor == "" && at.end == at.start+1 && old.Line-1 == at.start {
+	empty := old.Value == "" && old.Style == 0 // nothing is written there, not even quotes
+	if old.Kind == yaml.ScalarNode && value.Kind == yaml.ScalarNode && !empty && old.Anchor == "" && at.end == at.start+1 && old.Line-1 == at.start {
 		head, rest := lines[at.start][:old.Column-1], lines[at.start][old.Column-1:]
 		comment := ""
-		if i := strings.Index(rest, " #"); i >= 0 && old.LineComment != "" || i >= 0 && at.key != nil && at.key.LineComment != "" {
-			comment = rest[i:]
+		if old.LineComment != "" {
+			text := strings.TrimSuffix(strings.TrimRight(rest, " "), old.LineComment)
+			comment = rest[len(strings.TrimRight(text, " ")):]
 		}
 		lines[at.start] = head + render(value, 0)[0] + comment
 		return s.become(lines)
@@ -243,10 +245,12 @@ func (s *sheet) remove(pointer string) error {
 		return err
 	}
 	lines := s.lines()
-	if strings.TrimSpace(lines[at.start][:at.indent]) != "" { // the next key takes the dash
-		if next := lines[at.end]; len(next) >= at.indent {
-			lines[at.end] = lines[at.start][:at.indent] + next[at.indent:]
+	if head := lines[at.start][:at.indent]; strings.TrimSpace(head) != "" { // the next key takes the dash
+		next, err := s.span(below(above, s.doc.At(above).Keys()[1]))
+		if err != nil {
+			return err
 		}
+		lines[next.start] = head + lines[next.start][at.indent:]
 	}
 	for at.start > 0 && strings.HasPrefix(lines[at.start-1], strings.Repeat(" ", at.indent)+"#") {
 		at.start--
@@ -335,7 +339,7 @@ func (s *sheet) open(pointer string) error {
 		if n == nil {
 			return fmt.Errorf("%s is not there", at)
 		}
-		if n.Kind != yaml.ScalarNode && n.Style&yaml.FlowStyle != 0 && len(n.Content) > 0 {
+		if n.Style&yaml.FlowStyle != 0 {
 			block(n)
 			return s.write(at, n)
 		}

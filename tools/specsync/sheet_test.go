@@ -11,6 +11,14 @@ import (
 
 const page = `# Ours.
 openapi: 3.0.1
+x-items:
+  - a: 1
+
+    # Why b.
+    b: "one # two" # both
+  - &c c # unused
+  - "\x41": d
+x-nothing: # yet
 paths:
   /things:
     # Why this one.
@@ -85,6 +93,11 @@ func TestSheet(t *testing.T) {
 			"        - name: a\n          in: query\n", "        - in: query\n",
 		},
 		{
+			"the first key of an item goes, before an empty line",
+			func(s *sheet) error { return s.remove("/x-items/0/a") },
+			"  - a: 1\n\n    # Why b.\n    b:", "\n    # Why b.\n  - b:",
+		},
+		{
 			"an item goes",
 			func(s *sheet) error { return s.remove("/paths/~1things/get/parameters/0") },
 			"        - name: a\n          in: query\n\n", "\n",
@@ -140,6 +153,31 @@ func TestSheet(t *testing.T) {
 			"        - name: a\n", "        - name: c\n",
 		},
 		{
+			"a comment behind a number sign in quotes stays",
+			func(s *sheet) error { return s.replace("/x-items/0/b", text("c")) },
+			`b: "one # two" # both`, "b: c # both",
+		},
+		{
+			"no value becomes one",
+			func(s *sheet) error { return s.replace("/x-nothing", text("c")) },
+			"x-nothing: # yet\n", "x-nothing: c\n",
+		},
+		{
+			"an anchor goes with its value",
+			func(s *sheet) error { return s.replace("/x-items/1", text("d")) },
+			"  - &c c # unused\n", "  - d\n",
+		},
+		{
+			"a key is renamed",
+			func(s *sheet) error { return s.rename("/paths/~1things/get/responses/200", "404") },
+			"        '200': {", "        '404': {",
+		},
+		{
+			"the first key of an item is renamed",
+			func(s *sheet) error { return s.rename("/paths/~1things/get/parameters/0/name", "title") },
+			"        - name: a\n", "        - title: a\n",
+		},
+		{
 			"a member of the document goes",
 			func(s *sheet) error { return s.remove("/components") },
 			page[strings.Index(page, "components:"):], "",
@@ -172,7 +210,21 @@ func TestSheetRefusesWhatIsNotThere(t *testing.T) {
 	assert.Error(t, s.set("/components/schemas/Other", "type", text("object"), nil, nil))
 	assert.Error(t, s.replace("/paths/~1things/get/parameters/2", text("a")))
 	assert.Error(t, s.insert("/components/schemas/Other", 0, text("object")))
+	assert.Error(t, s.rename("/paths/~1things/put", "post"))
+	assert.EqualError(t, s.rename("/x-items/2/A", "b"), "/x-items/2/A: its key is written in an unusual way")
 	assert.Equal(t, page, s.text)
+}
+
+// TestRenderedStrings tests that a string is in single quotes if it would be read as another type or as syntax.
+func TestRenderedStrings(t *testing.T) {
+	for value, want := range map[string]string{
+		"a": "a", "a b": "a b", "a#b": "a#b", "": "''", "404": "'404'", "true": "'true'", "null": "'null'", "1.5": "'1.5'", "2026-01-01": "'2026-01-01'",
+		"#a": "'#a'", "- a": "'- a'", "*a": "'*a'", "{a}": "'{a}'", "'a": "'''a'", "a: b": "'a: b'", "a\nb": "|-\n  a\n  b",
+	} {
+		assert.Equal(t, strings.Split(want, "\n"), render(text(value), 0), value)
+	}
+	assert.Equal(t, []string{`"404"`}, render(&yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: "404", Style: yaml.DoubleQuotedStyle}, 0))
+	assert.Equal(t, []string{"404"}, render(&yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: "404"}, 0))
 }
 
 func TestSheetRefusesADocumentInFlowStyle(t *testing.T) {
