@@ -67,7 +67,7 @@ func id(d openapi.Difference) string {
 
 func (m *merger) stand(d openapi.Difference, why string) {
 	m.standing[id(d)] = why
-	m.decidef("%s %s: %s", d.Operation, d.Place, why)
+	m.decidef("%s%s: %s", d.Operation, d.Place, why)
 }
 
 func (m *merger) decidef(format string, args ...any) {

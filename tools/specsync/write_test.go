@@ -170,7 +170,7 @@ func TestAllOfAroundOneSchemaIsThatSchema(t *testing.T) {
 		require.NoError(t, err)
 		want, _ := written(t, acme, acme)
 		assert.Equal(t, withoutHashes(want), withoutHashes(s.merged))
-		assert.Contains(t, strings.Join(decide, "\n"), "GET /things /responses/200/content/application~1json/schema/items/properties/self/nullable: ")
+		assert.Contains(t, strings.Join(decide, "\n"), "GET /things/responses/200/content/application~1json/schema/items/properties/self/nullable: ")
 	})
 	t.Run("a change behind it is one", func(t *testing.T) {
 		t.Parallel()

@@ -73,6 +73,21 @@ func TestCheck(t *testing.T) {
 		{"hostile name", "        id: {type", "        \"a\\nfunc init() {}\": {type", "is not a name"},
 		{"blank name in an example", "example: hello", "example: {' ': hello}", ""},
 		{"reference elsewhere", "schema: {$ref: '#/components/schemas/Token'}", "schema: {$ref: 'https://example.com/a.yaml'}", ""},
+		{"type is a number", "note: {type: string", "note: {type: 1", "/note/type: is not a string"},
+		{"type is a mapping", "note: {type: string", "note: {type: {}", "/note/type: is not a string"},
+		{"type is nothing", "note: {type: string", "note: {type: null", ""},
+		{"headers are a list", "headers:\n            X-Left: {schema: {type: integer}}", "headers: [a]", "/headers: is not a mapping"},
+		{"schema is a list", "schema: {$ref: '#/components/schemas/Token'}", "schema: []", "/schema: is not a mapping"},
+		{"further members of any kind", "id: {type: string", "id: {additionalProperties: true", ""},
+		{"further members are text", "id: {type: string", "id: {additionalProperties: 'true'", "/additionalProperties: is not a mapping"},
+		{"items are a boolean", "id: {type: string", "id: {items: true", "/items: is not a mapping"},
+		{"branches are a mapping", "id: {type: string", "id: {oneOf: {}", "/oneOf: is not a list"},
+		{"mapping of a discriminator is a list", "id: {type: string", "id: {discriminator: {mapping: []}", "/mapping: is not a mapping"},
+		{"required entry is a number", "required: [grant]", "required: [grant, 1]", "/required/1: is not a string"},
+		{"enum value is a number", "enum: [code, refresh]", "enum: [code, 1]", ""},
+		{"blank name", "        id: {type", "        ' ': {type", `" " is not a name`},
+		{"merge key", "id: {type: string", "id: {<<: {}, type: string", "merge keys are not read"},
+		{"extension like a keyword", "id: {type: string", "id: {x-const: 1, type: string", ""},
 		{"scheme that is not defined", "    oauth:\n      type", "    other:\n      type", ""},
 	}
 	for _, test := range tests {
@@ -85,6 +100,31 @@ func TestCheck(t *testing.T) {
 				require.ErrorContains(t, err, test.want)
 			}
 		})
+	}
+}
+
+// TestCheckOfKeywords tests keywords one by one, with a value that they must not have.
+func TestCheckOfKeywords(t *testing.T) {
+	check := func(keyword string) error {
+		return parse(t, strings.Replace(base, "id: {type: string", "id: {"+keyword+", type: string", 1)).Operations()[0].Check()
+	}
+	for _, keyword := range []string{"deprecated", "nullable", "readOnly", "writeOnly", "uniqueItems", "exclusiveMinimum", "exclusiveMaximum"} {
+		require.ErrorContains(t, check(keyword+": 5"), "/"+keyword+": is neither true nor false")
+		require.NoError(t, check(keyword+": true"))
+	}
+	for _, keyword := range []string{
+		"$anchor", "$defs", "$dynamicAnchor", "$dynamicRef", "$id", "$schema", "$vocabulary", "const", "contains", "contentEncoding",
+		"contentMediaType", "contentSchema", "dependentRequired", "dependentSchemas", "else", "if", "maxContains", "minContains",
+		"patternProperties", "prefixItems", "propertyNames", "then", "unevaluatedItems", "unevaluatedProperties",
+	} {
+		require.ErrorContains(t, check(keyword+": {}"), "/"+keyword+": is OpenAPI 3.1")
+	}
+	for _, name := range []string{"array", "boolean", "integer", "number", "object", "string"} {
+		require.NoError(t, check("not: {type: "+name+"}"))
+	}
+	for _, keyword := range []string{"allowEmptyValue", "allowReserved", "explode"} {
+		text := strings.Replace(base, "in: header\n", "in: header\n          "+keyword+": 5\n", 1)
+		require.ErrorContains(t, parse(t, text).Operations()[0].Check(), "/"+keyword+": is neither true nor false")
 	}
 }
 
