@@ -391,6 +391,27 @@ func TestRevokeThatTheServerNeverDoes(t *testing.T) {
 	}
 }
 
+// A Cache of Sessions with tokens that are left to be revoked survives garbage collection: no other has them.
+func TestSessionsKeepWhatIsNotRevoked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		s := newSessions(t, f, tokens.CacheOptions{})
+		require.NoError(t, s.Session("user").Set(t.Context(), login()))
+		f.respond = func(url.Values) (int, string, http.Header) { return 400, `{"error":"invalid_request"}`, nil }
+		require.Error(t, s.Session("user").Revoke(t.Context()))
+		f.respond, f.requests = nil, nil
+		for i := range 3 * 4096 { // more than what stays in memory because it was used
+			s.Session(fmt.Sprintf("user-%d", i))
+		}
+		for range 5 {
+			runtime.GC()
+		}
+		require.NoError(t, s.Session("user").Revoke(t.Context()))
+		assert.Equal(t, []string{"refresh-0", "access-0"}, f.revoked())
+		require.NoError(t, s.Close(t.Context()))
+	})
+}
+
 // Revoke revokes what is in the Store, whatever its process knew of it, and what the process knows, if the Store fails.
 func TestRevokeFindsTheTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -716,6 +737,8 @@ func TestOnTokenIsForTheFetcherAlone(t *testing.T) {
 				defer mu.Unlock()
 				got[name] = append(got[name], token.RefreshToken)
 				assert.Positive(t, f.calls(), "the token is in the Store before OnToken is called")
+				deadline, _ := ctx.Deadline()
+				assert.Equal(t, 30*time.Second, time.Until(deadline))
 				return nil
 			}
 			return opts
@@ -766,6 +789,9 @@ func TestCloseWaitsForTheStore(t *testing.T) {
 			return 200, `{"access_token":"access-1","refresh_token":"refresh-1","expires_in":3600}`, nil
 		}
 		assert.Equal(t, "access-1", mustToken(t, a), "it is returned from the third attempt on")
+		before := f.calls()
+		pass(20 * time.Second)
+		assert.InDelta(t, 2*20, f.calls()-before, 10, "two loads about every second")
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		err := a.Close(ctx)
