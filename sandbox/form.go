@@ -102,12 +102,8 @@ func (r *formReader) readJSON(body []byte) *fieldError {
 		if d.Decode(&value) != nil {
 			return malformed
 		}
-		known := slices.Contains(r.fields, name)
 		text, ok := value.(string)
-		if !ok && (r.strict || known && value != nil) {
-			if !known {
-				name = ""
-			}
+		if !ok && value != nil && slices.Contains(r.fields, name) {
 			return &fieldError{field: name, text: "must be a string"}
 		}
 		if bad := r.add(name, text); bad != nil {

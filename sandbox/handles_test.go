@@ -78,6 +78,12 @@ func TestIssueExpireRevoke(t *testing.T) {
 		v.Expire(issued.AccessToken)
 		assert.Equal(t, 401, probe(issued.AccessToken))
 
+		wanted := v.Issue(sandbox.Token{RefreshToken: "my-refresh-token"})
+		_, ok = v.Lookup("my-refresh-token")
+		assert.Equal(t, name != "ThousandEyes", ok)
+		assert.Equal(t, ok, wanted.RefreshToken == "my-refresh-token")
+		assert.Equal(t, !ok, wanted.RefreshToken == "")
+
 		issued, other = v.Issue(sandbox.Token{}), v.Issue(sandbox.Token{})
 		v.Revoke(issued.AccessToken)
 		assert.Equal(t, []int{401, 200}, []int{probe(issued.AccessToken), probe(other.AccessToken)})
@@ -86,6 +92,7 @@ func TestIssueExpireRevoke(t *testing.T) {
 		if other.RefreshToken != "" {
 			rotated := v.Rotate(other.RefreshToken)
 			assert.Equal(t, 200, probe(rotated.AccessToken), "refresh tokens do not expire with the access tokens")
+			assert.Equal(t, time.Now().Add(lives[name]), rotated.Expires)
 			_, ok = v.Lookup(other.RefreshToken)
 			assert.False(t, ok, "used")
 			found, ok = v.Lookup(rotated.RefreshToken)

@@ -108,6 +108,7 @@ func TestMoovJSONBodies(t *testing.T) {
 		{"two values", `{` + credentials + `, "grant_type": "client_credentials", "scope": "/ping.read"} {}`, 400},
 		{"doubled member", `{` + credentials + `, "grant_type": "client_credentials", "grant_type": "client_credentials", "scope": "a"}`, 400},
 		{"unknown member", `{` + credentials + `, "grant_type": "client_credentials", "scope": "a", "audience": "a"}`, 400},
+		{"unknown member of another type", `{` + credentials + `, "grant_type": "client_credentials", "scope": "a", "audience": ["a"]}`, 400},
 		{"null", `{` + credentials + `, "grant_type": null, "scope": "a"}`, 400},
 		{"empty member", `{` + credentials + `, "grant_type": "", "scope": "a"}`, 400},
 		{"scope of the wrong type", `{` + credentials + `, "grant_type": "client_credentials", "scope": ["a"]}`, 422},
@@ -218,6 +219,11 @@ func TestErrorShapes(t *testing.T) {
 	te = sendForm(t, h, "/v7/oauth2/token", nil)
 	assert.JSONEq(t, `{"error": "invalid_client", "error_description": "client_id and client_secret are needed"}`, te.body)
 
+	te = sendForm(t, h, "/v7/oauth2/token", inBody("grant_type", "client_credentials")[:2], bearer("x"))
+	assert.JSONEq(t, `{"error": "invalid_client", "error_description": "the Authorization header must be of the Basic scheme"}`, te.body)
+	te = send(t, sandbox.NewStrict(), http.MethodPost, "/v7/oauth2/token", formType, "scope")
+	assert.Contains(t, te.body, `"detail":"the form is malformed"`)
+
 	te = send(t, sandbox.NewThousandEyes(nil), http.MethodGet, "/v7/nothing", "", "")
 	assertStatus(t, 404, te)
 	assert.JSONEq(t, `{"type": "about:blank", "title": "Not Found", "status": 404, "detail": "no such path", "instance": "/v7/nothing"}`, te.body)
@@ -265,6 +271,7 @@ func TestLenient(t *testing.T) {
 			for name, got := range map[string]reply{
 				"doubled field":            post(encoded + "&client_id=" + sandbox.ClientID),
 				"bad escape":               post(encoded + "&x=%zz"),
+				"bad escape in a name":     post(encoded + "&%zz=x"),
 				"Basic and another client": sendForm(t, h, endpoint.path, append([]string{"client_id", "other"}, endpoint.fields...), basic(sandbox.ClientID, sandbox.ClientSecret)),
 				"Basic and body":           sendForm(t, h, endpoint.path, inBody(endpoint.fields...), basic(sandbox.ClientID, sandbox.ClientSecret)),
 				"credentials in the query": post(strings.Join(endpoint.fields, "="), query("client_id="+sandbox.ClientID+"&client_secret="+sandbox.ClientSecret)),

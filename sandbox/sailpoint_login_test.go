@@ -127,6 +127,50 @@ func TestLoginOfConfidentialClients(t *testing.T) {
 	}
 }
 
+func TestLoginOfPublicOAuthClient(t *testing.T) {
+	h := sandbox.NewSailPoint(&sandbox.SailPointOptions{Strict: true, OAuthClients: []sailpoint.OAuthClient{{
+		ID: "app", Type: sailpoint.ClientTypePublic, Enabled: true, RedirectURIs: []string{callback},
+		GrantTypes: []sailpoint.GrantType{sailpoint.GrantTypeAuthorizationCode}}}})
+	bare := visit(t, h, authorizationRequest("client_id", "app", "code_challenge", "", "code_challenge_method", ""))
+	assert.Equal(t, "code_challenge is required of a client without a secret", bare.Get("error_description"))
+	code := visit(t, h, authorizationRequest("client_id", "app")).Get("code")
+	got := sendForm(t, h, "/oauth/token", []string{
+		"client_id", "app", "grant_type", "authorization_code", "code", code, "redirect_uri", callback, "code_verifier", verifier})
+	assertStatus(t, 200, got)
+	assert.NotContains(t, got.body, "refresh_token")
+}
+
+// A login gets a refresh token only with the grant and offline access. It lives as long as the client says.
+func TestRefreshTokensOfOAuthClients(t *testing.T) {
+	const login, refresh, machine = sailpoint.GrantTypeAuthorizationCode, sailpoint.GrantTypeRefreshToken, sailpoint.GrantTypeClientCredentials
+	for _, tt := range []struct {
+		name   string
+		access sailpoint.AccessType
+		grants []sailpoint.GrantType
+		want   bool
+	}{
+		{"offline", sailpoint.AccessTypeOffline, []sailpoint.GrantType{login, refresh}, true},
+		{"online", sailpoint.AccessTypeOnline, []sailpoint.GrantType{login, refresh}, false},
+		{"without the grant", sailpoint.AccessTypeOffline, []sailpoint.GrantType{login}, false},
+		{"without logins", sailpoint.AccessTypeOffline, []sailpoint.GrantType{machine, refresh}, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			h := sandbox.NewSailPoint(&sandbox.SailPointOptions{OAuthClients: []sailpoint.OAuthClient{{
+				ID: "app", AccessType: tt.access, GrantTypes: tt.grants, RefreshTokenValiditySeconds: 60}}})
+			refresh := h.Issue(sandbox.Token{ClientID: "app"}).RefreshToken
+			assert.Equal(t, tt.want, refresh != "", tt.name)
+			if tt.want {
+				pass(time.Minute - time.Nanosecond)
+				_, ok := h.Lookup(refresh)
+				assert.True(t, ok)
+				pass(time.Nanosecond)
+				_, ok = h.Lookup(refresh)
+				assert.False(t, ok)
+			}
+		})
+	}
+}
+
 func TestAuthorizationErrorsThatGoBack(t *testing.T) {
 	seed := sailpoint.OAuthClient{ID: "no-login", Enabled: true, RedirectURIs: []string{callback},
 		GrantTypes: []sailpoint.GrantType{sailpoint.GrantTypeClientCredentials}}
@@ -197,6 +241,11 @@ func TestAuthorizationErrorsThatStay(t *testing.T) {
 		assertStatus(t, 400, send(t, h, http.MethodGet, "/oauth/authorize", "", "", query(authorizationRequest("redirect_uri", otherPort).Encode())))
 	}
 	assert.NotEmpty(t, visit(t, h, authorizationRequest("redirect_uri", "https://app.example.com/callback")).Get("code"))
+	const malformed = "https://app.example.com:port/callback"
+	h = sandbox.NewSailPoint(&sandbox.SailPointOptions{Clients: []sandbox.Client{{ID: sandbox.PublicClientID, RedirectURIs: []string{malformed}}}})
+	got := send(t, h, http.MethodGet, "/oauth/authorize", "", "", query(authorizationRequest("redirect_uri", malformed).Encode()))
+	assertStatus(t, 400, got)
+	assert.Equal(t, "This login cannot go on: the redirect URI is malformed.\n", got.body)
 }
 
 func TestCodesThatAreRefused(t *testing.T) {

@@ -91,6 +91,9 @@ func TestClientLifecycle(t *testing.T) {
 		own := sendForm(t, s, "/oauth/token", credentials)
 		require.Equal(t, 200, own.status, own.body)
 		assert.NotContains(t, own.body, "refresh_token")
+		for _, name := range []string{"user_id", "identity_id", "user_name"} {
+			assert.NotContains(t, own.body, name, "the token has no user")
+		}
 		used := func() string { return s.get(t, clients+"/"+client.ID).text(t, "lastUsed") }
 		assert.Equal(t, "2000-01-01T00:00:00Z", used())
 		pass(time.Minute)
@@ -121,6 +124,34 @@ func TestClientLifecycle(t *testing.T) {
 		assertStatus(t, 401, sendForm(t, s, "/oauth/token", credentials))
 		assertStatus(t, 401, send(t, s, http.MethodGet, clients+"/"+client.ID, "", "", bearer(own.text(t, "access_token"))))
 	})
+}
+
+func TestCreateKeepsWhatIsSet(t *testing.T) {
+	s := newTenant(t, nil)
+	const optional = `"homepageUrl": "https://example.com", "businessName": "Example", "description": "for a test", "type": "PUBLIC",
+		"internal": true, "strongAuthSupported": true, "claimsSupported": true, "refreshTokenValiditySeconds": 0, "scope": ["a", "b"]`
+	made := s.create(t, `{"name": "n", "accessTokenValiditySeconds": 1, "accessType": "ONLINE", "enabled": false,
+		"grantTypes": ["CLIENT_CREDENTIALS"], `+optional+`}`)
+	require.Equal(t, 200, made.status, made.body)
+	for _, got := range []reply{made, s.get(t, clients+"/"+made.text(t, "id"))} {
+		var want, members map[string]any
+		require.NoError(t, json.Unmarshal([]byte("{"+optional+"}"), &want))
+		require.NoError(t, json.Unmarshal([]byte(got.body), &members))
+		assert.Subset(t, members, want)
+		assert.Equal(t, false, members["enabled"])
+	}
+}
+
+// The sample client is that of the vendor's documentation.
+func TestSampleClient(t *testing.T) {
+	assert.JSONEq(t, `{"id": "ef38f94347e94562b5bb8424a56397d8", "name": "Demo API Client", "businessName": "Acme-Solar",
+		"homepageUrl": "http://localhost:12345", "description": "A client for demonstrations.", "accessTokenValiditySeconds": 750,
+		"refreshTokenValiditySeconds": 86400, "redirectUris": ["http://localhost:12345"],
+		"grantTypes": ["AUTHORIZATION_CODE", "CLIENT_CREDENTIALS", "REFRESH_TOKEN"], "accessType": "OFFLINE", "type": "CONFIDENTIAL",
+		"internal": false, "enabled": true, "strongAuthSupported": false, "claimsSupported": false,
+		"created": "2017-07-11T18:45:37.098Z", "modified": "2017-07-11T18:45:37.098Z", "lastUsed": "2017-07-11T18:45:37.098Z",
+		"scope": ["demo:api-client-scope:first", "demo:api-client-scope:second"]}`,
+		newTenant(t, nil).get(t, clients+"/"+sandbox.SampleClientID).body)
 }
 
 func TestCreateRefusals(t *testing.T) {
@@ -251,8 +282,9 @@ func TestTenantIsKeptBetweenPatches(t *testing.T) {
 
 // Clients from the options can be patched like any other.
 func TestSeededClientsCanBePatched(t *testing.T) {
-	s := newTenant(t, &sandbox.SailPointOptions{Strict: true, OAuthClients: []sailpoint.OAuthClient{{ID: "bare"}, {ID: "named", Name: "Named"}}})
-	for _, id := range []string{"bare", "named"} {
+	s := newTenant(t, &sandbox.SailPointOptions{Strict: true, OAuthClients: []sailpoint.OAuthClient{
+		{ID: "bare"}, {ID: "named", Name: "Named"}, {ID: "odd", Type: "of the future"}}})
+	for _, id := range []string{"bare", "named", "odd"} {
 		got := s.patch(t, id, `[{"op": "replace", "path": "/enabled", "value": true}]`)
 		assertStatus(t, 200, got)
 		assert.Contains(t, got.body, `"grantTypes":["CLIENT_CREDENTIALS"]`)

@@ -51,21 +51,26 @@ func TestTransportHandsOverTheRequest(t *testing.T) {
 	require.NoError(t, response.Body.Close())
 	assert.Equal(t, "tea", string(body))
 	assert.Equal(t, "418 I'm a teapot", response.Status)
+	assert.Equal(t, "HTTP/1.1", response.Proto)
+	assert.True(t, response.ProtoAtLeast(1, 1))
 	assert.Equal(t, http.Header{"X": {"y"}, "Content-Type": {"text/plain; charset=utf-8"}}, response.Header)
 	assert.Same(t, r, response.Request)
 	assert.Equal(t, 1, closed)
 }
 
-func TestTransportClosesTheBodyOfWhatIsNotSent(t *testing.T) {
-	closed := 0
-	ctx, cancel := context.WithCancelCause(t.Context())
-	left := errors.New("left")
-	cancel(left)
-	r, err := http.NewRequestWithContext(ctx, http.MethodPut, "http://x", countedBody{strings.NewReader(""), &closed})
-	require.NoError(t, err)
-	_, err = sandbox.Transport(http.NotFoundHandler()).RoundTrip(r)
-	require.ErrorIs(t, err, left)
-	assert.Equal(t, 1, closed)
+func TestTransportSendsNothingAfterTheContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		closed := 0
+		ctx, cancel := context.WithCancelCause(t.Context())
+		left := errors.New("left")
+		cancel(left)
+		r, err := http.NewRequestWithContext(ctx, http.MethodPut, "http://x", countedBody{strings.NewReader(""), &closed})
+		require.NoError(t, err)
+		_, err = sandbox.Transport(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { assert.Fail(t, "it was sent") })).RoundTrip(r)
+		require.ErrorIs(t, err, left)
+		assert.Equal(t, 1, closed)
+		synctest.Wait()
+	})
 }
 
 // A request made by hand may lack fields that http.NewRequest sets.
@@ -131,6 +136,24 @@ func TestTransportStreams(t *testing.T) {
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.Equal(t, "......", string(all))
 		<-ended
+	})
+}
+
+// A handler can send the header before it has anything for the body.
+func TestTransportFlushes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rt := sandbox.Transport(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusAccepted)
+			assert.NoError(t, http.NewResponseController(w).Flush())
+			<-r.Context().Done()
+		}))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://x", nil)
+		require.NoError(t, err)
+		response, err := rt.RoundTrip(r)
+		require.NoError(t, err)
+		assert.Equal(t, http.StatusAccepted, response.StatusCode)
+		assert.Empty(t, response.Header, "there is nothing to detect a type from")
+		require.NoError(t, response.Body.Close())
 	})
 }
 

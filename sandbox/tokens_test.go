@@ -82,11 +82,17 @@ func TestTokenResponses(t *testing.T) {
 		assert.Equal(t, json.Number("60"), expiresIn(sendForm(t, inSeconds, "/oauth2/token", moovFields)))
 
 		sp := sendForm(t, h, "/oauth/token", inBody("grant_type", "client_credentials"))
-		assert.Equal(t, json.Number("749"), expiresIn(sp))
-		assert.Equal(t, "bearer", sp.text(t, "token_type"))
-		assert.Equal(t, "sp:scopes:all", sp.text(t, "scope"))
-		assert.NotEmpty(t, sp.text(t, "user_id"))
-		assert.NotContains(t, sp.body, "refresh_token")
+		assert.NotEmpty(t, sp.text(t, "access_token"))
+		assert.Regexp(t, `^[0-9a-f]{32}$`, sp.text(t, "jti"))
+		var members map[string]any
+		require.NoError(t, json.Unmarshal([]byte(sp.body), &members))
+		delete(members, "access_token")
+		delete(members, "jti")
+		assert.Equal(t, map[string]any{
+			"token_type": "bearer", "expires_in": 749.0, "scope": "sp:scopes:all", "accessType": "OFFLINE",
+			"tenant_id": "sandbox-tenant", "org": "sandbox", "pod": "sandbox", "user_id": "sandbox-user", "identity_id": "sandbox-user",
+			"user_name": "sandbox-user", "internal": false, "enabled": true, "strong_auth": false, "strong_auth_supported": false,
+		}, members)
 	})
 }
 
