@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -123,8 +124,8 @@ func TestAuthStyleIsNeverProbed(t *testing.T) {
 	}
 }
 
-// An assertion is not sent if the form of the request cannot be read.
-func TestAssertionWithAFormThatCannotBeRead(t *testing.T) {
+// Nothing is sent if the form of the request cannot be read, or if there is no assertion.
+func TestAssertionThatCannotBeSent(t *testing.T) {
 	s := newScript(reply(200, jsonType, tokenReply))
 	transport := &assertionTransport{base: s, assert: func(context.Context, string) (string, error) { return "the-assertion", nil }}
 	broken := errors.New("broken")
@@ -132,6 +133,14 @@ func TestAssertionWithAFormThatCannotBeRead(t *testing.T) {
 	req := newRequest(t, http.MethodPost, tokenURL, "")
 	req.Body = body
 	_, err := transport.RoundTrip(req)
+	require.ErrorIs(t, err, broken)
+	assert.Empty(t, s.requests())
+	assert.Equal(t, 1, body.closed())
+
+	body = &countedBody{Reader: strings.NewReader("grant_type=client_credentials")}
+	req.Body = body
+	transport.assert = func(context.Context, string) (string, error) { return "", broken }
+	_, err = transport.RoundTrip(req)
 	require.ErrorIs(t, err, broken)
 	assert.Empty(t, s.requests())
 	assert.Equal(t, 1, body.closed())

@@ -77,6 +77,17 @@ func (o DoerOptions) Format(f fmt.State, _ rune) {
 // MarshalText returns what Format prints, for logs in JSON.
 func (o DoerOptions) MarshalText() ([]byte, error) { return fmt.Append(nil, o), nil }
 
+// timeout returns Timeout or, if that is zero, its default.
+func (o *DoerOptions) timeout() time.Duration {
+	switch {
+	case o.Timeout != 0:
+		return o.Timeout
+	case o.HTTPClient != nil && o.HTTPClient.Timeout > 0:
+		return o.HTTPClient.Timeout
+	}
+	return defaultTimeout
+}
+
 // NewDoer returns a Doer that sends src's tokens to one origin (scheme, host and port) and to no other. It is the
 // origin of src, if src has a BaseURL() string method, as a Cache does, or else of opts.BaseURL. If src is nil, no
 // token is sent. If opts is nil, the defaults are used. NewDoer fails if there is no base URL, if src and opts have
@@ -184,19 +195,13 @@ func newSender(src Source, opts *DoerOptions) (*sender, error) {
 		header[http.CanonicalHeaderKey(name)] = slices.Clip(slices.Clone(values))
 	}
 	s := &sender{
-		origin: base, retry: o.Retry, timeout: o.Timeout, idle: o.IdleTimeout, maxBody: o.MaxBody, logger: ownerOf(src).logger(o.Logger),
+		origin: base, retry: o.Retry, timeout: o.timeout(), idle: o.IdleTimeout, maxBody: o.MaxBody, logger: ownerOf(src).logger(o.Logger),
 		limiter: cmp.Or(o.Limiter, limiterOf(src), new(Limiter)), lane: apiLane,
 		header: &header,
 	}
 	s.retry.Statuses = slices.Clone(o.Retry.Statuses)
 	if o.HTTPClient != nil {
 		s.client = *o.HTTPClient
-	}
-	if s.timeout == 0 {
-		s.timeout = defaultTimeout
-		if s.client.Timeout > 0 {
-			s.timeout = s.client.Timeout
-		}
 	}
 	if s.maxBody == 0 {
 		s.maxBody = defaultMaxBody

@@ -52,6 +52,9 @@ func TestZeroDoer(t *testing.T) {
 	assert.Equal(t, 1, body.closed())
 	assert.Equal(t, "tokens.Doer(zero)", fmt.Sprint(Doer{}))
 	assert.Equal(t, "tokens.Endpoint(nil)", fmt.Sprint((*Endpoint)(nil)))
+	d, err := NewDoer(nil, &DoerOptions{BaseURL: apiURL})
+	require.NoError(t, err)
+	assert.Equal(t, "tokens.Doer("+apiURL+")", fmt.Sprint(d))
 }
 
 func TestDoerSetsAccept(t *testing.T) {

@@ -123,12 +123,8 @@ func newEndpoint(v vendor, tokenURL string, creds CredentialsProvider, c endpoin
 	for name, values := range c.Header {
 		header[http.CanonicalHeaderKey(name)] = slices.Clone(values)
 	}
-	timeout := c.Timeout
-	if timeout == 0 && c.HTTPClient != nil {
-		timeout = c.HTTPClient.Timeout
-	}
 	e := &Endpoint{
-		vendor: v, baseURL: c.BaseURL, tokenURL: tokenURL, style: style, timeout: cmp.Or(timeout, defaultTimeout),
+		vendor: v, baseURL: c.BaseURL, tokenURL: tokenURL, style: style, timeout: c.timeout(),
 		limiter: c.Limiter, secrets: &endpointSecrets{creds: creds, header: header},
 	}
 	e.logger = owner{endpoint: e}.logger(c.Logger)

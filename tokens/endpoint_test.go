@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -9,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -365,6 +368,26 @@ func TestEndpointLogs(t *testing.T) {
 	assert.Contains(t, log.String(), `vendor=Moov client=`)
 	assert.Contains(t, log.String(), "retrying a request")
 	assert.NotContains(t, log.String(), "client-")
+}
+
+func TestEndpointTimeout(t *testing.T) {
+	for _, tt := range []struct{ own, client, want time.Duration }{
+		{0, 0, 30 * time.Second},
+		{5 * time.Second, 0, 5 * time.Second},
+		{0, 7 * time.Second, 7 * time.Second},
+		{50 * time.Second, 7 * time.Second, 50 * time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			client := newScript(after(time.Hour, reply(200, jsonType, tokenReply))).client()
+			client.Timeout = tt.client
+			e, err := NewMoov(testCredentials, &MoovOptions{HTTPClient: client, Timeout: tt.own})
+			require.NoError(t, err)
+			began := time.Now()
+			_, err = e.Exchange(t.Context(), Grant{RefreshToken: "rt"})
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			assert.Equal(t, tt.want, time.Since(began), "%v", tt)
+		})
+	}
 }
 
 func TestRevokeRefused(t *testing.T) {

@@ -60,6 +60,22 @@ func TestLimiterLeavesTokenRequestsWhatIsLeft(t *testing.T) {
 	})
 }
 
+// If a server does not name its limit, the largest number that remained in the window stands for it.
+func TestLimiterWithoutALimitHeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(Limiter)
+		reset := strconv.FormatInt(time.Now().Add(50*time.Second).Unix(), 10)
+		for _, remaining := range []string{"100", "98"} {
+			enter(t, l, newVisit()).done(t, 200, "X-Organization-Rate-Limit-Remaining", remaining, "X-Organization-Rate-Limit-Reset", reset)
+		}
+		free := enterAll(t, l, 10)
+		assert.Equal(t, 10, sentOf(free), "much remains")
+		free[0].done(t, 200, "X-Organization-Rate-Limit-Remaining", "20", "X-Organization-Rate-Limit-Reset", reset)
+		enterAll(t, l, 1)
+		assert.Zero(t, sentOf(enterAll(t, l, 5)), "the remaining requests are spread")
+	})
+}
+
 // A server whose clock was ahead for a while, or whose reset is always now, does not affect later windows.
 func TestLimiterWithOddResets(t *testing.T) {
 	at := func(now time.Time, left int, until time.Duration) []string {

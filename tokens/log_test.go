@@ -85,16 +85,25 @@ var logScenarios = []struct {
 		c.Invalidate(&tokens.Token{AccessToken: "another"})
 		assert.NotContains(t, l.out.String(), "dropped")
 		c.Invalidate(got)
+		got, err = c.Token(t.Context())
+		require.NoError(t, err)
+		synctest.Wait()
+		c.Invalidate(got) // too soon
+		assert.Equal(t, 1, strings.Count(l.out.String(), "dropped"))
 	}},
 	{"an endpoint that fails", []string{"could not get a token"}, func(t *testing.T, l *logged) {
 		l.respondWith(503, "", http.Header{"Retry-After": {"60"}})
 		_, err := l.cache(t, tokens.CacheOptions{}).Token(t.Context())
 		require.Error(t, err)
+		synctest.Wait()
+		assert.Contains(t, l.out.String(), `"next":"retry","next_in":60000000000`)
 	}},
 	{"a login that ended", []string{"could not get a token"}, func(t *testing.T, l *logged) {
 		l.respondWith(400, `{"error":"invalid_grant","error_description":"canary-refresh of canary-client"}`, nil)
 		_, err := l.cache(t, l.user()).Token(t.Context())
 		require.ErrorIs(t, err, tokens.ErrLoginRequired)
+		synctest.Wait()
+		assert.Contains(t, l.out.String(), `"next":"login"`)
 	}},
 	{"a lost response", []string{"presenting a refresh token again after a lost response"}, func(t *testing.T, l *logged) {
 		c := l.cache(t, l.user())

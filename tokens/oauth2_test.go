@@ -141,6 +141,7 @@ func TestNewEndpointRefuses(t *testing.T) {
 		{"none without an id", tokenURL, Credentials{}, EndpointOptions{AuthStyle: AuthStyleNone}, "ClientID is empty"},
 		{"none with a secret", tokenURL, testCredentials, EndpointOptions{AuthStyle: AuthStyleNone}, "ClientSecret is set, but AuthStyleNone sends none; leave it empty"},
 		{"no secret", tokenURL, public, EndpointOptions{}, "ClientSecret is empty"},
+		{"an issuer that cannot be one", tokenURL, testCredentials, EndpointOptions{Issuer: "https://auth.example.com\n"}, "Issuer ends in a newline"},
 		{"a negative timeout", tokenURL, testCredentials, EndpointOptions{Timeout: -1}, "Timeout is negative"},
 		{"a negative retry", tokenURL, testCredentials, EndpointOptions{Retry: Retry{Max: -1}}, "a Retry has a negative member"},
 		{"no credentials", tokenURL, nil, EndpointOptions{}, "the credentials are nil; pass Credentials, a CredentialsFunc or a CredentialsFile"},

@@ -458,6 +458,7 @@ func TestRetryBackOff(t *testing.T) {
 		{Retry{}, 2, 500 * time.Millisecond},
 		{Retry{}, 3, time.Second},
 		{Retry{}, 8, 30 * time.Second},
+		{Retry{Initial: 1 << 33, Max: time.Hour}, 32, time.Hour}, // twice as often, it exceeds every Duration
 		{Retry{}, 1000, 30 * time.Second},
 		{Retry{Initial: time.Minute}, 1, 30 * time.Second},
 		{Retry{Initial: time.Second, Max: 3 * time.Second}, 2, 2 * time.Second},

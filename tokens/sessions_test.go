@@ -211,6 +211,22 @@ func TestSessionsKeepWhatIsUsed(t *testing.T) {
 	require.NoError(t, s.Close(t.Context()))
 }
 
+// The caller may change its Grant after NewSessions.
+func TestSessionsKeepTheirOwnGrant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, scopes := newFleet(), []string{"read"}
+		s := newSessions(t, f, tokens.CacheOptions{Grant: tokens.Grant{Scopes: scopes}})
+		scopes[0] = "write"
+		f.respond = func(form url.Values) (int, string, http.Header) {
+			return 200, `{"access_token":"access-` + form.Get("scope") + `","token_type":"Bearer","expires_in":3600}`, nil
+		}
+		c := s.Session("user")
+		require.NoError(t, c.Set(t.Context(), &tokens.Token{RefreshToken: "refresh"}))
+		assert.Equal(t, "access-read", mustToken(t, c))
+		require.NoError(t, s.Close(t.Context()))
+	})
+}
+
 // Close of Sessions waits for all logins, and returns the errors of those whose token it could not save.
 func TestSessionsCloseSaysWhatIsNotSaved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

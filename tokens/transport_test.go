@@ -200,7 +200,8 @@ func TestTransportRenewsAfter401(t *testing.T) {
 		assert.Equal(t, []string{want}, s.requests()[i].Header["Authorization"])
 		assert.Equal(t, "the body", s.requests()[i].Body)
 	}
-	assert.Equal(t, []*Token{first}, src.rejected)
+	require.Len(t, src.rejected, 1)
+	assert.Same(t, first, src.rejected[0])
 	assert.Zero(t, s.leaks())
 }
 
