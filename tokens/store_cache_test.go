@@ -780,6 +780,34 @@ func TestHeldBackWithAStore(t *testing.T) {
 	})
 }
 
+// After a logout elsewhere, nothing is left to save.
+func TestLogoutElsewhereEndsWhatWasUnsaved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, calls := newFleet(), 0
+		opts := user(due())
+		opts.HoldUnsaved = true
+		opts.OnToken = func(context.Context, *tokens.Token) error {
+			calls++
+			return errors.New("disk full")
+		}
+		a, b := f.cache(t, opts), f.cache(t, user(nil))
+		_, err := a.Token(t.Context())
+		require.ErrorContains(t, err, "disk full")
+		require.NoError(t, b.Revoke(t.Context()))
+		pass(time.Minute)
+		_, _ = a.Token(t.Context()) // this starts a look
+		pass(time.Second)
+		before := calls
+		_, err = a.Token(t.Context())
+		require.ErrorIs(t, err, tokens.ErrLoginRequired)
+		pass(time.Minute)
+		_, err = a.Token(t.Context())
+		require.ErrorIs(t, err, tokens.ErrLoginRequired)
+		assert.Equal(t, before, calls)
+		closeAll(t, a, b)
+	})
+}
+
 func TestCloseWaitsForTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet()

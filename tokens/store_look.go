@@ -350,7 +350,6 @@ func (c *Cache) takeOver(r *record, now moment) {
 	switch {
 	case r.accessToken() == "":
 		c.saved()
-		c.held = false
 		c.setCurrent(nil, now)
 	case current != nil && current.token.AccessToken == r.accessToken() && current.token.RefreshToken == r.refreshToken():
 		// it stays, with its deadlines
