@@ -58,6 +58,7 @@ func TestApplySpacesWhatItAdds(t *testing.T) {
 		{"[\n 1\n]", `[{"op":"add","path":"/-","value":2}]`, "[\n 1,\n 2\n]"},
 		{"[\n 1\n]", `[{"op":"add","path":"/0","value":2}]`, "[\n 2,\n 1\n]"},
 		{"[1,\n2]", `[{"op":"add","path":"/-","value":3}]`, "[1,\n2,\n3]"},
+		{"[1,\n2, 3]", `[{"op":"add","path":"/-","value":4}]`, "[1,\n2, 3,\n4]"}, // the first separator counts
 		{"[ 1,2 ]", `[{"op":"add","path":"/-","value":3}]`, "[ 1,2,3 ]"},
 		{"{\n \"a\" : 1\n}", `[{"op":"add","path":"/b","value":2}]`, "{\n \"a\" : 1,\n \"b\": 2\n}"},
 		{"[1," + long + "2]", `[{"op":"add","path":"/-","value":3}]`, "[1," + long + "2,3]"},
@@ -91,6 +92,7 @@ func TestApplyRefusesBadDocuments(t *testing.T) {
 		"trailing comma":            `[1,]`,
 		"leading comma":             `[,1]`,
 		"no colon":                  `{"a" 1}`,
+		"a comma for a colon":       `{"a",1}`,
 		"no comma":                  `[1 2]`,
 		"no quotes":                 `{a:1}`,
 		"single quotes":             `{'a':1}`,
@@ -189,6 +191,8 @@ func TestApplyErrorsNameThePlaceAndHideValues(t *testing.T) {
 			`jsonpatch: operation 0: test "/n": invalid patch: value is missing`},
 		{`[{"op":"test","path":"/n","value":"canary-3]`,
 			`jsonpatch: invalid patch: malformed JSON at offset 44`},
+		{`{"op":"remove","path":"/n"}`,
+			`jsonpatch: invalid patch: a patch is an array of operations`},
 	} {
 		_, err := applyText(doc, c.patch)
 		require.EqualError(t, err, c.want)
@@ -239,6 +243,16 @@ func TestApplyIsBounded(t *testing.T) {
 		_, err := applyText(`[]`, `[{"op":"add","path":"/1000000000","value":0}]`)
 		require.ErrorIs(t, err, jsonpatch.ErrNotFound)
 	})
+	t.Run("exponents", func(t *testing.T) {
+		_, err := applyText(`1e999999999`, `[{"op":"test","path":"","value":1e999999998}]`)
+		require.ErrorIs(t, err, jsonpatch.ErrTestFailed)
+		digits := strings.Repeat("9", 1_000_000)
+		_, err = applyText(`0.1e`+digits, `[{"op":"test","path":"","value":0.01e1`+strings.Repeat("0", len(digits))+`}]`)
+		require.NoError(t, err)
+	})
+}
+
+func TestDepthIsBounded(t *testing.T) {
 	t.Run("depth of a value", func(t *testing.T) {
 		op := `{"op":"replace","path":"","value":` + nested(jsonpatch.MaxDepth) + `}`
 		got, err := applyText(`0`, `[`+op+`]`)
@@ -262,6 +276,20 @@ func TestApplyIsBounded(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, nested(1000)+" ", string(got))
 	})
+	t.Run("depth of objects", func(t *testing.T) {
+		doc := []byte(strings.Repeat(`{"a":`, 999) + "{}" + strings.Repeat("}", 999))
+		at := strings.Repeat("/a", 999) + "/b"
+		_, err := jsonpatch.Patch{jsonpatch.Add(at, map[string]int{})}.Apply(doc)
+		require.EqualError(t, err, "jsonpatch: limit exceeded: the result is nested more than 1000 levels deep")
+		_, err = jsonpatch.Patch{jsonpatch.Add(at, 1)}.Apply(doc)
+		require.NoError(t, err)
+	})
+	t.Run("brackets side by side or in strings are not depth", func(t *testing.T) {
+		doc := `{"list":[` + strings.Repeat("{},[],", 1000) + `0],"text":"` + strings.Repeat(`[{\"`, 1000) + `"}`
+		got, err := jsonpatch.Patch{jsonpatch.Remove("/list/0")}.Apply([]byte(doc))
+		require.NoError(t, err)
+		assert.Equal(t, strings.Replace(doc, "{},", "", 1), string(got))
+	})
 	t.Run("depth by copies", func(t *testing.T) {
 		var p jsonpatch.Patch
 		path := ""
@@ -280,13 +308,6 @@ func TestApplyIsBounded(t *testing.T) {
 		require.ErrorIs(t, err, jsonpatch.ErrLimit)
 		_, err = jsonpatch.Patch{jsonpatch.Replace("/a/0/0", 1), jsonpatch.Move("/a", "/b/c/a")}.Apply(doc)
 		require.NoError(t, err, "what is no longer deep may move")
-	})
-	t.Run("exponents", func(t *testing.T) {
-		_, err := applyText(`1e999999999`, `[{"op":"test","path":"","value":1e999999998}]`)
-		require.ErrorIs(t, err, jsonpatch.ErrTestFailed)
-		digits := strings.Repeat("9", 1_000_000)
-		_, err = applyText(`0.1e`+digits, `[{"op":"test","path":"","value":0.01e1`+strings.Repeat("0", len(digits))+`}]`)
-		require.NoError(t, err)
 	})
 }
 

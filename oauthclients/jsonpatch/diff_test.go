@@ -84,6 +84,7 @@ func TestDiffOfNamesThatAreNoText(t *testing.T) {
 		{`{"\ud800":1}`, `{"\ud800":2}`, `[{"op":"replace","path":"/\ud800","value":2}]`},
 		{`{"\uDFFF/~":{}}`, `{"\udfff/~":{"a\ud83d":"\ud83d"}}`, `[{"op":"add","path":"/\udfff~1~0/a\ud83d","value":"\ud83d"}]`},
 		{`{"\ude00\ud83d":1}`, `{}`, `[{"op":"remove","path":"/\ude00\ud83d"}]`},
+		{"{\"\ud7ff\ue000\\ud800\":1}", `{}`, `[{"op":"remove","path":"/` + "\ud7ff\ue000" + `\ud800"}]`}, // only the last is a half
 		{`{"\ud83d\ud83d\ude00":1}`, `{}`, `[{"op":"remove","path":"/\ud83d😀"}]`},
 	} {
 		p, err := jsonpatch.Diff([]byte(c.before), []byte(c.after))

@@ -3,6 +3,8 @@ package jsonpatch_test
 import (
 	"bytes"
 	"encoding/json"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -42,7 +44,7 @@ func TestJ01PatchIsAnArray(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, `{"P":[]}`, string(nested))
 	}
-	for _, text := range []string{`null`, `{}`, `"[]"`, `1`, `{"op":"remove","path":"/a"}`, ``, `[`, `[]]`, `[] []`, `[,]`, `[null]`, `[[]]`, `["remove"]`} {
+	for _, text := range []string{`null`, `{}`, `"[]"`, `1`, `{"op":"remove","path":"/a"}`, ``, `[`, `[]]`, `[] []`, `{]`, `0]`, `[,]`, `[null]`, `[[]]`, `["remove"]`} {
 		_, err := readPatch(text)
 		assert.ErrorIs(t, err, jsonpatch.ErrInvalidPatch, text)
 	}
@@ -89,7 +91,7 @@ func TestJ03ExactlyOnePathAPointer(t *testing.T) {
 		_, err := readPatch(text)
 		assert.ErrorIs(t, err, jsonpatch.ErrInvalidPatch, text)
 	}
-	for _, path := range []string{"foo", "/a~", "/~2", "\xff", "/\xff", "/\xed\xa0", "/\xed\xa0\x80\xed\xb0\x80"} {
+	for _, path := range []string{"foo", "/a~", "/~2", "\xff", "/\xff", "/\xed\xa0", "/\xed\xa0a", "/\xed\xa0\xc0", "/\xed\xc0\x80", "/\xed\xa0\x80\xed\xb0\x80"} {
 		_, err := jsonpatch.Patch{jsonpatch.Remove(path)}.MarshalJSON()
 		assert.ErrorIs(t, err, jsonpatch.ErrInvalidPatch, path)
 		assert.ErrorIs(t, err, jsonpatch.ErrInvalidPointer, path)
@@ -189,18 +191,21 @@ func TestJ07Add(t *testing.T) {
 }
 
 func TestJ08ArrayIndices(t *testing.T) {
-	for _, index := range []string{"01", "00", "-1", "+1", "1e0", "1.0", " 1", "1 ", "0x1", "", "a", "١", "2", "99999999999999999999"} {
+	const length = 3000 // long enough that a byte below or above the digits, taken for one, would be within the array
+	doc := "[" + strings.Repeat("1,", length-1) + "1]"
+	last := strconv.Itoa(length)
+	for _, index := range []string{"01", "00", "-1", "+1", "1e0", "1.0", " 1", "1 ", "1a", "1:", "1~1", "0x1", "", "a", "١", last, "99999999999999999999"} {
 		for _, op := range []string{
 			`{"op":"remove","path":"/` + index + `"}`,
 			`{"op":"replace","path":"/` + index + `","value":1}`,
 			`{"op":"test","path":"/` + index + `","value":1}`,
 			`{"op":"move","from":"/` + index + `","path":"/0"}`,
 		} {
-			_, err := applyText(`[1,1]`, "["+op+"]")
+			_, err := applyText(doc, "["+op+"]")
 			assert.ErrorIs(t, err, jsonpatch.ErrNotFound, op)
 		}
-		if index != "2" {
-			_, err := applyText(`[1,1]`, `[{"op":"add","path":"/`+index+`","value":1}]`)
+		if index != last {
+			_, err := applyText(doc, `[{"op":"add","path":"/`+index+`","value":1}]`)
 			assert.ErrorIs(t, err, jsonpatch.ErrNotFound, index)
 		}
 	}

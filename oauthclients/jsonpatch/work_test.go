@@ -73,6 +73,12 @@ func TestWorkIsBounded(t *testing.T) {
 		{"tests of white space", "[[{" + strings.Repeat(" ", 1<<20) + "}]]", 10_000, func(int) string {
 			return `{"op":"test","path":"","value":[[{}]]}`
 		}, jsonpatch.ErrLimit},
+		{"tests of white space between elements", "[[1," + strings.Repeat(" ", 1<<20) + "2]]", 10_000, func(int) string {
+			return `{"op":"test","path":"","value":[[1,2]]}`
+		}, jsonpatch.ErrLimit},
+		{"tests of white space before a member", "{\"a\":" + strings.Repeat(" ", 1<<20) + "1}", 10_000, func(int) string {
+			return `{"op":"test","path":"","value":{"a":1}}`
+		}, jsonpatch.ErrLimit},
 		{"tests of a long exponent", "[1e" + strings.Repeat("9", 1_000_000) + "]", 10_000, func(int) string {
 			return `{"op":"test","path":"/0","value":1e999999999}`
 		}, jsonpatch.ErrTestFailed},
@@ -148,6 +154,7 @@ func TestDepthOfTheResult(t *testing.T) {
 func TestMemoryIsBounded(t *testing.T) {
 	million := "[" + strings.Repeat("1,", 1_000_000-1) + "1]"
 	spaced := strings.ReplaceAll(million, ",", ", ")
+	object := "{" + manyMembers(50_000) + "}"
 	many := []byte("[" + strings.Repeat(`{"op":"remove","path":"/a"},`, 1_000_000) + "0]")
 	for _, c := range []struct {
 		name string
@@ -159,9 +166,29 @@ func TestMemoryIsBounded(t *testing.T) {
 			_, err := jsonpatch.Patch{jsonpatch.Add("/-", 7)}.Apply([]byte(million))
 			return err
 		}},
-		{"a test of a long array", 10, 2 * len(million), func() error {
-			p := jsonpatch.Patch{jsonpatch.Test("", json.RawMessage(spaced)), jsonpatch.Add("/-", 7)}
-			_, err := p.Apply([]byte(million))
+		{"a test of a long array", 10, len(spaced) + len(million), func() error {
+			p := jsonpatch.Patch{jsonpatch.Test("", json.RawMessage(million)), jsonpatch.Add("/-", 7)}
+			_, err := p.Apply([]byte(spaced))
+			return err
+		}},
+		{"a test of a large object", 10, 2 * len(object), func() error {
+			_, err := jsonpatch.Patch{jsonpatch.Test("", json.RawMessage(object))}.Apply([]byte(strings.ReplaceAll(object, ":", ": ")))
+			return err
+		}},
+		{"many operations on a large object", 12, len(object), func() error {
+			p := make(jsonpatch.Patch, 200)
+			for i := range p {
+				p[i] = jsonpatch.Replace("/m7", i)
+			}
+			_, err := p.Apply([]byte(object))
+			return err
+		}},
+		{"many small objects", 5, 900_000, func() error {
+			_, err := jsonpatch.Patch(nil).Apply([]byte("[" + strings.Repeat(`{"a":1},`, 112_499) + `{"a":1}]`))
+			return err
+		}},
+		{"a difference in a large document", 4, 2 * len(million), func() error {
+			_, err := jsonpatch.Diff([]byte(`{"a":`+million+`,"b":1}`), []byte(`{"a":`+million+`,"b":2}`))
 			return err
 		}},
 		{"reading too many operations", 1.5, len(many), func() error {
