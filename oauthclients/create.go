@@ -100,8 +100,7 @@ func readSecret(data []byte) (id, secret string) {
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	open, err := dec.Token()
-	object := open == json.Delim('{')
-	for err == nil && object && dec.More() {
+	for err == nil && open == json.Delim('{') && dec.More() {
 		var name json.Token
 		var value json.RawMessage
 		if name, err = dec.Token(); err == nil {
@@ -110,11 +109,10 @@ func readSecret(data []byte) (id, secret string) {
 			}
 		}
 	}
-	if err != nil || !object { // members that look right are better than nothing
-		for _, m := range looksLikeMember.FindAllSubmatch(data[dec.InputOffset():], -1) {
-			if name := string(m[1]); values[name] == "" {
-				set(name, m[2])
-			}
+	// In what is no object, or comes after one, members that look right are better than nothing.
+	for _, m := range looksLikeMember.FindAllSubmatch(data[dec.InputOffset():], -1) {
+		if name := string(m[1]); values[name] == "" {
+			set(name, m[2])
 		}
 	}
 	find := func(want string) (folded string) {

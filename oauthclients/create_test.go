@@ -163,6 +163,7 @@ func TestCreateFindsTheSecret(t *testing.T) {
 		"names with capitals":           `{"Id":"2c91","Secret":"s3cr3t","clientSecret":"no"}`,
 		"numbers":                       `{"id":2.5,"secret":17}`,
 		"in no JSON":                    `{"owner":{"id":"no"},"name":NaN,"id":"2c91","secret":"s3cr3t"}`,
+		"in two objects":                `{"id":"2c91"}{"id":"no","secret":"s3cr3t"}`,
 		"in an array":                   `[{"id":"2c91","secret":"s3cr3t"}]`,
 		"before bytes that are no text": "{\"id\":\"2c91\",\"secret\":\"s3cr3t\",\"name\":\"\xff\"}",
 	} {

@@ -94,9 +94,12 @@ func newSailPoint(src tokens.Source, opts *SailPointOptions) (*SailPoint, error)
 	if opts != nil {
 		o = *opts
 	}
-	origin := o.BaseURL
-	if source, ok := tokens.As[interface{ BaseURL() string }](src); ok && origin == "" {
-		origin = source.BaseURL()
+	origin, limiter := o.BaseURL, o.Limiter
+	if source, ok := tokens.As[interface{ BaseURL() string }](src); ok {
+		origin = cmp.Or(origin, source.BaseURL())
+		if l, ok := tokens.As[interface{ Limiter() *tokens.Limiter }](src); ok {
+			limiter = cmp.Or(limiter, l.Limiter())
+		}
 	}
 	server, editors, err := o.Version.server(origin)
 	if err != nil {
@@ -111,11 +114,8 @@ func newSailPoint(src tokens.Source, opts *SailPointOptions) (*SailPoint, error)
 	}
 	s := &SailPoint{maxElement: cmp.Or(o.MaxElement, defaultMaxElement), logger: o.Logger}
 	do := tokens.DoerOptions{
-		BaseURL: o.BaseURL, HTTPClient: o.HTTPClient, Header: o.Header, Retry: o.Retry, Timeout: o.Timeout, MaxBody: o.MaxBody, Limiter: o.Limiter,
-		Logger: o.Logger,
-	}
-	if l, ok := tokens.As[interface{ Limiter() *tokens.Limiter }](src); do.Limiter == nil && (!ok || l.Limiter() == nil) {
-		do.Limiter = new(tokens.Limiter) // shared by both clients
+		BaseURL: o.BaseURL, HTTPClient: o.HTTPClient, Header: o.Header, Retry: o.Retry, Timeout: o.Timeout, MaxBody: o.MaxBody, Logger: o.Logger,
+		Limiter: cmp.Or(limiter, new(tokens.Limiter)), // shared by both clients
 	}
 	if s.api, err = newClient(do); err != nil {
 		return nil, err

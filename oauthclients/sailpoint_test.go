@@ -277,7 +277,9 @@ func TestTheOriginIsTheSources(t *testing.T) {
 	require.EqualError(t, get(wrapped{src}, "https://other.api.identitynow.com"), "oauthclients: tokens: BaseURL is https://other.api.identitynow.com "+
 		"but the Source's tokens are for https://tenant.api.identitynow.com; leave BaseURL empty")
 	require.ErrorContains(t, get(located{tokens.Static("access-token"), ""}, ""), "BaseURL is empty")
-	assert.Len(t, v.sent(), 3)
+	require.NoError(t, get(src, origin+"/gateway"))
+	require.Len(t, v.sent(), 4)
+	assert.Equal(t, "/gateway/beta/oauth-clients/"+clientID, v.sent()[3].URI)
 }
 
 func TestHeader(t *testing.T) {
@@ -497,6 +499,66 @@ func TestRepetition(t *testing.T) {
 				assert.Len(t, v.sent(), want)
 			})
 		}
+	}
+}
+
+// limited adds a Limiter to a Source.
+type limited struct {
+	tokens.Source
+	limiter *tokens.Limiter
+}
+
+func (l limited) Limiter() *tokens.Limiter { return l.limiter }
+func (l limited) Unwrap() tokens.Source    { return l.Source }
+
+// All calls wait for one rate limit: at the Limiter of the options, at that of the source, or at one of their own.
+func TestOneLimiterForAllCalls(t *testing.T) {
+	impatient := func() *tokens.Limiter { return &tokens.Limiter{MaxWait: time.Second} }
+	static := tokens.Static("access-token")
+	for _, tt := range []struct {
+		name string
+		src  tokens.Source
+		opts *tokens.Limiter
+		wait time.Duration // how long a call waits after the 429; 0 if it fails at once
+	}{
+		{"of the options", static, impatient(), 0},
+		{"of the source", limited{located{static, origin}, impatient()}, nil, 0},
+		{"of the options before that of the source", limited{located{static, origin}, new(tokens.Limiter)}, impatient(), 0},
+		{"their own", static, nil, time.Minute},
+		{"their own if the source has none", limited{located{static, origin}, nil}, nil, time.Minute},
+		{"their own if that of the source may be for another origin", limited{static, impatient()}, nil, time.Minute},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				v := &vendor{}
+				v.handler = func(w http.ResponseWriter, r *http.Request) {
+					if len(v.sent()) > 1 {
+						respond(http.StatusOK, "[]")(w, r)
+						return
+					}
+					w.Header().Set("Retry-After", "60")
+					respond(http.StatusTooManyRequests, "{}")(w, r)
+				}
+				clients, err := oauthclients.NewSailPoint(tt.src, &oauthclients.SailPointOptions{
+					BaseURL: origin, HTTPClient: &http.Client{Transport: v}, Limiter: tt.opts})
+				require.NoError(t, err)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				_, err = clients.Get(ctx, clientID)
+				require.ErrorIs(t, err, tokens.Status(http.StatusTooManyRequests))
+				start, err := time.Now(), error(nil)
+				for _, e := range clients.All(t.Context()) {
+					err = e
+				}
+				if tt.wait == 0 {
+					require.ErrorContains(t, err, "waiting for the rate limit")
+					assert.Len(t, v.sent(), 1)
+					return
+				}
+				require.NoError(t, err)
+				assert.Equal(t, tt.wait, time.Since(start))
+			})
+		})
 	}
 }
 

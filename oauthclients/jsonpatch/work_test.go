@@ -171,7 +171,7 @@ func TestMemoryIsBounded(t *testing.T) {
 			_, err := p.Apply([]byte(spaced))
 			return err
 		}},
-		{"a test of a large object", 10, 2 * len(object), func() error {
+		{"a test of a large object", 12, 2 * len(object), func() error {
 			_, err := jsonpatch.Patch{jsonpatch.Test("", json.RawMessage(object))}.Apply([]byte(strings.ReplaceAll(object, ":", ": ")))
 			return err
 		}},
