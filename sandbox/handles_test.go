@@ -187,7 +187,9 @@ func TestProtect(t *testing.T) {
 
 		scoped := func(token string) reply { return send(t, sb, http.MethodGet, "/v7/scoped", "", "", bearer(token)) }
 		assertStatus(t, 418, scoped(live.AccessToken))
-		assertStatus(t, 403, scoped(v.Issue(sandbox.Token{Scopes: []string{"tea.brew"}}).AccessToken))
+		got = scoped(v.Issue(sandbox.Token{Scopes: []string{"tea.brew"}}).AccessToken)
+		assertStatus(t, 403, got)
+		assert.Equal(t, `Bearer error="insufficient_scope"`, got.header.Get("WWW-Authenticate"))
 
 		v.Fault(sandbox.Protected, sandbox.Fault{Status: 503}, sandbox.Fault{Drop: true, After: true}, sandbox.Fault{Body: "{}"}, sandbox.Fault{Delay: 2 * time.Hour})
 		assertStatus(t, 503, post(bearer(live.AccessToken)))

@@ -83,6 +83,10 @@ func TestRateLimitCanBeOff(t *testing.T) {
 	for range 1000 {
 		require.Equal(t, 204, sendForm(t, off, "/oauth2/revoke", inBody("token", "x")).status)
 	}
+	te := sandbox.NewThousandEyes(&sandbox.ThousandEyesOptions{RateLimit: sandbox.Limit{Requests: -1}})
+	got := sendForm(t, te, "/v7/oauth2/token", inBody("grant_type", "client_credentials"))
+	assertStatus(t, 200, got)
+	assert.NotContains(t, got.header, "X-Organization-Rate-Limit-Limit")
 }
 
 // A window accepts 4 requests in 10 s. Requests arrive at these times, from second 3 of a minute.

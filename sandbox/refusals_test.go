@@ -196,7 +196,7 @@ func TestGrantRefusals(t *testing.T) {
 		{"Moov token doubled", "/oauth2/revoke", []string{"token", "x", "token", "y"}, origin, 422, `{"token":"must not be sent twice"}`},
 		{"Moov hint empty", "/oauth2/revoke", []string{"token", "x", "token_type_hint", ""}, origin, 422, `{"token_type_hint":"must not be empty; leave it out"}`},
 		{"Moov refresh token doubled", "/oauth2/token", []string{"refresh_token", "x", "refresh_token", "y"}, origin, 422, `{"refresh_token":"must not be sent twice"}`},
-		{"SailPoint no grant", "/oauth/token", nil, origin, 400, "invalid_request"},
+		{"SailPoint no grant", "/oauth/token", nil, origin, 400, "grant_type is required"},
 		{"SailPoint other grant", "/oauth/token", []string{"grant_type", "password"}, origin, 400, "unsupported_grant_type"},
 		{"SailPoint grant not had", "/oauth/token", []string{"grant_type", "refresh_token", "refresh_token", "x"}, origin, 400, "unauthorized_client"},
 		{"SailPoint grants mixed", "/oauth/token", []string{"grant_type", "client_credentials", "refresh_token", "x"}, origin, 400, "invalid_request"},
@@ -292,7 +292,9 @@ func TestLenient(t *testing.T) {
 	}
 	s := newTenant(t, nil)
 	assertStatus(t, 200, send(t, s, http.MethodGet, clients, "", "{}", bearer(s.token), query("limit=10&filters=")))
-	assertStatus(t, 400, send(t, s, http.MethodGet, clients, "", "", bearer(s.token), query("filters=a&filters=b")))
+	doubled := send(t, s, http.MethodGet, clients, "", "", bearer(s.token), query("filters=a&filters=b"))
+	assertStatus(t, 400, doubled)
+	assert.Contains(t, doubled.body, "filters must be sent once, with a value")
 }
 
 // RFC 6749, sections 5.1 and 5.2, and RFC 6750, section 3.

@@ -376,6 +376,7 @@ func TestSailPointMetadata(t *testing.T) {
 		require.NoError(t, json.NewDecoder(resp.Body).Decode(&metadata))
 		assert.Equal(t, url, metadata["issuer"])
 		assert.Equal(t, url+"/oauth/token", metadata["token_endpoint"])
+		assert.Equal(t, []any{"S256"}, metadata["code_challenge_methods_supported"])
 		assert.Equal(t, url+"/oauth/authorize", metadata["authorization_endpoint"])
 	}
 	info := send(t, sandbox.New(), http.MethodGet, "/oauth/info", "", "")

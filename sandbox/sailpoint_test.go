@@ -189,10 +189,11 @@ func TestCreateRefusals(t *testing.T) {
 	}
 	assertStatus(t, 400, send(t, s, http.MethodPost, clients, "text/plain", sampleCreate, bearer(s.token)))
 	assertStatus(t, 200, s.create(t, edited("grantTypes", `["CLIENT_CREDENTIALS"]`)))
+	assertStatus(t, 200, s.create(t, edited("accessTokenValiditySeconds", `2147483647`)))
 
 	var list []sailpoint.OAuthClient
 	require.NoError(t, json.Unmarshal([]byte(s.get(t, clients).body), &list))
-	assert.Len(t, list, 2, "a refused client is not created")
+	assert.Len(t, list, 3, "a refused client is not created")
 }
 
 func TestPatch(t *testing.T) {

@@ -37,6 +37,8 @@ func TestTransportHandsOverTheRequest(t *testing.T) {
 	response, err := sandbox.Transport(http.HandlerFunc(func(w http.ResponseWriter, in *http.Request) {
 		body, _ := io.ReadAll(in.Body)
 		assert.Equal(t, "body", string(body))
+		assert.EqualValues(t, 4, in.ContentLength)
+		assert.Equal(t, "memory", in.RemoteAddr)
 		assert.Equal(t, "api.example.com", in.Host)
 		assert.Equal(t, "/a%2Fb?q=1", in.RequestURI)
 		assert.Nil(t, in.Context().Value(key{}))
