@@ -95,7 +95,7 @@ func newSailPoint(src tokens.Source, opts *SailPointOptions) (*SailPoint, error)
 		o = *opts
 	}
 	origin, limiter := o.BaseURL, o.Limiter
-	if source, ok := tokens.As[interface{ BaseURL() string }](src); ok {
+	if source, ok := tokens.As[interface{ BaseURL() string }](src); ok && source.BaseURL() != "" {
 		origin = cmp.Or(origin, source.BaseURL())
 		if l, ok := tokens.As[interface{ Limiter() *tokens.Limiter }](src); ok {
 			limiter = cmp.Or(limiter, l.Limiter())

@@ -527,6 +527,7 @@ func TestOneLimiterForAllCalls(t *testing.T) {
 		{"their own", static, nil, time.Minute},
 		{"their own if the source has none", limited{located{static, origin}, nil}, nil, time.Minute},
 		{"their own if that of the source may be for another origin", limited{static, impatient()}, nil, time.Minute},
+		{"their own if the source does not say its origin", limited{located{static, ""}, impatient()}, nil, time.Minute},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
