@@ -87,7 +87,7 @@ func classify(d openapi.Difference, all []openapi.Difference, scopes string) cla
 	case d.Keyword == "$ref":
 		return breaking
 	case d.Kind == openapi.KindRequirement:
-		first := added && !strings.Contains(d.Node.KeywordJSON(openapi.KindOperation, "security"), ":[\"")
+		first := added && !strings.Contains(d.Operation.Security().JSON(""), ":[\"")
 		return pick(added == (scopes == "any") || first, additive) // the first scope that is documented was required before
 	case d.Kind == openapi.KindScheme && d.Keyword == "type", d.Kind == openapi.KindScheme && d.Keyword == "scheme":
 		return breaking

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -89,7 +90,7 @@ func newReport(name, from string, result openapi.Result, c *config) *report {
 func implied(d openapi.Difference, all []openapi.Difference) bool {
 	return d.Kind == openapi.KindSchema && slices.ContainsFunc(all, func(o openapi.Difference) bool {
 		switch {
-		case o.Kind != openapi.KindSchema || o.Node.Pointer != d.Node.Pointer:
+		case o.Node.Pointer != d.Node.Pointer:
 			return false
 		case o.Keyword == "type" && o.Was != "" && o.Is != "":
 			return d.Keyword != "type" && d.Keyword != "nullable" && d.Keyword != "example"
@@ -140,6 +141,8 @@ func pointerOf(d openapi.Difference) string {
 	switch {
 	case d.Ours.Exists():
 		return d.Ours.Pointer
+	case d.Element == openapi.KindServer:
+		return cmp.Or(d.Operation.Servers().Pointer, below(d.Node.Pointer, d.Keyword))
 	case d.Kind == openapi.KindRequirement || d.Element == openapi.KindParameter || d.Member == "" || d.Element == "":
 		return below(d.Node.Pointer, d.Keyword)
 	}
