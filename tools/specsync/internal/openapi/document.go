@@ -239,8 +239,9 @@ func (p Place) Text() string {
 	return p.node.Value
 }
 
-// Resolve follows $ref. Members next to it are ignored, as OpenAPI 3.0 requires. If the reference leads nowhere, to
-// itself or to a document that cannot be loaded, Resolve returns the node with the reference.
+// Resolve follows $ref. Members next to it are ignored, as OpenAPI 3.0 requires. If the reference leads nowhere or to
+// itself, Resolve returns the node with the reference. If it leads to a reference to a document that cannot be loaded,
+// Resolve returns the node with that one.
 func (p Place) Resolve() Place {
 	start, seen := p, []*yaml.Node(nil)
 	for p.isMapping() {
@@ -252,8 +253,11 @@ func (p Place) Resolve() Place {
 		uri, fragment, _ := strings.Cut(ref, "#")
 		fragment, err := url.PathUnescape(fragment)
 		doc := p.doc.other(uri)
-		if err != nil || doc == nil {
+		switch {
+		case err != nil:
 			return start
+		case doc == nil:
+			return p
 		}
 		if p = doc.At(fragment); p.node == nil || slices.Contains(seen, p.node) {
 			return start

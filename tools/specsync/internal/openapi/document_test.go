@@ -150,6 +150,7 @@ components:
     self: {$ref: '#/components/schemas/self'}
     nowhere: {$ref: '#/components/schemas/none'}
     remote: {$ref: 'other.yaml#/components/schemas/a'}
+    far: {$ref: '#/components/schemas/remote'}
     alias: &x {type: string}
     aliased: *x
 `)
@@ -160,6 +161,7 @@ components:
 	for _, name := range []string{"self", "nowhere", "remote"} {
 		assert.Equal(t, "/components/schemas/"+name, schemas.Child(name).Resolve().Pointer, "it is not followed")
 	}
+	assert.Equal(t, "/components/schemas/remote", schemas.Child("far").Resolve().Pointer)
 	assert.Equal(t, `{"type":"string"}`, schemas.Child("aliased").JSON(openapi.KindSchema))
 	assert.False(t, schemas.Child("other").Exists())
 }
