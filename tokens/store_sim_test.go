@@ -1025,7 +1025,7 @@ func simSetups() []setup {
 	}
 }
 
-var simulationTime = flag.Duration("simulation", 0, "how long the simulation of processes that share a Store runs; if 0, for 18 s")
+var simulationTime = flag.Duration("simulation", 0, "how long the simulation of processes that share a Store runs; if 0, for 10 s")
 
 // simFaults returns the kinds of faults that can happen at a step.
 func simFaults() []fault {
@@ -1089,7 +1089,7 @@ func (a *tally) report(t *testing.T, what string, savable float64) {
 func TestSimulationOfSingleFaults(t *testing.T) {
 	t.Parallel()
 	all := tally{found: map[string]int{}, examples: map[string]string{}}
-	deadline := time.Now().Add(max(*simulationTime, 18*time.Second) / 2)
+	deadline := time.Now().Add(max(*simulationTime, 10*time.Second) / 2)
 	type run struct {
 		seed  uint64
 		setup setup
@@ -1122,7 +1122,7 @@ func TestSimulationOfSingleFaults(t *testing.T) {
 func TestSimulationOfManyFaults(t *testing.T) {
 	t.Parallel()
 	all := tally{found: map[string]int{}, examples: map[string]string{}}
-	deadline := time.Now().Add(max(*simulationTime, 18*time.Second) / 2)
+	deadline := time.Now().Add(max(*simulationTime, 10*time.Second) / 2)
 	random := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
 	kinds := simFaults()
 	for time.Now().Before(deadline) {
