@@ -401,6 +401,7 @@ func TestRevokeRefused(t *testing.T) {
 		{vendorCases[0], "no revocation", "token", HintNone, "no revocation: unsupported operation"},
 		{vendorCases[2], "no revocation", "token", HintNone, "no revocation: unsupported operation"},
 		{vendorCases[1], "no token", "", HintNone, "the token to revoke is empty"},
+		{vendorCases[1], "a newline", "token\n", HintNone, "the token to revoke ends in a newline"},
 		{vendorCases[1], "an unknown hint", "token", "id_token", `the hint "id_token" is unknown; use HintAccessToken, HintRefreshToken or none`},
 	}
 	for _, tt := range tests {
