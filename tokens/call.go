@@ -35,7 +35,7 @@ type doerCall struct {
 	requested    time.Time // when the last attempt began, before it was sent
 }
 
-// in returns a context whose next call of a Doer is c.
+// in returns a context whose next call of a Doer is c. No other call has its settings.
 func (c *doerCall) in(ctx context.Context) context.Context {
 	return context.WithValue(ctx, callKey{}, c)
 }

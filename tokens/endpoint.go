@@ -293,7 +293,8 @@ func (e *Endpoint) Revoke(ctx context.Context, token string, hint Hint) error {
 		if !e.style.isBasic() {
 			f.clientID, f.clientSecret = creds.ClientID, creds.ClientSecret
 		}
-		return e.revoke(set.forOneCall(ctx), f, e.editor(creds, []string{"*/*"}, nil)) // the content of the response does not matter
+		call := &doerCall{settings: set}
+		return e.revoke(call.in(ctx), f, e.editor(creds, []string{"*/*"}, nil)) // the content of the response does not matter
 	})
 	if err != nil {
 		return err

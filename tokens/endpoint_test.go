@@ -370,6 +370,7 @@ func TestEndpointLogs(t *testing.T) {
 	assert.NotContains(t, log.String(), "client-")
 }
 
+// The timeout also decides how long a record in the Store holds off the other processes.
 func TestEndpointTimeout(t *testing.T) {
 	for _, tt := range []struct{ own, client, want time.Duration }{
 		{0, 0, 30 * time.Second},
@@ -386,6 +387,8 @@ func TestEndpointTimeout(t *testing.T) {
 			_, err = e.Exchange(t.Context(), Grant{RefreshToken: "rt"})
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			assert.Equal(t, tt.want, time.Since(began), "%v", tt)
+			c := newCache(t, e, &CacheOptions{Session: "a", Store: NewMemoryStore()})
+			assert.Equal(t, 3*max(tt.want, minTimeout), c.newAttempt("id", &record{}, c.now()).hold, "%v", tt)
 		})
 	}
 }

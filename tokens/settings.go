@@ -58,11 +58,6 @@ func (s settings) in(ctx context.Context) context.Context {
 	return context.WithValue(ctx, callKey{}, s)
 }
 
-// forOneCall returns a context with these settings for the next call of a Doer, and for no other.
-func (s settings) forOneCall(ctx context.Context) context.Context {
-	return (&doerCall{settings: s}).in(ctx)
-}
-
 // withoutSettings returns a context for requests that a call depends on, such as a token request.
 func withoutSettings(ctx context.Context) context.Context {
 	if settingsOf(ctx) == (settings{}) {
