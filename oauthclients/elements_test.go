@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -15,10 +16,11 @@ import (
 
 // split returns the elements of a list that arrives in parts of at most size bytes.
 func split(list string, size int) ([]string, error) {
-	e := newElements(&http.Response{
-		Request: &http.Request{URL: &url.URL{}},
-		Body:    io.NopCloser(&parts{strings.NewReader(list), max(1, size)}),
-	}, -1)
+	return splitBody(&parts{strings.NewReader(list), max(1, size)})
+}
+
+func splitBody(body io.Reader) ([]string, error) {
+	e := newElements(&http.Response{Request: &http.Request{URL: &url.URL{}}, Body: io.NopCloser(body)}, -1)
 	var elements []string
 	for {
 		element, err := e.next()
@@ -70,9 +72,12 @@ func FuzzElements(f *testing.F) {
 func TestElementsHoweverTheyArrive(t *testing.T) {
 	const list = " [ {\"a\":\"]\\\\\\\"}\"} ,\n-1.5e3, \"x\\\\\" ,[[],{}],true\t] "
 	for size := range len(list) {
-		got, err := split(list, size+1)
-		require.NoError(t, err)
-		assert.Equal(t, []string{`{"a":"]\\\"}"}`, "-1.5e3", `"x\\"`, "[[],{}]", "true"}, got)
+		body := &parts{strings.NewReader(list), size + 1}
+		for _, r := range []io.Reader{body, iotest.DataErrReader(&parts{strings.NewReader(strings.TrimSpace(list)), size + 1})} {
+			got, err := splitBody(r)
+			require.NoError(t, err)
+			assert.Equal(t, []string{`{"a":"]\\\"}"}`, "-1.5e3", `"x\\"`, "[[],{}]", "true"}, got)
+		}
 	}
 }
 

@@ -92,7 +92,7 @@ func (q faults) next(operationID string) Fault {
 // which edit then changes.
 func (f Fault) play(ctx context.Context, run func() response) (resp response) {
 	runs := f.After || f.Status == 0 && !f.Drop
-	if runs && f.After {
+	if f.After {
 		resp = run()
 	}
 	if f.Delay > 0 {

@@ -175,6 +175,7 @@ func TestGrantRefusals(t *testing.T) {
 	}{
 		{"TE no grant", "/v7/oauth2/token", nil, origin, 400, "grant_type must be client_credentials"},
 		{"TE other grant", "/v7/oauth2/token", []string{"grant_type", "refresh_token"}, origin, 400, "grant_type"},
+		{"TE two clients", "/v7/oauth2/token", []string{"grant_type", "client_credentials", "client_id", "a", "client_id", "b"}, origin, 400, `"field":1`},
 		{"TE scope", "/v7/oauth2/token", []string{"grant_type", "client_credentials", "scope", "write"}, origin, 400, `"field":4`},
 		{"TE user", "/v7/oauth2/token", []string{"grant_type", "client_credentials", "thousandeyes_bearer_token", "x"}, origin, 400, `"field":5`},
 		{"TE user known", "/v7/oauth2/token", []string{"grant_type", "client_credentials", "thousandeyes_bearer_token", sandbox.UserToken}, origin, 200, ""},

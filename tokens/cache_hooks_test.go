@@ -571,6 +571,27 @@ func TestCacheRevokeDuringOnToken(t *testing.T) {
 	})
 }
 
+// What OnToken returns after Revoke is not about the Cache's token any more, so nothing is said of another attempt.
+func TestCacheDoesNotLogAnOnTokenThatRevokeOvertook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		c := login(t, &tokenServer{}, CacheOptions{Logger: slog.New(slog.NewTextHandler(&log, nil)), OnToken: func(ctx context.Context, _ *Token) error {
+			_ = sleep(ctx, time.Second)
+			return errDiskFull
+		}})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, err := c.Token(t.Context())
+			assert.ErrorIs(t, err, ErrLoginRequired)
+		})
+		synctest.Wait()
+		require.NoError(t, c.Revoke(t.Context()))
+		wg.Wait()
+		require.NoError(t, c.Close(t.Context()))
+		require.NotContains(t, log.String(), "could not save")
+	})
+}
+
 // An unsaved refresh token is saved even if Set brings a token without one, and together with that token.
 func TestCacheStoresARefreshTokenAfterSet(t *testing.T) {
 	for _, hold := range []bool{false, true} {

@@ -249,6 +249,14 @@ func TestDiscoverRefuses(t *testing.T) {
 	}
 }
 
+func TestDiscoverWithoutCredentials(t *testing.T) {
+	s := newScript(serving(nil))
+	e, err := Discover(t.Context(), "https://auth.example.com", nil, &EndpointOptions{HTTPClient: s.client()})
+	assert.Nil(t, e)
+	require.EqualError(t, err, "tokens: Discover: the credentials are nil; pass Credentials, a CredentialsFunc or a CredentialsFile")
+	assert.Empty(t, s.requests())
+}
+
 func TestDiscoverAsksOnceWhereNobodyListens(t *testing.T) {
 	s := newScript(withoutResponse(&netError{}))
 	_, err := Discover(t.Context(), "https://auth.example.com", testCredentials, &EndpointOptions{HTTPClient: s.client(), Retry: Retry{Attempts: 1}})

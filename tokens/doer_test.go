@@ -192,6 +192,7 @@ func TestDoerCapsTheBody(t *testing.T) {
 		{"below", 10, 9, ""},
 		{"exactly", 10, 10, ""},
 		{"above", 10, 11, "GET " + apiURL + ": 200 OK: the response is longer than 10 bytes"},
+		{"above one byte", 1, 2, "GET " + apiURL + ": 200 OK: the response is longer than 1 bytes"},
 		{"the default", 0, 64 << 20, ""},
 		{"above the default", 0, 64<<20 + 1, "GET " + apiURL + ": 200 OK: the response is longer than 67108864 bytes"},
 		{"no bound", -1, 65 << 20, ""},

@@ -414,9 +414,6 @@ func checkHeader(h http.Header) error {
 
 // formatOptions prints the name and base URL of options, but nothing that may be secret.
 func formatOptions(f fmt.State, name, baseURL string) {
-	u, err := url.Parse(baseURL)
-	if err != nil {
-		u = &url.URL{}
-	}
+	u, _ := url.Parse(baseURL) // nil, of which nothing is printed, if it cannot be parsed
 	fmt.Fprintf(f, "tokens.%s(%s)", name, redactURL(u))
 }

@@ -190,6 +190,7 @@ func TestErrorTextOfParts(t *testing.T) {
 		want string
 	}{
 		{"a code that is the status", Error{StatusCode: 404, Code: "404 Not found", Message: "no such client"}, "404 Not Found: no such client"},
+		{"a code that is the status's text", Error{StatusCode: 404, Code: "not found", Message: "no such client"}, "404 Not Found: no such client"},
 		{"a message that is the status", Error{StatusCode: 404, Message: "Not found"}, "404 Not Found"},
 		{"a message that begins with the status", Error{StatusCode: 429, Message: "Too Many Requests: 240 a minute"}, "429 Too Many Requests: 240 a minute"},
 		{"a message that only seems to", Error{StatusCode: 404, Message: "Not foundation"}, "404 Not Found: Not foundation"},

@@ -3,6 +3,7 @@ package tokens
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"testing"
 
@@ -138,4 +139,9 @@ func TestGrantIsCopied(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "grant_type=client_credentials&scope=a&x=y", s.only(t).Body)
 	assert.Equal(t, []string{"a"}, token.Scopes)
+}
+
+func TestAuthorizationCodePrints(t *testing.T) {
+	code := AuthorizationCode{Code: "c", RedirectURI: "https://app.example.com/back"}
+	assert.Equal(t, "{Code:[REDACTED] RedirectURI:https://app.example.com/back CodeVerifier:}", fmt.Sprint(code))
 }

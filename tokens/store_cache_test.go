@@ -194,6 +194,7 @@ func TestStoreBadInput(t *testing.T) {
 		_, err := tokens.NewCache(f.endpoint(t), &opts)
 		require.ErrorContains(t, err, want)
 	}
+	f.cache(t, tokens.CacheOptions{Session: strings.Repeat("s", 1024)})
 	app := f.cache(t, tokens.CacheOptions{})
 	require.ErrorContains(t, app.Set(t.Context(), login()), "Session is empty")
 	assert.Zero(t, f.sent()+f.loads+f.swaps)
@@ -618,6 +619,45 @@ func TestStoreWithAHookThatExits(t *testing.T) {
 		pass(10 * time.Second)
 		assert.Equal(t, "access-1", mustToken(t, a))
 		closeAll(t, a)
+	})
+}
+
+// A hook that asks its own Cache for a token gets an error at once, and the callers get theirs.
+func TestStoreWithAHookThatCallsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var a *tokens.Cache
+		var inner error
+		a = newFleet().cache(t, tokens.CacheOptions{OnToken: func(ctx context.Context, _ *tokens.Token) error {
+			_, inner = a.Token(ctx)
+			return nil
+		}})
+		begin := time.Now()
+		assert.Equal(t, "access-1", mustToken(t, a))
+		assert.Less(t, time.Since(begin), time.Second)
+		require.ErrorContains(t, inner, "a hook must not ask its own Cache for a token")
+		closeAll(t, a)
+	})
+}
+
+// The key of a record depends on the client, so without credentials the Store is not asked.
+func TestStoreWithoutCredentials(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		fail := errors.New("the vault is sealed")
+		creds := tokens.CredentialsFunc(func(context.Context) (tokens.Credentials, error) {
+			return tokens.Credentials{ClientID: "id", ClientSecret: "client-secret"}, fail
+		})
+		e, err := tokens.NewEndpoint("https://auth.example.com/token", creds, &tokens.EndpointOptions{HTTPClient: &http.Client{Transport: f}})
+		require.NoError(t, err)
+		c, err := tokens.NewCache(e, &tokens.CacheOptions{Store: f})
+		require.NoError(t, err)
+		_, err = c.Token(t.Context())
+		require.ErrorIs(t, err, fail)
+		assert.Zero(t, f.calls()+f.sent())
+		fail = nil
+		pass(10 * time.Second)
+		assert.Equal(t, "access-1", mustToken(t, c))
+		closeAll(t, c)
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -174,7 +175,7 @@ func TestConflictAlthoughWritten(t *testing.T) {
 // A record whose order would overflow was not written by this package.
 func TestRecordsOutOfRangeAreLeftAlone(t *testing.T) {
 	for _, order := range []string{
-		`"epoch":9223372036854775807,"gen":1`, `"epoch":1,"gen":9223372036854775807`, `"epoch":-5,"gen":0`, `"epoch":1e300,"gen":0`,
+		`"epoch":9223372036854775807,"gen":1`, `"epoch":1,"gen":9223372036854775807`, `"epoch":-5,"gen":0`, `"epoch":1,"gen":-1`, `"epoch":1e300,"gen":0`,
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			f, s := newFleet(), &oddStore{}
@@ -453,6 +454,41 @@ func TestAnAttemptIsNotContinuedWhileTheEndpointIsDown(t *testing.T) {
 		assert.Equal(t, 1, f.tokenRequests(), "that of the other login")
 		assert.Equal(t, "access-1", ask(t, b, time.Minute))
 		closeAll(t, a, b, app)
+	})
+}
+
+// A probe that sent nothing, since its swap failed, does not show that the server is back.
+func TestHoldOffStaysAfterASwapThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := newFleet(), &oddStore{Store: tokens.NewMemoryStore()}
+		endpoint := f.endpoint(t)
+		f.respond = func(url.Values) (int, string, http.Header) {
+			return http.StatusUnauthorized, `{"error":"invalid_client"}`, nil
+		}
+		first := newCache(t, endpoint, tokens.NewMemoryStore(), tokens.CacheOptions{})
+		_, err := first.Token(t.Context())
+		require.ErrorIs(t, err, tokens.InvalidClient)
+		sent := f.sent()
+		pass(time.Minute)
+		var failed atomic.Bool
+		s.swap = func(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error {
+			if old != "" { // that of the attempt; the first one stores the login
+				failed.Store(true)
+				return errors.New("down")
+			}
+			return s.Store.CompareAndSwap(ctx, key, old, next, ttl)
+		}
+		probe := newCache(t, endpoint, s, user(due()))
+		ctx, leave := context.WithTimeout(t.Context(), time.Millisecond)
+		defer leave()
+		_, err = probe.Token(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.True(t, failed.Load())
+		last := newCache(t, endpoint, tokens.NewMemoryStore(), tokens.CacheOptions{})
+		_, err = last.Token(t.Context())
+		require.ErrorIs(t, err, tokens.InvalidClient)
+		assert.Equal(t, sent, f.sent())
+		closeAll(t, first, probe, last)
 	})
 }
 

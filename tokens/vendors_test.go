@@ -53,6 +53,8 @@ func TestMoovRefuses(t *testing.T) {
 	e, err := NewMoov(testCredentials, &MoovOptions{APIVersion: "v1\r\nX: y"})
 	assert.Nil(t, e)
 	assert.EqualError(t, err, "tokens: Moov: APIVersion has a control character")
+	_, err = NewMoov(testCredentials, &MoovOptions{APIVersion: "v1\r\nX: y", Origin: "https://www.example.com"})
+	assert.EqualError(t, err, "tokens: Moov: APIVersion has a control character")
 }
 
 func TestMoovOriginReplacesTheHeader(t *testing.T) {

@@ -274,6 +274,16 @@ var brokenStores = map[string][]broken{
 				return s.Store.CompareAndSwap(ctx, key, old, next, ttls[key])
 			}
 		}},
+		{"a longer ttl does not count", func(s *brokenStore) {
+			ttls := make(map[string]time.Duration)
+			s.swap = func(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error {
+				if last := ttls[key]; old != "" && last > 0 && ttl > last {
+					ttl = last
+				}
+				ttls[key] = ttl
+				return s.Store.CompareAndSwap(ctx, key, old, next, ttl)
+			}
+		}},
 		{"no ttl is a short one", func(s *brokenStore) {
 			s.swap = func(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error {
 				if ttl == 0 {

@@ -410,11 +410,11 @@ func render(n *yaml.Node, indent int) []string {
 	return lines
 }
 
-// quote puts a string in single quotes if it would be read as another type, such as a status.
+// quote puts a string in single quotes if it would be read as another type, such as a status, or as null, as "" would.
 func quote(n *yaml.Node) {
 	plain := yaml.Node{Kind: yaml.ScalarNode, Value: n.Value}
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" && n.Style == 0 && !strings.Contains(n.Value, "\n") &&
-		(plain.ShortTag() != "!!str" || n.Value == "" || strings.ContainsAny(n.Value[:1], "#&*!|>%@`'\"[]{},?:-")) {
+		(plain.ShortTag() != "!!str" || strings.ContainsAny(n.Value[:1], "#&*!|>%@`'\"[]{},?:-")) {
 		n.Style = yaml.SingleQuotedStyle
 	}
 	for _, c := range n.Content {

@@ -344,6 +344,29 @@ func TestSharedResponseWhoseMediaTypeBecomesTwo(t *testing.T) {
 	assert.Contains(t, got, "Refused by us.")
 }
 
+// TestSharedParameterThatBecomesTwo changes a parameter of one of two operations, where ours is that of their path: no
+// edit of ours can be right for both, so it is left to a person.
+func TestSharedParameterThatBecomesTwo(t *testing.T) {
+	t.Parallel()
+	const (
+		item    = "  /things:\n    get:\n"
+		removal = "    delete:\n      operationId: deleteThings\n      responses:\n        '204': {description: Gone.}\n"
+		limit   = "    parameters:\n      - {name: limit, in: query, schema: {type: integer}}\n"
+		own     = "      parameters:\n        - {name: limit, in: query, schema: {type: string}}\n"
+	)
+	ours := edited(t, acme, item, strings.Replace(item, "    get:\n", limit+removal+"    get:\n", 1))
+	theirs := edited(t, ours, "      operationId: deleteThings\n", "      operationId: deleteThings\n"+own)
+	c, err := readConfig("../..")
+	require.NoError(t, err)
+	doc, err := openapi.Parse([]byte(theirs))
+	require.NoError(t, err)
+	s := session{name: "acme", config: c, theirs: doc, ours: ours}
+	decide, err := s.merge()
+	require.NoError(t, err)
+	assert.Contains(t, strings.Join(decide, "\n"), "we share one component where upstream now has two")
+	assert.Contains(t, s.merged, "{name: limit, in: query, schema: {type: integer}}")
+}
+
 // TestReferenceToTheComponentThatWeHave adds a reference to a component of the vendor's that we have inline in one place
 // and as a component in another.
 func TestReferenceToTheComponentThatWeHave(t *testing.T) {
