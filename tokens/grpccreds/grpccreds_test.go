@@ -238,6 +238,15 @@ func TestStreamThatCannotStart(t *testing.T) {
 		assert.Equal(t, code, status.Code(err))
 		assert.Equal(t, dropped, src.invalidated, code)
 	}
+
+	src := &renewing{}
+	creds, err := grpccreds.New(src, "https://api.example.com")
+	require.NoError(t, err)
+	_, err = creds.StreamInterceptor(t.Context(), nil, nil, "/x", func(context.Context, *grpc.StreamDesc, *grpc.ClientConn, string, ...grpc.CallOption) (grpc.ClientStream, error) {
+		return nil, status.Error(codes.Unauthenticated, "refused before it asked for a token")
+	})
+	assert.Equal(t, codes.Unauthenticated, status.Code(err))
+	assert.Empty(t, src.invalidated)
 }
 
 func TestTokenGoesToOneOriginOnly(t *testing.T) {
@@ -311,6 +320,7 @@ func TestNewBadInput(t *testing.T) {
 	creds, err := grpccreds.New(&renewing{baseURL: "https://API.example.com:443/v7"}, "https://api.example.com")
 	require.NoError(t, err)
 	assert.Equal(t, "grpccreds.Credentials(api.example.com)", fmt.Sprintf("%+v", creds))
+	assert.Equal(t, "grpccreds.Credentials(nil)", fmt.Sprint((*grpccreds.Credentials)(nil)))
 
 	var zero grpccreds.Credentials
 	_, err = zero.GetRequestMetadata(t.Context())
