@@ -860,6 +860,25 @@ func TestCacheSetDuringAFetch(t *testing.T) {
 	})
 }
 
+// A refresh that Set overtook brings nothing to save if the server keeps the refresh token.
+func TestCacheSetDuringARefreshWithoutRotation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &tokenServer{delay: time.Second, respond: func(n int, _ url.Values) (*http.Response, error) {
+			return newResponse(200, fmt.Sprintf(`{"access_token":"at-%d","token_type":"Bearer","expires_in":3600}`, n)), nil
+		}}
+		hooked := 0
+		c := login(t, s, CacheOptions{OnToken: func(context.Context, *Token) error { hooked++; return nil }})
+		var wg sync.WaitGroup
+		wg.Go(func() { assert.Equal(t, "set", access(t, c)) })
+		synctest.Wait()
+		require.NoError(t, c.Set(t.Context(), &Token{AccessToken: "set", Expiry: time.Now().Add(time.Hour)}))
+		wg.Wait()
+		require.NoError(t, c.Close(t.Context()))
+		require.Equal(t, []string{"rt-0"}, s.presented())
+		require.Zero(t, hooked)
+	})
+}
+
 func TestCacheRevoke(t *testing.T) {
 	revoke := func(s *tokenServer) func(int, url.Values) (*http.Response, error) {
 		return func(n int, form url.Values) (*http.Response, error) {

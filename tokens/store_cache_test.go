@@ -574,6 +574,19 @@ func TestStoreDown(t *testing.T) {
 }
 
 // The Store is not called for a caller whose context has ended, or if there are no credentials.
+// Without a refresh token there is nothing to present, with or without the Store.
+func TestRefreshWithoutStoreNeedsARefreshToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		f.fail(errors.New("down"))
+		a := f.cache(t, tokens.CacheOptions{Session: "user", RefreshWithoutStore: true})
+		_, err := a.Token(t.Context())
+		require.ErrorIs(t, err, tokens.ErrStore)
+		assert.Zero(t, f.sent())
+		closeAll(t, a)
+	})
+}
+
 func TestStoreIsNotCalledWithoutNeed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet()
@@ -797,9 +810,9 @@ func TestHeldBackWithAStore(t *testing.T) {
 		f := newFleet()
 		opts := user(&tokens.Token{RefreshToken: "refresh-0"})
 		opts.HoldUnsaved = true
-		failing := true
+		failing, saves := true, 0
 		opts.OnToken = func(context.Context, *tokens.Token) error {
-			if failing {
+			if saves++; failing {
 				return errors.New("disk full")
 			}
 			return nil
@@ -809,6 +822,10 @@ func TestHeldBackWithAStore(t *testing.T) {
 			_, err := a.Token(t.Context())
 			require.ErrorContains(t, err, "disk full")
 			require.ErrorIs(t, err, tokens.ErrNoToken)
+			begin, calls, before := time.Now(), f.calls(), saves
+			_, err = a.Token(t.Context())
+			require.ErrorContains(t, err, "disk full", "at once, while the next save is held off")
+			assert.Zero(t, time.Since(begin)+time.Duration(f.calls()-calls+saves-before))
 			pass(time.Second)
 		}
 		require.ErrorContains(t, a.Close(t.Context()), "disk full")

@@ -457,6 +457,25 @@ func TestAnAttemptIsNotContinuedWhileTheEndpointIsDown(t *testing.T) {
 	})
 }
 
+// What an attempt that is continued finds out about the Endpoint holds for its other Caches too.
+func TestContinuedAttemptHoldsOffTheEndpoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := newFleet(), &oddStore{Store: tokens.NewMemoryStore()}
+		endpoint, a := f.withUnknownAttempt(t, s)
+		pass(6 * time.Second)
+		f.respond = func(url.Values) (int, string, http.Header) {
+			return http.StatusServiceUnavailable, "", http.Header{"Retry-After": {"20"}}
+		}
+		_, err := a.Token(t.Context())
+		require.ErrorContains(t, err, "503 Service Unavailable")
+		app := newCache(t, endpoint, tokens.NewMemoryStore(), tokens.CacheOptions{})
+		_, err = app.Token(t.Context())
+		require.ErrorContains(t, err, "503 Service Unavailable")
+		assert.Equal(t, 1, f.tokenRequests())
+		closeAll(t, a, app)
+	})
+}
+
 // A probe that sent nothing, since its swap failed, does not show that the server is back.
 func TestHoldOffStaysAfterASwapThatFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
