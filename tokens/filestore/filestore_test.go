@@ -126,6 +126,10 @@ func TestBadInput(t *testing.T) {
 		require.ErrorContains(t, s.CompareAndSwap(t.Context(), key, "", record("1", ""), 0), "the key must be", key)
 	}
 	require.ErrorContains(t, s.CompareAndSwap(t.Context(), "abc", "", record("", ""), 0), "the version must be")
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = s.Load(ended, "abc")
+	require.ErrorIs(t, err, context.Canceled)
 }
 
 func TestWaitingForTheLockEndsWithTheContext(t *testing.T) {

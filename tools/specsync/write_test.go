@@ -516,6 +516,13 @@ func TestMeaningIsNotedWhileOurWordsDiffer(t *testing.T) {
 	assert.Equal(t, want, back, "upstream agrees with us again")
 	assert.NotContains(t, strings.Join(decide, "\n"), "upstream now means")
 
+	const name = "        scope:\n          type: string\n"
+	end := strings.LastIndex(acme, name) + len(name)
+	elsewhere := func(words string) string { return acme[:end] + "          description: " + words + "\n" + acme[end:] }
+	noted, _ = written(t, elsewhere("Life in seconds."), elsewhere("Unix timestamp of its end."))
+	assert.NotContains(t, noted, "x-upstream-meaning", "only the properties that are watched have one")
+	noted, _ = written(t, acme, moved)
+
 	said, _ := written(t, edited(t, noted, "Life in seconds.", "Unix time of its end."), moved)
 	assert.NotContains(t, said, "x-upstream-meaning", "our description says it now")
 }
