@@ -358,6 +358,9 @@ func TestExactly250IsLogged(t *testing.T) {
 		}
 		assert.Equal(t, want, strings.Count(log.String(), "may be cut"), n)
 	}
+	clients, _ := newClients(t, nil, respond(http.StatusOK, listOf(250)))
+	_, err := clients.List(t.Context())
+	require.NoError(t, err, "without a Logger")
 }
 
 func TestFiltersAreNotInErrors(t *testing.T) {

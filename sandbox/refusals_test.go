@@ -177,6 +177,7 @@ func TestGrantRefusals(t *testing.T) {
 		{"TE other grant", "/v7/oauth2/token", []string{"grant_type", "refresh_token"}, origin, 400, "grant_type"},
 		{"TE two clients", "/v7/oauth2/token", []string{"grant_type", "client_credentials", "client_id", "a", "client_id", "b"}, origin, 400, `"field":1`},
 		{"TE scope", "/v7/oauth2/token", []string{"grant_type", "client_credentials", "scope", "write"}, origin, 400, `"field":4`},
+		{"TE two spaces", "/v7/oauth2/token", []string{"grant_type", "client_credentials", "scope", "a  b"}, origin, 400, `"field":4`},
 		{"TE user", "/v7/oauth2/token", []string{"grant_type", "client_credentials", "thousandeyes_bearer_token", "x"}, origin, 400, `"field":5`},
 		{"TE user known", "/v7/oauth2/token", []string{"grant_type", "client_credentials", "thousandeyes_bearer_token", sandbox.UserToken}, origin, 200, ""},
 		{"Moov no grant", "/oauth2/token", []string{"scope", "/ping.read"}, origin, 400, `{"error":"invalid_request"}`},
@@ -185,6 +186,9 @@ func TestGrantRefusals(t *testing.T) {
 		{"Moov empty scope", "/oauth2/token", []string{"grant_type", "client_credentials", "scope", ""}, origin, 422, `{"scope":"must not be empty; leave it out"}`},
 		{"Moov two spaces", "/oauth2/token", []string{"grant_type", "client_credentials", "scope", "a  b"}, origin, 422, `{"scope":"is malformed"}`},
 		{"Moov quoted scope", "/oauth2/token", []string{"grant_type", "client_credentials", "scope", `"a"`}, origin, 422, `{"scope":"is malformed"}`},
+		{"Moov scope with a backslash", "/oauth2/token", []string{"grant_type", "client_credentials", "scope", `a\b`}, origin, 422, `{"scope":"is malformed"}`},
+		{"Moov scope with a tab", "/oauth2/token", []string{"grant_type", "client_credentials", "scope", "a\tb"}, origin, 422, `{"scope":"is malformed"}`},
+		{"Moov scope beyond ASCII", "/oauth2/token", []string{"grant_type", "client_credentials", "scope", "é"}, origin, 422, `{"scope":"is malformed"}`},
 		{"Moov other scope", "/oauth2/token", []string{"grant_type", "client_credentials", "scope", "/accounts.read"}, origin, 400, `{"error":"invalid_scope"}`},
 		{"Moov grant mixed", "/oauth2/token", []string{"grant_type", "client_credentials", "scope", "/ping.read", "refresh_token", "x"}, origin, 400, `{"error":"invalid_request"}`},
 		{"Moov no refresh token", "/oauth2/token", []string{"grant_type", "refresh_token"}, origin, 422, `{"refresh_token":"is required"}`},
@@ -201,6 +205,7 @@ func TestGrantRefusals(t *testing.T) {
 		{"SailPoint other grant", "/oauth/token", []string{"grant_type", "password"}, origin, 400, "unsupported_grant_type"},
 		{"SailPoint grant not had", "/oauth/token", []string{"grant_type", "refresh_token", "refresh_token", "x"}, origin, 400, "unauthorized_client"},
 		{"SailPoint grants mixed", "/oauth/token", []string{"grant_type", "client_credentials", "refresh_token", "x"}, origin, 400, "invalid_request"},
+		{"SailPoint two spaces", "/oauth/token", []string{"grant_type", "client_credentials", "scope", "sp:scopes:default  x"}, origin, 400, "invalid_scope"},
 		{"SailPoint scope", "/oauth/token", []string{"grant_type", "client_credentials", "scope", "sp:scopes:all"}, origin, 400, "invalid_scope"},
 	} {
 		got := sendForm(t, h, tt.path, inBody(tt.fields...), tt.edit)

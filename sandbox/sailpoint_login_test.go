@@ -190,6 +190,7 @@ func TestAuthorizationErrorsThatGoBack(t *testing.T) {
 		"plain by default":    {authorizationRequest("code_challenge_method", ""), "invalid_request"},
 		"plain":               {authorizationRequest("code_challenge_method", "plain"), "invalid_request"},
 		"verifier as is":      {authorizationRequest("code_challenge", "too-short"), "invalid_request"},
+		"short challenge":     {authorizationRequest("code_challenge", "YWJj"), "invalid_request"},
 		"padded challenge":    {authorizationRequest("code_challenge", challenge()+"="), "invalid_request"},
 		"scope not had":       {authorizationRequest("scope", "b"), "invalid_scope"},
 		"scope malformed":     {authorizationRequest("scope", "a  a"), "invalid_scope"},

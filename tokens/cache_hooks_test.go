@@ -731,7 +731,11 @@ func TestCacheGrantFunc(t *testing.T) {
 		pass(time.Hour)
 		_, err = c.Token(t.Context())
 		require.ErrorContains(t, err, "tokens: Moov: GrantFunc: it returned a RefreshToken or a Code; set Session to keep a user's login")
-		require.Equal(t, 5, calls)
+		grant = Grant{Code: &AuthorizationCode{Code: "c"}}
+		pass(time.Hour)
+		_, err = c.Token(t.Context())
+		require.ErrorContains(t, err, "tokens: Moov: GrantFunc: it returned a RefreshToken or a Code; set Session to keep a user's login")
+		require.Equal(t, 6, calls)
 	})
 }
 

@@ -54,6 +54,12 @@ func assertSilent(t *testing.T, v any) {
 		defer func() { texts = append(texts, fmt.Sprintf("panic: %v %+v", v, recover())) }()
 		panic(v)
 	}()
+	if m, ok := v.(interface{ MarshalYAML() (any, error) }); ok {
+		value, err := m.MarshalYAML()
+		require.NoError(t, err)
+		assert.NotEmpty(t, value)
+		texts = append(texts, fmt.Sprint(value))
+	}
 	if err, ok := v.(error); ok {
 		texts = append(texts, chain(err)...)
 		texts = append(texts, fmt.Errorf("wrapped: %w", err).Error(), errors.Join(err, err).Error())
@@ -440,6 +446,8 @@ func TestHidingLeavesWordsAlone(t *testing.T) {
 		{"s3cr3t-of-16-byte", "words3cr3t-of-16-byteword", "word[REDACTED]word"},
 		{"é-é-", "é-é-é", "[REDACTED]é"},
 		{"server", "Àserver", "Àserver"}, // À ends in 0x80
+		{"server", "aserver zserver Aserver Zserver 0server 9server _server", "aserver zserver Aserver Zserver 0server 9server _server"},
+		{"server", "`server {server @server [server /server :server", "`[REDACTED] {[REDACTED] @[REDACTED] [[REDACTED] /[REDACTED] :[REDACTED]"},
 	} {
 		assert.Equal(t, tt.want, withoutSecrets(tt.text, []string{tt.secret}), tt.text)
 	}

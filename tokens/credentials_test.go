@@ -263,6 +263,7 @@ func TestCredentialsRefused(t *testing.T) {
 	}{
 		{Credentials{"id", "secret\n"}, "ClientSecret ends in a newline"},
 		{Credentials{"id", "secret\r\n"}, "ClientSecret ends in a newline"},
+		{Credentials{"id", "secret\r"}, "ClientSecret ends in a newline"},
 		{Credentials{"id\n", "secret"}, "ClientID ends in a newline"},
 		{Credentials{"id", "sec\nret"}, "ClientSecret has a control character"},
 		{Credentials{"id", "sec\x00ret"}, "ClientSecret has a control character"},

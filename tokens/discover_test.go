@@ -209,6 +209,7 @@ func TestDiscoverRefuses(t *testing.T) {
 	}{
 		{"no issuer", "", nil, EndpointOptions{}, "the issuer is empty"},
 		{"http", "http://auth.example.com", nil, EndpointOptions{}, "the issuer http://auth.example.com is neither https nor loopback; a secret would be sent in the clear"},
+		{"an empty query", issuer + "?", nil, EndpointOptions{}, "has a query, which no issuer has (RFC 8414, section 2)"},
 		{"a query", issuer + "?x", nil, EndpointOptions{}, "the issuer https://auth.example.com has a query, which no issuer has (RFC 8414, section 2)"},
 		{"a host with a zone", "https://[fe80::1%25eth0]", nil, EndpointOptions{}, "the issuer https://[fe80::1%25eth0] has a host that cannot be asked"},
 		{"a negative retry", issuer, nil, EndpointOptions{Retry: Retry{Attempts: -1}}, "Discover: a Retry has a negative member"},

@@ -114,6 +114,7 @@ func TestErrorTimeout(t *testing.T) {
 		{"deadline", context.DeadlineExceeded, true},
 		{"cancelled", context.Canceled, false},
 		{"network", &net.OpError{Op: "read", Err: timeoutError{}}, true},
+		{"network, broken", &net.OpError{Op: "read", Err: errors.New("reset")}, false},
 		{"the token's", noToken(&Error{cause: context.DeadlineExceeded}), true},
 	}
 	for _, tt := range tests {

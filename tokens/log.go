@@ -126,20 +126,10 @@ func (h ownedHandler) Handle(ctx context.Context, r slog.Record) error {
 	return h.next.Handle(ctx, r)
 }
 
-func (h ownedHandler) WithAttrs(attrs []slog.Attr) (handler slog.Handler) {
-	defer func() {
-		if recover() != nil {
-			handler = h
-		}
-	}()
+func (h ownedHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return ownedHandler{h.owner, h.next.WithAttrs(attrs)}
 }
 
-func (h ownedHandler) WithGroup(name string) (handler slog.Handler) {
-	defer func() {
-		if recover() != nil {
-			handler = h
-		}
-	}()
+func (h ownedHandler) WithGroup(name string) slog.Handler {
 	return ownedHandler{h.owner, h.next.WithGroup(name)}
 }

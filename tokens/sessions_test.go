@@ -59,6 +59,9 @@ func TestSessionsBadInput(t *testing.T) {
 	require.ErrorContains(t, err, "NewSessions")
 	require.Error(t, zero.Close(t.Context()))
 	assert.Zero(t, zero.Stats())
+	var none *tokens.Sessions
+	require.Error(t, none.Close(t.Context()))
+	assert.Zero(t, none.Stats())
 	_, err = (*tokens.Sessions)(nil).Session("a").Token(t.Context())
 	require.ErrorContains(t, err, "NewSessions")
 	assert.Equal(t, "tokens.Sessions(nil or zero) tokens.Sessions(nil or zero)", fmt.Sprint(&zero, (*tokens.Sessions)(nil)))

@@ -587,6 +587,18 @@ func TestRefreshWithoutStoreNeedsARefreshToken(t *testing.T) {
 	})
 }
 
+func TestSetAfterCloseWithAStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		a := f.cache(t, user(nil))
+		closeAll(t, a)
+		calls := f.calls()
+		require.ErrorIs(t, a.Set(t.Context(), login()), tokens.ErrClosed)
+		assert.Equal(t, calls, f.calls())
+		assert.Equal(t, tokens.Stats{}, a.Stats(), "the Cache is not locked")
+	})
+}
+
 func TestStoreIsNotCalledWithoutNeed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet()

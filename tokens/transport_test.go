@@ -487,3 +487,16 @@ func TestTransportRespectsAnySpelling(t *testing.T) {
 		assert.Equal(t, http.Header{name: {"Basic abc"}}, s.only(t).Header)
 	}
 }
+
+// A header is no credential because its name is as long, and a request may have no Header at all.
+func TestTransportAddsAuthorizationToAnyHeader(t *testing.T) {
+	for _, header := range []http.Header{nil, {"Cache-Control": {"no-store"}}} {
+		s := newScript(reply(200, "", ""))
+		req := newRequest(t, http.MethodGet, apiURL, "")
+		req.Header = header
+		resp, err := transportOver(t, s, Static("the-token")).RoundTrip(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		assert.Equal(t, []string{"Bearer the-token"}, s.only(t).Header["Authorization"])
+	}
+}

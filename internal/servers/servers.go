@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -29,13 +30,14 @@ type Server struct {
 	clear   func()
 	ready   func() error
 	running *exec.Cmd
+	alive   *os.File // at its end when all processes of the server have exited, which inherit its writing end
 	log     string
 }
 
 // Stop shuts the server down in an orderly way and waits until it has exited.
 func (s *Server) Stop() { s.signal(syscall.SIGINT) }
 
-// Kill kills the server, as in a crash.
+// Kill kills the server, as in a crash, and waits until all of its processes have exited.
 func (s *Server) Kill() { s.signal(syscall.SIGKILL) }
 
 func (s *Server) signal(sig syscall.Signal) {
@@ -47,6 +49,9 @@ func (s *Server) signal(sig syscall.Signal) {
 		s.tb.Logf("%s: %v", s.Addr, err)
 	}
 	_ = s.running.Wait() // the exit status does not matter
+	// PostgreSQL's processes for connections notice a moment later, and still answer until then.
+	_, _ = io.Copy(io.Discard, s.alive)
+	_ = s.alive.Close()
 	s.running = nil
 }
 
@@ -62,11 +67,16 @@ func (s *Server) Start() {
 		s.tb.Fatal(err)
 	}
 	defer func() { _ = log.Close() }()
-	cmd.Stdout, cmd.Stderr = log, log
+	alive, inherited, err := os.Pipe()
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	defer func() { _ = inherited.Close() }()
+	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, []*os.File{inherited}
 	if err := cmd.Start(); err != nil {
 		s.tb.Fatal(err)
 	}
-	s.running = cmd
+	s.running, s.alive = cmd, alive
 	for deadline := time.Now().Add(30 * time.Second); ; <-time.After(20 * time.Millisecond) {
 		err := s.ready()
 		if err == nil {
