@@ -62,9 +62,9 @@ func TestSessionsBadInput(t *testing.T) {
 	var none *tokens.Sessions
 	require.Error(t, none.Close(t.Context()))
 	assert.Zero(t, none.Stats())
-	_, err = (*tokens.Sessions)(nil).Session("a").Token(t.Context())
+	_, err = none.Session("a").Token(t.Context())
 	require.ErrorContains(t, err, "NewSessions")
-	assert.Equal(t, "tokens.Sessions(nil or zero) tokens.Sessions(nil or zero)", fmt.Sprint(&zero, (*tokens.Sessions)(nil)))
+	assert.Equal(t, "tokens.Sessions(nil or zero) tokens.Sessions(nil or zero)", fmt.Sprint(&zero, none))
 	assert.Equal(t, "tokens.Sessions(auth.example.com, 0)", fmt.Sprint(newSessions(t, f, tokens.CacheOptions{})))
 }
 

@@ -574,7 +574,6 @@ func TestStoreDown(t *testing.T) {
 	})
 }
 
-// The Store is not called for a caller whose context has ended, or if there are no credentials.
 // Without a refresh token there is nothing to present, with or without the Store.
 func TestRefreshWithoutStoreNeedsARefreshToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -600,6 +599,7 @@ func TestSetAfterCloseWithAStore(t *testing.T) {
 	})
 }
 
+// The Store is not called for a caller whose context has ended, or if there are no credentials.
 func TestStoreIsNotCalledWithoutNeed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet()
@@ -662,28 +662,6 @@ func TestStoreWithAHookThatCallsBack(t *testing.T) {
 		assert.Less(t, time.Since(begin), time.Second)
 		require.ErrorContains(t, inner, "a hook must not ask its own Cache for a token")
 		closeAll(t, a)
-	})
-}
-
-// The key of a record depends on the client, so without credentials the Store is not asked.
-func TestStoreWithoutCredentials(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFleet()
-		fail := errors.New("the vault is sealed")
-		creds := tokens.CredentialsFunc(func(context.Context) (tokens.Credentials, error) {
-			return tokens.Credentials{ClientID: "id", ClientSecret: "client-secret"}, fail
-		})
-		e, err := tokens.NewEndpoint("https://auth.example.com/token", creds, &tokens.EndpointOptions{HTTPClient: &http.Client{Transport: f}})
-		require.NoError(t, err)
-		c, err := tokens.NewCache(e, &tokens.CacheOptions{Store: f})
-		require.NoError(t, err)
-		_, err = c.Token(t.Context())
-		require.ErrorIs(t, err, fail)
-		assert.Zero(t, f.calls()+f.sent())
-		fail = nil
-		pass(10 * time.Second)
-		assert.Equal(t, "access-1", mustToken(t, c))
-		closeAll(t, c)
 	})
 }
 
@@ -836,6 +814,7 @@ func TestHeldBackWithAStore(t *testing.T) {
 			_, err := a.Token(t.Context())
 			require.ErrorContains(t, err, "disk full")
 			require.ErrorIs(t, err, tokens.ErrNoToken)
+			synctest.Wait()
 			begin, calls, before := time.Now(), f.calls(), saves.Load()
 			_, err = a.Token(t.Context())
 			require.ErrorContains(t, err, "disk full", "at once, while the next save is held off")

@@ -429,6 +429,10 @@ func TestNoTurnAtTheLimiterForAnAttemptThatIsContinued(t *testing.T) {
 	})
 }
 
+func unavailable(url.Values) (int, string, http.Header) {
+	return http.StatusServiceUnavailable, "", http.Header{"Retry-After": {"20"}}
+}
+
 // If the Endpoint must not be asked when a process finds an attempt to be its own, the attempt fails without a request,
 // and other processes wait as well.
 func TestAnAttemptIsNotContinuedWhileTheEndpointIsDown(t *testing.T) {
@@ -436,9 +440,7 @@ func TestAnAttemptIsNotContinuedWhileTheEndpointIsDown(t *testing.T) {
 		f, s := newFleet(), &oddStore{Store: tokens.NewMemoryStore()}
 		endpoint, a := f.withUnknownAttempt(t, s)
 		pass(6 * time.Second)
-		f.respond = func(url.Values) (int, string, http.Header) {
-			return http.StatusServiceUnavailable, "", http.Header{"Retry-After": {"20"}}
-		}
+		f.respond = unavailable
 		app := newCache(t, endpoint, tokens.NewMemoryStore(), tokens.CacheOptions{})
 		_, err := app.Token(t.Context())
 		require.Error(t, err)
@@ -463,9 +465,7 @@ func TestContinuedAttemptHoldsOffTheEndpoint(t *testing.T) {
 		f, s := newFleet(), &oddStore{Store: tokens.NewMemoryStore()}
 		endpoint, a := f.withUnknownAttempt(t, s)
 		pass(6 * time.Second)
-		f.respond = func(url.Values) (int, string, http.Header) {
-			return http.StatusServiceUnavailable, "", http.Header{"Retry-After": {"20"}}
-		}
+		f.respond = unavailable
 		_, err := a.Token(t.Context())
 		require.ErrorContains(t, err, "503 Service Unavailable")
 		app := newCache(t, endpoint, tokens.NewMemoryStore(), tokens.CacheOptions{})

@@ -72,11 +72,7 @@ func TestChangesOfWhatAcmeLacks(t *testing.T) {
 			t.Parallel()
 			base := edited(t, acme, test.also...)
 			ours, theirs := edited(t, base, test.old, test.ours), edited(t, base, test.old, test.theirs)
-			c, err := readConfig("../..")
-			require.NoError(t, err)
-			doc, err := openapi.Parse([]byte(theirs))
-			require.NoError(t, err)
-			s := session{name: "acme", config: c, theirs: doc, ours: ours}
+			s := acmeSession(t, ours, theirs)
 			assert.Equal(t, test.want, described(s.reportOnly(t)))
 			written(t, ours, theirs)
 		})

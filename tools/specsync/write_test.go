@@ -21,15 +21,21 @@ var vendorNames = []string{
 	"schemas/Thing", "schemas/Main.Thing", "    Thing:", "    Main.Thing:",
 }
 
-// written returns our description after -write with the vendor's, and the decisions left to a person. It checks that no
-// difference is left, and that a second -write changes nothing.
-func written(t *testing.T, ours, theirs string) (string, []string) {
+// acmeSession returns a session that compares two descriptions of Acme.
+func acmeSession(t *testing.T, ours, theirs string) session {
 	t.Helper()
 	c, err := readConfig("../..")
 	require.NoError(t, err)
 	doc, err := openapi.Parse([]byte(theirs))
 	require.NoError(t, err)
-	s := session{name: "acme", config: c, theirs: doc, ours: ours}
+	return session{name: "acme", config: c, theirs: doc, ours: ours}
+}
+
+// written returns our description after -write with the vendor's, and the decisions left to a person. It checks that no
+// difference is left, and that a second -write changes nothing.
+func written(t *testing.T, ours, theirs string) (string, []string) {
+	t.Helper()
+	s := acmeSession(t, ours, theirs)
 	decide, err := s.merge()
 	require.NoError(t, err)
 	first := s.merged
@@ -356,11 +362,7 @@ func TestSharedParameterThatBecomesTwo(t *testing.T) {
 	)
 	ours := edited(t, acme, item, strings.Replace(item, "    get:\n", limit+removal+"    get:\n", 1))
 	theirs := edited(t, ours, "      operationId: deleteThings\n", "      operationId: deleteThings\n"+own)
-	c, err := readConfig("../..")
-	require.NoError(t, err)
-	doc, err := openapi.Parse([]byte(theirs))
-	require.NoError(t, err)
-	s := session{name: "acme", config: c, theirs: doc, ours: ours}
+	s := acmeSession(t, ours, theirs)
 	decide, err := s.merge()
 	require.NoError(t, err)
 	assert.Contains(t, strings.Join(decide, "\n"), "we share one component where upstream now has two")
@@ -519,9 +521,8 @@ func TestMeaningIsNotedWhileOurWordsDiffer(t *testing.T) {
 	const name = "        scope:\n          type: string\n"
 	end := strings.LastIndex(acme, name) + len(name)
 	elsewhere := func(words string) string { return acme[:end] + "          description: " + words + "\n" + acme[end:] }
-	noted, _ = written(t, elsewhere("Life in seconds."), elsewhere("Unix timestamp of its end."))
-	assert.NotContains(t, noted, "x-upstream-meaning", "only the properties that are watched have one")
-	noted, _ = written(t, acme, moved)
+	other, _ := written(t, elsewhere("Life in seconds."), elsewhere("Unix timestamp of its end."))
+	assert.NotContains(t, other, "x-upstream-meaning", "only the properties that are watched have one")
 
 	said, _ := written(t, edited(t, noted, "Life in seconds.", "Unix time of its end."), moved)
 	assert.NotContains(t, said, "x-upstream-meaning", "our description says it now")
