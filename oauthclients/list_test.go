@@ -56,6 +56,8 @@ func TestFilters(t *testing.T) {
 		}
 		assert.Equal(t, want, v.sent()[0].URI)
 	}
+	assert.Equal(t, "lastUsed isnull", never.String())
+	assert.Equal(t, "lastUsed le 2023-02-05T10:59:27.214Z", used.String())
 }
 
 func TestBadFilters(t *testing.T) {

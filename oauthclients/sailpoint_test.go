@@ -32,6 +32,7 @@ func TestNewSailPointBadInput(t *testing.T) {
 		{"no source", origin, nil, nil, "the token source is nil"},
 		{"no origin", "", src, nil, "BaseURL is empty"},
 		{"no scheme", "tenant.api.identitynow.com", src, nil, "the base URL"},
+		{"not a URL", "https://[::1", src, nil, "the base URL"},
 		{"http", "http://tenant.api.identitynow.com", src, nil, "the base URL"},
 		{"beta in the origin", origin + "/beta", src, nil, "the origin has the path /beta"},
 		{"v3 in the origin", origin + "/v3/", src, nil, "the origin has the path /v3/"},

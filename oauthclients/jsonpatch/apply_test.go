@@ -107,7 +107,9 @@ func TestApplyRefusesBadDocuments(t *testing.T) {
 		"NaN":                       `NaN`,
 		"literal in capitals":       `True`,
 		"cut literal":               `nul`,
+		"cut literal in an array":   `[tru`,
 		"control character":         "\"a\nb\"",
+		"line break for a quote":    "[\"a\n]",
 		"bad escape":                `"\x41"`,
 		"bad unicode escape":        `"\u00g0"`,
 		"cut unicode escape":        `"\u00`,
@@ -191,6 +193,10 @@ func TestApplyErrorsNameThePlaceAndHideValues(t *testing.T) {
 			`jsonpatch: operation 0: test "/n": invalid patch: value is missing`},
 		{`[{"op":"test","path":"/n","value":"canary-3]`,
 			`jsonpatch: invalid patch: malformed JSON at offset 44`},
+		{`[{"path":"/n","value":"canary-3"}]`,
+			`jsonpatch: operation 0: invalid patch: op is missing`},
+		{`{"op":"remove"`,
+			`jsonpatch: invalid patch: malformed JSON at offset 14`},
 		{`{"op":"remove","path":"/n"}`,
 			`jsonpatch: invalid patch: a patch is an array of operations`},
 	} {
@@ -266,6 +272,13 @@ func TestDepthIsBounded(t *testing.T) {
 		require.ErrorIs(t, new(jsonpatch.Operation).UnmarshalJSON([]byte(deeper)), jsonpatch.ErrInvalidPatch)
 		_, err = jsonpatch.Patch{jsonpatch.Replace("/0", json.RawMessage(nested(jsonpatch.MaxDepth)))}.Apply([]byte(`[0]`))
 		require.ErrorIs(t, err, jsonpatch.ErrLimit)
+	})
+	t.Run("depth of the document", func(t *testing.T) {
+		for _, level := range []string{"[", `{"a":`} {
+			_, err := jsonpatch.Patch(nil).Apply([]byte(strings.Repeat(level, jsonpatch.MaxDepth+1)))
+			require.ErrorIs(t, err, jsonpatch.ErrInvalidDocument)
+			require.ErrorContains(t, err, "too many levels of objects and arrays")
+		}
 	})
 	t.Run("depth of a sum", func(t *testing.T) {
 		at := strings.Repeat("/0", 600)

@@ -64,6 +64,24 @@ func TestDiffStaysWithinTheLimits(t *testing.T) {
 	p, err := jsonpatch.Diff([]byte(`{`+manyMembers(jsonpatch.MaxOperations)+`}`), []byte(`{}`))
 	require.NoError(t, err)
 	assert.Len(t, p, jsonpatch.MaxOperations)
+
+	// The pointers may be as long as 1 MiB and, if that is more, as both documents.
+	const members, mebibyte = 16, 1 << 20
+	name := strings.Repeat("x", mebibyte/members-len("//m10"))
+	inside := `{` + manyMembers(members + 10)[len(`"m0":0,`)*10:] + `}` // m10 to m25
+	for _, c := range []struct {
+		name, padding string
+		want          int
+	}{
+		{name, "", members},
+		{name + "x", "", 1},
+		{name + "x", strings.Repeat("x", mebibyte), members},
+	} {
+		before := `{"` + c.name + `":` + inside + `,"z":"` + c.padding + `"}`
+		p, err := jsonpatch.Diff([]byte(before), []byte(strings.Replace(before, inside, "{}", 1)))
+		require.NoError(t, err)
+		assert.Len(t, p, c.want)
+	}
 }
 
 // Lists are replaced as a whole, however long they are: their lengths multiplied overflow an int of 32 bits.
@@ -85,6 +103,7 @@ func TestDiffOfNamesThatAreNoText(t *testing.T) {
 		{`{"\uDFFF/~":{}}`, `{"\udfff/~":{"a\ud83d":"\ud83d"}}`, `[{"op":"add","path":"/\udfff~1~0/a\ud83d","value":"\ud83d"}]`},
 		{`{"\ude00\ud83d":1}`, `{}`, `[{"op":"remove","path":"/\ude00\ud83d"}]`},
 		{"{\"\ud7ff\ue000\\ud800\":1}", `{}`, `[{"op":"remove","path":"/` + "\ud7ff\ue000" + `\ud800"}]`}, // only the last is a half
+		{`{"\ufffd\ud800":1}`, `{}`, "[{\"op\":\"remove\",\"path\":\"/\ufffd\\ud800\"}]"},                 // U+FFFD is a character
 		{`{"\ud83d\ud83d\ude00":1}`, `{}`, `[{"op":"remove","path":"/\ud83d😀"}]`},
 	} {
 		p, err := jsonpatch.Diff([]byte(c.before), []byte(c.after))

@@ -331,7 +331,6 @@ func (n *node) appendTo(b []byte, levels int) (_ []byte, ok bool) {
 		ch := &c.chunks[k]
 		if ch.items == nil {
 			separate(ch.text[ch.offset:ch.end])
-			continue
 		}
 		for _, it := range ch.items {
 			if it == nil {

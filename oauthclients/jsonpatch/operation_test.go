@@ -140,6 +140,7 @@ func TestUnmarshalRefusesMalformedJSON(t *testing.T) {
 		`[{"op":"add","path":"/a","value":}]`,
 		`[{"op":"add","path":"/a","value":1},]`,
 		"[{\"op\":\"add\",\"path\":\"/\xff\",\"value\":1}]",
+		"[{\"op\":\"add\",\"path\":\"/a\",\"value\":\"\xff\"}]",
 		`[{"op":"add","path":"/a","value":1}`,
 	} {
 		_, err := readPatch(text)
@@ -229,8 +230,9 @@ func TestFormattingHidesValues(t *testing.T) {
 		jsonpatch.Add("/a", "secret-9f1c"),
 		jsonpatch.Test("/b", []string{"secret-9f1c"}),
 		jsonpatch.Move("/c", "/d"),
+		jsonpatch.Copy("/e", "/f"),
 	}
 	for _, format := range []string{"%v", "%+v", "%s"} {
-		assert.Equal(t, `[add "/a" test "/b" move "/c" to "/d"]`, fmt.Sprintf(format, p))
+		assert.Equal(t, `[add "/a" test "/b" move "/c" to "/d" copy "/e" to "/f"]`, fmt.Sprintf(format, p))
 	}
 }

@@ -80,6 +80,9 @@ func TestJ03ExactlyOnePathAPointer(t *testing.T) {
 	for _, text := range []string{
 		`[{"op":"remove"}]`,
 		`[{"op":"remove","path":null}]`,
+		`[{"op":"add","value":1}]`,
+		`[{"op":"replace","path":null,"value":1}]`,
+		`[{"op":"copy","from":"/a"}]`,
 		`[{"op":"remove","path":["a"]}]`,
 		`[{"op":"remove","path":"foo"}]`,
 		`[{"op":"remove","path":"#/foo"}]`,
@@ -147,6 +150,8 @@ func TestJ05TargetAndFromMustExist(t *testing.T) {
 	} {
 		c.run(t)
 	}
+	_, err := applyText(`{}`, `[{"op":"remove","path":"/a"}]`)
+	assert.NotErrorIs(t, err, jsonpatch.ErrTestFailed, "only a test fails as one")
 }
 
 func TestJ06MoveIntoItself(t *testing.T) {
@@ -247,6 +252,7 @@ func TestJ10Equality(t *testing.T) {
 		{`1e999999999`, `10e999999998`},
 		{`1e10000000000000000000`, `10e9999999999999999999`, `0.01e10000000000000000002`},
 		{`1e-10000000000000000000`, `0.1e-9999999999999999999`, `100e-10000000000000000002`},
+		{`1e-10000000000000000002`},
 		{`1e9999999999999999999`},
 		{`1e1000000000000000000`, `10e999999999999999999`, `1e+0001000000000000000000`},
 		{`0.1`, `1e-1`},
@@ -254,6 +260,7 @@ func TestJ10Equality(t *testing.T) {
 		{`"a"`, `"\u0061"`},
 		{`"/"`, `"\/"`},
 		{`"é"`, `"\u00e9"`, `"\u00E9"`},
+		{`"\uabcd"`, `"\uABCD"`},
 		{`"e\u0301"`, "\"e\u0301\""},
 		{`"😀"`, `"\ud83d\ude00"`},
 		{`"\ud83d"`, `"\uD83D"`},
@@ -333,6 +340,7 @@ func TestJ13Sequential(t *testing.T) {
 		{name: "and then its length is the shorter one", doc: `["a","b"]`, patch: `[{"op":"move","from":"/0","path":"/2"}]`, err: jsonpatch.ErrNotFound},
 		{name: "a copy is independent", doc: `{"a":{"b":1}}`, patch: `[{"op":"copy","from":"/a","path":"/c"},{"op":"replace","path":"/c/b","value":2},{"op":"add","path":"/a/d","value":3}]`, want: `{"a":{"b":1,"d":3},"c":{"b":2}}`},
 		{name: "a copy of what changed", doc: `{"a":{"b":1}}`, patch: `[{"op":"replace","path":"/a/b","value":2},{"op":"copy","from":"/a","path":"/c"},{"op":"remove","path":"/a/b"}]`, want: `{"a":{},"c":{"b":2}}`},
+		{name: "a long name again and again", doc: `{"a name longer than its value":1}`, patch: `[{"op":"copy","from":"/a name longer than its value","path":"/b"},{"op":"copy","from":"/a name longer than its value","path":"/c"},{"op":"move","from":"/a name longer than its value","path":"/d"}]`, want: `{"b":1,"c":1,"d":1}`},
 		{name: "removed and added again", doc: `{"a":1,"b":2}`, patch: `[{"op":"remove","path":"/a"},{"op":"add","path":"/a","value":3}]`, want: `{"b":2,"a":3}`},
 	} {
 		c.run(t)

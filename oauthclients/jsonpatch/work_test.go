@@ -128,6 +128,36 @@ func TestWorkIsBounded(t *testing.T) {
 	}
 }
 
+// The tests of a patch may read a few dozen times as many bytes as the patch and the document have, and no more.
+func TestTestsReadABoundedAmount(t *testing.T) {
+	const size = 1 << 16
+	spaces, zeros := strings.Repeat(" ", size), strings.Repeat("0", size)
+	for name, c := range map[string]struct{ doc, value string }{
+		"a long number":                          {"[1" + zeros + "]", "[1e65536]"},
+		"white space of an empty object":         {"[{" + spaces + "}]", "[{}]"},
+		"white space of an empty array":          {"[[" + spaces + "]]", "[[]]"},
+		"white space before the first element":   {"[" + spaces + "1]", "[1]"},
+		"white space after the last element":     {"[1" + spaces + "]", "[1]"},
+		"white space between elements":           {"[1," + spaces + "1]", "[1,1]"},
+		"white space before the first member":    {"{" + spaces + `"a":1}`, `{"a":1}`},
+		"white space after the last member":      {`{"a":1` + spaces + "}", `{"a":1}`},
+		"white space between members":            {`{"a":1,` + spaces + `"b":1}`, `{"a":1,"b":1}`},
+		"white space between a name and a value": {`{"a":` + spaces + "1}", `{"a":1}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := make(jsonpatch.Patch, 300)
+			for i := range p {
+				p[i] = jsonpatch.Test("", json.RawMessage(c.value))
+			}
+			_, err := p[:100].Apply([]byte(c.doc))
+			require.NoError(t, err)
+			_, err = p.Apply([]byte(c.doc))
+			require.ErrorIs(t, err, jsonpatch.ErrLimit)
+			require.NotErrorIs(t, err, jsonpatch.ErrTestFailed, "the values may be equal")
+		})
+	}
+}
+
 // A result must not be nested too deeply, however that came about.
 func TestDepthOfTheResult(t *testing.T) {
 	wrap := read(t, `[{"op":"add","path":"/b","value":{}},{"op":"move","from":"/a","path":"/b/a"},{"op":"move","from":"/b","path":"/a"}]`)

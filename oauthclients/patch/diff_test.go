@@ -90,6 +90,23 @@ func TestDiffNamesWhatCannotBePatched(t *testing.T) {
 	assert.Equal(t, "/name", ops[0].Path())
 }
 
+// A client without scopes is not one whose scopes are unknown.
+func TestDiffOfScopesTellsNullFromEmpty(t *testing.T) {
+	for _, tt := range []struct {
+		before, after []string
+		same          bool
+	}{{nil, nil, true}, {[]string{}, []string{}, true}, {nil, []string{}, false}, {[]string{}, nil, false}} {
+		before, after := client(), client()
+		before.Scope, after.Scope = tt.before, tt.after
+		_, err := patch.Diff(before, after, nil)
+		if tt.same {
+			require.NoError(t, err)
+		} else {
+			require.ErrorContains(t, err, "cannot be patched: scope")
+		}
+	}
+}
+
 // Times that cannot be parsed are compared as strings.
 func TestDiffOfTimesThatAreNoTimes(t *testing.T) {
 	read := func(text string) (read wire.Time) {

@@ -61,6 +61,12 @@ func TestOverlayKeepsNilAndEmpty(t *testing.T) {
 	assert.NotNil(t, after.Scope)
 }
 
+func TestOverlaySetsListsToNull(t *testing.T) {
+	after, err := patch.Overlay(client(), []byte(`{"redirectUris":null}`))
+	require.NoError(t, err)
+	assert.Nil(t, after.RedirectURIs)
+}
+
 func TestOverlayRefuses(t *testing.T) {
 	for doc, want := range map[string]string{
 		`{"nam":"x"}`:                `patch: overlay: a client has no member "nam"`,
