@@ -70,6 +70,11 @@ func TestTimeKeepsWhatItDoesNotUnderstand(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, `{"At":`+in+`}`, string(out))
 	}
+	for _, in := range []string{"", `"`} {
+		at := wire.NewTime(time.Now())
+		require.NoError(t, at.UnmarshalJSON([]byte(in)))
+		assert.True(t, at.IsZero())
+	}
 }
 
 func TestTimeNullAndMade(t *testing.T) {
@@ -162,6 +167,8 @@ func TestLogValueOfAModel(t *testing.T) {
 		Count   *int         `json:"count,omitempty"`
 		Missing *string      `json:"missing,omitempty"`
 		Scopes  []string     `json:"scopes"`
+		Local   string       `json:"-"`
+		private string
 	}
 	var log bytes.Buffer
 	slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
@@ -169,6 +176,6 @@ func TestLogValueOfAModel(t *testing.T) {
 			return slog.Attr{}
 		}
 		return a
-	}})).Info("", "model", wire.LogValue(model{"1", wire.NewSecret("CANARY"), new(wire.NewSecret("CANARY")), new(7), nil, []string{"a"}}))
+	}})).Info("", "model", wire.LogValue(model{"1", wire.NewSecret("CANARY"), new(wire.NewSecret("CANARY")), new(7), nil, []string{"a"}, "local", "private"}))
 	assert.JSONEq(t, `{"model":{"id":"1","secret":"[REDACTED]","maybe":"[REDACTED]","count":7,"scopes":["a"]}}`, log.String())
 }

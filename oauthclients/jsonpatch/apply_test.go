@@ -121,6 +121,7 @@ func TestApplyRefusesBadDocuments(t *testing.T) {
 		"duplicate members":         `{"a":1,"a":1}`,
 		"deep in another place":     `{"b":[{"x":{"a":1,"\u0061":2}}]}`,
 		"duplicates among many":     `{` + manyMembers(100) + `,"m7":0}`,
+		"a late one among many":     `{` + manyMembers(100) + `,"m99":0}`,
 		"too deep":                  nested(jsonpatch.MaxDepth + 1),
 	} {
 		t.Run(name, func(t *testing.T) {

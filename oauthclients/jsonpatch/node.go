@@ -285,7 +285,7 @@ func (r *reader) next() *item {
 
 // load makes the reader continue with the items of a chunk.
 func (r *reader) load(ch *chunk) {
-	if r.items = ch.items; r.items != nil || ch.count == 0 {
+	if r.items = ch.items; r.items != nil {
 		return
 	}
 	if r.kept == nil {

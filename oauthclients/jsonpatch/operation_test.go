@@ -186,6 +186,10 @@ type selfMade struct{ Text string }
 
 func (s *selfMade) MarshalJSON() ([]byte, error) { return []byte(`"self-made"`), nil }
 
+type selfMadeByValue struct{ Text string }
+
+func (selfMadeByValue) MarshalJSON() ([]byte, error) { return []byte(`"by value"`), nil }
+
 // A string that is not UTF-8 is refused if encoding/json would replace it, and only then.
 func TestStringsInValues(t *testing.T) {
 	const bad = "a\xff"
@@ -193,7 +197,7 @@ func TestStringsInValues(t *testing.T) {
 	type embedded struct{ Text string }
 	for _, value := range []any{
 		bad, named(bad), new(bad), []string{"a", bad}, [1]named{bad}, map[string]any{"a": bad}, map[string]int{bad: 1},
-		struct{ A any }{[]any{bad}}, struct{ embedded }{embedded{bad}}, &struct{ A *string }{new(bad)}, []any{map[string]named{"a": bad}},
+		struct{ A any }{[]any{bad}}, struct{ embedded }{embedded{bad}}, &struct{ A *string }{new(bad)}, map[string]selfMade{"a": {bad}}, []any{map[string]named{"a": bad}},
 	} {
 		_, err := jsonpatch.Add("/a", value).MarshalJSON()
 		require.ErrorIs(t, err, jsonpatch.ErrInvalidPatch, "%T", value)
@@ -208,6 +212,7 @@ func TestStringsInValues(t *testing.T) {
 		`"Yf8="`:            []byte(bad),
 		`["self-made"]`:     []*selfMade{{bad}},
 		`{"A":"self-made"}`: &struct{ A selfMade }{selfMade{bad}},
+		`["by value"]`:      []any{selfMadeByValue{bad}},
 		`"\ufffd"`:          json.RawMessage(`"\ufffd"`),
 		"\"\ufffd\"":        []string{"\ufffd"}[0],
 		`{"a":null}`:        map[string]any{"a": nil},
