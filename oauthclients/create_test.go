@@ -247,10 +247,13 @@ func TestLostRequests(t *testing.T) {
 		assert.NotContains(t, err.Error(), "may have been applied")
 	})
 	t.Run("no token", func(t *testing.T) {
-		clients, err := oauthclients.NewSailPoint(failing{errors.New("no")}, &oauthclients.SailPointOptions{BaseURL: origin})
-		require.NoError(t, err)
-		_, err = clients.Create(t.Context(), createRequest())
-		require.ErrorIs(t, err, tokens.ErrNoToken)
-		assert.NotContains(t, err.Error(), "may exist")
+		down := &tokens.Error{Method: http.MethodPost, URL: origin + "/oauth/token", StatusCode: http.StatusInternalServerError}
+		for _, cause := range []error{errors.New("no"), down} {
+			clients, err := oauthclients.NewSailPoint(failing{cause}, &oauthclients.SailPointOptions{BaseURL: origin})
+			require.NoError(t, err)
+			_, err = clients.Create(t.Context(), createRequest())
+			require.ErrorIs(t, err, tokens.ErrNoToken)
+			assert.NotContains(t, err.Error(), "may exist")
+		}
 	})
 }

@@ -48,5 +48,5 @@ func anyMediaType(_ context.Context, req *http.Request) error {
 // or the server failed.
 func mayBeDone(err error) bool {
 	e, ok := errors.AsType[*tokens.Error](err)
-	return ok && !errors.Is(err, tokens.ErrNoToken) && (e.MayHaveActed() || e.StatusCode >= http.StatusInternalServerError)
+	return ok && (e.MayHaveActed() || e.StatusCode >= http.StatusInternalServerError)
 }

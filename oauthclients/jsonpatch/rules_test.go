@@ -341,6 +341,7 @@ func TestJ13Sequential(t *testing.T) {
 		{name: "a move resolves its path after the removal", doc: `["a","b","c"]`, patch: `[{"op":"move","from":"/0","path":"/2"}]`, want: `["b","c","a"]`},
 		{name: "and then its length is the shorter one", doc: `["a","b"]`, patch: `[{"op":"move","from":"/0","path":"/2"}]`, err: jsonpatch.ErrNotFound},
 		{name: "a copy is independent", doc: `{"a":{"b":1}}`, patch: `[{"op":"copy","from":"/a","path":"/c"},{"op":"replace","path":"/c/b","value":2},{"op":"add","path":"/a/d","value":3}]`, want: `{"a":{"b":1,"d":3},"c":{"b":2}}`},
+		{name: "a copy of what was tested is independent", doc: `{"a":{"b":1}}`, patch: `[{"op":"test","path":"/a/b","value":1},{"op":"copy","from":"/a","path":"/c"},{"op":"replace","path":"/c/b","value":2}]`, want: `{"a":{"b":1},"c":{"b":2}}`},
 		{name: "a copy of what changed", doc: `{"a":{"b":1}}`, patch: `[{"op":"replace","path":"/a/b","value":2},{"op":"copy","from":"/a","path":"/c"},{"op":"remove","path":"/a/b"}]`, want: `{"a":{},"c":{"b":2}}`},
 		{name: "a test of what changed", doc: `{"a":{"b":1}}`, patch: `[{"op":"replace","path":"/a/b","value":2},{"op":"test","path":"/a","value":{"b":1}}]`, err: jsonpatch.ErrTestFailed},
 		{name: "a long name again and again", doc: `{"a name longer than its value":1}`, patch: `[{"op":"copy","from":"/a name longer than its value","path":"/b"},{"op":"copy","from":"/a name longer than its value","path":"/c"},{"op":"move","from":"/a name longer than its value","path":"/d"}]`, want: `{"b":1,"c":1,"d":1}`},

@@ -156,6 +156,14 @@ func TestTestsReadABoundedAmount(t *testing.T) {
 			require.NotErrorIs(t, err, jsonpatch.ErrTestFailed, "the values may be equal")
 		})
 	}
+	t.Run("a long number of the patch itself", func(t *testing.T) {
+		p := jsonpatch.Patch{jsonpatch.Replace("", json.RawMessage("1"+strings.Repeat("0", 1<<20)))}
+		for range 10 {
+			p = append(p, jsonpatch.Test("", json.RawMessage("1e1048576")))
+		}
+		_, err := p.Apply([]byte("0"))
+		require.NoError(t, err)
+	})
 }
 
 // A result must not be nested too deeply, however that came about.
