@@ -37,7 +37,7 @@ func (s *SailPoint) Create(ctx context.Context, req sailpoint.CreateOAuthClientR
 	}
 	resp, err := s.api.CreateOAuthClient(ctx, req, anyMediaType)
 	switch {
-	case err != nil && mayBeDone(err):
+	case mayBeDone(err):
 		return nil, fmt.Errorf("oauthclients: create: the client may exist; look for the name %q: %w", *req.Name, err)
 	case err != nil:
 		return nil, err

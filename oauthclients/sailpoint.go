@@ -163,7 +163,7 @@ func (s *SailPoint) Patch(ctx context.Context, id string, ops ...jsonpatch.Opera
 	}
 	resp, err := s.api.PatchOAuthClientWithBody(ctx, id, "application/json-patch+json", bytes.NewReader(body)) //nolint:bodyclose // readClient closes it
 	switch {
-	case err != nil && mayBeDone(err):
+	case mayBeDone(err):
 		return nil, fmt.Errorf("oauthclients: patch: the patch may have been applied: %w", err)
 	case err != nil:
 		return nil, err

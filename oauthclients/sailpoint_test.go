@@ -86,7 +86,7 @@ func TestVersions(t *testing.T) {
 				require.NoError(t, err)
 			}
 			// An id that looks like the collection must not be mistaken for it, and an escaped id must not be unescaped.
-			for _, id := range []string{clientID, "oauth-clients", "a?c", "a;b"} {
+			for _, id := range []string{clientID, "oauth-clients", "oauth-clients;", "a?c", "a;b"} {
 				_, err := clients.Get(ctx, id)
 				require.NoError(t, err)
 			}
@@ -104,6 +104,7 @@ func TestVersions(t *testing.T) {
 				"GET " + collection,
 				"GET " + collection + "/" + clientID,
 				"GET " + collection + "/oauth-clients",
+				"GET " + collection + "/oauth-clients%3B",
 				"GET " + collection + "/a%3Fc",
 				"GET " + collection + "/a%3Bb",
 				"PATCH " + collection + "/" + clientID,

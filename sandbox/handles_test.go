@@ -168,6 +168,8 @@ func TestProtect(t *testing.T) {
 
 		got := post()
 		assertStatus(t, 401, got)
+		requestID := map[string]string{"Moov": "x-request-id", "SailPoint": "SLPT-Request-ID", "ThousandEyes": "none"}[name]
+		assert.Equal(t, name == "ThousandEyes", got.header.Get(requestID) == "")
 		assert.Equal(t, `Bearer realm="sandbox"`, got.header.Get("WWW-Authenticate"))
 		got = post(bearer("unknown"))
 		assertStatus(t, 401, got)
@@ -179,6 +181,7 @@ func TestProtect(t *testing.T) {
 		assertStatus(t, 418, got)
 		assert.Equal(t, "short and stout", got.body)
 		assert.Equal(t, "yes", got.header.Get("X-Own"))
+		assert.Equal(t, name == "ThousandEyes", got.header.Get(requestID) == "")
 		assert.Equal(t, []string{"7 hello"}, seen)
 		assert.Equal(t, name == "ThousandEyes", got.header.Get("X-Organization-Rate-Limit-Remaining") != "")
 		if live.RefreshToken != "" {

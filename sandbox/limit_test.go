@@ -170,7 +170,9 @@ func TestSetLimit(t *testing.T) {
 		assert.NotContains(t, statuses(40), 429)
 		assert.Equal(t, []int{429}, statuses(1), "the documented limit is back")
 	})
-	assert.PanicsWithValue(t, "sandbox: unknown Window 4", func() { sandbox.NewMoov(nil).SetLimit(sandbox.Limit{Window: 4}) })
+	for _, window := range []sandbox.Window{-1, 4} {
+		assert.PanicsWithValue(t, fmt.Sprintf("sandbox: unknown Window %d", window), func() { sandbox.NewMoov(nil).SetLimit(sandbox.Limit{Window: window}) })
+	}
 }
 
 func TestRetryAfterAsSet(t *testing.T) {

@@ -57,6 +57,7 @@ func TestCredentialEndpointsAcceptAndRefuse(t *testing.T) {
 					basic(sandbox.ClientID, sandbox.ClientSecret), header("Authorization", "Basic eDp5"))},
 				{"credentials in the query", 400, post(formType, encoded, query("client_secret="+sandbox.ClientSecret))},
 				{"field in the query", 400, post(formType, encoded, query("scope=x"))},
+				{"empty query", 400, post(formType, encoded, func(r *http.Request) { r.URL.ForceQuery = true })},
 				{"doubled field", 400, post(formType, encoded+"&client_id="+sandbox.ClientID)},
 				{"empty field", 400, post(formType, encoded+"&client_id=")},
 				{"unknown field", 400, post(formType, encoded+"&audience=x")},
@@ -227,6 +228,10 @@ func TestErrorShapes(t *testing.T) {
 
 	te = sendForm(t, h, "/v7/oauth2/token", inBody("grant_type", "client_credentials")[:2], bearer("x"))
 	assert.JSONEq(t, `{"error": "invalid_client", "error_description": "the Authorization header must be of the Basic scheme"}`, te.body)
+	for _, user := range [][2]string{{"%zz", "x"}, {sandbox.ClientID, "%zz"}} {
+		te = sendForm(t, h, "/v7/oauth2/token", []string{"grant_type", "client_credentials"}, basic(user[0], user[1]))
+		assert.JSONEq(t, `{"error": "invalid_client", "error_description": "user and password of the Authorization header must be form-encoded"}`, te.body)
+	}
 	te = send(t, sandbox.NewStrict(), http.MethodPost, "/v7/oauth2/token", formType, "scope")
 	assert.Contains(t, te.body, `"detail":"the form is malformed"`)
 
@@ -267,6 +272,7 @@ func TestLenient(t *testing.T) {
 				"unknown field doubled":   post(encoded + "&audience=x&audience=y"),
 				"empty field":             post(encoded + "&client_id="),
 				"empty refresh token":     post(encoded + "&refresh_token="),
+				"another grant's field":   post(encoded + "&refresh_token=x"),
 				"no equals sign":          post(encoded + "&x"),
 				"stray ampersand":         post(encoded + "&"),
 				"field in the query":      post(encoded, query("scope=x")),

@@ -157,11 +157,10 @@ func matchSailPoint(c *call, path string) string {
 		return "/oauth-clients"
 	}
 	id, found := strings.CutPrefix(rest, "/")
-	unescaped, err := url.PathUnescape(id)
-	if !found || id == "" || strings.Contains(id, "/") || err != nil {
+	if !found || id == "" || strings.Contains(id, "/") {
 		return ""
 	}
-	c.clientID = unescaped
+	c.clientID, _ = url.PathUnescape(id) // the path of a URL is well escaped
 	return "/oauth-clients/{id}"
 }
 

@@ -261,31 +261,16 @@ func (o *oauthClient) patched(body []byte) (*oauthClient, error) {
 		return nil, err
 	}
 
-	whole, err := json.Marshal(o.OAuthClient)
-	if err != nil {
-		return nil, err
-	}
-	members, err := object(whole)
-	if err != nil {
-		return nil, err
-	}
+	members, _ := object(marshal(o.OAuthClient))
 	maps.DeleteFunc(members, func(name string, _ json.RawMessage) bool { return !slices.Contains(patchable, name) })
 	if o.tenant != nil {
-		if members["tenant"], err = json.Marshal(*o.tenant); err != nil {
-			return nil, err
-		}
+		members["tenant"] = marshal(*o.tenant)
 	}
-	before, err := json.Marshal(members)
+	after, err := patch.Apply(marshal(members))
 	if err != nil {
 		return nil, err
 	}
-	after, err := patch.Apply(before)
-	if err != nil {
-		return nil, err
-	}
-	if members, err = object(after); err != nil {
-		return nil, err
-	}
+	members, _ = object(after) // no operation replaces the whole
 	for _, name := range patchable {
 		if members[name] == nil {
 			members[name] = json.RawMessage("null") // removed
@@ -302,9 +287,7 @@ func (o *oauthClient) patched(body []byte) (*oauthClient, error) {
 	if err := json.Unmarshal(after, &patched.OAuthClient); err != nil {
 		return nil, errors.New("a member has the wrong type")
 	}
-	if err := json.Unmarshal(members["tenant"], &patched.tenant); err != nil {
-		return nil, err
-	}
+	_ = json.Unmarshal(members["tenant"], &patched.tenant) // it has been checked
 	return patched, nil
 }
 
@@ -330,8 +313,8 @@ func checkFields(members map[string]json.RawMessage) error {
 			continue
 		}
 		var value any
-		if err := json.Unmarshal(raw, &value); err != nil {
-			return err
+		if json.Unmarshal(raw, &value) != nil {
+			return fmt.Errorf("%s has a number that is too large", name)
 		}
 		if text := check(value); text != "" {
 			return fmt.Errorf("%s must be %s", name, text)

@@ -202,6 +202,7 @@ func TestAuthorizationErrorsThatGoBack(t *testing.T) {
 		assert.NotEmpty(t, back.Get("error_description"), name)
 		assert.Empty(t, back.Get("code"), name)
 	}
+	assert.NotEmpty(t, visit(t, h, authorizationRequest("scope", "a")).Get("code"), "a scope that the client has")
 	h.RefuseLogins("access_denied")
 	assert.Equal(t, "access_denied", visit(t, h, authorizationRequest()).Get("error"))
 	h.RefuseLogins("")
@@ -211,13 +212,15 @@ func TestAuthorizationErrorsThatGoBack(t *testing.T) {
 
 // An authorization page must not redirect to an unregistered address, which could be an attacker's.
 func TestAuthorizationErrorsThatStay(t *testing.T) {
-	h := sandbox.NewSailPoint(nil)
+	h := sandbox.NewSailPoint(&sandbox.SailPointOptions{OAuthClients: []sailpoint.OAuthClient{
+		{ID: "disabled", RedirectURIs: []string{callback}, GrantTypes: []sailpoint.GrantType{sailpoint.GrantTypeAuthorizationCode}}}})
 	doubledClient, doubledURI := authorizationRequest(), authorizationRequest()
 	doubledClient.Add("client_id", sandbox.PublicClientID)
 	doubledURI.Add("redirect_uri", callback)
 	for name, q := range map[string]url.Values{
 		"no client":       authorizationRequest("client_id", ""),
 		"unknown client":  authorizationRequest("client_id", "nobody"),
+		"disabled client": authorizationRequest("client_id", "disabled"),
 		"no redirect URI": authorizationRequest("redirect_uri", ""),
 		"other host":      authorizationRequest("redirect_uri", "http://127.0.0.2:4711/callback"),
 		"host's end":      authorizationRequest("redirect_uri", "http://127.0.0.1.example.com/callback"),
@@ -247,6 +250,8 @@ func TestAuthorizationErrorsThatStay(t *testing.T) {
 	got := send(t, h, http.MethodGet, "/oauth/authorize", "", "", query(authorizationRequest("redirect_uri", malformed).Encode()))
 	assertStatus(t, 400, got)
 	assert.Equal(t, "This login cannot go on: the redirect URI is malformed.\n", got.body)
+	got = send(t, h, http.MethodGet, "/oauth/authorize", "", "", query(authorizationRequest().Encode()))
+	assert.Equal(t, "This login cannot go on: the redirect URI is not registered.\n", got.body)
 }
 
 func TestCodesThatAreRefused(t *testing.T) {

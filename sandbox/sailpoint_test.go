@@ -173,7 +173,7 @@ func TestCreateRefusals(t *testing.T) {
 		assert.Contains(t, got.body, name+" is required")
 	}
 	for _, tt := range []struct{ name, value string }{
-		{"name", `null`}, {"name", `""`}, {"name", `1`}, {"description", `{}`},
+		{"name", `null`}, {"name", `""`}, {"name", `1`}, {"description", `{}`}, {"description", `1e999`},
 		{"accessTokenValiditySeconds", `0`}, {"accessTokenValiditySeconds", `1.5`}, {"accessTokenValiditySeconds", `2147483648`},
 		{"accessTokenValiditySeconds", `"750"`}, {"refreshTokenValiditySeconds", `-1`},
 		{"grantTypes", `[]`}, {"grantTypes", `null`}, {"grantTypes", `["PASSWORD"]`}, {"grantTypes", `"CLIENT_CREDENTIALS"`},
@@ -184,6 +184,7 @@ func TestCreateRefusals(t *testing.T) {
 		assert.Equal(t, 400, got.status, "%s %s: %s", tt.name, tt.value, got.body)
 		assert.Contains(t, got.body, tt.name, "%s %s", tt.name, tt.value)
 	}
+	assert.Contains(t, s.create(t, edited("accessTokenValiditySeconds", `750.0`)).body, "a member has the wrong type")
 	for _, body := range []string{``, `null`, `[]`, `{`, sampleCreate + `{}`} {
 		assertStatus(t, 400, s.create(t, body))
 	}
@@ -228,6 +229,7 @@ func TestPatch(t *testing.T) {
 		{"name removed", `[{"op": "remove", "path": "/name"}]`, 400, "name", `"Demo API Client"`},
 		{"wrong type", `[{"op": "replace", "path": "/enabled", "value": "true"}]`, 400, "enabled", `true`},
 		{"fraction", `[{"op": "replace", "path": "/accessTokenValiditySeconds", "value": 1.5}]`, 400, "accessTokenValiditySeconds", `750`},
+		{"whole, but written as a fraction", `[{"op": "replace", "path": "/accessTokenValiditySeconds", "value": 60.0}]`, 400, "accessTokenValiditySeconds", `750`},
 		{"zero life", `[{"op": "replace", "path": "/accessTokenValiditySeconds", "value": 0}]`, 400, "accessTokenValiditySeconds", `750`},
 		{"unknown enum", `[{"op": "replace", "path": "/accessType", "value": "x"}]`, 400, "accessType", `"OFFLINE"`},
 		{"tenant never set", `[{"op": "remove", "path": "/tenant"}]`, 400, "tenant", ``},

@@ -101,7 +101,18 @@ func TestTransportSendsNothingOfABodyThatFails(t *testing.T) {
 	_, err = sandbox.Transport(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { assert.Fail(t, "it was sent") })).RoundTrip(r)
 	require.ErrorIs(t, err, failed)
 	assert.Equal(t, 1, closed)
+	r.Body = failingClose{strings.NewReader(""), failed}
+	_, err = sandbox.Transport(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { assert.Fail(t, "it was sent") })).RoundTrip(r)
+	require.ErrorIs(t, err, failed)
 }
+
+// failingClose is a body that cannot be closed.
+type failingClose struct {
+	io.Reader
+	err error
+}
+
+func (b failingClose) Close() error { return b.err }
 
 func TestTransportStreams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -155,6 +166,9 @@ func TestTransportFlushes(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, http.StatusAccepted, response.StatusCode)
 		assert.Empty(t, response.Header, "there is nothing to detect a type from")
+		n, err := response.Body.Read(nil)
+		require.NoError(t, err, "nothing needs no waiting")
+		assert.Zero(t, n)
 		require.NoError(t, response.Body.Close())
 	})
 }

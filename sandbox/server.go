@@ -53,7 +53,7 @@ type vendorTraits struct {
 	// limitHeaders sets headers that say what remains of a limit. If nil, there are none.
 	limitHeaders func(h http.Header, limit, left int, reset time.Time)
 
-	// requestIDHeader is the name of a header with a new id in each response. If empty, there is none.
+	// requestIDHeader is the name of a header with a new id in each response. If newRequestID is nil, there is none.
 	requestIDHeader string
 	newRequestID    func() string
 }
@@ -89,7 +89,7 @@ type call struct {
 	now       time.Time
 	strict    bool
 	requestID string
-	header    http.Header // of every response
+	header    http.Header // of every response that does not set its own
 
 	clientID string // the {id} in the path, at SailPoint
 	token    *token // the token that authenticates it
@@ -104,11 +104,16 @@ type response struct {
 func jsonResponse(status int, v any) response { return encodedResponse(status, "application/json", v) }
 
 func encodedResponse(status int, contentType string, v any) response {
-	body, err := json.Marshal(v)
+	return response{status, http.Header{"Content-Type": {contentType}}, marshal(v)}
+}
+
+// marshal returns v as JSON. The generated models always marshal.
+func marshal(v any) []byte {
+	text, err := json.Marshal(v)
 	if err != nil {
-		panic("sandbox: " + err.Error()) // the generated models always marshal
+		panic("sandbox: " + err.Error())
 	}
-	return response{status, http.Header{"Content-Type": {contentType}}, body}
+	return text
 }
 
 // tokenResponse is a response that holds tokens (RFC 6749, section 5.1).
@@ -157,6 +162,7 @@ func (s *server) newCall(r *http.Request) *call {
 	c := &call{Request: r, now: time.Now(), strict: s.strict, header: http.Header{}}
 	if s.vendor.newRequestID != nil {
 		c.requestID = s.vendor.newRequestID()
+		c.header.Set(s.vendor.requestIDHeader, c.requestID)
 	}
 	return c
 }
@@ -172,9 +178,10 @@ func (s *server) respond(w http.ResponseWriter, c *call, operationID string, run
 	if resp.header == nil {
 		resp.header = http.Header{}
 	}
-	maps.Copy(resp.header, c.header)
-	if name := s.vendor.requestIDHeader; name != "" && resp.header.Get(name) == "" {
-		resp.header.Set(name, c.requestID)
+	for name, values := range c.header {
+		if _, ok := resp.header[name]; !ok { // a protected handler may have set its own
+			resp.header[name] = values
+		}
 	}
 	fault.edit(&resp)
 	s.mu.Lock()

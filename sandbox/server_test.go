@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -43,6 +44,14 @@ func TestTraitsByDefault(t *testing.T) {
 		assert.Equal(t, tt.status, status, tt.body)
 		assert.Equal(t, tt.body, body)
 	}
+}
+
+// A panic of a handler is not hidden, and what is no response does not look like one.
+func TestPanicsPass(t *testing.T) {
+	w := &memoryWriter{header: http.Header{}, body: newMemoryStream(), started: make(chan *http.Response, 1)}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+	assert.PanicsWithValue(t, "oops", func() { w.serve(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("oops") }), r) })
+	assert.Panics(t, func() { jsonResponse(http.StatusOK, math.Inf(1)) })
 }
 
 // A request that broke off must change nothing, although what arrived may look complete.

@@ -106,6 +106,8 @@ func TestMoovRefreshTokensRotate(t *testing.T) {
 
 	wider := sendForm(t, h, "/oauth2/token", inBody("grant_type", "refresh_token", "refresh_token", refresh2, "scope", "a c"))
 	assert.JSONEq(t, `{"error": "invalid_scope"}`, wider.body)
+	malformed := sendForm(t, h, "/oauth2/token", inBody("grant_type", "refresh_token", "refresh_token", refresh2, "scope", "a  b"))
+	assert.JSONEq(t, `{"error": "invalid_scope"}`, malformed.body)
 	access3, refresh3 := moovPair(t, h, "grant_type", "refresh_token", "refresh_token", refresh2, "scope", "a b")
 
 	reuse := sendForm(t, h, "/oauth2/token", inBody("grant_type", "refresh_token", "refresh_token", refresh1))
