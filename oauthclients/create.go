@@ -43,7 +43,7 @@ func (s *SailPoint) Create(ctx context.Context, req sailpoint.CreateOAuthClientR
 		return nil, err
 	}
 	created, err := readCreated(resp)
-	if err != nil && (created.ID == "" || created.Secret.Reveal() == "") {
+	if created.ID == "" || created.Secret.Reveal() == "" {
 		err = fmt.Errorf("oauthclients: create: the client was created, but the response does not have its id and its secret; "+
 			"look for the name %q, delete it and create another: %w", *req.Name, err)
 	}

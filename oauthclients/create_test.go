@@ -50,6 +50,10 @@ func TestCreateBadInput(t *testing.T) {
 		require.ErrorContains(t, err, "oauthclients: create: "+tt.want)
 	}
 	assert.Empty(t, v.sent())
+	shortest := createRequest()
+	shortest.AccessTokenValiditySeconds = 1
+	_, _ = clients.Create(t.Context(), shortest)
+	assert.Len(t, v.sent(), 1)
 }
 
 func TestCreateSendsWhatIsSet(t *testing.T) {
@@ -131,7 +135,7 @@ func TestCreateReadsTheRest(t *testing.T) {
 }
 
 func TestCreateWithoutASecret(t *testing.T) {
-	for _, body := range []string{`{"id":"1"}`, `{"secret":"s"}`, `{"id":"1","secret":null}`, `{"id":"1","secret":""}`, `{}`, `[]`, ``} {
+	for _, body := range []string{`{"id":"1"}`, `{"secret":"s"}`, `{"id":"1","secret":null}`, `{"id":"1","secret":""}`, `{}`, `[]`, `[1,2]`, ``} {
 		clients, _ := newClients(t, nil, respond(http.StatusOK, body))
 		_, err := clients.Create(t.Context(), createRequest())
 		require.ErrorIs(t, err, tokens.Status(http.StatusOK), body)

@@ -118,7 +118,7 @@ func TestListErrorsNameTheClient(t *testing.T) {
 		{"no comma", respond(http.StatusOK, `[{"name":"0"}{"name":"1"}]`), []string{"0"}, "client 1: GET https://tenant.api.identitynow.com/beta/oauth-clients: 200 OK: a comma is missing in the array"},
 		{"a comma too many", respond(http.StatusOK, `[{"name":"0"},]`), []string{"0"}, "client 1: GET https://tenant.api.identitynow.com/beta/oauth-clients: 200 OK: the array has a comma too many"},
 		{"a comma first", respond(http.StatusOK, `[,{"name":"0"}]`), []string{}, "client 0: "},
-		{"more behind it", respond(http.StatusOK, listOf(2)+"]"), []string{"0", "1"}, "client 2: "},
+		{"more behind it", respond(http.StatusOK, listOf(2)+"]"), []string{"0", "1"}, "client 2: GET https://tenant.api.identitynow.com/beta/oauth-clients: 200 OK: the response goes on after the array"},
 		{"mismatched brackets", respond(http.StatusOK, `[{"name":"0"],{"name":"1"}]`), []string{}, "client 0: "},
 		{"no end", respond(http.StatusOK, `[{"name":"0"},{"name":"1"}`), []string{"0", "1"}, "client 2: "},
 		{"an end within", respond(http.StatusOK, `[{"name":"0"},{"name":"1`), []string{"0"}, "client 1: "},
