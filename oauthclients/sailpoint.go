@@ -197,7 +197,7 @@ func (s *SailPoint) Delete(ctx context.Context, id string, opts ...DeleteOption)
 		return fmt.Errorf("oauthclients: delete: %w", err)
 	}
 	resp, err := s.api.DeleteOAuthClient(ctx, id, anyMediaType)
-	if o.allowMissing && !errors.Is(err, tokens.ErrNoToken) && errors.Is(err, tokens.Status(http.StatusNotFound)) {
+	if o.allowMissing && errors.Is(err, tokens.Status(http.StatusNotFound)) {
 		return nil
 	}
 	if err != nil {

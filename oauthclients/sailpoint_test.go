@@ -116,13 +116,18 @@ func TestVersions(t *testing.T) {
 }
 
 func TestOriginWithAPath(t *testing.T) {
-	v := &vendor{handler: respond(http.StatusOK, sample)}
-	clients, err := oauthclients.NewSailPoint(tokens.Static("access-token"),
-		&oauthclients.SailPointOptions{BaseURL: "https://gateway.example.com/sailpoint/", HTTPClient: &http.Client{Transport: v}, Version: oauthclients.VersionPerService})
-	require.NoError(t, err)
-	_, err = clients.Get(t.Context(), clientID)
-	require.NoError(t, err)
-	assert.Equal(t, "/sailpoint/oauth-clients/v1/"+clientID, v.sent()[0].URI)
+	for version, want := range map[oauthclients.Version]string{
+		oauthclients.VersionBeta:       "/sailpoint/beta/oauth-clients/",
+		oauthclients.VersionPerService: "/sailpoint/oauth-clients/v1/",
+	} {
+		v := &vendor{handler: respond(http.StatusOK, sample)}
+		clients, err := oauthclients.NewSailPoint(tokens.Static("access-token"),
+			&oauthclients.SailPointOptions{BaseURL: "https://gateway.example.com/sailpoint/", HTTPClient: &http.Client{Transport: v}, Version: version})
+		require.NoError(t, err)
+		_, err = clients.Get(t.Context(), clientID)
+		require.NoError(t, err)
+		assert.Equal(t, want+clientID, v.sent()[0].URI)
+	}
 }
 
 func TestBadIDs(t *testing.T) {

@@ -149,6 +149,11 @@ func TestSecretAsJSON(t *testing.T) {
 		assert.Equal(t, text, back.Maybe.Reveal())
 		assert.Equal(t, text == "", back.Secret.IsZero())
 	}
+	var plain bytes.Buffer
+	encoder := json.NewEncoder(&plain)
+	encoder.SetEscapeHTML(false)
+	require.NoError(t, encoder.Encode(response{Secret: wire.NewSecret("<&>")}))
+	assert.Equal(t, `{"secret":"<&>"}`+"\n", plain.String(), "the encoder decides what is escaped")
 	back := response{Secret: wire.NewSecret("kept")}
 	require.NoError(t, json.Unmarshal([]byte(`{"secret":null,"maybe":null}`), &back), "a null costs nothing")
 	assert.Equal(t, "kept", back.Secret.Reveal())

@@ -65,6 +65,9 @@ func TestOverlaySetsListsToNull(t *testing.T) {
 	after, err := patch.Overlay(client(), []byte(`{"redirectUris":null}`))
 	require.NoError(t, err)
 	assert.Nil(t, after.RedirectURIs)
+	after, err = patch.Overlay(client(), []byte(`{"redirectUris":[null]}`))
+	require.NoError(t, err)
+	assert.Equal(t, []string{""}, after.RedirectURIs, "nothing is left of the old list")
 }
 
 func TestOverlayRefuses(t *testing.T) {

@@ -45,6 +45,7 @@ func TestOperations(t *testing.T) {
 		`{"op":"replace","path":"/redirectUris","value":null}`:                         patch.RedirectURIs.Clear(),
 		`{"op":"add","path":"/redirectUris/-","value":"https://example.com/?a=1&b=2"}`: patch.RedirectURIs.Append("https://example.com/?a=1&b=2"),
 		`{"op":"remove","path":"/redirectUris/1"}`:                                     patch.RedirectURIs.RemoveAt(1),
+		`{"op":"remove","path":"/redirectUris/10"}`:                                    patch.RedirectURIs.RemoveAt(10),
 		`{"op":"add","path":"/redirectUris/0","value":"https://example.com"}`:          patch.RedirectURIs.Insert(0, "https://example.com"),
 		`{"op":"test","path":"/redirectUris","value":[]}`:                              patch.RedirectURIs.Test([]string{}),
 		`{"op":"test","path":"/homepageUrl","value":null}`:                             patch.HomepageURL.TestNull(),
