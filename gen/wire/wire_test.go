@@ -175,12 +175,17 @@ func TestLogValueOfAModel(t *testing.T) {
 		Local   string       `json:"-"`
 		private string
 	}
-	var log bytes.Buffer
-	slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+	var asJSON, asText bytes.Buffer
+	opts := &slog.HandlerOptions{ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
 		if len(groups) == 0 && a.Key != "model" {
 			return slog.Attr{}
 		}
 		return a
-	}})).Info("", "model", wire.LogValue(model{"1", wire.NewSecret("CANARY"), new(wire.NewSecret("CANARY")), new(7), nil, []string{"a"}, "local", "private"}))
-	assert.JSONEq(t, `{"model":{"id":"1","secret":"[REDACTED]","maybe":"[REDACTED]","count":7,"scopes":["a"]}}`, log.String())
+	}}
+	for _, handler := range []slog.Handler{slog.NewJSONHandler(&asJSON, opts), slog.NewTextHandler(&asText, opts)} {
+		slog.New(handler).Info("", "model", wire.LogValue(model{
+			"1", wire.NewSecret("CANARY"), new(wire.NewSecret("CANARY")), new(7), nil, []string{"a"}, "local", "private"}))
+	}
+	assert.JSONEq(t, `{"model":{"id":"1","secret":"[REDACTED]","maybe":"[REDACTED]","count":7,"scopes":["a"]}}`, asJSON.String())
+	assert.Equal(t, "model.id=1 model.secret=[REDACTED] model.maybe=[REDACTED] model.count=7 model.scopes=[a]\n", asText.String())
 }
