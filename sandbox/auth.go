@@ -78,8 +78,8 @@ func (r registered) authenticate(c *call, f form, rawBasic bool) (Client, *oauth
 	if bad != nil {
 		return Client{}, bad
 	}
-	client, ok := r[id]
-	if !ok || secret == "" || client.Secret != secret {
+	client := r[id]
+	if secret == "" || client.Secret != secret {
 		return Client{}, &oauthError{invalidClient, "the client is unknown or its secret is wrong"}
 	}
 	return client, nil

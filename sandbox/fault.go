@@ -91,7 +91,6 @@ func (q faults) next(operationID string) Fault {
 // play applies the fault's delay, runs the operation and drops the connection as required. It returns the response,
 // which edit then changes.
 func (f Fault) play(ctx context.Context, run func() response) (resp response) {
-	runs := f.After || f.Status == 0 && !f.Drop
 	if f.After {
 		resp = run()
 	}
@@ -107,7 +106,7 @@ func (f Fault) play(ctx context.Context, run func() response) (resp response) {
 	if f.Drop {
 		panic(http.ErrAbortHandler)
 	}
-	if runs && !f.After {
+	if !f.After && f.Status == 0 {
 		resp = run()
 	}
 	return resp

@@ -89,7 +89,7 @@ func (r *formReader) readPairs(pairs string) *fieldError {
 func (r *formReader) readJSON(body []byte) *fieldError {
 	malformed := &fieldError{text: "the body must be one JSON object"}
 	d := json.NewDecoder(bytes.NewReader(body))
-	if start, err := d.Token(); err != nil || start != json.Delim('{') {
+	if start, _ := d.Token(); start != json.Delim('{') {
 		return malformed
 	}
 	for d.More() {

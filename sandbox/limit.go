@@ -91,7 +91,7 @@ func (l *limiter) set(limit Limit) {
 	if limit.Per <= 0 {
 		limit.Per = l.documented.Per
 	}
-	if l.callers == nil || limit.Window != l.Window || limit.Per != l.Per {
+	if limit.Window != l.Window || limit.Per != l.Per {
 		l.callers = map[string]*caller{}
 	}
 	l.Limit = limit

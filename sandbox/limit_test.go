@@ -50,7 +50,9 @@ func TestRateLimits(t *testing.T) {
 		assert.Equal(t, "10", got.header.Get("Retry-After"))
 		assert.JSONEq(t, `{"message": " Rate Limit Exceeded "}`, got.body)
 
-		pass(time.Second)
+		pass(time.Second - time.Nanosecond)
+		assert.Equal(t, "10", sp().header.Get("Retry-After"), "9 s would be too early")
+		pass(time.Nanosecond)
 		assertStatus(t, 204, moov())
 		assertStatus(t, 429, sp())
 		pass(9 * time.Second)
@@ -162,6 +164,8 @@ func TestSetLimit(t *testing.T) {
 		assert.Equal(t, []int{204, 204, 429}, statuses(3), "another Window starts a new count")
 		h.SetLimit(sandbox.Limit{Requests: 1, Per: time.Minute, Window: sandbox.WindowSliding})
 		assert.Equal(t, []int{429}, statuses(1))
+		pass(time.Minute)
+		assert.Equal(t, []int{204, 429}, statuses(2))
 		h.SetLimit(sandbox.Limit{Requests: 2, Per: time.Minute})
 		assert.Equal(t, []int{204, 204, 429}, statuses(3), "so does the previous Window")
 		h.SetLimit(sandbox.Limit{Requests: 2, Per: 2 * time.Minute})
@@ -236,5 +240,12 @@ func TestEscalatingRetryAfter(t *testing.T) {
 
 		other := sendForm(t, h, "/oauth/token", []string{"grant_type", "client_credentials"}, basic(sandbox.SampleClientID, sandbox.ClientSecret))
 		assertStatus(t, 200, other)
+
+		te := sandbox.NewThousandEyes(&sandbox.ThousandEyesOptions{RateLimit: sandbox.Limit{Requests: 1, Escalate: true}})
+		for _, status := range []int{200, 429, 429} {
+			got := sendForm(t, te, "/v7/oauth2/token", inBody("grant_type", "client_credentials"))
+			assertStatus(t, status, got)
+			assert.Equal(t, "0", got.header.Get("X-Organization-Rate-Limit-Remaining"))
+		}
 	})
 }

@@ -116,6 +116,9 @@ func TestMoovJSONBodies(t *testing.T) {
 	} {
 		got := send(t, h, http.MethodPost, "/oauth2/token", "application/json", tt.body)
 		assert.Equal(t, tt.status, got.status, "%s: %s", tt.name, got.body)
+		if tt.status == 400 {
+			assert.Equal(t, "invalid_request", got.text(t, "error"), tt.name)
+		}
 	}
 }
 
@@ -189,6 +192,8 @@ func TestGrantRefusals(t *testing.T) {
 		{"Moov quoted scope", "/oauth2/token", []string{"grant_type", "client_credentials", "scope", `"a"`}, origin, 422, `{"scope":"is malformed"}`},
 		{"Moov scope with a backslash", "/oauth2/token", []string{"grant_type", "client_credentials", "scope", `a\b`}, origin, 422, `{"scope":"is malformed"}`},
 		{"Moov scope with a tab", "/oauth2/token", []string{"grant_type", "client_credentials", "scope", "a\tb"}, origin, 422, `{"scope":"is malformed"}`},
+		{"Moov scope with a control character", "/oauth2/token", []string{"grant_type", "client_credentials", "scope", "a\x7f"}, origin, 422, `{"scope":"is malformed"}`},
+		{"Moov scope of punctuation", "/oauth2/token", []string{"grant_type", "client_credentials", "scope", "!#[]~"}, origin, 400, `{"error":"invalid_scope"}`},
 		{"Moov scope beyond ASCII", "/oauth2/token", []string{"grant_type", "client_credentials", "scope", "é"}, origin, 422, `{"scope":"is malformed"}`},
 		{"Moov other scope", "/oauth2/token", []string{"grant_type", "client_credentials", "scope", "/accounts.read"}, origin, 400, `{"error":"invalid_scope"}`},
 		{"Moov grant mixed", "/oauth2/token", []string{"grant_type", "client_credentials", "scope", "/ping.read", "refresh_token", "x"}, origin, 400, `{"error":"invalid_request"}`},

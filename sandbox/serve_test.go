@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -214,20 +215,31 @@ func TestTransportHoldsBackALargeBody(t *testing.T) {
 
 // Data that has not been read when the caller's context ends is lost, as over a network.
 func TestTransportEndsWithTheContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		rt := sandbox.Transport(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "unread") }))
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://x", nil)
-		require.NoError(t, err)
-		response, err := rt.RoundTrip(r)
-		require.NoError(t, err)
-		synctest.Wait()
-		cancel()
-		synctest.Wait()
-		_, err = io.ReadAll(response.Body)
-		require.ErrorIs(t, err, context.Canceled)
-		require.NoError(t, response.Body.Close())
-	})
+	for _, stays := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			var ended atomic.Bool
+			rt := sandbox.Transport(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.WriteString(w, "unread")
+				if stays {
+					<-r.Context().Done()
+				}
+				ended.Store(true)
+			}))
+			r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://x", nil)
+			require.NoError(t, err)
+			response, err := rt.RoundTrip(r)
+			require.NoError(t, err)
+			synctest.Wait()
+			assert.Equal(t, !stays, ended.Load())
+			cancel()
+			synctest.Wait()
+			assert.True(t, ended.Load(), "the handler's context ends too")
+			_, err = io.ReadAll(response.Body)
+			require.ErrorIs(t, err, context.Canceled)
+			require.NoError(t, response.Body.Close())
+		})
+	}
 }
 
 func TestTransportBreaksWhatAHandlerAborts(t *testing.T) {
