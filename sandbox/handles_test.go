@@ -217,6 +217,27 @@ func TestProtect(t *testing.T) {
 	})
 }
 
+// The first status that a handler writes counts, also if a fault applies to its response.
+func TestProtectedHandlersHaveOneStatus(t *testing.T) {
+	v := sandbox.NewThousandEyes(nil)
+	token := bearer(v.Issue(sandbox.Token{}).AccessToken)
+	for want, handler := range map[int]http.HandlerFunc{
+		200: func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, "ok")
+			w.WriteHeader(http.StatusInternalServerError)
+		},
+		404: func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusNotFound)
+			w.WriteHeader(http.StatusInternalServerError)
+		},
+	} {
+		for _, fault := range [][]sandbox.Fault{nil, {{}}} {
+			v.Fault(sandbox.Protected, fault...)
+			assertStatus(t, want, send(t, v.Protect(handler), http.MethodGet, "/", "", "", token))
+		}
+	}
+}
+
 // A handler behind Protect can stream.
 func TestProtectStreams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -288,6 +309,7 @@ func TestStart(t *testing.T) {
 	t.Run("a test", func(t *testing.T) {
 		sb := sandbox.Start(t, sandbox.NewMoov(&sandbox.MoovOptions{TokenLife: time.Hour}))
 		url = sb.URL
+		assert.Regexp(t, `^http://127\.0\.0\.1:[0-9]+$`, url)
 		get := func(path, token string) int {
 			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, sb.URL+path, nil)
 			require.NoError(t, err)

@@ -63,6 +63,23 @@ func TestRateLimits(t *testing.T) {
 	})
 }
 
+func TestDocumentedRateLimits(t *testing.T) {
+	limits := map[string]sandbox.Limit{
+		"ThousandEyes": {Requests: 240, Per: time.Minute}, "Moov": {Requests: 40, Per: time.Second}, "SailPoint": {Requests: 100, Per: 10 * time.Second},
+	}
+	eachVendor(t, func(t *testing.T, name string, v handles, probe func(string) int) {
+		token := v.Issue(sandbox.Token{}).AccessToken
+		for range limits[name].Requests {
+			require.Equal(t, 200, probe(token))
+		}
+		assert.Equal(t, 429, probe(token))
+		pass(limits[name].Per - time.Nanosecond)
+		assert.Equal(t, 429, probe(token))
+		pass(time.Nanosecond)
+		assert.Equal(t, 200, probe(token))
+	})
+}
+
 func TestRateLimitIsPerClientAtSailPoint(t *testing.T) {
 	h := sandbox.NewSailPoint(&sandbox.SailPointOptions{RateLimit: sandbox.Limit{Requests: 3}})
 	token := sendForm(t, h, "/oauth/token", inBody("grant_type", "client_credentials")).text(t, "access_token")

@@ -130,6 +130,9 @@ func TestBasicIsFormDecodedUnlessRaw(t *testing.T) {
 	encoded := sandbox.NewMoov(&sandbox.MoovOptions{Clients: []sandbox.Client{odd}})
 	assertStatus(t, 200, sendForm(t, encoded, "/oauth2/token", token, basic(encodedID, encodedSecret)))
 	assertStatus(t, 400, sendForm(t, encoded, "/oauth2/token", token, basic(odd.ID, odd.Secret)))
+	sp := sandbox.NewSailPoint(&sandbox.SailPointOptions{Clients: []sandbox.Client{odd}})
+	assertStatus(t, 200, sendForm(t, sp, "/oauth/token", token[:2], basic(encodedID, encodedSecret)))
+	assertStatus(t, 401, sendForm(t, sp, "/oauth/token", token[:2], basic(odd.ID, odd.Secret)))
 
 	// If Basic is not decoded, a colon ends the id.
 	odd.ID = "id/with/odd+chars"
@@ -212,6 +215,7 @@ func TestGrantRefusals(t *testing.T) {
 		{"SailPoint grant not had", "/oauth/token", []string{"grant_type", "refresh_token", "refresh_token", "x"}, origin, 400, "unauthorized_client"},
 		{"SailPoint grants mixed", "/oauth/token", []string{"grant_type", "client_credentials", "refresh_token", "x"}, origin, 400, "invalid_request"},
 		{"SailPoint two spaces", "/oauth/token", []string{"grant_type", "client_credentials", "scope", "sp:scopes:default  x"}, origin, 400, "invalid_scope"},
+		{"SailPoint scope had", "/oauth/token", []string{"grant_type", "client_credentials", "scope", "sp:oauth-client:read"}, origin, 200, ""},
 		{"SailPoint scope", "/oauth/token", []string{"grant_type", "client_credentials", "scope", "sp:scopes:all"}, origin, 400, "invalid_scope"},
 	} {
 		got := sendForm(t, h, tt.path, inBody(tt.fields...), tt.edit)
@@ -308,7 +312,7 @@ func TestLenient(t *testing.T) {
 		assert.Equal(t, 200, got.status, "%s: %s", name, got.body)
 	}
 	s := newTenant(t, nil)
-	assertStatus(t, 200, send(t, s, http.MethodGet, clients, "", "{}", bearer(s.token), query("limit=10&filters=")))
+	assertStatus(t, 200, send(t, s, http.MethodGet, clients, "application/json", "{}", bearer(s.token), query("limit=10&filters=")))
 	doubled := send(t, s, http.MethodGet, clients, "", "", bearer(s.token), query("filters=a&filters=b"))
 	assertStatus(t, 400, doubled)
 	assert.Contains(t, doubled.body, "filters must be sent once, with a value")

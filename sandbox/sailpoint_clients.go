@@ -96,7 +96,7 @@ func (o *oauthClient) app() *app {
 
 // markUsed records the use of a client, once per day.
 func (o *oauthClient) markUsed(now time.Time) {
-	if o.LastUsed.IsZero() || o.LastUsed.Time().UTC().Format(time.DateOnly) != now.UTC().Format(time.DateOnly) {
+	if o.LastUsed.Time().UTC().Format(time.DateOnly) != now.UTC().Format(time.DateOnly) {
 		o.LastUsed = new(timestamp(now))
 	}
 }
@@ -245,20 +245,20 @@ var patchable = []string{
 
 // patched returns a copy of the client with a JSON Patch applied. The patch sees only the patchable fields.
 func (o *oauthClient) patched(body []byte) (*oauthClient, error) {
-	var operations []sailpoint.JSONPatchOperation
-	if err := json.Unmarshal(body, &operations); err != nil || operations == nil {
-		return nil, errors.New("the body must be a JSON Patch, an array of operations")
+	var patch jsonpatch.Patch
+	if err := patch.UnmarshalJSON(body); err != nil {
+		return nil, err
 	}
-	for i, op := range operations {
-		for _, pointer := range []*string{&op.Path, op.From} {
-			if pointer != nil && !slices.Contains(patchable, topLevel(*pointer)) {
+	for i, op := range patch {
+		pointers := []string{op.Path()}
+		if op.Op() == "move" || op.Op() == "copy" {
+			pointers = append(pointers, op.From())
+		}
+		for _, pointer := range pointers {
+			if !slices.Contains(patchable, topLevel(pointer)) {
 				return nil, fmt.Errorf("operation %d: this path cannot be patched", i)
 			}
 		}
-	}
-	var patch jsonpatch.Patch
-	if err := json.Unmarshal(body, &patch); err != nil {
-		return nil, err
 	}
 
 	members, _ := object(marshal(o.OAuthClient))
@@ -299,7 +299,8 @@ func topLevel(pointer string) string {
 
 func object(body []byte) (map[string]json.RawMessage, error) {
 	var members map[string]json.RawMessage
-	if err := json.Unmarshal(body, &members); err != nil || members == nil {
+	_ = json.Unmarshal(body, &members)
+	if members == nil {
 		return nil, errors.New("the body must be a JSON object")
 	}
 	return members, nil

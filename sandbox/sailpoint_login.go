@@ -187,7 +187,7 @@ func sameRedirect(registered, asked string) bool {
 		return false
 	}
 	a, err := url.Parse(asked)
-	if err != nil || a.Hostname() != r.Hostname() || a.User != nil {
+	if err != nil || a.Hostname() != r.Hostname() {
 		return false
 	}
 	a.Host = r.Host

@@ -84,6 +84,8 @@ func TestLogin(t *testing.T) {
 	assert.Equal(t, "OFFLINE", got.text(t, "accessType"))
 	assertStatus(t, 200, send(t, h, http.MethodGet, clients, "", "", bearer(got.text(t, "access_token"))))
 
+	assert.NotEmpty(t, visit(t, h, authorizationRequest("redirect_uri", "http://localhost:4711/callback")).Get("code"))
+
 	narrow := login(t, h, "scope", "sp:oauth-client:read", "login_hint", "user-7", "state", "")
 	assert.Equal(t, "user-7", narrow.text(t, "identity_id"))
 	assert.Equal(t, "sp:oauth-client:read", narrow.text(t, "scope"))
@@ -207,7 +209,9 @@ func TestAuthorizationErrorsThatGoBack(t *testing.T) {
 	assert.Equal(t, "access_denied", visit(t, h, authorizationRequest()).Get("error"))
 	h.RefuseLogins("")
 	assert.NotEmpty(t, visit(t, h, authorizationRequest()).Get("code"))
-	assert.NotEmpty(t, visit(t, sandbox.NewSailPoint(nil), authorizationRequest("prompt", "login")).Get("code"), "an unknown parameter is ignored unless strict")
+	unknown := authorizationRequest("prompt", "login")
+	unknown.Add("prompt", "consent")
+	assert.NotEmpty(t, visit(t, sandbox.NewSailPoint(nil), unknown).Get("code"), "an unknown parameter is ignored unless strict")
 }
 
 // An authorization page must not redirect to an unregistered address, which could be an attacker's.
@@ -238,10 +242,12 @@ func TestAuthorizationErrorsThatStay(t *testing.T) {
 		assert.Empty(t, got.header.Get("Location"), name)
 	}
 	assertStatus(t, 400, send(t, h, http.MethodGet, "/oauth/authorize", "", "", query("client_id=%zz")))
+	assertStatus(t, 400, send(t, h, http.MethodGet, "/oauth/authorize", "", "", query(authorizationRequest().Encode()+"&x=%zz")))
 	assertStatus(t, 405, send(t, h, http.MethodPost, "/oauth/authorize", formType, authorizationRequest().Encode()))
-	registered := sandbox.Client{ID: sandbox.PublicClientID, Public: true, RedirectURIs: []string{"https://app.example.com/callback", "http://app.example.com/callback"}}
+	registered := sandbox.Client{ID: sandbox.PublicClientID, Public: true, RedirectURIs: []string{
+		"https://app.example.com/callback", "http://app.example.com/callback", "https://127.0.0.1/callback"}}
 	h = sandbox.NewSailPoint(&sandbox.SailPointOptions{Clients: []sandbox.Client{registered}})
-	for _, otherPort := range []string{"https://app.example.com:444/callback", "http://app.example.com:8080/callback"} {
+	for _, otherPort := range []string{"https://app.example.com:444/callback", "http://app.example.com:8080/callback", "https://127.0.0.1:444/callback"} {
 		assertStatus(t, 400, send(t, h, http.MethodGet, "/oauth/authorize", "", "", query(authorizationRequest("redirect_uri", otherPort).Encode())))
 	}
 	assert.NotEmpty(t, visit(t, h, authorizationRequest("redirect_uri", "https://app.example.com/callback")).Get("code"))
@@ -277,6 +283,7 @@ func TestCodesThatAreRefused(t *testing.T) {
 			"wider scope":         {exchangeCode(code("scope", "a"), append(good, "scope", "a b")...), nil, "invalid_scope"},
 			"secret":              {exchangeCode(code(), append(good, "client_secret", "x")...), nil, "invalid_client"},
 			"no code":             {append(exchangeCode("", good...)[:4], good...), nil, "invalid_request"},
+			"no refresh token":    {[]string{"client_id", sandbox.PublicClientID, "grant_type", "refresh_token"}, nil, "invalid_request"},
 			"not its own grant":   {[]string{"client_id", sandbox.PublicClientID, "grant_type", "client_credentials"}, nil, "unauthorized_client"},
 			"verifier unasked for": {exchangeCode(visit(t, h, authorizationRequest("client_id", sandbox.ClientID, "code_challenge", "", "code_challenge_method", "")).
 				Get("code"), good...)[2:], []edit{basic(sandbox.ClientID, sandbox.ClientSecret)}, "invalid_grant"},
@@ -382,6 +389,7 @@ func TestSailPointMetadata(t *testing.T) {
 		require.NoError(t, json.NewDecoder(resp.Body).Decode(&metadata))
 		assert.Equal(t, url, metadata["issuer"])
 		assert.Equal(t, url+"/oauth/token", metadata["token_endpoint"])
+		assert.Equal(t, true, metadata["authorization_response_iss_parameter_supported"])
 		assert.Equal(t, []any{"S256"}, metadata["code_challenge_methods_supported"])
 		assert.Equal(t, url+"/oauth/authorize", metadata["authorization_endpoint"])
 	}

@@ -142,6 +142,17 @@ func TestCreateKeepsWhatIsSet(t *testing.T) {
 	}
 }
 
+func TestCreateFillsInDefaults(t *testing.T) {
+	s := newTenant(t, nil)
+	made := s.create(t, `{"name": "n", "description": null, "accessTokenValiditySeconds": 1, "accessType": "ONLINE", "enabled": true,
+		"grantTypes": ["CLIENT_CREDENTIALS"]}`)
+	require.Equal(t, 200, made.status, made.body)
+	var members map[string]any
+	require.NoError(t, json.Unmarshal([]byte(made.body), &members))
+	assert.Subset(t, members, map[string]any{"refreshTokenValiditySeconds": 86400.0, "redirectUris": []any{}, "description": "", "type": "CONFIDENTIAL",
+		"scope": []any{"sp:scopes:all"}, "businessName": "", "homepageUrl": "", "internal": false, "strongAuthSupported": false, "claimsSupported": false})
+}
+
 // The sample client is that of the vendor's documentation.
 func TestSampleClient(t *testing.T) {
 	assert.JSONEq(t, `{"id": "ef38f94347e94562b5bb8424a56397d8", "name": "Demo API Client", "businessName": "Acme-Solar",
@@ -175,10 +186,10 @@ func TestCreateRefusals(t *testing.T) {
 	for _, tt := range []struct{ name, value string }{
 		{"name", `null`}, {"name", `""`}, {"name", `1`}, {"description", `{}`}, {"description", `1e999`},
 		{"accessTokenValiditySeconds", `0`}, {"accessTokenValiditySeconds", `1.5`}, {"accessTokenValiditySeconds", `2147483648`},
-		{"accessTokenValiditySeconds", `"750"`}, {"refreshTokenValiditySeconds", `-1`},
+		{"accessTokenValiditySeconds", `"750"`}, {"refreshTokenValiditySeconds", `-1`}, {"refreshTokenValiditySeconds", `"1"`},
 		{"grantTypes", `[]`}, {"grantTypes", `null`}, {"grantTypes", `["PASSWORD"]`}, {"grantTypes", `"CLIENT_CREDENTIALS"`},
 		{"accessType", `"SOMETIMES"`}, {"enabled", `"true"`}, {"enabled", `null`}, {"type", `"OTHER"`},
-		{"redirectUris", `null`}, {"redirectUris", `[null]`}, {"scope", `["a", 1]`},
+		{"redirectUris", `null`}, {"redirectUris", `[null]`}, {"redirectUris", `"a"`}, {"scope", `["a", 1]`},
 	} {
 		got := s.create(t, edited(tt.name, tt.value))
 		assert.Equal(t, 400, got.status, "%s %s: %s", tt.name, tt.value, got.body)
@@ -186,15 +197,18 @@ func TestCreateRefusals(t *testing.T) {
 	}
 	assert.Contains(t, s.create(t, edited("accessTokenValiditySeconds", `750.0`)).body, "a member has the wrong type")
 	for _, body := range []string{``, `null`, `[]`, `{`, sampleCreate + `{}`} {
-		assertStatus(t, 400, s.create(t, body))
+		got := s.create(t, body)
+		assertStatus(t, 400, got)
+		assert.Contains(t, got.body, "the body must be a JSON object")
 	}
 	assertStatus(t, 400, send(t, s, http.MethodPost, clients, "text/plain", sampleCreate, bearer(s.token)))
 	assertStatus(t, 200, s.create(t, edited("grantTypes", `["CLIENT_CREDENTIALS"]`)))
 	assertStatus(t, 200, s.create(t, edited("accessTokenValiditySeconds", `2147483647`)))
+	assertStatus(t, 200, s.create(t, edited("scope", `[]`)))
 
 	var list []sailpoint.OAuthClient
 	require.NoError(t, json.Unmarshal([]byte(s.get(t, clients).body), &list))
-	assert.Len(t, list, 3, "a refused client is not created")
+	assert.Len(t, list, 4, "a refused client is not created")
 }
 
 func TestPatch(t *testing.T) {
@@ -208,6 +222,7 @@ func TestPatch(t *testing.T) {
 		{"remove", `[{"op": "remove", "path": "/description"}]`, 200, "description", `null`},
 		{"list element", `[{"op": "add", "path": "/redirectUris/-", "value": "https://example.com"}]`, 200, "redirectUris", `["http://localhost:12345", "https://example.com"]`},
 		{"list null", `[{"op": "add", "path": "/redirectUris", "value": null}]`, 200, "redirectUris", `null`},
+		{"list empty", `[{"op": "replace", "path": "/redirectUris", "value": []}]`, 200, "redirectUris", `[]`},
 		{"list removed", `[{"op": "remove", "path": "/redirectUris"}]`, 200, "redirectUris", `null`},
 		{"grant types", `[{"op": "remove", "path": "/grantTypes/0"}]`, 200, "grantTypes", `["CLIENT_CREDENTIALS", "REFRESH_TOKEN"]`},
 		{"number", `[{"op": "replace", "path": "/refreshTokenValiditySeconds", "value": 0}]`, 200, "refreshTokenValiditySeconds", `0`},
@@ -237,6 +252,7 @@ func TestPatch(t *testing.T) {
 		{"missing value", `[{"op": "replace", "path": "/name"}]`, 400, "name", `"Demo API Client"`},
 		{"unknown op", `[{"op": "set", "path": "/name", "value": "x"}]`, 400, "name", `"Demo API Client"`},
 		{"not a patch", `{"name": "x"}`, 400, "name", `"Demo API Client"`},
+		{"from the whole document", `[{"op": "copy", "from": "", "path": "/description"}]`, 400, "description", `"A client for demonstrations."`},
 		{"null patch", `null`, 400, "name", `"Demo API Client"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -291,6 +307,7 @@ func TestSeededClientsCanBePatched(t *testing.T) {
 		got := s.patch(t, id, `[{"op": "replace", "path": "/enabled", "value": true}]`)
 		assertStatus(t, 200, got)
 		assert.Contains(t, got.body, `"grantTypes":["CLIENT_CREDENTIALS"]`)
+		assert.Contains(t, got.body, `"accessTokenValiditySeconds":750`)
 	}
 }
 
@@ -331,7 +348,7 @@ func TestFilters(t *testing.T) {
 	}
 	for _, filters := range []string{
 		"", " ", "lastUsed", "lastUsed ge 2023-02-05T10:59:27Z", "lastUsed le", "lastUsed le yesterday",
-		`lastUsed le "2023-02-05T10:59:27Z"`, "lastUsed LE 2023-02-05T10:59:27Z", "name eq x", "lastUsed pr", "pr lastUsed",
+		`lastUsed le "2023-02-05T10:59:27Z"`, "lastUsed LE 2023-02-05T10:59:27Z", "name eq x", "created isnull", "created le 2023-02-05T10:59:27Z", "lastUsed pr", "pr lastUsed",
 		"(lastUsed isnull)", "lastUsed isnull and", "not lastUsed isnull", "lastUsed isnull lastUsed isnull",
 		"and lastUsed isnull", "lastUsed isnull or lastUsed isnull", "lastUsed isnull AND lastUsed isnull",
 	} {
@@ -349,7 +366,7 @@ func TestPathsOfEachVersion(t *testing.T) {
 		assertStatus(t, 200, s.get(t, prefix))
 		assertStatus(t, 200, s.get(t, prefix+"/"+sandbox.SampleClientID))
 	}
-	for _, path := range []string{"/oauth-clients", "/v1/oauth-clients", "/oauth-clients/v1x", "/oauth-clients/v1/", "/beta/oauth-clients/", "/beta/oauth-clients/a/b", "/beta//oauth-clients"} {
+	for _, path := range []string{"/beta", "/oauth-clients", "/v1/oauth-clients", "/oauth-clients/v1x", "/oauth-clients/v1/", "/beta/oauth-clients/", "/beta/oauth-clients/a/b", "/beta//oauth-clients"} {
 		got := s.get(t, path)
 		assertStatus(t, 404, got)
 		assert.Contains(t, got.body, "no such path", path)
@@ -393,6 +410,6 @@ func TestAuthorization(t *testing.T) {
 		assertStatus(t, 401, send(t, s, http.MethodGet, clients, "", "", edits...))
 	}
 	assertStatus(t, 200, send(t, s, http.MethodGet, clients, "", "", header("Authorization", "bearer "+s.token)))
-	assertStatus(t, 400, send(t, s, http.MethodGet, clients, "", "{}", bearer(s.token)))
+	assertStatus(t, 400, send(t, s, http.MethodGet, clients, "", "x", bearer(s.token)))
 	assertStatus(t, 400, send(t, s, http.MethodDelete, clients+"/"+sandbox.SampleClientID, "", "", bearer(s.token), query("force=true")))
 }

@@ -55,7 +55,7 @@ func TestTransportHandsOverTheRequest(t *testing.T) {
 	assert.Equal(t, "tea", string(body))
 	assert.Equal(t, "418 I'm a teapot", response.Status)
 	assert.Equal(t, "HTTP/1.1", response.Proto)
-	assert.True(t, response.ProtoAtLeast(1, 1))
+	assert.Equal(t, []int{1, 1}, []int{response.ProtoMajor, response.ProtoMinor})
 	assert.Equal(t, http.Header{"X": {"y"}, "Content-Type": {"text/plain; charset=utf-8"}}, response.Header)
 	assert.Same(t, r, response.Request)
 	assert.Equal(t, 1, closed)
@@ -133,6 +133,7 @@ func TestTransportStreams(t *testing.T) {
 			require.NoError(t, err)
 			response, err := rt.RoundTrip(r)
 			require.NoError(t, err)
+			assert.Equal(t, "text/plain; charset=utf-8", response.Header.Get("Content-Type"), "one byte tells")
 			return response.Body
 		}
 
@@ -220,7 +221,7 @@ func TestTransportEndsWithTheContext(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			var ended atomic.Bool
 			rt := sandbox.Transport(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				_, _ = io.WriteString(w, "unread")
+				_, _ = io.WriteString(w, "x")
 				if stays {
 					<-r.Context().Done()
 				}
@@ -240,6 +241,28 @@ func TestTransportEndsWithTheContext(t *testing.T) {
 			require.NoError(t, response.Body.Close())
 		})
 	}
+}
+
+func TestTransportEndsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		rt := sandbox.Transport(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, "x")
+			pass(time.Second)
+		}))
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://x", nil)
+		require.NoError(t, err)
+		response, err := rt.RoundTrip(r)
+		require.NoError(t, err)
+		body, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		assert.Equal(t, "x", string(body))
+		cancel()
+		synctest.Wait()
+		_, err = response.Body.Read(make([]byte, 1))
+		require.ErrorIs(t, err, io.EOF, "the body was read to its end before the context ended")
+		require.NoError(t, response.Body.Close())
+	})
 }
 
 func TestTransportBreaksWhatAHandlerAborts(t *testing.T) {
