@@ -91,6 +91,7 @@ func TestFaults(t *testing.T) {
 		assert.Equal(t, 200, response.StatusCode)
 		assert.Equal(t, "application/json", response.Header.Get("Content-Type"))
 		assert.Equal(t, `{"odd": true}`, body)
+		assert.EqualValues(t, len(body), response.ContentLength)
 		assert.NotEmpty(t, response.Header.Get("x-request-id"))
 		response, body = mustSend()
 		assert.Equal(t, "text/html", response.Header.Get("Content-Type"))
@@ -101,18 +102,26 @@ func TestFaults(t *testing.T) {
 		for range 2 {
 			response, _ = mustSend()
 			assert.Equal(t, 204, response.StatusCode)
+			assert.NotContains(t, response.Header, "Content-Length")
 		}
 
 		m.Fault("revokeAccessToken", sandbox.Fault{Drop: true})
 		_, _, err := send("x")
 		require.Error(t, err)
-		for _, c := range []struct{ body, want string }{{"0123456789", "0123"}, {"0123", "0123"}, {"01", "01"}} {
-			m.Fault("revokeAccessToken", sandbox.Fault{Status: 200, Body: c.body, Cut: 4})
+		for _, c := range []struct {
+			cut        int
+			body, want string
+		}{{4, "0123456789", "0123"}, {4, "0123", "0123"}, {4, "01", "01"}, {1, "0", "0"}} {
+			m.Fault("revokeAccessToken", sandbox.Fault{Status: 200, Body: c.body, Cut: c.cut})
 			response, body, err = send("x")
 			require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 			assert.Equal(t, c.want, body)
-			assert.EqualValues(t, max(len(c.body), 5), response.ContentLength, "more than arrives")
+			assert.EqualValues(t, max(len(c.body), c.cut+1), response.ContentLength, "more than arrives")
 		}
+		m.Fault("revokeAccessToken", sandbox.Fault{Status: 200, Body: "1"})
+		response, body = mustSend()
+		assert.Equal(t, "1", body)
+		assert.EqualValues(t, 1, response.ContentLength)
 
 		m.Fault("revokeAccessToken", sandbox.Fault{Status: 500, Times: sandbox.Forever})
 		for range 5 {
@@ -123,7 +132,7 @@ func TestFaults(t *testing.T) {
 		response, _ = mustSend()
 		assert.Equal(t, 204, response.StatusCode)
 
-		assert.Equal(t, 17, m.Count("revokeAccessToken"))
+		assert.Equal(t, 19, m.Count("revokeAccessToken"))
 		assert.Panics(t, func() { m.Fault("revokeToken", sandbox.Fault{}) })
 	})
 }

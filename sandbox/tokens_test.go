@@ -96,6 +96,23 @@ func TestTokenResponses(t *testing.T) {
 	})
 }
 
+// In our time, Moov's expires_in is a Unix time unless the options say otherwise.
+func TestMoovExpiresIn(t *testing.T) {
+	for _, inSeconds := range []bool{false, true} {
+		h := sandbox.NewMoov(&sandbox.MoovOptions{ExpiresInSeconds: inSeconds, TokenLife: time.Hour})
+		got := sendForm(t, h, "/oauth2/token", inBody("grant_type", "client_credentials", "scope", "a"))
+		var token struct {
+			ExpiresIn int64 `json:"expires_in"`
+		}
+		require.NoError(t, json.Unmarshal([]byte(got.body), &token), got.body)
+		if inSeconds {
+			assert.EqualValues(t, 3600, token.ExpiresIn)
+		} else {
+			assert.WithinDuration(t, time.Now().Add(time.Hour), time.Unix(token.ExpiresIn, 0), time.Minute)
+		}
+	}
+}
+
 func TestMoovRefreshTokensRotate(t *testing.T) {
 	h := sandbox.NewMoov(nil)
 	access1, refresh1 := moovPair(t, h, "grant_type", "client_credentials", "scope", "a b")
