@@ -57,6 +57,8 @@ func TestIssueExpireRevoke(t *testing.T) {
 		assert.Equal(t, time.Now().Add(lives[name]), issued.Expires)
 		assert.Equal(t, []string{scopes[name]}, issued.Scopes)
 		assert.Equal(t, name != "ThousandEyes", issued.RefreshToken != "")
+		assert.Regexp(t, "^access-", issued.AccessToken, "a token says what it is")
+		assert.Regexp(t, "^(refresh-.*)?$", issued.RefreshToken)
 		assert.Equal(t, 200, probe(issued.AccessToken))
 		assert.Zero(t, v.Count("createAccessToken"), "there was no request")
 

@@ -17,4 +17,7 @@ func TestOldestTokensAreForgotten(t *testing.T) {
 	assert.Nil(t, l.find(first))
 	assert.NotNil(t, l.find(second))
 	assert.Len(t, l.tokens, maxTokens)
+	l.issue("", token{family: &family{}})
+	assert.Nil(t, l.find(second))
+	assert.Len(t, l.tokens, maxTokens)
 }

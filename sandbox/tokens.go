@@ -88,7 +88,7 @@ func (s *server) ExpireAll() {
 	defer s.mu.Unlock()
 	now := time.Now()
 	for _, t := range s.tokens.tokens {
-		if !t.refresh && !t.expired(now) {
+		if !t.refresh {
 			t.expires = now
 		}
 	}
