@@ -219,6 +219,17 @@ func TestProtect(t *testing.T) {
 	})
 }
 
+// A handler behind Protect may set the headers that the vendor would set, also if a fault applies to its response.
+func TestProtectedHandlersSetTheirOwnHeaders(t *testing.T) {
+	v := sandbox.NewMoov(nil)
+	token := bearer(v.Issue(sandbox.Token{}).AccessToken)
+	h := v.Protect(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Request-Id", "own") }))
+	for _, fault := range [][]sandbox.Fault{nil, {{}}} {
+		v.Fault(sandbox.Protected, fault...)
+		assert.Equal(t, []string{"own"}, send(t, h, http.MethodGet, "/", "", "", token).header.Values("X-Request-Id"))
+	}
+}
+
 // The first status that a handler writes counts, also if a fault applies to its response.
 func TestProtectedHandlersHaveOneStatus(t *testing.T) {
 	v := sandbox.NewThousandEyes(nil)
