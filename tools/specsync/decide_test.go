@@ -1,10 +1,12 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/grantwright/oauth-go/tools/specsync/internal/openapi"
 )
@@ -80,4 +82,87 @@ func TestDecisions(t *testing.T) {
 			assert.Equal(t, test.want, decide)
 		})
 	}
+}
+
+// TestDescriptionInFlowStyle merges into a description that cannot be edited: it stays as it is, and a decision for each
+// change says why.
+func TestDescriptionInFlowStyle(t *testing.T) {
+	t.Parallel()
+	const (
+		refused = "          description: Refused.\n"
+		thing   = "    Thing:\n      type: object\n"
+		basic   = "  - basic: []\n"
+		why     = ": the document itself is in flow style"
+	)
+	ours, _ := written(t, edited(t, acme, refused, refused+"          x-deviation: {description: Shorter.}\n"), acme)
+	ours = inFlowStyle(t, ours)
+	for name, test := range map[string]struct {
+		changes []string
+		place   string
+	}{
+		"keyword":           {[]string{"maxLength: 100", "maxLength: 200"}, "/schema/properties/access_token/maxLength"},
+		"list":              {[]string{thing, thing + "      required: [id]\n"}, "/schema/items/required/id"},
+		"member of a list":  {[]string{"        - mac\n", "        - mac\n        - DPoP\n"}, "/schema/properties/token_type/enum/DPoP"},
+		"header":            {[]string{refused, refused + "          headers: {X-Request-Id: {schema: {type: string}}}\n"}, "/responses/400/headers/X-Request-Id"},
+		"second parameter":  {[]string{"        - name: X-Version\n", "        - {name: limit, in: query, schema: {type: integer}}\n        - name: X-Version\n"}, "/parameters/query:limit"},
+		"security":          {[]string{basic, basic + "  - {}\n"}, "/security/[]"},
+		"shared component":  {[]string{"$ref: '#/components/schemas/OAuthError'\n        '500'", "type: string\n        '500'"}, "/responses/400/content/application~1json/schema/type"},
+		"status":            {[]string{"        '400':\n", "        '422': {}\n        '400':\n"}, "/responses/422"},
+		"server":            {[]string{"https://{tenant}.example.com", "https://{tenant}.example.net"}, "/servers/0/url"},
+		"variable's values": {[]string{"{default: acme}", "{default: acme, enum: [acme]}"}, "/servers/0/variables/tenant/enum"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := acmeSession(t, ours, edited(t, acme, test.changes...))
+			decide, err := s.merge()
+			require.NoError(t, err)
+			assert.Equal(t, ours, s.merged)
+			assert.Contains(t, strings.Join(decide, "\n"), test.place+why)
+		})
+	}
+
+	t.Run("operation gone", func(t *testing.T) {
+		t.Parallel()
+		gone := edited(t, acme, "  /things:\n    get:", "  /others:\n    get:")
+		kept, _ := written(t, acme, gone)
+		reason := "    x-deviation:\n      get: Upstream no longer describes it; kept until it is known to be gone.\n"
+		s := acmeSession(t, inFlowStyle(t, edited(t, kept, reason, "")), gone)
+		decide, err := s.merge()
+		require.NoError(t, err)
+		assert.Contains(t, decide[1], "GET /things"+why)
+	})
+}
+
+// TestMergeFails merges into descriptions that cannot be read, or cannot be given what the next merge needs to know.
+func TestMergeFails(t *testing.T) {
+	t.Parallel()
+	moved := edited(t, acme, "Life in seconds.", "Unix timestamp of its end.")
+	noted, _ := written(t, acme, moved)
+	seen, _ := written(t, acme, acme)
+	for name, test := range map[string]struct{ ours, theirs, want string }{
+		"no description": {"a: b\n", acme, "not an OpenAPI 3 description"},
+		"hashes":         {inFlowStyle(t, acme), acme, "in flow style"},
+		"hashes of what is gone": {
+			inFlowStyle(t, seen), edited(t, acme, "  /things:\n    get:", "  /others:\n    get:"), "in flow style",
+		},
+		"meaning": {inFlowStyle(t, edited(t, noted, "          x-upstream-meaning: unix time\n", "")), moved, "in flow style"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := acmeSession(t, test.ours, test.theirs)
+			_, err := s.merge()
+			assert.ErrorContains(t, err, test.want)
+		})
+	}
+}
+
+// inFlowStyle returns a description in flow style.
+func inFlowStyle(t *testing.T, text string) string {
+	t.Helper()
+	var doc yaml.Node
+	require.NoError(t, yaml.Unmarshal([]byte(text), &doc))
+	doc.Content[0].Style = yaml.FlowStyle
+	flow, err := yaml.Marshal(&doc)
+	require.NoError(t, err)
+	return string(flow)
 }

@@ -109,12 +109,15 @@ func (m *merger) settle(d openapi.Difference) error {
 
 // becomes are tests, in order of preference, whether one member of a keyword may be the new name of another.
 var becomes = map[string][]func(was, is string) bool{
-	"responses": {func(was, is string) bool { return was != "" && is != "" && was[0] == is[0] }}, // the same class of status
+	"responses": {func(was, is string) bool { return statusClass(was) == statusClass(is) }},
 	"content": {
 		func(was, is string) bool { return essence(was) == essence(is) },
 		func(string, string) bool { return true },
 	},
 }
+
+// statusClass returns the first character of a status, such as 4 of 404 and of 4XX.
+func statusClass(status string) string { return status[:min(1, len(status))] }
 
 // essence returns a media type without its parameters.
 func essence(mediaType string) string {
@@ -132,7 +135,7 @@ func (m *merger) rename(d openapi.Difference) bool {
 		var gone, came []openapi.Difference
 		for _, o := range m.now.Differences {
 			switch {
-			case o.Operation.String() != d.Operation.String() || o.Node.Pointer != d.Node.Pointer || o.Keyword != d.Keyword || o.Member == "":
+			case o.Operation.String() != d.Operation.String() || o.Node.Pointer != d.Node.Pointer || o.Keyword != d.Keyword:
 			case o.Is == "" && may(o.Member, d.Member):
 				gone = append(gone, o)
 			case o.Was == "" && may(d.Member, o.Member):
@@ -169,7 +172,7 @@ func (m *merger) editKeyword(d openapi.Difference) error {
 	keyword := below(d.Node.Pointer, d.Keyword)
 	list := d.TheirNode.Child(d.Keyword)
 	switch {
-	case d.Is == "" && d.Ours.Exists():
+	case d.Is == "":
 		return m.sheet.remove(d.Ours.Pointer)
 	case d.Member == "":
 		value := d.TheirNode.CopyMember(d.Kind, d.Keyword, m.refer)
@@ -196,14 +199,10 @@ func (m *merger) editKeyword(d openapi.Difference) error {
 		return m.sheet.set(d.Node.Pointer, d.Keyword, parent, keywordsBefore(d.Kind, d.Keyword), nil)
 	}
 	_, token := parent(d.Theirs.Pointer)
+	keys := list.Keys()
+	at := slices.Index(keys, token)
 	if list.Node().Kind == yaml.MappingNode {
-		keys := list.Keys()
-		at := slices.Index(keys, token)
 		return m.sheet.set(keyword, token, value, keys[:at], keys[at+1:])
-	}
-	at, err := strconv.Atoi(token)
-	if err != nil {
-		return err
 	}
 	if d.Element == "" {
 		at = behind(d.Node.Child(d.Keyword), list, at)
@@ -382,7 +381,7 @@ func (m *merger) site(d openapi.Difference) (pointer, path string, kind openapi.
 			continue
 		}
 		above := r.Path
-		for above != "" && (above == r.Path || at[above] == "") {
+		for above != "" && at[above] == "" {
 			above = above[:strings.LastIndex(above, "/")]
 		}
 		written := at[above] + strings.TrimPrefix(r.Path, above)

@@ -93,7 +93,7 @@ func (s *sheet) span(pointer string) (span, error) {
 		return span{}, fmt.Errorf("%s is not there", pointer)
 	}
 	lines := s.lines()
-	sameColumn := at.key != nil && at.value.Kind == yaml.SequenceNode && at.value.Column-1 == at.indent
+	sameColumn := at.value.Kind == yaml.SequenceNode && at.value.Column-1 == at.indent
 	at.end = at.start + 1
 	for i := at.end; i < len(lines); i++ {
 		rest := strings.TrimLeft(lines[i], " ")
@@ -176,17 +176,14 @@ func (s *sheet) replace(pointer string, value *yaml.Node) error {
 	if err := s.open(above); err != nil {
 		return err
 	}
-	if err := s.release(pointer); err != nil {
-		return err
-	}
-	at, err := s.span(pointer)
+	at, err := s.release(pointer)
 	if err != nil {
 		return err
 	}
 	lines := s.lines()
 	old := at.value
 	empty := old.Value == "" && old.Style == 0 // nothing is written there, not even quotes
-	if old.Kind == yaml.ScalarNode && value.Kind == yaml.ScalarNode && !empty && old.Anchor == "" && at.end == at.start+1 && old.Line-1 == at.start {
+	if old.Kind == yaml.ScalarNode && value.Kind == yaml.ScalarNode && !empty && old.Anchor == "" && at.end == at.start+1 {
 		head, rest := lines[at.start][:old.Column-1], lines[at.start][old.Column-1:]
 		comment := ""
 		if old.LineComment != "" {
@@ -237,10 +234,7 @@ func (s *sheet) remove(pointer string) error {
 		}
 		return s.replace(above, &yaml.Node{Kind: yaml.MappingNode, Style: yaml.FlowStyle})
 	}
-	if err := s.release(pointer); err != nil {
-		return err
-	}
-	at, err := s.span(pointer)
+	at, err := s.release(pointer)
 	if err != nil {
 		return err
 	}
@@ -258,28 +252,26 @@ func (s *sheet) remove(pointer string) error {
 	return s.become(slices.Delete(lines, at.start, at.end))
 }
 
-// release prepares the removal of an entry or item: an anchor in it that has aliases elsewhere is moved to the first of
-// these.
-func (s *sheet) release(pointer string) error {
+// release prepares the removal of an entry or item, and returns where it then is: an anchor in it that has aliases
+// elsewhere is moved to the first of these.
+func (s *sheet) release(pointer string) (span, error) {
 	for {
 		at, err := s.span(pointer)
 		if err != nil {
-			return err
+			return span{}, err
 		}
 		alias := firstAlias(s.doc.Root().Node(), "", anchored(at.value), at.value)
 		if alias == "" {
-			return nil
+			return at, nil
 		}
 		above, _ := parent(alias)
 		was := s.text
-		if err := s.open(above); err != nil {
-			return err
-		}
-		if s.text == was {
+		err = s.open(above)
+		if err == nil && s.text == was {
 			err = s.put(alias, s.doc.At(alias).Node())
 		}
 		if err != nil {
-			return err
+			return span{}, err
 		}
 	}
 }
@@ -326,7 +318,7 @@ var emptiable = []string{
 
 // open converts a mapping or sequence, and those that contain it, from flow style to block style.
 func (s *sheet) open(pointer string) error {
-	if s.doc.Root().Node().Style&yaml.FlowStyle != 0 {
+	if root := s.doc.Root().Node(); root.Style&yaml.FlowStyle != 0 || root.Line == 0 { // nodes of JSON have no lines
 		return errors.New("the document itself is in flow style, which cannot be edited; write it in block style")
 	}
 	if pointer == "" {
@@ -340,8 +332,7 @@ func (s *sheet) open(pointer string) error {
 			return fmt.Errorf("%s is not there", at)
 		}
 		if n.Style&yaml.FlowStyle != 0 {
-			block(n)
-			return s.write(at, n)
+			return s.write(at, block(n))
 		}
 	}
 	return nil
@@ -375,11 +366,15 @@ func (s *sheet) put(pointer string, value *yaml.Node) error {
 	return s.become(slices.Replace(lines, at.start, at.end, rendered...))
 }
 
-func block(n *yaml.Node) {
-	n.Style &^= yaml.FlowStyle
-	for _, c := range n.Content {
-		block(c)
+// block returns a copy of a node in block style.
+func block(n *yaml.Node) *yaml.Node {
+	c := *n
+	c.Style &^= yaml.FlowStyle
+	c.Content = nil
+	for _, child := range n.Content {
+		c.Content = append(c.Content, block(child))
 	}
+	return &c
 }
 
 // bare returns a key without its comments, which stay in the lines around it.
@@ -413,7 +408,7 @@ func render(n *yaml.Node, indent int) []string {
 // quote puts a string in single quotes if it would be read as another type, such as a status, or as null, as "" would.
 func quote(n *yaml.Node) {
 	plain := yaml.Node{Kind: yaml.ScalarNode, Value: n.Value}
-	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" && n.Style == 0 && !strings.Contains(n.Value, "\n") &&
+	if n.Tag == "!!str" && n.Style == 0 && !strings.Contains(n.Value, "\n") &&
 		(plain.ShortTag() != "!!str" || strings.ContainsAny(n.Value[:1], "#&*!|>%@`'\"[]{},?:-")) {
 		n.Style = yaml.SingleQuotedStyle
 	}

@@ -19,6 +19,8 @@ x-items:
   - &c c # unused
   - "\x41": d
 x-nothing: # yet
+x-below:
+  c
 paths:
   /things:
     # Why this one.
@@ -192,6 +194,23 @@ func TestSheet(t *testing.T) {
 			func(s *sheet) error { return s.set("", "x-new", text("a"), []string{"openapi"}, nil) },
 			"openapi: 3.0.1\n", "openapi: 3.0.1\nx-new: a\n",
 		},
+		{
+			"a scalar becomes a mapping",
+			func(s *sheet) error {
+				return s.replace("/paths/~1things/get/parameters/0/name", mapping("b", "c"))
+			},
+			"        - name: a\n", "        - name:\n            b: c\n",
+		},
+		{
+			"a scalar below its key",
+			func(s *sheet) error { return s.replace("/x-below", text("d")) },
+			"x-below:\n  c\n", "x-below: d\n",
+		},
+		{
+			"what no key follows",
+			func(s *sheet) error { return s.set("/x-nothing", "a", text("b"), nil, nil) },
+			"x-nothing: # yet\n", "x-nothing:\n  a: b\n",
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -211,6 +230,9 @@ func TestSheetRefusesWhatIsNotThere(t *testing.T) {
 	assert.Error(t, s.replace("/paths/~1things/get/parameters/2", text("a")))
 	assert.Error(t, s.insert("/components/schemas/Other", 0, text("object")))
 	assert.Error(t, s.rename("/paths/~1things/put", "post"))
+	assert.EqualError(t, s.replace("/x-items/first", text("a")), "/x-items/first is not there")
+	assert.EqualError(t, s.insert("/paths", 0, text("a")), "/paths/0 is not there")
+	assert.ErrorContains(t, s.rename("/paths/~1things/get/parameters/0/name", "in"), `the edit would break the description: openapi: line 22: the key "in" is there twice`)
 	assert.EqualError(t, s.rename("/x-items/2/A", "b"), "/x-items/2/A: its key is written in an unusual way")
 	assert.Equal(t, page, s.text)
 }
@@ -227,14 +249,74 @@ func TestRenderedStrings(t *testing.T) {
 	assert.Equal(t, []string{"404"}, render(&yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: "404"}, 0))
 }
 
-func TestSheetRefusesADocumentInFlowStyle(t *testing.T) {
-	s, err := newSheet("{openapi: 3.0.1, paths: {/things: {}}}\n")
-	require.NoError(t, err)
-	for _, err := range []error{
-		s.replace("/openapi", text("3.0.3")), s.remove("/paths/~1things"), s.rename("/paths/~1things", "/others"),
-		s.set("", "x-new", text("a"), nil, nil), s.set("/paths", "/others", mapping("a", "b"), nil, nil),
+// TestSheetRefusesWhatItWouldBreak tests edits of what goes on in lines that are not indented.
+func TestSheetRefusesWhatItWouldBreak(t *testing.T) {
+	const unusual = "openapi: 3.0.1\npaths:\n  /things: {}\nx-quoted: \"a\nb\"\nx-value: &v c\nx-flow: {\n  a: *v\n}\n"
+	for name, edit := range map[string]func(*sheet) error{
+		"text":            func(s *sheet) error { return s.replace("/x-quoted", text("c")) },
+		"new key":         func(s *sheet) error { return s.set("/x-flow", "b", text("2"), nil, nil) },
+		"key goes":        func(s *sheet) error { return s.remove("/x-flow/a") },
+		"anchor goes":     func(s *sheet) error { return s.remove("/x-value") },
+		"anchor replaced": func(s *sheet) error { return s.replace("/x-value", text("d")) },
 	} {
-		assert.EqualError(t, err, "the document itself is in flow style, which cannot be edited; write it in block style")
+		s, err := newSheet(unusual)
+		require.NoError(t, err)
+		require.ErrorContains(t, edit(s), "the edit would break the description: ", name)
+		assert.Equal(t, unusual, s.text, name)
+	}
+}
+
+// TestSheetRefusesAgain tests that an edit that was refused is refused again, because nothing has changed.
+func TestSheetRefusesAgain(t *testing.T) {
+	const unusual = "openapi: 3.0.1\npaths: {}\nx-flow: {\n  a: 1, b: 2\n}\n"
+	s, err := newSheet(unusual)
+	require.NoError(t, err)
+	for range 2 {
+		assert.ErrorContains(t, s.replace("/x-flow/a", text("c")), "the edit would break the description: ")
+	}
+	assert.Equal(t, unusual, s.text)
+}
+
+// TestFirstLineGoes removes an entry that no line is above.
+func TestFirstLineGoes(t *testing.T) {
+	s, err := newSheet("x-first: a\nopenapi: 3.0.1\npaths: {}\n")
+	require.NoError(t, err)
+	require.NoError(t, s.remove("/x-first"))
+	assert.Equal(t, "openapi: 3.0.1\npaths: {}\n", s.text)
+}
+
+// TestAliasInAList removes the value that the items of a list repeat: the first of them gets it.
+func TestAliasInAList(t *testing.T) {
+	const rest = "openapi: 3.0.1\npaths: {}\n"
+	s, err := newSheet(rest + "x-a: &c c\nx-list:\n  - *c\n  - *c\n")
+	require.NoError(t, err)
+	require.NoError(t, s.replace("/x-a", text("d")))
+	assert.Equal(t, rest+"x-a: d\nx-list:\n  - &c c\n  - *c\n", s.text)
+}
+
+// TestSheetRefusesAnAlias tests that what stands elsewhere is not edited through an alias where it would have to be
+// written anew.
+func TestSheetRefusesAnAlias(t *testing.T) {
+	const aliases = "openapi: 3.0.1\npaths: {}\nx-nothing: &n\nx-flow: &f {a: 1}\nx-value: &v c\nx-of-nothing: *n\nx-of-flow: *f\nx-of-value: *v\n"
+	s, err := newSheet(aliases)
+	require.NoError(t, err)
+	assert.EqualError(t, s.set("/x-of-nothing", "a", text("b"), nil, nil), "/x-of-nothing is an alias")
+	assert.EqualError(t, s.insert("/x-of-nothing", 0, text("b")), "/x-of-nothing is an alias")
+	assert.EqualError(t, s.set("/x-of-flow", "b", text("2"), nil, nil), "/x-of-flow is an alias")
+	assert.EqualError(t, s.replace("/x-of-value", text("d")), "/x-of-value is an alias")
+	assert.Equal(t, aliases, s.text)
+}
+
+func TestSheetRefusesADocumentInFlowStyle(t *testing.T) {
+	for _, flow := range []string{"{openapi: 3.0.1, paths: {/things: {}}}\n", `{"openapi": "3.0.1", "paths": {"/things": {}}}`} {
+		s, err := newSheet(flow)
+		require.NoError(t, err)
+		for _, err := range []error{
+			s.replace("/openapi", text("3.0.3")), s.remove("/paths/~1things"), s.rename("/paths/~1things", "/others"),
+			s.set("", "x-new", text("a"), nil, nil), s.set("/paths", "/others", mapping("a", "b"), nil, nil),
+		} {
+			assert.EqualError(t, err, "the document itself is in flow style, which cannot be edited; write it in block style")
+		}
 	}
 }
 

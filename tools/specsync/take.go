@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,14 +55,15 @@ func (m *merger) refer(target openapi.Place, kind openapi.Kind) *yaml.Node {
 	return reference(ours)
 }
 
+var componentPointer = regexp.MustCompile("^/components/([^/]*)/([^/]*)$")
+
 // component splits the pointer of a component into its section and name.
 func component(pointer string) (section, name string, ok bool) {
-	tokens := strings.Split(pointer, "/")
-	if len(tokens) != 4 || tokens[0] != "" || tokens[1] != "components" {
+	parts := componentPointer.FindStringSubmatch(pointer)
+	if parts == nil {
 		return "", "", false
 	}
-	_, name = parent(pointer)
-	return tokens[2], name, true
+	return parts[1], unescaper.Replace(parts[2]), true
 }
 
 // counterpart returns our component for the vendor's, or "". If ours corresponds to several of the vendor's, it must be
@@ -196,7 +198,7 @@ func (m *merger) dress(value *yaml.Node, d openapi.Difference) {
 	if d.Keyword == "responses" && d.Member != "" {
 		describe(value, d.Member)
 	}
-	if d.Keyword == "properties" && d.Member != "" && succeeds(d.Place) {
+	if d.Keyword == "properties" && succeeds(d.Place) {
 		m.dressProperty(d.Member, value)
 	}
 	m.dressAll(value, d.Place)
@@ -204,7 +206,7 @@ func (m *merger) dress(value *yaml.Node, d openapi.Difference) {
 
 // describe adds the description that OpenAPI requires to a response.
 func describe(response *yaml.Node, status string) {
-	if entry(response, "$ref") != nil || entry(response, "description") != nil {
+	if entry(response, "$ref") != nil {
 		return
 	}
 	words := "Status " + status + "."
@@ -232,7 +234,7 @@ func (m *merger) dressAll(n *yaml.Node, place string) {
 				n.Content[i], n.Content[i+1] = text("x-deviation"), reason
 			}
 		}
-		if properties := entry(n, "properties"); properties != nil && succeeds(place) && properties.Kind == yaml.MappingNode {
+		if properties := entry(n, "properties"); properties != nil && succeeds(place) {
 			for i := 0; i+1 < len(properties.Content); i += 2 {
 				m.dressProperty(properties.Content[i].Value, properties.Content[i+1])
 			}
@@ -251,7 +253,7 @@ func (m *merger) dressProperty(name string, schema *yaml.Node) {
 		return want == "" || e != nil && e.Value == want
 	}
 	for _, rule := range m.config.Types {
-		if schema.Kind != yaml.MappingNode || entry(schema, openapi.GoType) != nil || !is("type", rule.Type) || !is("format", rule.Format) ||
+		if entry(schema, openapi.GoType) != nil || !is("type", rule.Type) || !is("format", rule.Format) ||
 			rule.Name != nil && !rule.Name.MatchString(name) {
 			continue
 		}

@@ -631,3 +631,293 @@ func TestPlacesOfSecurityAlternatives(t *testing.T) {
 		"security alternative [] added":                                {"/paths/~1oauth~1token/post/security", "/security/0"},
 	}, places)
 }
+
+// TestKeywordsThatMeanSomethingElsewhere merges keywords of an operation that a vendor has in a schema, and one of its own
+// in a server, as the values that they are.
+func TestKeywordsThatMeanSomethingElsewhere(t *testing.T) {
+	t.Parallel()
+	const thing, url = "    Thing:\n      type: object\n", "  - url: https://{tenant}.example.com\n"
+	odd := edited(t, acme, thing, thing+"      parameters:\n        - a\n      servers:\n        - b\n      security:\n        - c\n      responses:\n        d: e\n",
+		url, url+"    port: 8080\n")
+	got, _ := written(t, acme, odd)
+	want, _ := written(t, odd, odd)
+	assert.ElementsMatch(t, strings.Split(want, "\n"), strings.Split(got, "\n"))
+	back, _ := written(t, odd, acme)
+	want, _ = written(t, acme, acme)
+	assert.Equal(t, want, back)
+}
+
+// TestHeadersOfOurs tests a response whose headers we describe: a header that the vendor drops goes, and a new one is left.
+func TestHeadersOfOurs(t *testing.T) {
+	t.Parallel()
+	const refused, headers = "          description: Refused.\n", "          headers:\n            X-Request-Id: {schema: {type: string}}\n"
+	ours := edited(t, acme, refused, refused+headers)
+	got, _ := written(t, ours, acme)
+	assert.NotContains(t, got, "X-Request-Id")
+	assert.NotContains(t, got, "Callers read headers themselves.")
+
+	got, _ = written(t, ours, edited(t, acme, refused, refused+headers+"            X-Cost: {schema: {type: integer}}\n"))
+	assert.Contains(t, got, headers)
+	assert.Contains(t, got, "            headers/X-Cost: A generated reader drops")
+}
+
+// TestRenameBesideANewHeader renames the media type of a response that also gets a header.
+func TestRenameBesideANewHeader(t *testing.T) {
+	t.Parallel()
+	const refused, media = "          description: Refused.\n", "            application/json:\n              schema:\n                $ref: '#/components/schemas/OAuthError'\n"
+	ours := edited(t, acme, media, "            application/json:\n              schema:\n                type: object\n                description: Ours, in words.\n")
+	theirs := edited(t, ours, refused, refused+"          headers: {X-Request-Id: {schema: {type: string}}}\n", "application/json:\n              schema:\n                type: object", "application/problem+json:\n              schema:\n                type: object")
+	got, _ := written(t, ours, theirs)
+	assert.Equal(t, 3, strings.Count(got, "            application/problem+json:\n              schema:\n                type: object\n                description: Ours, in words.\n"))
+}
+
+// TestKeyThatCannotBeRenamed renames a status whose key is written with an escape: it goes, and the new one comes.
+func TestKeyThatCannotBeRenamed(t *testing.T) {
+	t.Parallel()
+	got, decide := written(t, edited(t, acme, "        '400':\n", "        \"4\\x300\":\n"), edited(t, acme, "'400':", "'422':"))
+	assert.NotContains(t, got, "Refused.")
+	assert.Contains(t, got, "        '422':\n          description: Unprocessable Entity.\n")
+	assert.NotContains(t, strings.Join(decide, "\n"), "is now")
+}
+
+// TestNamesOfSecuritySchemes tests under which name a scheme of the vendor's is written into a list of ours.
+func TestNamesOfSecuritySchemes(t *testing.T) {
+	t.Parallel()
+	const (
+		things = "      operationId: listThings\n"
+		token  = "      operationId: createAccessToken\n"
+		basic  = "    basic: {type: http, scheme: basic}\n"
+		global = "security:\n  - basic: []\n"
+	)
+	oauth := func(name, url string) string {
+		return "    " + name + ": {type: oauth2, flows: {clientCredentials: {tokenUrl: " + url + ", scopes: {a: A., b: B.}}}}\n"
+	}
+	needs := func(op, scheme, scopes string) string {
+		return op + "      security: [{" + scheme + ": [" + scopes + "]}]\n"
+	}
+
+	t.Run("ours, if the vendor does not define it", func(t *testing.T) {
+		t.Parallel()
+		ours := edited(t, acme, things, needs(things, "oauth", "a"), basic, basic+oauth("oauth", "https://example.com"))
+		got, _ := written(t, ours, edited(t, acme, things, needs(things, "oauth", "a, b")))
+		assert.Contains(t, got, "        - oauth:\n            - a\n            - b\n")
+	})
+	t.Run("ours, if the vendor defines it otherwise", func(t *testing.T) {
+		t.Parallel()
+		theirs := edited(t, acme, global, "security:\n  - basic: []\n    key: []\n", basic, "    basic: {type: http, scheme: digest}\n    key: {type: apiKey, in: header, name: X-Key}\n")
+		got, _ := written(t, acme, theirs)
+		assert.Contains(t, got, "        - basic: []\n          key: []\n")
+		assert.Contains(t, got, "    basic:\n      type: http\n      scheme: digest\n    key:\n      type: apiKey\n")
+	})
+	t.Run("ours, if the vendor has two in its place", func(t *testing.T) {
+		t.Parallel()
+		ours := edited(t, acme, token, needs(token, "oauth", "a"), things, needs(things, "oauth", "a"), basic, basic+oauth("oauth", "https://example.com"))
+		theirs := edited(t, acme, token, needs(token, "OAuthA", "a"), things, needs(things, "OAuthB", "a, b"),
+			basic, basic+oauth("OAuthA", "https://example.com/a")+oauth("OAuthB", "https://example.com/b"))
+		s := acmeSession(t, ours, theirs)
+		decide, err := s.merge()
+		require.NoError(t, err)
+		assert.Contains(t, strings.Join(decide, "\n"), "/tokenUrl: we share one component where upstream now has two")
+		assert.Contains(t, s.merged, "        - oauth:\n            - a\n            - b\n")
+	})
+	t.Run("the vendor's, if ours has none", func(t *testing.T) {
+		t.Parallel()
+		got, _ := written(t, edited(t, acme, global, "", "  securitySchemes:\n"+basic, ""), acme)
+		assert.Equal(t, 2, strings.Count(got, "      security:\n        - basic: []\n"))
+		assert.Contains(t, got, "  securitySchemes:\n    basic:\n      type: http\n      scheme: basic\n")
+	})
+}
+
+// bareDescription is one without components.
+const bareDescription = `openapi: 3.0.1
+x-spare: &spare {securitySchemes: {other: {type: http, scheme: digest}}, schemas: {Kind: {type: string}}}
+x-schemas: &schemas {Kind: {type: string}}
+paths:
+  /things:
+    get:
+      responses:
+        '200':
+          description: The things.
+          content:
+            application/json:
+              schema:
+                type: object
+                properties:
+                  id:
+                    type: string
+`
+
+// TestFirstComponent adds the first component to a description, and to a section that has none.
+func TestFirstComponent(t *testing.T) {
+	t.Parallel()
+	theirs := edited(t, bareDescription, "                  id:\n", "                  size:\n                    $ref: '#/components/schemas/Size'\n                  id:\n") +
+		"components:\n  schemas:\n    Size:\n      type: object\n      properties:\n        length:\n          type: integer\n"
+	want, _ := written(t, theirs, theirs)
+	for _, components := range []string{"", "components: {}\n", "components:\n  schemas:\n"} {
+		got, _ := written(t, bareDescription+components, theirs)
+		assert.Equal(t, withoutHashes(want), withoutHashes(got), components)
+	}
+}
+
+// TestComponentsBehindAnAlias tests components of ours that stand elsewhere, in flow style, and cannot be edited there.
+func TestComponentsBehindAnAlias(t *testing.T) {
+	t.Parallel()
+	const id, kind = "                  id:\n", "                  kind:\n                    $ref: '#/components/schemas/Kind'\n"
+	size := edited(t, bareDescription, id, "                  size:\n                    $ref: '#/components/schemas/Size'\n"+id) +
+		"components:\n  schemas:\n    Size:\n      type: object\n      properties:\n        length:\n          type: integer\n"
+	secured := edited(t, bareDescription, "      responses:\n", "      security: [{basic: []}]\n      responses:\n") + "components:\n  securitySchemes:\n    basic: {type: http, scheme: basic}\n"
+	for name, test := range map[string]struct{ ours, theirs, want, decide string }{
+		"a new one is written out":       {bareDescription + "components:\n  schemas: *schemas\n", size, "                  size:\n                    type: object\n", "/size: a new property"},
+		"so if the section is new":       {strings.Replace(bareDescription, ", schemas: {Kind: {type: string}}}", "}", 1) + "components: *spare\n", size, "                  size:\n                    type: object\n", "/size: a new property"},
+		"what is no longer needed stays": {edited(t, bareDescription, id, kind+id) + "components:\n  schemas: *schemas\n", bareDescription, "x-schemas: &schemas {Kind: {type: string}}\n", "/components/schemas/Kind is no longer referred to: /components/schemas is an alias"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, decide := written(t, test.ours, test.theirs)
+			assert.Contains(t, got, test.want)
+			assert.NotContains(t, got, "#/components/schemas/")
+			assert.Contains(t, strings.Join(decide, "\n"), test.decide)
+		})
+	}
+	for _, ours := range []string{
+		bareDescription + "components: *spare\n",
+		strings.Replace(bareDescription, "{securitySchemes: {other: {type: http, scheme: digest}}, ", "{", 1) + "components: *spare\n",
+	} {
+		s := acmeSession(t, ours, secured)
+		decide, err := s.merge()
+		require.NoError(t, err)
+		assert.NotContains(t, s.merged, "basic", "no name of what is not defined")
+		assert.Contains(t, strings.Join(decide, "\n"), "/components is an alias")
+	}
+}
+
+// TestSharedParameterComponentThatBecomesTwo changes a parameter in one of two operations that share a component for it.
+func TestSharedParameterComponentThatBecomesTwo(t *testing.T) {
+	t.Parallel()
+	const (
+		token, things = "      operationId: createAccessToken\n      parameters:\n", "      operationId: listThings\n"
+		ref           = "        - $ref: '#/components/parameters/Limit'\n"
+		limit         = "        - {name: X-Limit, in: header, schema: {type: integer}}\n"
+	)
+	ours := edited(t, acme, token, token+ref, things, things+"      parameters:\n"+ref,
+		"components:\n", "components:\n  parameters:\n    Limit: {name: X-Limit, in: header, description: Ours., schema: {type: integer}}\n")
+	theirs := func(limits ...string) string {
+		return edited(t, acme, token, token+limits[0], things, things+"      parameters:\n"+limits[1])
+	}
+	number := strings.Replace(limit, "integer", "number", 1)
+
+	got, decide := written(t, ours, theirs(limit, number))
+	assert.Equal(t, 1, strings.Count(got, "      parameters:\n"+ref))
+	assert.Contains(t, got, "      parameters:\n        - name: X-Limit\n          in: header\n          schema:\n            type: number\n      responses:\n")
+	assert.Contains(t, strings.Join(decide, "\n"), "GET /things/parameters/header:X-Limit no longer shares a component")
+
+	// A header whose name is in another case is not found in the vendor's operation.
+	s := acmeSession(t, ours, theirs(limit, strings.Replace(number, "X-Limit", "x-limit", 1)))
+	decide, err := s.merge()
+	require.NoError(t, err)
+	assert.Contains(t, strings.Join(decide, "\n"), "GET /things/parameters/header:X-Limit/schema/type: we share one component where upstream now has two")
+}
+
+// TestServerThatOursLacks tests that the first server of a description is left to a person.
+func TestServerThatOursLacks(t *testing.T) {
+	t.Parallel()
+	ours := edited(t, acme, "servers:\n  - url: https://{tenant}.example.com\n    variables:\n      tenant: {default: acme}\n", "")
+	s := acmeSession(t, ours, acme)
+	decide, err := s.merge()
+	require.NoError(t, err)
+	assert.NotContains(t, s.merged, "servers:")
+	assert.Contains(t, strings.Join(decide, "\n"), "GET /things/servers/https:~1~1{tenant}.example.com: upstream names a server, ours none")
+}
+
+// TestReferencesInWhatIsNew tests which components of the vendor's become components of ours: schemas that have a Go type
+// of their own.
+func TestReferencesInWhatIsNew(t *testing.T) {
+	t.Parallel()
+	const (
+		count, things = "        count:\n", "      operationId: listThings\n"
+		components    = `components:
+  parameters:
+    Limit: {name: limit, in: query, schema: {type: integer}}
+    Order: {name: order, in: query, schema: {$ref: '#/components/schemas/Order'}}
+    Page: {name: page, in: query, enum: [a, b], schema: {type: string}}
+    Version: {name: x-moov-version, in: header, schema: {$ref: '#/components/schemas/Version'}}
+`
+		schemas = "    Text: {type: string, maxLength: 9}\n    Level: {type: string, enum: [low, high]}\n    Order: {type: string, enum: [up, down]}\n    Version: {type: string, enum: [v1, v2]}\n"
+	)
+	parameters := "      parameters:\n"
+	for _, name := range []string{"Limit", "Order", "Page", "Version"} {
+		parameters += "        - $ref: '#/components/parameters/" + name + "'\n"
+	}
+	got, decide := written(t, acme, edited(t, acme, "components:\n", components, "    TokenType:\n", schemas+"    TokenType:\n", things, things+parameters,
+		count, "        level:\n          $ref: '#/components/schemas/Level'\n        text:\n          $ref: '#/components/schemas/Text'\n"+count))
+	assert.Contains(t, got, "        level:\n          $ref: '#/components/schemas/Level'\n        text:\n          type: string\n          maxLength: 9\n")
+	assert.Contains(t, got, "        - name: limit\n          in: query\n          schema:\n            type: integer\n"+
+		"        - name: order\n          in: query\n          schema:\n            $ref: '#/components/schemas/Order'\n"+
+		"        - name: page\n          in: query\n          enum:\n            - a\n            - b\n          schema:\n            type: string\n"+
+		"        - name: x-moov-version\n          in: header\n          schema:\n            type: string\n            x-deviation:\n              enum: A Go type of versions")
+	var made []string
+	for _, line := range decide {
+		if name, ok := strings.CutPrefix(line, "new component "); ok {
+			made = append(made, strings.TrimSuffix(name, ", named by upstream: give it a name and words of ours"))
+		}
+	}
+	assert.Equal(t, []string{"Order", "Level"}, made)
+}
+
+// TestReferenceToOneOfTwoEqualComponents adds a reference to one of two components of the vendor's that ours has as one.
+func TestReferenceToOneOfTwoEqualComponents(t *testing.T) {
+	t.Parallel()
+	const count, kind = "        count:\n", "        kind:\n          $ref: '#/components/schemas/"
+	ours := edited(t, acme, count, kind+"TokenType'\n"+count)
+	theirs := edited(t, acme, count, kind+"Kind'\n        size:\n          $ref: '#/components/schemas/Kind'\n"+count,
+		"    TokenType:\n", "    Kind:\n      type: string\n      enum:\n        - bearer\n        - mac\n    TokenType:\n")
+	got, _ := written(t, ours, theirs)
+	assert.Contains(t, got, "        size:\n          $ref: '#/components/schemas/TokenType'\n")
+	assert.NotContains(t, got, "Kind")
+}
+
+// TestChangesInAnotherDocument merges what a vendor describes in a document of its own.
+func TestChangesInAnotherDocument(t *testing.T) {
+	t.Parallel()
+	const count = "        count:\n          type: string\n"
+	const types = "components:\n  schemas:\n    Size: {type: object, properties: {length: {type: integer}}}\n    Count: {type: string, maxLength: 9}\n"
+	theirs, err := openapi.ParseAt("openapi.yaml", []byte(edited(t, acme, count, "        size: {$ref: 'types.yaml#/components/schemas/Size'}\n        count: {$ref: 'types.yaml#/components/schemas/Count'}\n")),
+		func(string) ([]byte, error) { return []byte(types), nil })
+	require.NoError(t, err)
+	s := acmeSession(t, acme, acme)
+	s.theirs = theirs
+	_, err = s.merge()
+	require.NoError(t, err)
+	assert.Contains(t, s.merged, "        size:\n          type: object\n          properties:\n            length:\n              type: integer\n"+count+"          maxLength: 9\n")
+	s.ours = s.merged
+	assert.Empty(t, described(s.reportOnly(t)))
+}
+
+// TestSharedMappingThatBecomesTwo adds a name to the discriminator of one of two schemas of the vendor's that ours has as one.
+func TestSharedMappingThatBecomesTwo(t *testing.T) {
+	t.Parallel()
+	const failure = "    OAuthError:\n      type: object\n"
+	mapped := func(names string) string {
+		return failure + "      discriminator:\n        propertyName: error\n        mapping:\n" + names
+	}
+	const one, two = "          a: '#/components/schemas/Thing'\n", "          b: '#/components/schemas/Thing'\n"
+	theirs := edited(t, acme, "          description: No token.\n          content:\n            application/json:\n              schema:\n                $ref: '#/components/schemas/OAuthError'\n",
+		"          description: No token.\n          content:\n            application/json:\n              schema:\n                $ref: '#/components/schemas/Other'\n",
+		failure, strings.Replace(mapped(one+two), "OAuthError", "Other", 1)+"      properties: {error: {type: string}}\n"+mapped(one))
+	got, decide := written(t, edited(t, acme, failure, mapped(one)), theirs)
+	assert.Contains(t, got, mapped(one)+"      properties:\n")
+	assert.Contains(t, got, "    Other:\n")
+	assert.Contains(t, strings.Join(decide, "\n"), "GET /things/responses/401/content/application~1json/schema no longer shares a component")
+}
+
+// TestGoTypesOfNewProperties tests that a rule for Go types applies only to new properties that it matches in full.
+func TestGoTypesOfNewProperties(t *testing.T) {
+	t.Parallel()
+	const count = "        count:\n"
+	tags := "        tags:\n          type: array\n"
+	ours := edited(t, acme, count, tags+count)
+	got, _ := written(t, ours, edited(t, acme, count, tags+"          items: {type: string, format: date-time}\n"+
+		"        day: {type: string, format: date}\n        has_secret: {type: boolean}\n        made: {type: string, format: date-time}\n"+count))
+	assert.Equal(t, 1, strings.Count(got, "x-go-type: wire."))
+	assert.Contains(t, got, "        made:\n          type: string\n          format: date-time\n          x-go-type: wire.Time\n")
+}
