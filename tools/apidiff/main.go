@@ -65,15 +65,15 @@ func compare(ctx context.Context, root, ref string) (*report, error) {
 			return nil, errNoTag
 		}
 	}
+	changelog, err := os.ReadFile(filepath.Join(root, "CHANGELOG.md"))
+	if err != nil {
+		return nil, fmt.Errorf("apidiff: %w", err)
+	}
 	before, err := loadCommit(ctx, root, ref)
 	if err != nil {
 		return nil, err
 	}
 	after, err := load(ctx, root)
-	if err != nil {
-		return nil, fmt.Errorf("apidiff: %w", err)
-	}
-	changelog, err := os.ReadFile(filepath.Join(root, "CHANGELOG.md"))
 	if err != nil {
 		return nil, fmt.Errorf("apidiff: %w", err)
 	}

@@ -129,6 +129,23 @@ func TestReport(t *testing.T) {
 	})
 }
 
+// TestReportOfAnEmbeddedMethod removes methods of structs that another one embeds: the changelog must name each once, by the
+// embedded struct or, if users cannot name that, by the other.
+func TestReportOfAnEmbeddedMethod(t *testing.T) {
+	const types = "package tokens\n\ntype base struct{}\n\ntype Base struct{}\n\ntype All struct {\n\tbase\n\tBase\n}\n\nfunc (Base) Reset() {}\n"
+	before := check(t, map[string]string{"tokens/tokens.go": types + "\nfunc (*base) Close() {}\n\nfunc (*Base) Read() {}\n"})
+	after := check(t, map[string]string{"tokens/tokens.go": types})
+	for said, want := range map[string][]string{
+		"`tokens.Base.Reset` is slower.":                      {"tokens.Base.Read", "tokens.All.Close"},
+		"`tokens.All.Read` is gone.":                          {"tokens.Base.Read", "tokens.All.Close"},
+		"`tokens.All.Close` and `tokens.Base.Read` are gone.": nil,
+	} {
+		r := newReport("v1.2.3", before, after, "## Unreleased\n\n### Breaking\n\n- "+said+"\n")
+		assert.Len(t, r.breaking, 3)
+		assert.Equal(t, want, r.unnamed, said)
+	}
+}
+
 // check type-checks the packages in files, each of one file, without the go command.
 func check(t *testing.T, files map[string]string) *api {
 	t.Helper()
@@ -257,6 +274,35 @@ Since v1.2.3, the next version is v2.0.0.
 		write(t, root, "tokens/tokens.go", "package tokens\n\nvar x int = \"\"\n")
 		code, _ := runTool(t, "-root", root)
 		assert.Equal(t, exitUnknown, code)
+	})
+	t.Run("an older version that does not compile", func(t *testing.T) {
+		root := repository(t)
+		write(t, root, "tokens/tokens.go", "package tokens\n\nvar x int = \"\"\n")
+		_, err := git(t.Context(), root, "-c", "user.name=test", "-c", "user.email=test@example.com", "commit", "-qam", "second")
+		require.NoError(t, err)
+		write(t, root, "tokens/tokens.go", sdk["tokens/tokens.go"])
+		code, out := runTool(t, "-root", root, "-ref", "HEAD")
+		assert.Equal(t, exitUnknown, code)
+		assert.Contains(t, out, "apidiff: at HEAD: ")
+		workTreeIsRemoved(t, root)
+	})
+	t.Run("no such commit", func(t *testing.T) {
+		code, out := runTool(t, "-root", repository(t), "-ref", "v9.9.9")
+		assert.Equal(t, exitUnknown, code)
+		assert.Contains(t, out, "apidiff: git worktree: exit status 128: fatal: invalid reference: v9.9.9")
+	})
+	t.Run("no changelog", func(t *testing.T) {
+		root := repository(t)
+		require.NoError(t, os.Remove(filepath.Join(root, "CHANGELOG.md")))
+		code, out := runTool(t, "-root", root)
+		assert.Equal(t, exitUnknown, code)
+		assert.Contains(t, out, "CHANGELOG.md: no such file or directory")
+	})
+	t.Run("no go command", func(t *testing.T) {
+		root := repository(t)
+		t.Setenv("PATH", "")
+		_, err := load(t.Context(), root)
+		assert.ErrorContains(t, err, "go")
 	})
 	t.Run("no repository", func(t *testing.T) {
 		code, out := runTool(t, "-root", t.TempDir())

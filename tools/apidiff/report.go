@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"go/token"
 	"go/types"
 	"io"
 	"maps"
@@ -51,11 +52,15 @@ func changes(before, after *types.Package) []apidiff.Change {
 // symbol returns the name that a change is about: "Endpoint", "Endpoint.Revoke", or "" for a package.
 func symbol(c apidiff.Change) string {
 	name, _, ok := strings.Cut(c.Message, ": ")
-	if !ok || strings.Contains(name, " ") {
+	if !ok {
 		return ""
 	}
-	name, _, _ = strings.Cut(name, ",") // for a method of a struct, its origin follows
-	return strings.NewReplacer("(", "", ")", "", "*", "").Replace(name)
+	plain := strings.NewReplacer("(", "", ")", "", "*", "")
+	name, embedder, _ := strings.Cut(plain.Replace(name), ", method set of ")
+	if receiver, method, _ := strings.Cut(name, "."); embedder != "" && !token.IsExported(receiver) {
+		return embedder + "." + method
+	}
+	return name
 }
 
 func (r *report) add(name string, c apidiff.Change, said string) {
@@ -69,15 +74,14 @@ func (r *report) add(name string, c apidiff.Change, said string) {
 	if s := symbol(c); s != "" {
 		full += "." + s
 	}
-	if !mentions(said, full) {
+	if !mentions(said, full) && !slices.Contains(r.unnamed, full) {
 		r.unnamed = append(r.unnamed, full)
 	}
 }
 
 // mentions reports whether text contains name as a whole word.
 func mentions(text, name string) bool {
-	found, err := regexp.MatchString(`(^|[^\w.])`+regexp.QuoteMeta(name)+`($|\W)`, text)
-	return err == nil && found
+	return regexp.MustCompile(`(^|[^\w.])` + regexp.QuoteMeta(name) + `($|\W)`).MatchString(text)
 }
 
 // breakingSection returns the text under "Breaking" in the changelog above the section of a version.
