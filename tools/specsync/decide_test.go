@@ -90,11 +90,20 @@ func TestDescriptionInFlowStyle(t *testing.T) {
 	t.Parallel()
 	const (
 		refused = "          description: Refused.\n"
+		failed  = "          description: The vendor failed.\n"
+		header  = "          headers: {X-Request-Id: {schema: {type: string}}}\n"
 		thing   = "    Thing:\n      type: object\n"
+		count   = "        count:\n"
+		things  = "      operationId: listThings\n"
+		version = "        - name: X-Version\n          in: header\n          schema: {type: string, default: v1}\n"
+		limit   = "        - {name: limit, in: query, schema: {type: integer}}\n"
+		servers = "servers:\n  - url: https://{tenant}.example.com\n    variables:\n      tenant: {default: acme}\n"
 		basic   = "  - basic: []\n"
+		inline  = "        error: {type: object, properties: {error: {type: string, maxLength: 9}}}\n"
 		why     = ": the document itself is in flow style"
 	)
-	ours, _ := written(t, edited(t, acme, refused, refused+"          x-deviation: {description: Shorter.}\n"), acme)
+	base := edited(t, acme, count, inline+count)
+	ours, _ := written(t, edited(t, base, refused, refused+"          x-deviation: {description: Shorter.}\n"), base)
 	ours = inFlowStyle(t, ours)
 	for name, test := range map[string]struct {
 		changes []string
@@ -103,8 +112,16 @@ func TestDescriptionInFlowStyle(t *testing.T) {
 		"keyword":           {[]string{"maxLength: 100", "maxLength: 200"}, "/schema/properties/access_token/maxLength"},
 		"list":              {[]string{thing, thing + "      required: [id]\n"}, "/schema/items/required/id"},
 		"member of a list":  {[]string{"        - mac\n", "        - mac\n        - DPoP\n"}, "/schema/properties/token_type/enum/DPoP"},
-		"header":            {[]string{refused, refused + "          headers: {X-Request-Id: {schema: {type: string}}}\n"}, "/responses/400/headers/X-Request-Id"},
-		"second parameter":  {[]string{"        - name: X-Version\n", "        - {name: limit, in: query, schema: {type: integer}}\n        - name: X-Version\n"}, "/parameters/query:limit"},
+		"keyword gone":      {[]string{"          maxLength: 100\n", ""}, "/schema/properties/access_token/maxLength"},
+		"property":          {[]string{count, "        size: {type: integer}\n" + count}, "/schema/items/properties/size"},
+		"component":         {[]string{inline, "        error: {$ref: '#/components/schemas/OAuthError'}\n"}, "/schema/items/properties/error/properties/error/maxLength"},
+		"header":            {[]string{failed, failed + header}, "/responses/500/headers/X-Request-Id"},
+		"another header":    {[]string{refused, refused + header}, "/responses/400/headers/X-Request-Id"},
+		"parameter":         {[]string{things, things + "      parameters:\n" + limit}, "/parameters/query:limit"},
+		"second parameter":  {[]string{version, limit + version}, "/parameters/query:limit"},
+		"parameter gone":    {[]string{"      parameters:\n" + version, ""}, "/parameters/header:X-Version"},
+		"second server":     {[]string{servers, servers + "  - url: https://example.org\n"}, "/servers/https:~1~1example.org"},
+		"servers gone":      {[]string{servers, ""}, "/servers/https:~1~1{tenant}.example.com"},
 		"security":          {[]string{basic, basic + "  - {}\n"}, "/security/[]"},
 		"shared component":  {[]string{"$ref: '#/components/schemas/OAuthError'\n        '500'", "type: string\n        '500'"}, "/responses/400/content/application~1json/schema/type"},
 		"status":            {[]string{"        '400':\n", "        '422': {}\n        '400':\n"}, "/responses/422"},
@@ -113,7 +130,7 @@ func TestDescriptionInFlowStyle(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := acmeSession(t, ours, edited(t, acme, test.changes...))
+			s := acmeSession(t, ours, edited(t, base, test.changes...))
 			decide, err := s.merge()
 			require.NoError(t, err)
 			assert.Equal(t, ours, s.merged)
@@ -145,7 +162,8 @@ func TestMergeFails(t *testing.T) {
 		"hashes of what is gone": {
 			inFlowStyle(t, seen), edited(t, acme, "  /things:\n    get:", "  /others:\n    get:"), "in flow style",
 		},
-		"meaning": {inFlowStyle(t, edited(t, noted, "          x-upstream-meaning: unix time\n", "")), moved, "in flow style"},
+		"meaning that we say now": {inFlowStyle(t, edited(t, noted, "Life in seconds.", "Unix time of its end.")), moved, "in flow style"},
+		"meaning":                 {inFlowStyle(t, edited(t, noted, "          x-upstream-meaning: unix time\n", "")), moved, "in flow style"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

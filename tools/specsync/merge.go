@@ -107,11 +107,11 @@ func (m *merger) settle(d openapi.Difference) error {
 	return m.edit(d)
 }
 
-// becomes are tests, in order of preference, whether one member of a keyword may be the new name of another.
-var becomes = map[string][]func(was, is string) bool{
-	"responses": {func(was, is string) bool { return statusClass(was) == statusClass(is) }},
+// becomes are tests, in order of preference, whether one of two members of a keyword may be the new name of the other.
+var becomes = map[string][]func(a, b string) bool{
+	"responses": {func(a, b string) bool { return statusClass(a) == statusClass(b) }},
 	"content": {
-		func(was, is string) bool { return essence(was) == essence(is) },
+		func(a, b string) bool { return essence(a) == essence(b) },
 		func(string, string) bool { return true },
 	},
 }
@@ -131,14 +131,14 @@ func (m *merger) rename(d openapi.Difference) bool {
 	if d.Is != "" {
 		return false
 	}
-	for i, may := range becomes[d.Keyword] {
+	for i, alike := range becomes[d.Keyword] {
 		var gone, came []openapi.Difference
 		for _, o := range m.now.Differences {
 			switch {
-			case o.Operation.String() != d.Operation.String() || o.Node.Pointer != d.Node.Pointer || o.Keyword != d.Keyword:
-			case o.Is == "" && may(o.Member, d.Member):
+			case o.Operation.String() != d.Operation.String() || o.Node.Pointer != d.Node.Pointer || o.Keyword != d.Keyword || !alike(o.Member, d.Member):
+			case o.Is == "":
 				gone = append(gone, o)
-			case o.Was == "" && may(d.Member, o.Member):
+			default:
 				came = append(came, o)
 			}
 		}
@@ -350,19 +350,18 @@ func (m *merger) sweep(before []string) {
 			continue
 		}
 		m.sweep(before) // it may have had the last reference to another one
-		return
 	}
 }
 
-// referenced returns the components that are referenced in a document.
+// referenced returns the components that are referenced in a document, as a $ref or in the mapping of a discriminator.
 func referenced(doc *openapi.Document) []string {
 	var all []string
 	var walk func(n *yaml.Node)
 	walk = func(n *yaml.Node) {
-		for i, c := range n.Content {
-			if n.Kind == yaml.MappingNode && i%2 == 0 && c.Value == "$ref" {
-				all = append(all, strings.TrimPrefix(n.Content[i+1].Value, "#"))
-			}
+		if strings.HasPrefix(n.Value, "#/") {
+			all = append(all, n.Value[1:])
+		}
+		for _, c := range n.Content {
 			walk(c)
 		}
 	}
@@ -377,7 +376,7 @@ var errShared = errors.New("we share one component where upstream now has two; d
 func (m *merger) site(d openapi.Difference) (pointer, path string, kind openapi.Kind, err error) {
 	at := map[string]string{} // maps paths to pointers
 	for r := range d.Operation.Reached() {
-		if r.Path != "" && !strings.HasPrefix(openapi.PlainPath(d.Place), openapi.PlainPath(r.Path)) {
+		if !strings.HasPrefix(openapi.PlainPath(d.Place), openapi.PlainPath(r.Path)) {
 			continue
 		}
 		above := r.Path

@@ -79,9 +79,9 @@ func (s *sheet) span(pointer string) (span, error) {
 	var at span
 	switch n.Kind {
 	case yaml.MappingNode:
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			if n.Content[i].Value == token {
-				at = span{start: n.Content[i].Line - 1, indent: n.Content[i].Column - 1, key: n.Content[i], value: n.Content[i+1]}
+		for i := 1; i < len(n.Content); i += 2 {
+			if key := n.Content[i-1]; key.Value == token {
+				at = span{start: key.Line - 1, indent: key.Column - 1, key: key, value: n.Content[i]}
 			}
 		}
 	case yaml.SequenceNode:
@@ -93,7 +93,6 @@ func (s *sheet) span(pointer string) (span, error) {
 		return span{}, fmt.Errorf("%s is not there", pointer)
 	}
 	lines := s.lines()
-	sameColumn := at.value.Kind == yaml.SequenceNode && at.value.Column-1 == at.indent
 	at.end = at.start + 1
 	for i := at.end; i < len(lines); i++ {
 		rest := strings.TrimLeft(lines[i], " ")
@@ -101,8 +100,8 @@ func (s *sheet) span(pointer string) (span, error) {
 		if rest == "" {
 			continue
 		}
-		if indent < at.indent || indent == at.indent && (!sameColumn || !strings.HasPrefix(rest, "-")) {
-			break
+		if indent < at.indent || indent == at.indent && (at.key == nil || !strings.HasPrefix(rest+" ", "- ")) {
+			break // a list may be in the column of its key
 		}
 		at.end = i + 1
 	}
@@ -184,13 +183,12 @@ func (s *sheet) replace(pointer string, value *yaml.Node) error {
 	old := at.value
 	empty := old.Value == "" && old.Style == 0 // nothing is written there, not even quotes
 	if old.Kind == yaml.ScalarNode && value.Kind == yaml.ScalarNode && !empty && old.Anchor == "" && at.end == at.start+1 {
-		head, rest := lines[at.start][:old.Column-1], lines[at.start][old.Column-1:]
-		comment := ""
+		line, comment := lines[at.start], ""
 		if old.LineComment != "" {
-			text := strings.TrimSuffix(strings.TrimRight(rest, " "), old.LineComment)
-			comment = rest[len(strings.TrimRight(text, " ")):]
+			text := strings.TrimSuffix(strings.TrimRight(line, " "), old.LineComment)
+			comment = line[len(strings.TrimRight(text, " ")):]
 		}
-		lines[at.start] = head + render(value, 0)[0] + comment
+		lines[at.start] = line[:old.Column-1] + render(value, 0)[0] + comment
 		return s.become(lines)
 	}
 	return s.write(pointer, value)
@@ -260,7 +258,7 @@ func (s *sheet) release(pointer string) (span, error) {
 		if err != nil {
 			return span{}, err
 		}
-		alias := firstAlias(s.doc.Root().Node(), "", anchored(at.value), at.value)
+		alias := firstAlias(s.doc.Root().Node(), "", anchored(at.value))
 		if alias == "" {
 			return at, nil
 		}
@@ -288,22 +286,22 @@ func anchored(n *yaml.Node) []*yaml.Node {
 	return all
 }
 
-// firstAlias returns the JSON Pointer of the first alias of one of the nodes that is not inside without, or "".
-func firstAlias(n *yaml.Node, pointer string, nodes []*yaml.Node, without *yaml.Node) string {
+// firstAlias returns the JSON Pointer of the first alias of one of the nodes, or "".
+func firstAlias(n *yaml.Node, pointer string, nodes []*yaml.Node) string {
 	step := 1
 	if n.Kind == yaml.MappingNode {
 		step = 2
 	}
-	for i := step - 1; i < len(n.Content) && n != without; i += step {
+	for i := step - 1; i < len(n.Content); i += step {
 		token := strconv.Itoa(i)
 		if step == 2 {
 			token = n.Content[i-1].Value
 		}
 		at, child := below(pointer, token), n.Content[i]
-		if child.Kind == yaml.AliasNode && slices.Contains(nodes, child.Alias) {
+		if slices.Contains(nodes, child.Alias) {
 			return at
 		}
-		if found := firstAlias(child, at, nodes, without); found != "" {
+		if found := firstAlias(child, at, nodes); found != "" {
 			return found
 		}
 	}
@@ -408,8 +406,7 @@ func render(n *yaml.Node, indent int) []string {
 // quote puts a string in single quotes if it would be read as another type, such as a status, or as null, as "" would.
 func quote(n *yaml.Node) {
 	plain := yaml.Node{Kind: yaml.ScalarNode, Value: n.Value}
-	if n.Tag == "!!str" && n.Style == 0 && !strings.Contains(n.Value, "\n") &&
-		(plain.ShortTag() != "!!str" || strings.ContainsAny(n.Value[:1], "#&*!|>%@`'\"[]{},?:-")) {
+	if n.Tag == "!!str" && n.Style == 0 && plain.ShortTag() != "!!str" {
 		n.Style = yaml.SingleQuotedStyle
 	}
 	for _, c := range n.Content {

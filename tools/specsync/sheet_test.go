@@ -19,6 +19,7 @@ x-items:
   - &c c # unused
   - "\x41": d
 x-nothing: # yet
+x-empty: '' # none
 x-below:
   c
 paths:
@@ -160,6 +161,11 @@ func TestSheet(t *testing.T) {
 			`b: "one # two" # both`, "b: c # both",
 		},
 		{
+			"an empty text keeps its comment",
+			func(s *sheet) error { return s.replace("/x-empty", text("c")) },
+			"x-empty: '' # none\n", "x-empty: c # none\n",
+		},
+		{
 			"no value becomes one",
 			func(s *sheet) error { return s.replace("/x-nothing", text("c")) },
 			"x-nothing: # yet\n", "x-nothing: c\n",
@@ -232,7 +238,7 @@ func TestSheetRefusesWhatIsNotThere(t *testing.T) {
 	assert.Error(t, s.rename("/paths/~1things/put", "post"))
 	assert.EqualError(t, s.replace("/x-items/first", text("a")), "/x-items/first is not there")
 	assert.EqualError(t, s.insert("/paths", 0, text("a")), "/paths/0 is not there")
-	assert.ErrorContains(t, s.rename("/paths/~1things/get/parameters/0/name", "in"), `the edit would break the description: openapi: line 22: the key "in" is there twice`)
+	assert.ErrorContains(t, s.rename("/paths/~1things/get/parameters/0/name", "in"), `the edit would break the description: openapi: line 23: the key "in" is there twice`)
 	assert.EqualError(t, s.rename("/x-items/2/A", "b"), "/x-items/2/A: its key is written in an unusual way")
 	assert.Equal(t, page, s.text)
 }
@@ -241,7 +247,7 @@ func TestSheetRefusesWhatIsNotThere(t *testing.T) {
 func TestRenderedStrings(t *testing.T) {
 	for value, want := range map[string]string{
 		"a": "a", "a b": "a b", "a#b": "a#b", "": "''", "404": "'404'", "true": "'true'", "null": "'null'", "1.5": "'1.5'", "2026-01-01": "'2026-01-01'",
-		"#a": "'#a'", "- a": "'- a'", "*a": "'*a'", "{a}": "'{a}'", "'a": "'''a'", "a: b": "'a: b'", "a\nb": "|-\n  a\n  b",
+		"#a": "'#a'", "- a": "'- a'", "*a": "'*a'", "{a}": "'{a}'", "'a": "'''a'", "a: b": "'a: b'", "a\nb": "|-\n  a\n  b", "# a\nb": "|-\n  # a\n  b",
 	} {
 		assert.Equal(t, strings.Split(want, "\n"), render(text(value), 0), value)
 	}
@@ -251,11 +257,19 @@ func TestRenderedStrings(t *testing.T) {
 
 // TestSheetRefusesWhatItWouldBreak tests edits of what goes on in lines that are not indented.
 func TestSheetRefusesWhatItWouldBreak(t *testing.T) {
-	const unusual = "openapi: 3.0.1\npaths:\n  /things: {}\nx-quoted: \"a\nb\"\nx-value: &v c\nx-flow: {\n  a: *v\n}\n"
+	const unusual = "openapi: 3.0.1\npaths:\n  /things: {}\nx-quoted: \"a\nb\"\nx-value: &v c\nx-flow: {\n  a: *v\n}\n" +
+		"x-complex:\n  ? a\n  : b\nx-list:\n  - {\n  a: 1\n}\nx-required:\n  required:\n    - {\n a: 1\n}\nx-nested:\n  more:\n    a: {\n a: 1\n}\n"
 	for name, edit := range map[string]func(*sheet) error{
 		"text":            func(s *sheet) error { return s.replace("/x-quoted", text("c")) },
 		"new key":         func(s *sheet) error { return s.set("/x-flow", "b", text("2"), nil, nil) },
 		"key goes":        func(s *sheet) error { return s.remove("/x-flow/a") },
+		"mapping":         func(s *sheet) error { return s.replace("/x-list", mapping("a", "b")) },
+		"text goes":       func(s *sheet) error { return s.remove("/x-quoted") },
+		"key behind it":   func(s *sheet) error { return s.set("", "x-new", text("2"), []string{"x-flow"}, nil) },
+		"key before it":   func(s *sheet) error { return s.set("/x-complex", "b", text("2"), nil, []string{"a"}) },
+		"item behind it":  func(s *sheet) error { return s.insert("/x-list", 1, text("2")) },
+		"last item goes":  func(s *sheet) error { return s.remove("/x-required/required/0") },
+		"last key goes":   func(s *sheet) error { return s.remove("/x-nested/more/a") },
 		"anchor goes":     func(s *sheet) error { return s.remove("/x-value") },
 		"anchor replaced": func(s *sheet) error { return s.replace("/x-value", text("d")) },
 	} {
@@ -279,10 +293,12 @@ func TestSheetRefusesAgain(t *testing.T) {
 
 // TestFirstLineGoes removes an entry that no line is above.
 func TestFirstLineGoes(t *testing.T) {
-	s, err := newSheet("x-first: a\nopenapi: 3.0.1\npaths: {}\n")
-	require.NoError(t, err)
-	require.NoError(t, s.remove("/x-first"))
-	assert.Equal(t, "openapi: 3.0.1\npaths: {}\n", s.text)
+	for _, first := range []string{"x-first: a\n", "# About it.\nx-first: a\n"} {
+		s, err := newSheet(first + "openapi: 3.0.1\npaths: {}\n")
+		require.NoError(t, err)
+		require.NoError(t, s.remove("/x-first"))
+		assert.Equal(t, "openapi: 3.0.1\npaths: {}\n", s.text)
+	}
 }
 
 // TestAliasInAList removes the value that the items of a list repeat: the first of them gets it.
@@ -292,6 +308,22 @@ func TestAliasInAList(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, s.replace("/x-a", text("d")))
 	assert.Equal(t, rest+"x-a: d\nx-list:\n  - &c c\n  - *c\n", s.text)
+
+	s, err = newSheet(rest + "x-a:\n  b: &b 1\n  c: &c 2\n  d: *b\nx-list: [*c, *b]\n")
+	require.NoError(t, err)
+	require.NoError(t, s.remove("/x-a"))
+	assert.Equal(t, rest+"x-list:\n  - &c 2\n  - &b 1\n", s.text)
+}
+
+// TestListWithinAList tests that an item which is a list ends before the next item, and a list in the column of its key
+// before the next key, even if the list has an anchor.
+func TestListWithinAList(t *testing.T) {
+	const rest = "openapi: 3.0.1\npaths: {}\n"
+	s, err := newSheet(rest + "x-list:\n- - a\n  - b\n- c\nx-anchored: &a\n- d\n- e\n-f: g\n")
+	require.NoError(t, err)
+	require.NoError(t, s.remove("/x-list/0"))
+	require.NoError(t, s.remove("/x-anchored"))
+	assert.Equal(t, rest+"x-list:\n- c\n-f: g\n", s.text)
 }
 
 // TestSheetRefusesAnAlias tests that what stands elsewhere is not edited through an alias where it would have to be
@@ -312,7 +344,7 @@ func TestSheetRefusesADocumentInFlowStyle(t *testing.T) {
 		s, err := newSheet(flow)
 		require.NoError(t, err)
 		for _, err := range []error{
-			s.replace("/openapi", text("3.0.3")), s.remove("/paths/~1things"), s.rename("/paths/~1things", "/others"),
+			s.replace("/openapi", text("3.0.3")), s.remove("/openapi"), s.remove("/paths/~1things"), s.rename("/paths/~1things", "/others"),
 			s.set("", "x-new", text("a"), nil, nil), s.set("/paths", "/others", mapping("a", "b"), nil, nil),
 		} {
 			assert.EqualError(t, err, "the document itself is in flow style, which cannot be edited; write it in block style")

@@ -15,10 +15,8 @@ import (
 
 // take converts the vendor's node for our description: its structure, with references to our components.
 func (m *merger) take(their openapi.Place, kind openapi.Kind) *yaml.Node {
-	if kind != "" {
-		if n := m.refer(their.Resolve(), kind); n != nil {
-			return n
-		}
+	if n := m.refer(their.Resolve(), kind); n != nil {
+		return n
 	}
 	return their.Copy(kind, m.refer)
 }
@@ -36,7 +34,7 @@ func (m *merger) refer(target openapi.Place, kind openapi.Kind) *yaml.Node {
 	if making := m.making[target.Pointer]; making != "" {
 		return reference(making)
 	}
-	if kind != openapi.KindSchema || !typed(target) || target.Child("enum").Exists() && m.config.leaves(kind, "enum", m.place) != nil {
+	if kind != openapi.KindSchema || !typed(target) || m.config.leaves(kind, "enum", m.place) != nil {
 		return nil
 	}
 	name = goName(name)
@@ -89,7 +87,6 @@ func (m *merger) theirsOf(pointer string) []string {
 			all = append(all, their)
 		}
 	}
-	slices.Sort(all)
 	return all
 }
 
@@ -210,8 +207,9 @@ func describe(response *yaml.Node, status string) {
 		return
 	}
 	words := "Status " + status + "."
-	if code, err := strconv.Atoi(status); err == nil && http.StatusText(code) != "" {
-		words = http.StatusText(code) + "."
+	code, _ := strconv.Atoi(status) // 0 for default and 4XX
+	if is := http.StatusText(code); is != "" {
+		words = is + "."
 	}
 	response.Content = append([]*yaml.Node{text("description"), text(words)}, response.Content...)
 }
@@ -228,15 +226,15 @@ func (m *merger) dressAll(n *yaml.Node, place string) {
 		if entry(n, "description") != nil { // schemas do not have one yet
 			kind = openapi.KindResponse
 		}
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			if rule := m.config.leaves(kind, n.Content[i].Value, place); rule != nil {
+		for i := 1; i < len(n.Content); i += 2 {
+			if rule := m.config.leaves(kind, n.Content[i-1].Value, place); rule != nil {
 				reason := &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{text(rule.Keyword), text(rule.Reason)}}
-				n.Content[i], n.Content[i+1] = text("x-deviation"), reason
+				n.Content[i-1], n.Content[i] = text("x-deviation"), reason
 			}
 		}
 		if properties := entry(n, "properties"); properties != nil && succeeds(place) {
-			for i := 0; i+1 < len(properties.Content); i += 2 {
-				m.dressProperty(properties.Content[i].Value, properties.Content[i+1])
+			for i := 1; i < len(properties.Content); i += 2 {
+				m.dressProperty(properties.Content[i-1].Value, properties.Content[i])
 			}
 		}
 	}
@@ -265,9 +263,9 @@ func (m *merger) dressProperty(name string, schema *yaml.Node) {
 // entry returns the value of a key of a mapping, or nil.
 func entry(n *yaml.Node, key string) *yaml.Node {
 	if n.Kind == yaml.MappingNode {
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			if n.Content[i].Value == key {
-				return n.Content[i+1]
+		for i := 1; i < len(n.Content); i += 2 {
+			if n.Content[i-1].Value == key {
+				return n.Content[i]
 			}
 		}
 	}

@@ -176,7 +176,6 @@ func (r *report) watchList(op [2]openapi.Operation, l listRule) {
 // remember writes into our description what watch compares next time. Operations that the vendor does not describe are
 // skipped.
 func (m *merger) remember() error {
-	m.now = openapi.Compare(m.sheet.doc, m.theirs, m.opts)
 	for _, op := range m.sheet.doc.Operations() {
 		met := slices.ContainsFunc(m.now.Operations, func(both [2]openapi.Operation) bool { return both[0].String() == op.String() })
 		if last := op.Place().Child(seenKey); last.Exists() && !met {

@@ -59,13 +59,37 @@ func TestDeviationsAreWatched(t *testing.T) {
 	}
 }
 
-// TestMeaningNamesOurOperation changes a meaning in an operation that the vendor has under another path.
-func TestMeaningNamesOurOperation(t *testing.T) {
+// TestWhatIsWatchedNamesOurOperation changes what the structure does not show, in an operation that the vendor has under
+// another path.
+func TestWhatIsWatchedNamesOurOperation(t *testing.T) {
 	t.Parallel()
-	s := acmeSession(t, acme, edited(t, acme, "/oauth/token:", "/token/v2:", "Life in seconds.", "Unix timestamp of its end."))
-	s.config.Vendors["acme"] = vendor{Paths: []rewrite{{compile("^/token/v2$"), "/oauth/token"}}}
-	changes := s.reportOnly(t).Changes
-	require.Len(t, changes, 1)
-	assert.Equal(t, "meaning of expires_in changed", changes[0].What)
-	assert.Equal(t, []string{"POST /oauth/token"}, changes[0].Operations)
+	const token, expires = "      operationId: createAccessToken\n", "          x-deviation:\n            x-go-type: Servers also send strings.\n"
+	ours, _ := written(t, edited(t, acme, token, token+"      x-listed: [a]\n", expires, expires+"            minimum: Not needed.\n            maximum: Nor this.\n"),
+		edited(t, acme, token, token+"      description: \"* a\"\n", expires, "          minimum: 1\n          maximum: 9\n"))
+	s := acmeSession(t, ours, edited(t, acme, "/oauth/token:", "/token/v2:", "Life in seconds.", "Unix timestamp of its end.",
+		token, token+"      description: \"* b\"\n", expires, "          minimum: 2\n"))
+	s.config.Vendors["acme"] = vendor{
+		Paths: []rewrite{{compile("^/token/v2$"), "/oauth/token"}},
+		Lists: []listRule{{Operation: "POST /oauth/token", Item: compile(`(?m)^\* (\w+)$`), Ours: "x-listed"}},
+	}
+	var notes []string
+	for _, c := range s.reportOnly(t).Changes {
+		notes = append(notes, strings.TrimSpace(c.What+" "+c.Note))
+		assert.Equal(t, []string{"POST /oauth/token"}, c.Operations, c.What)
+	}
+	const prose = " list in the prose the structure does not show it; x-listed is kept by hand"
+	assert.Equal(t, []string{
+		"words changed", "changed under a deviation of ours minimum", "gone under a deviation of ours maximum",
+		"meaning of expires_in changed the structure does not show it", "a removed from the" + prose, "b added to the" + prose,
+	}, notes)
+}
+
+// TestHashesOfAnOperationThatIsGone tests that the hashes of an operation go when the vendor no longer describes it, and
+// those of the others are written.
+func TestHashesOfAnOperationThatIsGone(t *testing.T) {
+	t.Parallel()
+	ours, _ := written(t, acme, acme)
+	got, _ := written(t, ours, edited(t, acme, "  /oauth/token:\n", "  /others:\n", "The things.", "All things."))
+	assert.Equal(t, 1, strings.Count(got, "x-upstream-seen"))
+	assert.NotContains(t, got, "operationId: createAccessToken\n      x-upstream-seen")
 }

@@ -322,14 +322,18 @@ func TestNewMemberComesBehindItsNeighbour(t *testing.T) {
 		id, count = "        id:\n          type: string\n", "        count:\n          type: string\n"
 		size      = "        size:\n          type: integer\n"
 	)
-	for name, test := range map[string]struct{ theirs, want string }{
-		"between":  {id + size + count, count + id + size},
-		"at front": {size + id + count, count + size + id},
-		"at end":   {id + count + size, count + size + id},
+	const bearer, mac, dpop = "        - bearer\n", "        - mac\n", "        - DPoP\n"
+	for name, test := range map[string]struct{ old, ours, theirs, want string }{
+		"between":        {id + count, count + id, id + size + count, count + id + size},
+		"at front":       {id + count, count + id, size + id + count, count + size + id},
+		"at end":         {id + count, count + id, id + count + size, count + size + id},
+		"value between":  {bearer + mac, mac + bearer, bearer + dpop + mac, mac + bearer + dpop},
+		"value at front": {bearer + mac, mac + bearer, dpop + bearer + mac, dpop + mac + bearer},
+		"value at end":   {bearer + mac, mac + bearer, bearer + mac + dpop, mac + dpop + bearer},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, _ := written(t, edited(t, acme, id+count, count+id), edited(t, acme, id+count, test.theirs))
+			got, _ := written(t, edited(t, acme, test.old, test.ours), edited(t, acme, test.old, test.theirs))
 			assert.Contains(t, got, test.want)
 		})
 	}
@@ -348,6 +352,11 @@ func TestSharedResponseWhoseMediaTypeBecomesTwo(t *testing.T) {
 		noToken, "        '401':\n          $ref: '#/components/responses/Refused'\n", "components:\n", "components:\n"+shared)
 	got, _ := written(t, ours, edited(t, acme, refused, strings.Replace(refused, "/json", "/vnd.acme+json", 1), noToken, strings.Replace(noToken, "/json", "/problem+json", 1)))
 	assert.Contains(t, got, "Refused by us.")
+	assert.Contains(t, got, "        '401':\n          description: Unauthorized.\n", "which is new")
+
+	same := strings.NewReplacer("/json", "/vnd.acme+json")
+	got, _ = written(t, ours, edited(t, acme, refused, same.Replace(refused), noToken, same.Replace(noToken)))
+	assert.Contains(t, got, same.Replace(shared), "the same in both is a rename")
 }
 
 // TestSharedParameterThatBecomesTwo changes a parameter of one of two operations, where ours is that of their path: no
@@ -499,10 +508,25 @@ func TestSweepTakesWhatOnlyTheSweptReferredTo(t *testing.T) {
 		spare = "    Spare:\n      type: string\n"
 	)
 	ours := edited(t, acme, "        count:\n", property+"        count:\n", "    Thing:\n", chain+spare+"    Thing:\n")
-	got, _ := written(t, ours, acme)
+	got, decide := written(t, ours, acme)
+	assert.Len(t, decide, 1, "only to name what was read")
 	kept := edited(t, acme, "    Thing:\n", spare+"    Thing:\n")
 	want, _ := written(t, kept, acme)
 	assert.Equal(t, withoutHashes(want), withoutHashes(got))
+}
+
+// TestMappingKeepsItsComponent removes the last $ref to a component that the mapping of a discriminator names.
+func TestMappingKeepsItsComponent(t *testing.T) {
+	t.Parallel()
+	const (
+		thing = "    Thing:\n      type: object\n"
+		named = thing + "      discriminator:\n        propertyName: id\n        mapping: {a: '#/components/schemas/Owner'}\n"
+		owner = "    Owner:\n      type: object\n"
+	)
+	theirs := edited(t, acme, thing, owner+named)
+	got, _ := written(t, edited(t, theirs, "        count:\n", "        owner:\n          $ref: '#/components/schemas/Owner'\n        count:\n"), theirs)
+	assert.NotContains(t, got, "owner:")
+	assert.Contains(t, got, owner)
 }
 
 // TestMeaningIsNotedWhileOurWordsDiffer tests a meaning that changes and changes back.
@@ -637,7 +661,7 @@ func TestPlacesOfSecurityAlternatives(t *testing.T) {
 func TestKeywordsThatMeanSomethingElsewhere(t *testing.T) {
 	t.Parallel()
 	const thing, url = "    Thing:\n      type: object\n", "  - url: https://{tenant}.example.com\n"
-	odd := edited(t, acme, thing, thing+"      parameters:\n        - a\n      servers:\n        - b\n      security:\n        - c\n      responses:\n        d: e\n",
+	odd := edited(t, acme, thing, thing+"      parameters:\n        - a\n      servers:\n        - b\n      security:\n        - c\n      responses:\n        d: e\n      url: 9\n",
 		url, url+"    port: 8080\n")
 	got, _ := written(t, acme, odd)
 	want, _ := written(t, odd, odd)
@@ -654,11 +678,14 @@ func TestHeadersOfOurs(t *testing.T) {
 	ours := edited(t, acme, refused, refused+headers)
 	got, _ := written(t, ours, acme)
 	assert.NotContains(t, got, "X-Request-Id")
-	assert.NotContains(t, got, "Callers read headers themselves.")
+	assert.NotContains(t, got, "A generated reader drops")
 
 	got, _ = written(t, ours, edited(t, acme, refused, refused+headers+"            X-Cost: {schema: {type: integer}}\n"))
 	assert.Contains(t, got, headers)
 	assert.Contains(t, got, "            headers/X-Cost: A generated reader drops")
+
+	got, _ = written(t, acme, ours)
+	assert.Contains(t, got, "            headers: A generated reader drops")
 }
 
 // TestRenameBesideANewHeader renames the media type of a response that also gets a header.
@@ -917,7 +944,120 @@ func TestGoTypesOfNewProperties(t *testing.T) {
 	tags := "        tags:\n          type: array\n"
 	ours := edited(t, acme, count, tags+count)
 	got, _ := written(t, ours, edited(t, acme, count, tags+"          items: {type: string, format: date-time}\n"+
-		"        day: {type: string, format: date}\n        has_secret: {type: boolean}\n        made: {type: string, format: date-time}\n"+count))
+		"        day: {type: string, format: date}\n        has_secret: {type: boolean}\n        made: {type: string, format: date-time}\n"+count,
+		"            - type: integer\n", "            - type: integer\n            - {type: string, format: date-time}\n"))
 	assert.Equal(t, 1, strings.Count(got, "x-go-type: wire."))
 	assert.Contains(t, got, "        made:\n          type: string\n          format: date-time\n          x-go-type: wire.Time\n")
+
+	got, _ = written(t, ours, edited(t, acme, count, tags+"          items: {type: object, properties: {id: {type: string}, expires_in: {type: integer}, user_secret: {type: string}}}\n"+count))
+	assert.Contains(t, got, "              expires_in:\n                type: integer\n                x-go-type: json.Number\n")
+	assert.Contains(t, got, "              user_secret:\n                type: string\n                x-go-type: wire.Secret\n")
+
+	got, _ = written(t, acme, edited(t, acme, "        client_secret:\n", "        password: {type: string}\n        login: {type: object, properties: {id: {type: string}, password: {type: string}}}\n        client_secret:\n"))
+	assert.Equal(t, 2, strings.Count(got, "password:"))
+	assert.NotContains(t, got, "wire.Secret", "a request needs the text")
+}
+
+// TestGoTypesOfWhatComesApart tests that a schema that is no longer shared has the Go types of a new one.
+func TestGoTypesOfWhatComesApart(t *testing.T) {
+	t.Parallel()
+	const list, token = "                type: array\n                items:\n                  $ref: '#/components/schemas/Thing'\n", "                $ref: '#/components/schemas/AccessToken'\n"
+	ours := edited(t, acme, list, token)
+	got, _ := written(t, ours, edited(t, acme, list, "                type: object\n                required: [access_token]\n                properties: {access_token: {type: string, maxLength: 9}, expires_in: {type: integer}}\n"))
+	assert.Contains(t, got, "                  expires_in:\n                    type: integer\n                    x-go-type: json.Number\n")
+}
+
+// TestMapsThatOursLacks adds the first member of maps that our description does not have yet.
+func TestMapsThatOursLacks(t *testing.T) {
+	t.Parallel()
+	const (
+		gone  = "        '401':\n          description: No token.\n"
+		body  = "          content:\n            application/json:\n              schema:\n                $ref: '#/components/schemas/OAuthError'\n"
+		error = "    OAuthError:\n      type: object\n      properties:\n        error:\n          type: string\n"
+	)
+	for name, test := range map[string][2]string{
+		"content":    {gone + body, gone},
+		"properties": {error, "    OAuthError:\n      type: object\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, _ := written(t, edited(t, acme, test[0], test[1]), acme)
+			want, _ := written(t, acme, acme)
+			assert.Equal(t, withoutHashes(want), withoutHashes(got))
+		})
+	}
+}
+
+// TestServerIsWrittenByOurRule tests that the URL of a server is written as the rules of specsync.yaml say.
+func TestServerIsWrittenByOurRule(t *testing.T) {
+	t.Parallel()
+	s := acmeSession(t, acme, edited(t, acme, "https://{tenant}.example.com", "https://{tenant}.example.net/beta"))
+	s.config.Vendors["acme"] = vendor{Servers: []rewrite{{compile("^(.*)/beta$"), "$1"}}}
+	_, err := s.merge()
+	require.NoError(t, err)
+	assert.Contains(t, s.merged, "  - url: https://{tenant}.example.net\n")
+}
+
+// TestParameterThatWeHave adds a reference to a parameter that ours has as a component for another operation.
+func TestParameterThatWeHave(t *testing.T) {
+	t.Parallel()
+	const things, ref = "      operationId: listThings\n", "        - $ref: '#/components/parameters/Limit'\n"
+	const token = "      operationId: createAccessToken\n      parameters:\n"
+	ours := edited(t, acme, token, token+ref, "components:\n", "components:\n  parameters:\n    Limit: {name: limit, in: query, description: Ours., schema: {type: integer}}\n")
+	got, _ := written(t, ours, edited(t, ours, things, things+"      parameters:\n"+ref))
+	assert.Equal(t, 2, strings.Count(got, "      parameters:\n"+ref))
+}
+
+// TestResponseThatWeHaveTwice changes a component of the vendor's that ours has written out in one operation and as a
+// component in another: the words of both stay.
+func TestResponseThatWeHaveTwice(t *testing.T) {
+	t.Parallel()
+	const (
+		media   = "            application/json:\n              schema:\n                $ref: '#/components/schemas/OAuthError'\n"
+		refused = "        '400':\n          description: Refused.\n          content:\n" + media
+		noToken = "        '401':\n          description: No token.\n          content:\n" + media
+		failed  = "          $ref: '#/components/responses/Failed'\n"
+	)
+	shared := func(media string) string {
+		return "components:\n  responses:\n    Failed:\n      description: Failed.\n      content:\n" + media
+	}
+	json := "        application/json:\n          schema:\n            $ref: '#/components/schemas/OAuthError'\n"
+	ours := edited(t, acme, noToken, "        '401':\n"+failed, "components:\n", shared(json))
+	theirs := edited(t, acme, noToken, "        '401':\n"+failed, refused, "        '400':\n"+failed, "components:\n", shared(json+strings.Replace(json, "/json", "/problem+json", 1)))
+	got, _ := written(t, ours, theirs)
+	assert.Contains(t, got, refused+strings.Replace(media, "/json", "/problem+json", 1))
+	assert.Contains(t, got, shared(json+strings.Replace(json, "/json", "/problem+json", 1)))
+}
+
+// TestNewComponents tests new components that refer to themselves, are used twice, or have a name that is none in Go.
+func TestNewComponents(t *testing.T) {
+	t.Parallel()
+	const count = "        count:\n"
+	schemas := "    acme.tree-node: {type: object, properties: {children: {type: array, items: {$ref: '#/components/schemas/acme.tree-node'}}}}\n    Size: {type: object, properties: {a: {type: integer}}}\n"
+	got, decide := written(t, acme, edited(t, acme, "    OAuthError:\n", schemas+"    OAuthError:\n", count,
+		"        box: {type: object, properties: {inner: {$ref: '#/components/schemas/Size'}, outer: {$ref: '#/components/schemas/Size'}}}\n"+
+			"        tree: {$ref: '#/components/schemas/acme.tree-node'}\n        own: {$ref: '#/x-own/schemas/Own'}\n"+count)+
+		"x-own: {schemas: {Own: {type: object, properties: {b: {type: string}}}}}\n")
+	assert.Contains(t, got, "    AcmeTreeNode:\n      type: object\n      properties:\n        children:\n          type: array\n          items:\n            $ref: '#/components/schemas/AcmeTreeNode'\n")
+	assert.Equal(t, 2, strings.Count(got, "$ref: '#/components/schemas/Size'"))
+	assert.Contains(t, got, "        own:\n          type: object\n")
+	assert.NotContains(t, strings.Join(decide, "\n"), "component Own")
+	assert.NotContains(t, got, "Size2")
+}
+
+// TestBranchesOfWhatComesApart adds a branch to one of two schemas that ours has as one.
+func TestBranchesOfWhatComesApart(t *testing.T) {
+	t.Parallel()
+	const (
+		count    = "        count:\n"
+		branches = "      anyOf:\n        - {type: string, description: As text.}\n        - {type: integer, description: As a number.}\n"
+		more     = "      anyOf:\n        - {type: string, description: As text.}\n        - {type: integer, description: As a number.}\n        - {type: boolean, description: Yes or no.}\n"
+		thing    = "    Thing:\n"
+	)
+	base := edited(t, acme, count, "        first: {$ref: '#/components/schemas/Value'}\n        second: {$ref: '#/components/schemas/Value'}\n"+count)
+	theirs := edited(t, base, "second: {$ref: '#/components/schemas/Value'}", "second: {$ref: '#/components/schemas/More'}", thing, "    Value:\n"+branches+"    More:\n"+more+thing)
+	got, decide := written(t, edited(t, base, thing, "    Value:\n"+branches+thing), theirs)
+	assert.Contains(t, got, "    Value:\n"+branches+thing)
+	assert.Contains(t, got, "#/components/schemas/More'")
+	assert.Contains(t, strings.Join(decide, "\n"), "new component More")
 }
