@@ -99,7 +99,7 @@ func TestDescriptionInFlowStyle(t *testing.T) {
 		limit   = "        - {name: limit, in: query, schema: {type: integer}}\n"
 		servers = "servers:\n  - url: https://{tenant}.example.com\n    variables:\n      tenant: {default: acme}\n"
 		basic   = "  - basic: []\n"
-		inline  = "        error: {type: object, properties: {error: {type: string, maxLength: 9}}}\n"
+		inline  = "        error: {type: object, required: [error], properties: {error: {type: string}}}\n"
 		why     = ": the document itself is in flow style"
 	)
 	base := edited(t, acme, count, inline+count)
@@ -114,7 +114,7 @@ func TestDescriptionInFlowStyle(t *testing.T) {
 		"member of a list":  {[]string{"        - mac\n", "        - mac\n        - DPoP\n"}, "/schema/properties/token_type/enum/DPoP"},
 		"keyword gone":      {[]string{"          maxLength: 100\n", ""}, "/schema/properties/access_token/maxLength"},
 		"property":          {[]string{count, "        size: {type: integer}\n" + count}, "/schema/items/properties/size"},
-		"component":         {[]string{inline, "        error: {$ref: '#/components/schemas/OAuthError'}\n"}, "/schema/items/properties/error/properties/error/maxLength"},
+		"component":         {[]string{inline, "        error: {$ref: '#/components/schemas/OAuthError'}\n"}, "/schema/items/properties/error/required/error"},
 		"header":            {[]string{failed, failed + header}, "/responses/500/headers/X-Request-Id"},
 		"another header":    {[]string{refused, refused + header}, "/responses/400/headers/X-Request-Id"},
 		"parameter":         {[]string{things, things + "      parameters:\n" + limit}, "/parameters/query:limit"},

@@ -34,6 +34,9 @@ func TestWordsAreWatched(t *testing.T) {
 		assert.Empty(t, report(next, theirs))
 		assert.NotEmpty(t, report(next, acme))
 	}
+	both := report(ours, edited(t, acme, "description: The things.\n", "description: All things.\n", "maxLength: 100", "maxLength: 200"))
+	require.Len(t, both, 2, "beside another change")
+	assert.Equal(t, change{Class: prose, What: "words changed", Operations: []string{"GET /things"}}, both[1])
 	assert.Empty(t, report(ours, edited(t, acme, "description: The things.\n", "description: |\n            The   things.\n")), "spaces are no words")
 }
 

@@ -607,10 +607,10 @@ func TestListsThatOursLacks(t *testing.T) {
 	t.Parallel()
 	thing := "    Thing:\n      type: object\n"
 	for name, test := range map[string]struct{ theirs, want string }{
-		"required": {edited(t, acme, thing, thing+"      required: [id, count]\n"), "      required:\n        - id\n        - count\n"},
+		"required": {edited(t, acme, thing, thing+"      required: [id, count]\n"), "      required:\n        - id\n        - count\n    OAuthError:\n"},
 		"enum": {
 			edited(t, acme, "        count:\n          type: string\n", "        count:\n          type: string\n          enum: [one, two]\n"),
-			"          enum:\n            - one\n            - two\n",
+			"          enum:\n            - one\n            - two\n        value:\n",
 		},
 		"parameters": {
 			edited(t, acme, "      operationId: listThings\n", "      operationId: listThings\n      parameters:\n        - {name: limit, in: query, schema: {type: integer}}\n"),
@@ -935,6 +935,24 @@ func TestSharedMappingThatBecomesTwo(t *testing.T) {
 	assert.Contains(t, got, mapped(one)+"      properties:\n")
 	assert.Contains(t, got, "    Other:\n")
 	assert.Contains(t, strings.Join(decide, "\n"), "GET /things/responses/401/content/application~1json/schema no longer shares a component")
+
+	both := edited(t, theirs, mapped(one), mapped(one+strings.Replace(two, "Thing", "OAuthError", 1)))
+	got, decide = written(t, edited(t, acme, failure, mapped(one)), both)
+	assert.Contains(t, got, mapped(one+"          b: ''\n"))
+	assert.NotContains(t, strings.Join(decide, "\n"), "no longer shares", "the names of components mean nothing")
+}
+
+// TestSharedEnumThatBecomesTwo adds a value to one of two enums of the vendor's that ours has as one.
+func TestSharedEnumThatBecomesTwo(t *testing.T) {
+	t.Parallel()
+	const count, kind, enum = "        count:\n", "        kind:\n          $ref: '#/components/schemas/", "      type: string\n      enum:\n        - bearer\n        - mac\n"
+	ours := edited(t, acme, count, kind+"TokenType'\n"+count)
+	theirs := edited(t, acme, count, kind+"Kind'\n"+count, "    TokenType:\n", "    Kind:\n"+enum+"        - DPoP\n    TokenType:\n")
+	got, decide := written(t, ours, theirs)
+	assert.Contains(t, got, kind+"Kind'\n")
+	assert.Contains(t, got, "    Kind:\n"+enum+"        - DPoP\n")
+	assert.Equal(t, 1, strings.Count(got, "DPoP"))
+	assert.Contains(t, strings.Join(decide, "\n"), "properties/kind no longer shares a component")
 }
 
 // TestGoTypesOfNewProperties tests that a rule for Go types applies only to new properties that it matches in full.
@@ -944,9 +962,10 @@ func TestGoTypesOfNewProperties(t *testing.T) {
 	tags := "        tags:\n          type: array\n"
 	ours := edited(t, acme, count, tags+count)
 	got, _ := written(t, ours, edited(t, acme, count, tags+"          items: {type: string, format: date-time}\n"+
-		"        day: {type: string, format: date}\n        has_secret: {type: boolean}\n        made: {type: string, format: date-time}\n"+count,
+		"        day: {type: string, format: date}\n        made_of_secret: {type: string, format: date-time}\n        has_secret: {type: boolean}\n        made: {type: string, format: date-time}\n"+count,
 		"            - type: integer\n", "            - type: integer\n            - {type: string, format: date-time}\n"))
-	assert.Equal(t, 1, strings.Count(got, "x-go-type: wire."))
+	assert.Equal(t, 2, strings.Count(got, "x-go-type: wire."))
+	assert.Contains(t, got, "        made_of_secret:\n          type: string\n          format: date-time\n          x-go-type: wire.Time\n", "the first rule counts")
 	assert.Contains(t, got, "        made:\n          type: string\n          format: date-time\n          x-go-type: wire.Time\n")
 
 	got, _ = written(t, ours, edited(t, acme, count, tags+"          items: {type: object, properties: {id: {type: string}, expires_in: {type: integer}, user_secret: {type: string}}}\n"+count))
@@ -1029,18 +1048,20 @@ func TestResponseThatWeHaveTwice(t *testing.T) {
 	assert.Contains(t, got, shared(json+strings.Replace(json, "/json", "/problem+json", 1)))
 }
 
-// TestNewComponents tests new components that refer to themselves, are used twice, or have a name that is none in Go.
+// TestNewComponents tests new components that refer to themselves or each other, are used twice, or have a name that is none in Go.
 func TestNewComponents(t *testing.T) {
 	t.Parallel()
 	const count = "        count:\n"
-	schemas := "    acme.tree-node: {type: object, properties: {children: {type: array, items: {$ref: '#/components/schemas/acme.tree-node'}}}}\n    Size: {type: object, properties: {a: {type: integer}}}\n"
+	schemas := "    Man: {type: object, properties: {dog: {$ref: '#/components/schemas/Dog'}}}\n    Dog: {type: object, properties: {man: {$ref: '#/components/schemas/Man'}}}\n    acme.tree-node: {type: object, properties: {children: {type: array, items: {$ref: '#/components/schemas/acme.tree-node'}}}}\n    Size: {type: object, properties: {a: {type: integer}}}\n"
 	got, decide := written(t, acme, edited(t, acme, "    OAuthError:\n", schemas+"    OAuthError:\n", count,
 		"        box: {type: object, properties: {inner: {$ref: '#/components/schemas/Size'}, outer: {$ref: '#/components/schemas/Size'}}}\n"+
-			"        tree: {$ref: '#/components/schemas/acme.tree-node'}\n        own: {$ref: '#/x-own/schemas/Own'}\n"+count)+
+			"        tree: {$ref: '#/components/schemas/acme.tree-node'}\n        own: {$ref: '#/x-own/schemas/Own'}\n        man: {$ref: '#/components/schemas/Man'}\n"+count)+
 		"x-own: {schemas: {Own: {type: object, properties: {b: {type: string}}}}}\n")
 	assert.Contains(t, got, "    AcmeTreeNode:\n      type: object\n      properties:\n        children:\n          type: array\n          items:\n            $ref: '#/components/schemas/AcmeTreeNode'\n")
 	assert.Equal(t, 2, strings.Count(got, "$ref: '#/components/schemas/Size'"))
 	assert.Contains(t, got, "        own:\n          type: object\n")
+	assert.Contains(t, got, "    Man:\n      type: object\n      properties:\n        dog:\n          $ref: '#/components/schemas/Dog'\n")
+	assert.Contains(t, got, "    Dog:\n      type: object\n      properties:\n        man:\n          $ref: '#/components/schemas/Man'\n")
 	assert.NotContains(t, strings.Join(decide, "\n"), "component Own")
 	assert.NotContains(t, got, "Size2")
 }
