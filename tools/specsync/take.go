@@ -61,7 +61,7 @@ func component(pointer string) (section, name string, ok bool) {
 	if parts == nil {
 		return "", "", false
 	}
-	return parts[1], unescaper.Replace(parts[2]), true
+	return parts[1], parts[2], true
 }
 
 // counterpart returns our component for the vendor's, or "". If ours corresponds to several of the vendor's, it must be
