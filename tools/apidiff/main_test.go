@@ -132,9 +132,9 @@ func TestReport(t *testing.T) {
 // TestReportOfAnEmbeddedMethod removes methods of structs that another one embeds: the changelog must name each once, by the
 // embedded struct or, if users cannot name that, by the other.
 func TestReportOfAnEmbeddedMethod(t *testing.T) {
-	const types = "package tokens\n\ntype base struct{}\n\ntype Base struct{}\n\ntype All struct {\n\tbase\n\tBase\n}\n\nfunc (Base) Reset() {}\n"
-	before := check(t, map[string]string{"tokens/tokens.go": types + "\nfunc (*base) Close() {}\n\nfunc (*Base) Read() {}\n"})
-	after := check(t, map[string]string{"tokens/tokens.go": types})
+	const source = "package tokens\n\ntype base struct{}\n\ntype Base struct{}\n\ntype All struct {\n\tbase\n\tBase\n}\n\nfunc (Base) Reset() {}\n"
+	before := check(t, map[string]string{"tokens/tokens.go": source + "\nfunc (*base) Close() {}\n\nfunc (*Base) Read() {}\n"})
+	after := check(t, map[string]string{"tokens/tokens.go": source})
 	for said, want := range map[string][]string{
 		"`tokens.Base.Reset` is slower.":                      {"tokens.Base.Read", "tokens.All.Close"},
 		"`tokens.All.Read` is gone.":                          {"tokens.Base.Read", "tokens.All.Close"},

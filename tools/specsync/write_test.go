@@ -990,13 +990,13 @@ func TestGoTypesOfWhatComesApart(t *testing.T) {
 func TestMapsThatOursLacks(t *testing.T) {
 	t.Parallel()
 	const (
-		gone  = "        '401':\n          description: No token.\n"
-		body  = "          content:\n            application/json:\n              schema:\n                $ref: '#/components/schemas/OAuthError'\n"
-		error = "    OAuthError:\n      type: object\n      properties:\n        error:\n          type: string\n"
+		gone    = "        '401':\n          description: No token.\n"
+		body    = "          content:\n            application/json:\n              schema:\n                $ref: '#/components/schemas/OAuthError'\n"
+		failure = "    OAuthError:\n      type: object\n      properties:\n        error:\n          type: string\n"
 	)
 	for name, test := range map[string][2]string{
 		"content":    {gone + body, gone},
-		"properties": {error, "    OAuthError:\n      type: object\n"},
+		"properties": {failure, "    OAuthError:\n      type: object\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -1040,12 +1040,12 @@ func TestResponseThatWeHaveTwice(t *testing.T) {
 	shared := func(media string) string {
 		return "components:\n  responses:\n    Failed:\n      description: Failed.\n      content:\n" + media
 	}
-	json := "        application/json:\n          schema:\n            $ref: '#/components/schemas/OAuthError'\n"
-	ours := edited(t, acme, noToken, "        '401':\n"+failed, "components:\n", shared(json))
-	theirs := edited(t, acme, noToken, "        '401':\n"+failed, refused, "        '400':\n"+failed, "components:\n", shared(json+strings.Replace(json, "/json", "/problem+json", 1)))
+	plain := "        application/json:\n          schema:\n            $ref: '#/components/schemas/OAuthError'\n"
+	ours := edited(t, acme, noToken, "        '401':\n"+failed, "components:\n", shared(plain))
+	theirs := edited(t, acme, noToken, "        '401':\n"+failed, refused, "        '400':\n"+failed, "components:\n", shared(plain+strings.Replace(plain, "/json", "/problem+json", 1)))
 	got, _ := written(t, ours, theirs)
 	assert.Contains(t, got, refused+strings.Replace(media, "/json", "/problem+json", 1))
-	assert.Contains(t, got, shared(json+strings.Replace(json, "/json", "/problem+json", 1)))
+	assert.Contains(t, got, shared(plain+strings.Replace(plain, "/json", "/problem+json", 1)))
 }
 
 // TestNewComponents tests new components that refer to themselves or each other, are used twice, or have a name that is none in Go.
