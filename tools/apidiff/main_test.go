@@ -113,11 +113,39 @@ func TestReport(t *testing.T) {
 			"## Unreleased\n\n### Added\n\n- `tokens.Fetch` is faster.\n\n## 1.2.3\n",
 			"## Unreleased\n\n### Breaking\n\n- `tokens.Fetcher` is gone, `mytokens.Fetch` too.\n\n## 1.2.3\n",
 			"## Unreleased\n\n## 1.2.3\n\n### Breaking\n\n- `tokens.Fetch` takes a string.\n",
+			"Of `tokens.Fetch`.\n\n## Unreleased\n\n## 1.2.3\n",
 		} {
 			files["CHANGELOG.md"] = changelog
 			code, out := run(t, files)
 			assert.Equal(t, exitBreaking, code, changelog+out)
 		}
+	})
+	t.Run("named", func(t *testing.T) {
+		files := maps.Clone(sdk)
+		apply(t, files, "tokens/tokens.go", "Fetch(id string)", "Fetch(id int)")
+		for _, changelog := range []string{
+			"## Unreleased\n\n### Breaking\n\n- `tokens.Fetch` takes a number.\n\n## 1.2.3\n",
+			"## Unreleased\n\n## 1.3.0\n\n### Breaking\n\n- Not as in 1.2.3:\n- `tokens.Fetch` takes a number.\n\n### Added\n\n## 1.2.3\n",
+			"## Unreleased\n\n### Breaking\n\n- `tokens.Fetch` takes a number.\n",
+		} {
+			files["CHANGELOG.md"] = changelog
+			code, out := run(t, files)
+			assert.Equal(t, exitCompatible, code, changelog+out)
+		}
+	})
+	t.Run("nothing else is printed", func(t *testing.T) {
+		_, out := run(t, sdk)
+		assert.Equal(t, "Since v1.2.3, the next version is v1.2.4.\n", out)
+	})
+	t.Run("every change at once", func(t *testing.T) {
+		files := maps.Clone(sdk)
+		for _, edit := range edits {
+			apply(t, files, edit.file, edit.old, edit.new)
+		}
+		delete(files, "oauthclients/oauthclients.go")
+		r := newReport("v1.2.3", before, check(t, files), "")
+		assert.Len(t, r.breaking, 6)
+		assert.True(t, slices.IsSorted(r.breaking), r.breaking)
 	})
 	t.Run("packages added and removed", func(t *testing.T) {
 		files := maps.Clone(sdk)
@@ -125,7 +153,7 @@ func TestReport(t *testing.T) {
 		delete(files, "oauthclients/oauthclients.go")
 		code, out := run(t, files)
 		assert.Equal(t, exitBreaking, code, out)
-		assert.Contains(t, out, "Breaking:\n  oauthclients: package removed\nAdditive:\n  tokens/more: package added\n")
+		assert.Contains(t, out, "Breaking:\n  oauthclients: package removed\nAdditive:\n  tokens/more: package added\nNot named under \"Breaking\" in CHANGELOG.md:\n  oauthclients\n")
 	})
 }
 
