@@ -62,13 +62,10 @@ func newChecker(ctx context.Context, root string) (*checker, error) {
 	}
 }
 
-// compileErrors returns the compile errors in a generated file, whose content is source, and those in the packages that
-// import it, one per line.
-func (c *checker) compileErrors(file string, source []byte) (generated, others []string, err error) {
-	file, err = filepath.Abs(file)
-	if err != nil {
-		return nil, nil, fmt.Errorf("specsync: %w", err)
-	}
+// compileErrors returns the compile errors in a generated file, whose name is relative to the root and whose content is
+// source, and those in the packages that import it, one per line.
+func (c *checker) compileErrors(file string, source []byte) (generated, others []string) {
+	file = filepath.Join(c.root, file)
 	fset := token.NewFileSet()
 	checked := map[string]*types.Package{}
 	rest := importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) {
@@ -103,7 +100,7 @@ func (c *checker) compileErrors(file string, source []byte) (generated, others [
 			others = append(others, found...)
 		}
 	}
-	return generated, others, nil
+	return generated, others
 }
 
 func parseFiles(fset *token.FileSet, p listed, file string, source []byte) ([]*ast.File, error) {

@@ -87,7 +87,7 @@ func classify(d openapi.Difference, all []openapi.Difference, scopes string) cla
 	case d.Keyword == "$ref":
 		return breaking
 	case d.Kind == openapi.KindRequirement:
-		first := added && !strings.Contains(d.Operation.Security().JSON(""), ":[\"")
+		first := !strings.Contains(d.Operation.Security().JSON(""), ":[\"")
 		return pick(added == (scopes == "any") || first, additive) // the first scope that is documented was required before
 	case d.Kind == openapi.KindScheme && d.Keyword == "type", d.Kind == openapi.KindScheme && d.Keyword == "scheme":
 		return breaking
@@ -95,15 +95,15 @@ func classify(d openapi.Difference, all []openapi.Difference, scopes string) cla
 		return tolerated // no code is generated from the flows' URLs and scopes
 	case d.Kind == openapi.KindVariable, d.Keyword == "variables":
 		return tolerated
-	case d.Kind == openapi.KindOperation && d.Keyword == "parameters":
+	case d.Keyword == "parameters":
 		return pick(added && !strings.Contains(d.Is, `"required":true`), additive)
 	case d.Keyword == "servers", d.Keyword == "security", d.Keyword == "responses", d.Keyword == "content", d.Keyword == "headers":
 		return pick(added, additive)
-	case d.Kind == openapi.KindOperation && d.Keyword == "requestBody" && added:
+	case d.Keyword == "requestBody" && added:
 		return pick(!strings.Contains(d.Is, `"required":true`), additive)
 	case d.Keyword == "deprecated", d.Keyword == "default", d.Keyword == "discriminator", d.Keyword == "readOnly", d.Keyword == "writeOnly":
 		return tolerated
-	case d.Kind == openapi.KindParameter && d.Keyword == "required", d.Kind == openapi.KindRequestBody && d.Keyword == "required":
+	case d.Keyword == "required" && (d.Kind == openapi.KindParameter || d.Kind == openapi.KindRequestBody):
 		return pick(d.Is != "true", additive)
 	case d.Kind != openapi.KindSchema:
 		return breaking
@@ -139,7 +139,7 @@ func classify(d openapi.Difference, all []openapi.Difference, scopes string) cla
 // requires reports whether an added property is also added to the required ones.
 func requires(property openapi.Difference, all []openapi.Difference) bool {
 	return slices.ContainsFunc(all, func(d openapi.Difference) bool {
-		return d.Keyword == "required" && d.Member == property.Member && d.Node.Pointer == property.Node.Pointer && d.Was == property.Was && d.Was == ""
+		return d.Keyword == "required" && d.Member == property.Member && d.Node.Pointer == property.Node.Pointer && d.Was == property.Was
 	})
 }
 

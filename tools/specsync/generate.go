@@ -12,7 +12,7 @@ import (
 	"sync"
 )
 
-// generated returns the file of the vendor's generated code, and the command for it in gen/generate.go.
+// generated returns the file of the vendor's generated code, relative to root, and the command for it in gen/generate.go.
 func generated(root, vendor string) (file string, command []string, err error) {
 	data, err := os.ReadFile(filepath.Join(root, "gen", "generate.go"))
 	if err != nil {
@@ -21,8 +21,8 @@ func generated(root, vendor string) (file string, command []string, err error) {
 	for line := range strings.Lines(string(data)) {
 		fields := strings.Fields(line)
 		out := slices.Index(fields, "-o") + 1
-		if len(fields) > 2 && fields[0] == "//go:generate" && fields[len(fields)-1] == "../api/"+vendor+".yaml" && out > 0 {
-			return filepath.Join(root, "gen", filepath.FromSlash(fields[out])), fields[1:], nil
+		if out > 0 && fields[0] == "//go:generate" && fields[len(fields)-1] == "../api/"+vendor+".yaml" {
+			return filepath.Join("gen", filepath.FromSlash(fields[out])), fields[1:], nil
 		}
 	}
 	return "", nil, fmt.Errorf("specsync: gen/generate.go has no line for api/%s.yaml", vendor)
@@ -60,7 +60,7 @@ var programs sync.Map
 
 // resolveTool replaces "go tool [flags] name" at the start of a command by the program that go tool would run.
 func resolveTool(ctx context.Context, dir string, command []string) ([]string, error) {
-	if len(command) < 3 || command[0] != "go" || command[1] != "tool" {
+	if command[0] != "go" || command[1] != "tool" {
 		return command, nil
 	}
 	end := 2 + slices.IndexFunc(command[2:], func(word string) bool { return !strings.HasPrefix(word, "-") }) + 1

@@ -17,7 +17,7 @@ import (
 // symbol is an exported symbol of a generated package.
 type symbol struct {
 	name string // "Client.GetOAuthClient", "OAuthClient.BusinessName", "GrantTypeRefreshToken"
-	of   string // the type of a field, method or constant; otherwise its own name
+	of   string // the type of a field or constant; otherwise its own name
 	wire string // the JSON name of a field, or the value of a constant
 	is   string // its declaration
 }
@@ -66,7 +66,11 @@ func symbols(source []byte) (map[string]symbol, error) {
 func addType(add func(symbol), spec *ast.TypeSpec) {
 	structure, ok := spec.Type.(*ast.StructType)
 	if !ok {
-		add(symbol{spec.Name.Name, spec.Name.Name, "", gofmt(spec.Type)})
+		is := gofmt(spec.Type)
+		if spec.Assign.IsValid() { // an alias
+			is = "= " + is
+		}
+		add(symbol{spec.Name.Name, spec.Name.Name, "", is})
 		return
 	}
 	add(symbol{spec.Name.Name, spec.Name.Name, "", "struct"})
@@ -83,13 +87,11 @@ func addType(add func(symbol), spec *ast.TypeSpec) {
 }
 
 func gofmt(n ast.Node) string {
-	if n == nil || reflect.ValueOf(n).IsNil() {
+	if n == nil {
 		return ""
 	}
 	var b bytes.Buffer
-	if err := format.Node(&b, token.NewFileSet(), n); err != nil {
-		return err.Error()
-	}
+	_ = format.Node(&b, token.NewFileSet(), n) // what was parsed can be printed
 	return strings.Join(strings.Fields(b.String()), " ")
 }
 
@@ -130,7 +132,7 @@ func touches(d openapi.Difference, s symbol) bool {
 	if section, name, ok := component(componentOf(d.Node.Pointer)); ok && section == "schemas" {
 		if !same(s.of, name) {
 			// The generator names this type after the schema and what it contains.
-			return len(s.of) > len(name) && same(s.of[:len(name)], name) && d.Member+d.Keyword != "" && holds(s.of[len(name):], d)
+			return len(s.of) > len(name) && same(s.of[:len(name)], name) && prefixed(s.of[len(name):], propertyOf(d))
 		}
 		switch property := propertyOf(d); {
 		case d.Keyword == "enum" && d.Member != "":
@@ -143,19 +145,22 @@ func touches(d openapi.Difference, s symbol) bool {
 	if !prefixed(operation, d.Operation.Place().Child("operationId").Text()) {
 		return false
 	}
-	tokens := strings.Split(d.Place, "/")
-	switch {
-	case len(tokens) > 2 && tokens[1] == "responses":
-		return strings.Contains(s.name, tokens[2])
-	case len(tokens) > 3 && tokens[1] == "requestBody":
-		return strings.Contains(strings.ToLower(s.name), strings.ToLower(mediaName(tokens[3])))
-	case len(tokens) > 1 && tokens[1] == "parameters":
+	section, rest, _ := strings.Cut(strings.TrimPrefix(d.Place, "/"), "/")
+	switch section {
+	case "responses":
+		status, _, _ := strings.Cut(rest, "/")
+		return strings.Contains(s.name, status)
+	case "requestBody":
+		media, ok := strings.CutPrefix(rest, "content/")
+		media, _, _ = strings.Cut(media, "/")
+		return d.Keyword == "requestBody" || ok && strings.Contains(strings.ToLower(s.name), mediaName(media))
+	case "parameters":
 		return d.Keyword == "parameters" || strings.Contains(s.name, "Params")
 	}
-	return d.Kind == openapi.KindPathItem
+	return false // operations are neither added nor removed by -write
 }
 
-// mediaName returns the form of a media type in the generator's function names.
+// mediaName returns the form of a media type in the generator's function names, in lower case.
 func mediaName(escaped string) string {
 	if strings.Contains(escaped, "form") {
 		return "formdata"
@@ -165,7 +170,7 @@ func mediaName(escaped string) string {
 
 // componentOf returns the pointer of the component that contains a node, or "".
 func componentOf(pointer string) string {
-	if tokens := strings.SplitN(pointer, "/", 5); len(tokens) >= 4 && tokens[1] == "components" {
+	if tokens := strings.Split(pointer, "/"); len(tokens) >= 4 && tokens[1] == "components" {
 		return strings.Join(tokens[:4], "/")
 	}
 	return ""
@@ -182,11 +187,6 @@ func propertyOf(d openapi.Difference) string {
 		return d.Member
 	}
 	return ""
-}
-
-func holds(rest string, d openapi.Difference) bool {
-	property := propertyOf(d)
-	return property != "" && prefixed(rest, property)
 }
 
 // same reports whether a Go name and a name in a description are the same, apart from case and special characters.

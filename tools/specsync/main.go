@@ -168,13 +168,15 @@ type session struct {
 	check      *checker // nil until needed
 
 	ours   string // the text of api/<vendor>.yaml
-	before []byte // the code generated from ours
+	file   string // of the code generated from ours, relative to root
+	before []byte // its content
 
 	merged string // ours with the vendor's structure
 	after  []byte // the code generated from merged, if it compiles
 }
 
 func (s *session) spec() string { return filepath.Join(s.root, "api", s.name+".yaml") }
+func (s *session) code() string { return filepath.Join(s.root, s.file) }
 
 func (s *session) options() openapi.Options {
 	v := s.config.Vendors[s.name]
@@ -191,11 +193,10 @@ func (s *session) read() error {
 		return fmt.Errorf("specsync: %w", err)
 	}
 	s.ours = string(data)
-	file, _, err := generated(s.root, s.name)
-	if err != nil {
+	if s.file, _, err = generated(s.root, s.name); err != nil {
 		return err
 	}
-	if s.before, err = os.ReadFile(file); err != nil {
+	if s.before, err = os.ReadFile(s.code()); err != nil {
 		return fmt.Errorf("specsync: %w", err)
 	}
 	return nil
@@ -233,10 +234,6 @@ func (s *session) compare(ctx context.Context, from string) (*report, error) {
 
 // compareGo generates code from the merged description and compiles it and its importers, without writing it.
 func (s *session) compareGo(ctx context.Context, r *report) error {
-	file, _, err := generated(s.root, s.name)
-	if err != nil {
-		return err
-	}
 	after, err := generate(ctx, s.root, s.name, s.merged)
 	if err != nil {
 		r.Refused = err.Error()
@@ -248,7 +245,7 @@ func (s *session) compareGo(ctx context.Context, r *report) error {
 	}
 	was, err := symbols(s.before)
 	if err != nil {
-		return fmt.Errorf("specsync: %s: %w", file, err)
+		return fmt.Errorf("specsync: %s: %w", s.code(), err)
 	}
 	is, err := symbols(after)
 	if err != nil {
@@ -260,10 +257,7 @@ func (s *session) compareGo(ctx context.Context, r *report) error {
 			return err
 		}
 	}
-	broken, others, err := s.check.compileErrors(file, after)
-	if err != nil {
-		return err
-	}
+	broken, others := s.check.compileErrors(s.file, after)
 	if len(broken) > 0 {
 		r.Refused = "what is generated from the merged description does not compile:\n" + strings.Join(broken, "\n")
 		return nil
@@ -273,9 +267,9 @@ func (s *session) compareGo(ctx context.Context, r *report) error {
 	if len(others) == 0 {
 		return nil
 	}
-	_, already, err := s.check.compileErrors(file, s.before)
+	_, already := s.check.compileErrors(s.file, s.before)
 	r.Wrappers = slices.DeleteFunc(others, func(line string) bool { return slices.Contains(already, line) })
-	return err
+	return nil
 }
 
 // write replaces our description and its generated code, both or neither. It writes nothing that the generator or the
@@ -284,15 +278,11 @@ func (s *session) write(r *report) error {
 	if s.merged == s.ours || r.Refused != "" {
 		return nil
 	}
-	file, _, err := generated(s.root, s.name)
-	if err != nil {
-		return err
-	}
-	if err := replaceFile(file, s.after); err != nil {
+	if err := replaceFile(s.code(), s.after); err != nil {
 		return err
 	}
 	if err := replaceFile(s.spec(), []byte(s.merged)); err != nil {
-		return errors.Join(err, replaceFile(file, s.before))
+		return errors.Join(err, replaceFile(s.code(), s.before))
 	}
 	return nil
 }

@@ -85,12 +85,12 @@ func uriOf(from string) (string, error) {
 }
 
 func (r *reader) get(ctx context.Context, uri string) ([]byte, error) {
-	u, err := url.Parse(uri)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, uri, nil)
 	if err != nil {
 		return nil, err
 	}
-	if u.Scheme == "file" {
-		file := filepath.FromSlash(u.Path)
+	if req.URL.Scheme == "file" {
+		file := filepath.FromSlash(req.URL.Path)
 		if filepath.VolumeName(strings.TrimLeft(file, `\/`)) != "" {
 			file = strings.TrimLeft(file, `\/`)
 		}
@@ -100,10 +100,6 @@ func (r *reader) get(ctx context.Context, uri string) ([]byte, error) {
 		}
 		defer func() { _ = f.Close() }()
 		return limited(f)
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, uri, nil)
-	if err != nil {
-		return nil, err
 	}
 	resp, err := r.client.Do(req)
 	if err != nil {
@@ -118,7 +114,7 @@ func (r *reader) get(ctx context.Context, uri string) ([]byte, error) {
 
 func limited(r io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxDescription+1))
-	if err == nil && len(data) > maxDescription {
+	if len(data) > maxDescription {
 		err = fmt.Errorf("more than %d bytes", maxDescription)
 	}
 	return data, err

@@ -102,10 +102,7 @@ func implied(d openapi.Difference, all []openapi.Difference) bool {
 // where returns the key by which differences are grouped: the node or, for differences that each operation has on its
 // own, their description.
 func where(d openapi.Difference) string {
-	switch {
-	case d.Kind == openapi.KindPathItem:
-		return d.Operation.String()
-	case d.Keyword == "servers", d.Keyword == "security", d.Kind == openapi.KindRequirement:
+	if d.Keyword == "servers" || d.Keyword == "security" || d.Kind == openapi.KindRequirement {
 		return ""
 	}
 	return d.Node.Pointer
@@ -143,7 +140,7 @@ func pointerOf(d openapi.Difference) string {
 		return d.Ours.Pointer
 	case d.Element == openapi.KindServer:
 		return cmp.Or(d.Operation.Servers().Pointer, below(d.Node.Pointer, d.Keyword))
-	case d.Kind == openapi.KindRequirement || d.Element == openapi.KindParameter || d.Member == "" || d.Element == "":
+	case d.Element == openapi.KindParameter || d.Member == "" || d.Element == "":
 		return below(d.Node.Pointer, d.Keyword)
 	}
 	return below(d.Node.Pointer, d.Keyword, d.Member)
