@@ -1,15 +1,20 @@
 package main
 
 import (
+	"encoding/json"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 )
 
 // TestWriteOfBothOrNeither runs -write in a tree with a generator of its own, a shell script.
@@ -30,7 +35,7 @@ func TestWriteOfBothOrNeither(t *testing.T) {
 		want    string // in the output or the error
 		written bool
 	}{
-		"the same code":              {"echo package acme > $2; dirname $2 > seen", nil, exitChanged, "additive: 200: property size added", true},
+		"the same code":              {"grep -q size: $3 && echo package acme > $2; dirname $2 > seen", nil, exitChanged, "additive: 200: property size added", true},
 		"the generator fails":        {"echo why; exit 3", nil, exitBreaking, "the generator refuses the merged description: sh gen.sh -o ", false},
 		"it says why":                {"echo why; exit 3", nil, exitBreaking, "exit status 3\n    why\n", false},
 		"it writes nothing":          {"true", nil, exitBreaking, "acme.gen.go: no such file or directory", false},
@@ -45,7 +50,11 @@ func TestWriteOfBothOrNeither(t *testing.T) {
 		"no directives at all":       {"", map[string]string{"gen/generate.go": ""}, exitUnread, "generate.go", false},
 		"code cannot be replaced":    {"echo package acme > $2", map[string]string{gen + ".new": "/"}, exitUnread, "acme.gen.go.new", false},
 		"description stays, so code": {"echo package acme > $2", map[string]string{api + ".new": "/", gen: "package  acme\n"}, exitUnread, "acme.yaml.new", false},
-		"no module":                  {"echo package acme > $2", map[string]string{"go.mod": "no\n", gen: "package  acme\n"}, exitUnread, "specsync: go list: ", false},
+		"no module":                  {"echo package acme > $2", map[string]string{"go.mod": "no\n", gen: "package  acme\n"}, exitUnread, "unknown directive: no", false},
+		"no such tool":               {"", map[string]string{"gen/generate.go": strings.Replace(line, "sh gen.sh", "go tool none", 1)}, exitBreaking, "specsync: go tool -n none: exit status ", false},
+		"go, but no tool":            {"", map[string]string{"gen/generate.go": strings.Replace(line, "sh gen.sh", "go version", 1)}, exitBreaking, "the generator refuses the merged description: go version -o ", false},
+		"tool, but not of go":        {"", map[string]string{"gen/generate.go": strings.Replace(line, "sh gen.sh", "sh tool", 1)}, exitBreaking, "the generator refuses the merged description: sh tool -o ", false},
+		"our description is JSON":    {"echo package acme > $2", map[string]string{api: asJSON(t, acme)}, exitUnread, "in flow style, which cannot be edited", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -53,12 +62,21 @@ func TestWriteOfBothOrNeither(t *testing.T) {
 			maps.Copy(tree, test.files)
 			root := acmeTree(t, tree)
 			before := files(t, root)
+			if test.written {
+				_, _, errors := runTool(t, adds, "-root", root, "-vendor", "acme", "-from", "-")
+				assert.Empty(t, errors)
+				assert.Equal(t, acme, files(t, root)[filepath.Join(root, filepath.FromSlash(api))], "without -write")
+			}
 			code, out, errors := runTool(t, adds, "-root", root, "-vendor", "acme", "-from", "-", "-write")
 			assert.Equal(t, test.code, code, errors)
 			assert.Contains(t, out+errors, test.want)
 			after := files(t, root)
 			if test.written {
 				assert.Contains(t, after[filepath.Join(root, filepath.FromSlash(api))], "        size:\n")
+				assert.Equal(t, "package acme\n", after[filepath.Join(root, filepath.FromSlash(gen))])
+				info, err := os.Stat(filepath.Join(root, filepath.FromSlash(gen)))
+				require.NoError(t, err)
+				assert.Zero(t, info.Mode().Perm()&0o111, "it is no program")
 				temporary := strings.TrimSpace(after[filepath.Join(root, "gen", "seen")])
 				require.NotEmpty(t, temporary)
 				assert.NoDirExists(t, temporary)
@@ -67,6 +85,16 @@ func TestWriteOfBothOrNeither(t *testing.T) {
 			assert.Equal(t, before, after)
 		})
 	}
+}
+
+// asJSON returns a description as JSON.
+func asJSON(t *testing.T, text string) string {
+	t.Helper()
+	var v any
+	require.NoError(t, yaml.Unmarshal([]byte(text), &v))
+	data, err := json.MarshalIndent(v, "", "\t")
+	require.NoError(t, err)
+	return string(data)
 }
 
 // acmeTree writes files into a new directory, with a specsync.yaml for Acme. An empty text is no file, and "/" a directory.
@@ -113,4 +141,101 @@ func TestNoModuleAbove(t *testing.T) {
 	code, _, errors := runTool(t, "", "-vendor", "acme")
 	assert.Equal(t, exitUnread, code)
 	assert.Equal(t, "specsync: no gen/generate.go in the working directory or above; give -root\n", errors)
+}
+
+// TestResolveTool tests that only "go tool" is replaced, by the program that it would run.
+func TestResolveTool(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "tools.mod"), []byte("module example.com/tools\n"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/m\n"), 0o644))
+	for _, flags := range [][]string{nil, {"-modfile=tools.mod"}} {
+		for range 2 { // the second time from what was found before
+			got, err := resolveTool(t.Context(), dir, slices.Concat([]string{"go", "tool"}, flags, []string{"compile", "-o", "out", "in"}))
+			require.NoError(t, err)
+			assert.Equal(t, "compile", strings.TrimSuffix(filepath.Base(got[0]), ".exe"))
+			assert.True(t, filepath.IsAbs(got[0]), got[0])
+			assert.Equal(t, []string{"-o", "out", "in"}, got[1:])
+		}
+	}
+	for _, other := range []string{"sh gen.sh -o out in", "go run gen.go -o out in", "sh tool compile -o out in"} {
+		got, err := resolveTool(t.Context(), dir, strings.Fields(other))
+		require.NoError(t, err)
+		assert.Equal(t, other, strings.Join(got, " "))
+	}
+	_, err := resolveTool(t.Context(), dir, strings.Fields("go tool none -o out in"))
+	require.ErrorContains(t, err, "go tool -n none: exit status ")
+	require.ErrorContains(t, err, `no such tool "none"`)
+}
+
+// TestGenerateFails tests that an error before the generator runs is not passed over.
+func TestGenerateFails(t *testing.T) {
+	root := acmeTree(t, map[string]string{"gen/generate.go": "package gen\n\n//go:generate none -o sub/acme.gen.go ../api/sub/acme.yaml\n"})
+	_, err := generate(t.Context(), root, "other", acme)
+	require.EqualError(t, err, "specsync: gen/generate.go has no line for api/other.yaml")
+	_, err = generate(t.Context(), root, "sub/acme", acme)
+	require.ErrorIs(t, err, os.ErrNotExist, "there is no such directory for its input")
+
+	for _, name := range []string{"TMPDIR", "TMP"} {
+		t.Setenv(name, filepath.Join(root, "none"))
+	}
+	_, err = generate(t.Context(), root, "sub/acme", acme)
+	require.ErrorContains(t, err, "specsync: ")
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+// TestOutputFails tests that a report that cannot be printed is an error.
+func TestOutputFails(t *testing.T) {
+	t.Parallel()
+	root := acmeTree(t, map[string]string{
+		"api/acme.yaml": acme, "gen/acme/acme.gen.go": "package acme\n", "gen/generate.go": "package gen\n\n//go:generate none -o acme/acme.gen.go ../api/acme.yaml\n",
+	})
+	for format := range formats {
+		full, writer := io.Pipe()
+		require.NoError(t, full.CloseWithError(os.ErrClosed))
+		var errors strings.Builder
+		code := specsync(t.Context(), []string{"-root", root, "-vendor", "acme", "-from", "-", "-format", format}, strings.NewReader(acme), writer, &errors)
+		assert.Equal(t, exitUnread, code, format)
+		assert.Equal(t, os.ErrClosed.Error()+"\n", errors.String(), format)
+	}
+}
+
+// TestInputFails tests that a description of which only a part arrives is not read.
+func TestInputFails(t *testing.T) {
+	t.Parallel()
+	root := acmeTree(t, map[string]string{})
+	var errors strings.Builder
+	stdin := io.MultiReader(strings.NewReader(acme), iotest.ErrReader(os.ErrDeadlineExceeded))
+	code := specsync(t.Context(), []string{"-root", root, "-vendor", "acme", "-from", "-"}, stdin, io.Discard, &errors)
+	assert.Equal(t, exitUnread, code)
+	assert.Equal(t, "specsync: standard input: "+os.ErrDeadlineExceeded.Error()+"\n", errors.String())
+}
+
+// TestNoWorkingDirectory runs the command in a directory that was removed: names of files that are relative to it name
+// nothing.
+func TestNoWorkingDirectory(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the system keeps a working directory")
+	}
+	root := acmeTree(t, map[string]string{"api/acme.yaml": acme})
+	dir := filepath.Join(t.TempDir(), "gone")
+	require.NoError(t, os.Mkdir(dir, 0o755))
+	t.Chdir(dir)
+	require.NoError(t, os.Remove(dir))
+	for _, args := range [][]string{{}, {"-root", root, "-allow-ref", "shared", "-from", "-"}, {"-root", root, "-from", "openapi.yaml"}} {
+		code, _, errors := runTool(t, acme, append(args, "-vendor", "acme")...)
+		assert.Equal(t, exitUnread, code)
+		assert.Equal(t, "specsync: getwd: no such file or directory\n", errors)
+	}
+	_, err := newChecker(t.Context(), ".")
+	require.EqualError(t, err, "specsync: getwd: no such file or directory")
+}
+
+// TestReplaceFile tests that a file that cannot be replaced leaves no temporary one.
+func TestReplaceFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "acme.yaml", "full"), 0o755))
+	require.ErrorContains(t, replaceFile(filepath.Join(dir, "acme.yaml"), []byte("a")), "specsync: rename ")
+	assert.NoFileExists(t, filepath.Join(dir, "acme.yaml.new"))
 }

@@ -99,7 +99,7 @@ func parseJSON(dec *json.Decoder) (*yaml.Node, error) {
 	}
 	switch v := tok.(type) {
 	case json.Delim:
-		n := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+		n := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Style: yaml.FlowStyle}
 		if v == '[' {
 			n.Kind, n.Tag = yaml.SequenceNode, "!!seq"
 		}
