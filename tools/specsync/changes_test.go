@@ -25,6 +25,7 @@ func TestChanges(t *testing.T) {
 		{"type of a property", []string{"count:\n          type: string", "count:\n          type: integer\n          format: int32"}, []string{"breaking: count: type changed"}},
 		{"type that our decoder takes as well", []string{"expires_in:\n          type: integer", "expires_in:\n          type: string"}, []string{"tolerated: expires_in: type changed"}},
 		{"type that our decoder does not take", []string{"expires_in:\n          type: integer", "expires_in:\n          type: object"}, []string{"breaking: expires_in: type changed"}},
+		{"format of a number that our decoder takes as text", []string{"expires_in:\n          type: integer", "expires_in:\n          type: integer\n          format: int64"}, []string{"tolerated: expires_in: format added"}},
 		// 3: nullability and required.
 		{"nullable in a response", []string{"count:\n          type: string", "count:\n          type: string\n          nullable: true"}, []string{"tolerated: count: nullable added"}},
 		{"nullable in a request", []string{"client_id:\n          type: string", "client_id:\n          type: string\n          nullable: true"}, []string{"additive: client_id: nullable added"}},

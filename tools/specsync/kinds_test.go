@@ -24,6 +24,8 @@ func TestChangesOfWhatAcmeLacks(t *testing.T) {
 		server  = "  - url: https://{tenant}.example.com\n    variables:\n      tenant: {default: acme}\n"
 		array   = "              schema:\n                type: array\n"
 		schemes = "    basic: {type: http, scheme: basic}\n"
+		header  = "          in: header\n"
+		refused = "          description: Refused.\n"
 		body    = "      requestBody: {content: {application/json: {schema: {type: string}}}}\n"
 		needed  = "      requestBody: {required: true, content: {application/json: {schema: {type: string}}}}\n"
 	)
@@ -49,6 +51,23 @@ func TestChangesOfWhatAcmeLacks(t *testing.T) {
 		"format without a Go type":       {reply, reply + "          format: password\n", reply + "          format: hostname\n", []string{"tolerated: count: format changed"}, nil},
 		"format with a Go type":          {reply, reply + "          format: password\n", reply + "          format: byte\n", []string{"breaking: count: format changed"}, nil},
 		"further members of a response":  {"    Thing:\n      type: object\n", "    Thing:\n      type: object\n", "    Thing:\n      type: object\n      additionalProperties: false\n", []string{"tolerated: 200: additionalProperties added"}, nil},
+		"no member twice, in a request":  {request, request, request + "          uniqueItems: true\n", []string{"breaking: client_secret: uniqueItems added"}, nil},
+		"further members of a request":   {"    AccessTokenRequest:\n      type: object\n", "    AccessTokenRequest:\n      type: object\n", "    AccessTokenRequest:\n      type: object\n      additionalProperties: false\n", []string{"breaking: additionalProperties added"}, nil},
+		"format that had a Go type":      {reply, reply + "          format: byte\n", reply + "          format: password\n", []string{"breaking: count: format changed"}, nil},
+		"nullable in a request no more":  {request, request + "          nullable: true\n", request, []string{"breaking: client_secret: nullable removed"}, nil},
+		"values of a request":            {request, request, request + "          enum: [a]\n", []string{"breaking: client_secret: enum added"}, nil},
+		"value of a request gone":        {"            - refresh_token\n", "            - refresh_token\n", "", []string{"breaking: grant_type: enum value refresh_token removed"}, nil},
+		"type gone":                      {reply, reply + "          maxLength: 5\n", "        count:\n          maxLength: 6\n", []string{"breaking: count: type removed", "tolerated: count: maxLength changed"}, nil},
+		"time that our decoder reads":    {reply, reply + "          x-go-type: wire.Time\n          x-deviation: {x-go-type: Ours.}\n", reply + "          format: date-time\n", []string{"tolerated: count: format added"}, nil},
+		"any value, which we keep":       {reply, reply + "          x-go-type: json.RawMessage\n          x-deviation: {x-go-type: Ours.}\n", strings.Replace(reply, "string", "integer", 1), []string{"tolerated: count: type changed"}, nil},
+		"limit of any value":             {request, request + "          x-go-type: any\n          x-deviation: {x-go-type: Ours.}\n", request + "          maxLength: 5\n", []string{"breaking: client_secret: maxLength added"}, nil},
+		"style of a parameter":           {header, header, header + "          style: simple\n", []string{"breaking: X-Version: style added"}, nil},
+		"parameter becomes required":     {header, header, header + "          required: true\n", []string{"breaking: X-Version: required added"}, nil},
+		"parameter becomes optional":     {header, header + "          required: true\n", header, []string{"additive: X-Version: required removed"}, nil},
+		"response header gone":           {refused, refused + "          headers: {X-Left: {schema: {type: string}}}\n", refused, []string{"breaking: 400: response header X-Left removed"}, nil},
+		"format of a bearer token":       {schemes, "    basic: {type: http, scheme: bearer}\n", "    basic: {type: http, scheme: bearer, bearerFormat: JWT}\n", []string{"tolerated: bearerFormat added"}, nil},
+		"type of a security scheme": {schemes, schemes, "    basic: {type: apiKey, in: header, name: X-Key}\n",
+			[]string{"breaking: type changed", "breaking: scheme removed", "tolerated: in added", "tolerated: name added"}, nil},
 		"no credentials any more":        {things, things, things + "      security: []\n", []string{`breaking: security alternative [{"scheme":"http","scopes":[]}] removed`}, nil},
 		"deprecated operation":           {things, things, things + "      deprecated: true\n", []string{"tolerated: deprecated added"}, nil},
 		"body":                           {things, things, things + body, []string{"additive: requestBody added"}, nil},
@@ -76,6 +95,60 @@ func TestChangesOfWhatAcmeLacks(t *testing.T) {
 			assert.Equal(t, test.want, described(s.reportOnly(t)))
 			written(t, ours, theirs)
 		})
+	}
+}
+
+// TestFormats tests which formats in a response change the Go type of a string.
+func TestFormats(t *testing.T) {
+	t.Parallel()
+	const count = "        count:\n          type: string\n"
+	for want, formats := range map[string][]string{
+		"breaking: count: format added": {
+			"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float", "double", "date", "date-time",
+			"uuid", "email", "byte", "binary", "json",
+		},
+		"tolerated: count: format added": {"hostname", "ipv4", "password", "uri"},
+	} {
+		for _, format := range formats {
+			s := acmeSession(t, acme, edited(t, acme, count, count+"          format: "+format+"\n"))
+			assert.Equal(t, []string{want}, described(s.reportOnly(t)), format)
+		}
+	}
+}
+
+// TestLimits tests that a request with a value that was allowed stays allowed if a limit is loosened, and that
+// responses may have any.
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	const secret, count = "        client_secret:\n          type: string\n", "        count:\n          type: string\n"
+	limits := []string{
+		"maximum", "maxLength", "maxItems", "maxProperties", "exclusiveMaximum",
+		"minimum", "minLength", "minItems", "minProperties", "exclusiveMinimum",
+	}
+	loose, tight := "", ""
+	for _, limit := range limits {
+		wide, narrow := "50", "7.5"
+		if strings.Contains(strings.ToLower(limit), "min") {
+			wide, narrow = narrow, wide
+		}
+		loose += "          " + limit + ": " + wide + "\n"
+		tight += "          " + limit + ": " + narrow + "\n"
+	}
+	for _, test := range []struct{ of, was, is, class, verb string }{
+		{secret, tight, loose, "additive", "changed"},
+		{secret, loose, tight, "breaking", "changed"},
+		{secret, "", tight, "breaking", "added"},
+		{secret, tight, "", "additive", "removed"},
+		{count, loose, tight, "tolerated", "changed"},
+		{count, "", tight, "tolerated", "added"},
+	} {
+		s := acmeSession(t, edited(t, acme, test.of, test.of+test.was), edited(t, acme, test.of, test.of+test.is))
+		name, _, _ := strings.Cut(strings.TrimSpace(test.of), ":")
+		var want []string
+		for _, limit := range limits {
+			want = append(want, test.class+": "+name+": "+limit+" "+test.verb)
+		}
+		assert.Equal(t, want, described(s.reportOnly(t)))
 	}
 }
 
@@ -157,10 +230,12 @@ func TestEveryVendorWithoutAName(t *testing.T) {
 	assert.Contains(t, errors, "none.yaml")
 	assert.Contains(t, out, "zeta: nothing changed")
 
-	put("tools/specsync/specsync.yaml", "vendors:\n  acme:\n    form: typo\n")
-	code, _, errors = runTool(t, "", "-root", root)
-	assert.Equal(t, exitUnread, code)
-	assert.Contains(t, errors, "field form not found")
+	for typo, want := range map[string]string{"form: typo": "field form not found", "paths: [{match: '(', as: a}]": "missing closing ): `(`"} {
+		put("tools/specsync/specsync.yaml", "vendors:\n  acme:\n    "+typo+"\n")
+		code, _, errors = runTool(t, "", "-root", root)
+		assert.Equal(t, exitUnread, code)
+		assert.Contains(t, errors, want)
+	}
 }
 
 func TestDescriptionOfEndlessLength(t *testing.T) {

@@ -129,14 +129,17 @@ func TestSpecsyncCannotRead(t *testing.T) {
 	require.NoError(t, os.WriteFile(other, []byte("openapi: 3.0.1\npaths: {/a: {get: {responses: {}}}}\n"), 0o644))
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
+	closed := httptest.NewServer(http.NotFoundHandler())
+	closed.Close()
 	tests := []struct {
 		name string
 		args []string
 		want string
 	}{
-		{"no file", []string{"-vendor", "moov", "-from", filepath.Join(dir, "none.yaml")}, "none.yaml"},
+		{"no file", []string{"-vendor", "moov", "-from", filepath.Join(dir, "none.yaml")}, "none.yaml: open "},
 		{"no description", []string{"-vendor", "moov", "-from", html}, "openapi: "},
 		{"another description", []string{"-vendor", "moov", "-from", other}, "has none of the operations of api/moov.yaml"},
+		{"no server", []string{"-vendor", "moov", "-from", closed.URL}, `: Get "http://`},
 		{"404", []string{"-vendor", "moov", "-from", server.URL}, "the server responds with 404 Not Found"},
 		{"no URL", []string{"-vendor", "moov", "-from", "https://example.com/%zz"}, `invalid URL escape "%zz"`},
 		{"no such vendor", []string{"-vendor", "none"}, `specsync.yaml has no vendor "none"`},
@@ -144,7 +147,7 @@ func TestSpecsyncCannotRead(t *testing.T) {
 		{"a description without a vendor", []string{"-from", other}, "-from needs -vendor"},
 		{"no such format", []string{"-format", "xml"}, "-format xml"},
 		{"no such flag", []string{"-x"}, "flag provided but not defined"},
-		{"no module", []string{"-root", dir}, "specsync.yaml"},
+		{"no module", []string{"-root", dir}, "specsync: open "},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

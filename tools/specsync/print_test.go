@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -125,4 +126,31 @@ func TestReportOfAnUnusedDeviation(t *testing.T) {
 	r.Unused = nil
 	assert.Equal(t, "nothing changed", r.summary())
 	assert.Equal(t, exitNone, r.exit())
+}
+
+func TestPrintJSON(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	require.NoError(t, printJSON(&b, &printed))
+	assert.Contains(t, b.String(), `"is": "\"<a|b>\""`, "people read it too")
+	var again report
+	require.NoError(t, json.Unmarshal(b.Bytes(), &again))
+	assert.Equal(t, printed, again)
+}
+
+// TestLongValues tests that a value is only cut off if it is too long, and never inside a character.
+func TestLongValues(t *testing.T) {
+	t.Parallel()
+	fits := strings.Repeat("x", 160)
+	assert.Equal(t, fits, value(fits))
+	assert.Equal(t, fits+"...", value(fits+"y"))
+	assert.Equal(t, fits[1:]+"...", value(fits[1:]+"\u00e9"))
+}
+
+// TestMarkdownOfNothing tests that a report has no headings without something below them.
+func TestMarkdownOfNothing(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	require.NoError(t, printMarkdown(&b, &report{Vendor: "acme", From: "openapi.yaml"}))
+	assert.Equal(t, "## acme: nothing changed\n\nFrom openapi.yaml\n\n", b.String())
 }
