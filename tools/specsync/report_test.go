@@ -214,3 +214,136 @@ func TestReportOfNoChanges(t *testing.T) {
 	require.NoError(t, printJSON(&b, newReport("acme", "", openapi.Result{}, &config{})))
 	assert.Contains(t, b.String(), `"changes": [],`)
 }
+
+// TestWhatFollowsFromAType tests that the rest of a schema whose type changed is not listed, except what has a meaning of
+// its own.
+func TestWhatFollowsFromAType(t *testing.T) {
+	t.Parallel()
+	const count = "        count:\n          type: string\n"
+	for name, test := range map[string]struct {
+		theirs string
+		want   []string
+	}{
+		"changed": {strings.Replace(count, "string", "integer", 1) + "          nullable: true\n          example: 1\n          format: int32\n          maximum: 5\n", []string{
+			"breaking: type changed", "tolerated: nullable added", "prose: example changed",
+		}},
+		"gone": {"        count:\n          nullable: true\n          example: 1\n          maximum: 5\n", []string{
+			"breaking: type removed", "tolerated: nullable added", "prose: example changed", "tolerated: maxLength removed", "tolerated: maximum added",
+		}},
+	} {
+		ours := edited(t, acme, count, count+"          maxLength: 5\n          example: a\n")
+		s := acmeSession(t, ours, edited(t, acme, count, test.theirs))
+		var got []string
+		for _, c := range s.reportOnly(t).Changes {
+			got = append(got, string(c.Class)+": "+strings.TrimPrefix(c.What, "count: "))
+		}
+		assert.ElementsMatch(t, test.want, got, name)
+	}
+}
+
+// TestGroupsOfAReport tests which differences are one change: only equal ones of one node, or of what each operation has
+// on its own.
+func TestGroupsOfAReport(t *testing.T) {
+	t.Parallel()
+	const (
+		things = "      operationId: listThings\n"
+		create = "      operationId: createAccessToken\n"
+		scope  = "        scope:\n          type: string\n"
+		one    = "{url: 'https://a.example.com'}"
+		two    = "{url: 'https://b.example.com', variables: {v: {default: %s}}}"
+		fault  = "$ref: '#/components/schemas/OAuthError'"
+	)
+	servers := func(a, b string) string {
+		return edited(t, acme, create, create+"      servers: ["+a+"]\n", things, things+"      servers: ["+b+"]\n")
+	}
+	first, second := strings.Replace(two, "%s", "a", 1), strings.Replace(two, "%s", "b", 1)
+	for name, test := range map[string]struct {
+		ours, theirs string
+		want         []string
+	}{
+		"two properties of one name": {acme, edited(t, acme, scope, strings.Replace(scope, "string", "integer", 1)), []string{
+			"scope: type changed at /components/schemas/AccessTokenRequest/properties/scope/type of POST /oauth/token",
+			"scope: type changed at /components/schemas/AccessToken/properties/scope/type of POST /oauth/token",
+		}},
+		"a component that becomes two others": {acme, edited(t, acme, "'401':\n          description: No token.\n          content:\n            application/json:\n              schema:\n                "+fault, "'401':\n          description: No token.\n          content:\n            application/json:\n              schema:\n                type: object\n                properties:\n                  error: {type: boolean}\n",
+			"        error:\n          type: string\n", "        error:\n          type: integer\n"), []string{
+			"error: type changed at /components/schemas/OAuthError/properties/error/type of POST /oauth/token",
+			"error: type changed at /components/schemas/OAuthError/properties/error/type of GET /things",
+		}},
+		"a server of two operations": {servers(one+", "+first, one+", "+first), servers(one, one), []string{
+			"server https://b.example.com removed at /paths/~1oauth~1token/post/servers/1 of POST /oauth/token, GET /things",
+		}},
+		"servers of one URL": {servers(one+", "+first, one+", "+second), servers(one, one), []string{
+			"server https://b.example.com removed at /paths/~1oauth~1token/post/servers/1 of POST /oauth/token",
+			"server https://b.example.com removed at /paths/~1things/get/servers/1 of GET /things",
+		}},
+		"a body": {acme, edited(t, acme, things, things+"      requestBody: {content: {application/json: {schema: {type: string}}}}\n"), []string{
+			"requestBody added at /paths/~1things/get/requestBody of GET /things",
+		}},
+		"operations on one path": {acme, edited(t, acme, "  /things:\n", "  /things:\n    put: {responses: {'204': {description: D.}}}\n    post: {responses: {'204': {description: D.}}}\n"), []string{
+			"operation that we do not have at /paths/~1things/put of PUT /things", "operation that we do not have at /paths/~1things/post of POST /things",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := acmeSession(t, test.ours, test.theirs)
+			var got []string
+			for _, c := range s.reportOnly(t).Changes {
+				got = append(got, c.What+" at "+c.Pointer+" of "+strings.Join(c.Operations, ", "))
+			}
+			assert.Equal(t, test.want, got)
+		})
+	}
+}
+
+// TestRenames tests which properties the report takes for renamed: of one schema and one type, one removed, the other
+// added, with names alike.
+func TestRenames(t *testing.T) {
+	t.Parallel()
+	const (
+		count = "        count:\n          type: string\n"
+		id    = "        id:\n          type: string\n"
+		self  = "        self:\n          $ref: '#/components/schemas/Thing'\n"
+		token = "        token_type:\n          $ref: '#/components/schemas/TokenType'\n"
+		thing = "    Thing:\n      type: object\n"
+		scope = "        scope:\n          type: string\n          description: Ours.\n"
+	)
+	need := func(name string) string { return thing + "      required: [" + name + "]\n" }
+	for name, test := range map[string]struct {
+		ours, theirs string
+		renamed      bool
+	}{
+		"more letters":                    {acme, edited(t, acme, count, strings.Replace(count, "count", "counts", 1)), true},
+		"another case":                    {acme, edited(t, acme, self, strings.Replace(self, "self", "SELF", 1)), true},
+		"another name":                    {acme, edited(t, acme, count, strings.Replace(count, "count", "number", 1)), false},
+		"another type":                    {acme, edited(t, acme, count, "        counts:\n          type: integer\n"), false},
+		"of another schema":               {acme, edited(t, acme, count, "", scope, "        counts:\n          type: string\n"+scope), false},
+		"only added":                      {acme, edited(t, acme, id, id+strings.Replace(self, "self", "other", 1)), false},
+		"only removed":                    {acme, edited(t, acme, token, ""), false},
+		"a required entry came":           {acme, edited(t, acme, self, "", thing, need("selfs")), false},
+		"a required entry went":           {edited(t, acme, thing, need("others")), edited(t, acme, id, id+strings.Replace(self, "self", "other", 1)), false},
+		"a required entry came with both": {acme, edited(t, acme, count, strings.Replace(count, "count", "counts", 1), thing, need("counts")), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := acmeSession(t, test.ours, test.theirs)
+			got := strings.Join(described(s.reportOnly(t)), "\n")
+			assert.NotEmpty(t, got)
+			assert.Equal(t, test.renamed, strings.Contains(got, "renamed "), got)
+		})
+	}
+}
+
+// TestDeviationsOfAReport tests that deviations of one keyword are listed once for each reason.
+func TestDeviationsOfAReport(t *testing.T) {
+	t.Parallel()
+	const id, count = "        id:\n          type: string\n", "        count:\n          type: string\n"
+	limited := func(reason string) string {
+		return "          maxLength: 5\n          x-deviation: {maxLength: " + reason + "}\n"
+	}
+	s := acmeSession(t, edited(t, acme, id, id+limited("Short."), count, count+limited("Shorter.")), acme)
+	assert.Equal(t, []string{
+		"x-go-type at /components/schemas/AccessToken/properties/expires_in: Servers also send strings.",
+		"maxLength at /components/schemas/Thing/properties/id: Short.", "maxLength at /components/schemas/Thing/properties/count: Shorter.",
+	}, deviationLines(s.reportOnly(t).Deviations))
+}
