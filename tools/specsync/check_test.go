@@ -44,6 +44,10 @@ func TestCompileErrors(t *testing.T) {
 			},
 			"", []string{"tokens/acme.go:9", "use/use.go:5"},
 		},
+		"a line of an importer": {
+			isNumber, map[string]string{"tokens/acme.go": "package tokens\n\nimport \"example.com/m/gen/acme\"\n\nvar A string = acme.Thing{}.ID\n"},
+			"", []string{"tokens/acme.go:5"},
+		},
 		"importers that did not compile before": {
 			isNumber, map[string]string{"tokens/acme.go": "package tokens\n\nimport \"example.com/m/gen/acme\"\n\nvar A string = acme.Thing{}.ID\n\nvar B = acme.Thing{}.Other\n"},
 			"", []string{"tokens/acme.go:5"},

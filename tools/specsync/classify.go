@@ -89,7 +89,7 @@ func classify(d openapi.Difference, all []openapi.Difference, scopes string) cla
 	case d.Kind == openapi.KindRequirement:
 		first := !strings.Contains(d.Operation.Security().JSON(""), ":[\"")
 		return pick(added == (scopes == "any") || first, additive) // the first scope that is documented was required before
-	case d.Kind == openapi.KindScheme && d.Keyword == "type", d.Kind == openapi.KindScheme && d.Keyword == "scheme":
+	case d.Kind == openapi.KindScheme && d.Keyword == "type", d.Keyword == "scheme":
 		return breaking
 	case strings.HasPrefix(d.Place, "/security/") && d.Kind != openapi.KindOperation:
 		return tolerated // no code is generated from the flows' URLs and scopes

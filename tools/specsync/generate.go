@@ -16,7 +16,7 @@ import (
 func generated(root, vendor string) (file string, command []string, err error) {
 	data, err := os.ReadFile(filepath.Join(root, "gen", "generate.go"))
 	if err != nil {
-		return "", nil, err
+		return "", nil, fmt.Errorf("specsync: %w", err)
 	}
 	for line := range strings.Lines(string(data)) {
 		fields := strings.Fields(line)

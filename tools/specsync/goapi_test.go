@@ -210,6 +210,11 @@ func TestGoSymbolsOfChanges(t *testing.T) {
 			test.want = []string{"breaking: X-Version: type changed [acme.CreateAccessTokenParams.XVersion acme.ListThingsParams.XVersion]"}
 			return test
 		}(),
+		"headers that -write leaves": {
+			acme, edited(t, acme, "          description: Refused.\n", "          description: Refused.\n          headers: {X-A: {schema: {type: string}}}\n"),
+			"type CreateAccessTokenResult struct {\n JSON400 *string\n}\n", "type CreateAccessTokenResult struct {\n JSON400 *int\n}\n",
+			[]string{"tolerated: 400: response header X-A added []"},
+		},
 		"operations that -write leaves": {
 			acme, edited(t, acme, things, "", "  /oauth/token:\n", "  /none:\n", "  /things:\n", "  /things:\n    post: {responses: {'204': {description: D.}}}\n", id, strings.Replace(id, "string", "integer", 1)),
 			"type Thing struct {\n ID string `json:\"id\"`\n}\n type CreateAccessTokenResult int\n", "type Thing struct {\n ID int `json:\"id\"`\n}\n type CreateAccessTokenResult string\n",

@@ -146,7 +146,7 @@ func TestSpecsyncCannotRead(t *testing.T) {
 		{"nothing published", []string{"-vendor", "thousandeyes"}, "no -from and none in specsync.yaml"},
 		{"a description without a vendor", []string{"-from", other}, "-from needs -vendor"},
 		{"no such format", []string{"-format", "xml"}, "-format xml"},
-		{"no such flag", []string{"-x"}, "flag provided but not defined"},
+		{"no such flag", []string{"-vendor", "none", "-x"}, "flag provided but not defined"},
 		{"no module", []string{"-root", dir}, "specsync: open "},
 	}
 	for _, test := range tests {
@@ -156,6 +156,8 @@ func TestSpecsyncCannotRead(t *testing.T) {
 			assert.Contains(t, errors, test.want)
 		})
 	}
+	_, _, errors := runTool(t, "", "-vendor", "none", "-x")
+	assert.NotContains(t, errors, "has no vendor", "nothing runs after a flag that is not known")
 }
 
 func TestReferencesAreFollowedOnlyWhereAllowed(t *testing.T) {

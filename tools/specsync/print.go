@@ -27,9 +27,11 @@ func (r *report) summary() string {
 			counts = append(counts, fmt.Sprintf("%d %s", n, c))
 		}
 	}
-	if n := len(r.Unused); n == 1 {
+	switch n := len(r.Unused); n {
+	case 0:
+	case 1:
 		counts = append(counts, "1 deviation that nothing needs any more")
-	} else if n > 1 {
+	default:
 		counts = append(counts, fmt.Sprintf("%d deviations that nothing needs any more", n))
 	}
 	if len(counts) == 0 {

@@ -47,8 +47,8 @@ func TestWriteOfBothOrNeither(t *testing.T) {
 		"no line for the generator":  {"", map[string]string{"gen/generate.go": "package gen\n"}, exitUnread, "gen/generate.go has no line for api/acme.yaml", false},
 		"a line for another one":     {"", map[string]string{"gen/generate.go": "// sh gen.sh -o acme/acme.gen.go ../api/acme.yaml\n"}, exitUnread, "has no line for", false},
 		"a line without a file":      {"", map[string]string{"gen/generate.go": "//go:generate sh gen.sh ../api/acme.yaml\n"}, exitUnread, "has no line for", false},
-		"no directives at all":       {"", map[string]string{"gen/generate.go": ""}, exitUnread, "generate.go", false},
-		"code cannot be replaced":    {"echo package acme > $2", map[string]string{gen + ".new": "/"}, exitUnread, "acme.gen.go.new", false},
+		"no directives at all":       {"", map[string]string{"gen/generate.go": ""}, exitUnread, "specsync: open ", false},
+		"code cannot be replaced":    {"echo package acme > $2", map[string]string{gen + ".new": "/"}, exitUnread, "acme.gen.go.new: is a directory", false},
 		"description stays, so code": {"echo package acme > $2", map[string]string{api + ".new": "/", gen: "package  acme\n"}, exitUnread, "acme.yaml.new", false},
 		"no module":                  {"echo package acme > $2", map[string]string{"go.mod": "no\n", gen: "package  acme\n"}, exitUnread, "unknown directive: no", false},
 		"no such tool":               {"", map[string]string{"gen/generate.go": strings.Replace(line, "sh gen.sh", "go tool none", 1)}, exitBreaking, "specsync: go tool -n none: exit status ", false},
@@ -133,6 +133,18 @@ func TestAllowRef(t *testing.T) {
 	assert.Equal(t, exitBreaking, run())
 	assert.Equal(t, exitNone, run("-allow-ref", filepath.Join(root, "types"), "-allow-ref", "https://example.com"))
 	assert.Equal(t, exitNone, run("-allow-ref", "https://example.com", "-allow-ref", filepath.Join(root, "types")))
+}
+
+// TestProseIsWatched tests that the command reports words that changed since the last -write.
+func TestProseIsWatched(t *testing.T) {
+	t.Parallel()
+	ours, _ := written(t, acme, acme)
+	root := acmeTree(t, map[string]string{
+		"api/acme.yaml": ours, "gen/acme/acme.gen.go": "package acme\n", "gen/generate.go": "package gen\n\n//go:generate none -o acme/acme.gen.go ../api/acme.yaml\n",
+	})
+	_, out, errors := runTool(t, edited(t, acme, "The token.", "A token."), "-root", root, "-vendor", "acme", "-from", "-")
+	assert.Empty(t, errors)
+	assert.Contains(t, out, "prose: words changed\n  POST /oauth/token\n")
 }
 
 // TestNoModuleAbove runs the command in a directory that is in no module.
