@@ -129,7 +129,7 @@ func touches(d openapi.Difference, s symbol) bool {
 	for _, prefix := range []string{"ClientWithResponses.", "Client.", "New", "Parse"} {
 		operation = strings.TrimPrefix(operation, prefix)
 	}
-	if section, name, ok := component(componentOf(d.Node.Pointer)); ok && section == "schemas" {
+	if section, name, _ := component(componentOf(d.Node.Pointer)); section == "schemas" {
 		if !same(s.of, name) {
 			// The generator names this type after the schema and what it contains.
 			return len(s.of) > len(name) && same(s.of[:len(name)], name) && prefixed(s.of[len(name):], propertyOf(d))

@@ -119,8 +119,8 @@ func TestGoSymbolsOfChanges(t *testing.T) {
 	}{
 		"properties": {
 			acme, edited(t, acme, id, strings.Replace(id, "string", "integer", 1), count, count+"          enum: [one]\n"),
-			"type Thing struct {\n ID *string `json:\"id\"`\n Count *string `json:\"count\"`\n}\n",
-			"type Thing struct {\n ID *int `json:\"id\"`\n Count *ThingCount `json:\"count\"`\n}\ntype ThingCount string\n const ThingCountOne ThingCount = `one`\n",
+			"type Thing struct {\n ID *string `json:\"id\"`\n Count *string `json:\"count\"`\n}\ntype TokenCount string\ntype Two string\n",
+			"type Thing struct {\n ID *int `json:\"id\"`\n Count *ThingCount `json:\"count\"`\n}\ntype TokenCount int\ntype Two int\ntype ThingCount string\n const ThingCountOne ThingCount = `one`\n",
 			[]string{"breaking: id: type changed [acme.Thing.ID]", "breaking: count: enum added [acme.Thing.Count acme.ThingCount acme.ThingCountOne]"},
 		},
 		"a property inside another": {

@@ -193,7 +193,7 @@ func grouped(all []deviation, d deviation) []deviation {
 func (r *report) addGo(vendor string, changes []goChange) {
 	r.Go = changes
 	for i, c := range r.Changes {
-		if c.Class == prose || c.left || len(c.differences) == 0 {
+		if c.Class == prose || c.left {
 			continue
 		}
 		for _, g := range changes {

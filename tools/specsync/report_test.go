@@ -220,19 +220,22 @@ func TestReportOfNoChanges(t *testing.T) {
 func TestWhatFollowsFromAType(t *testing.T) {
 	t.Parallel()
 	const count = "        count:\n          type: string\n"
+	limited := count + "          maxLength: 5\n          example: a\n"
 	for name, test := range map[string]struct {
-		theirs string
-		want   []string
+		ours, theirs string
+		want         []string
 	}{
-		"changed": {strings.Replace(count, "string", "integer", 1) + "          nullable: true\n          example: 1\n          format: int32\n          maximum: 5\n", []string{
+		"changed": {limited, strings.Replace(count, "string", "integer", 1) + "          nullable: true\n          example: 1\n          format: int32\n          maximum: 5\n", []string{
 			"breaking: type changed", "tolerated: nullable added", "prose: example changed",
 		}},
-		"gone": {"        count:\n          nullable: true\n          example: 1\n          maximum: 5\n", []string{
+		"gone": {limited, "        count:\n          nullable: true\n          example: 1\n          maximum: 5\n", []string{
 			"breaking: type removed", "tolerated: nullable added", "prose: example changed", "tolerated: maxLength removed", "tolerated: maximum added",
 		}},
+		"added": {"        count:\n          maximum: 5\n", limited, []string{
+			"breaking: type added", "prose: example added", "tolerated: maxLength added", "tolerated: maximum removed",
+		}},
 	} {
-		ours := edited(t, acme, count, count+"          maxLength: 5\n          example: a\n")
-		s := acmeSession(t, ours, edited(t, acme, count, test.theirs))
+		s := acmeSession(t, edited(t, acme, count, test.ours), edited(t, acme, count, test.theirs))
 		var got []string
 		for _, c := range s.reportOnly(t).Changes {
 			got = append(got, string(c.Class)+": "+strings.TrimPrefix(c.What, "count: "))
