@@ -187,6 +187,16 @@ func TestReferencesAreFollowedOnlyWhereAllowed(t *testing.T) {
 			assert.Equal(t, test.want, described(s.reportOnly(t)))
 		})
 	}
+
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "shared", "token.yaml"), []byte(strings.Replace(token, "100", "200", 1)), 0o644))
+	in, err := newReader(nil, []string{dir})
+	require.NoError(t, err)
+	theirs, err := in.read(t.Context(), description)
+	require.NoError(t, err)
+	s := session{name: "acme", config: c, theirs: theirs, ours: acme}
+	changes := s.reportOnly(t).Changes
+	require.Len(t, changes, 1)
+	assert.Equal(t, "file:///"+strings.TrimPrefix(filepath.ToSlash(dir), "/")+"/shared/token.yaml#/a~1b/properties/access_token/maxLength", changes[0].Upstream)
 }
 
 // TestSailPointMoves tests the move to per-service v1: other paths, a server without a version, operation ids with V1,

@@ -147,6 +147,26 @@ func TestProseIsWatched(t *testing.T) {
 	assert.Contains(t, out, "prose: words changed\n  POST /oauth/token\n")
 }
 
+// TestWriteOfWhatWeHave tests that -write of a description with nothing new, or with what cannot be compared, leaves
+// every file.
+func TestWriteOfWhatWeHave(t *testing.T) {
+	t.Parallel()
+	ours, _ := written(t, acme, acme)
+	root := acmeTree(t, map[string]string{
+		"api/acme.yaml": ours, "gen/acme/acme.gen.go": "package acme\n", "gen/generate.go": "package gen\n\n//go:generate none -o acme/acme.gen.go ../api/acme.yaml\n",
+	})
+	before := files(t, root)
+	code, _, errors := runTool(t, acme, "-root", root, "-vendor", "acme", "-from", "-", "-write")
+	assert.Equal(t, exitNone, code, errors)
+	assert.Equal(t, before, files(t, root))
+
+	later := edited(t, acme, "        count:\n          type: string\n", "        count:\n          type: [string, 'null']\n")
+	code, _, errors = runTool(t, later, "-root", root, "-vendor", "acme", "-from", "-", "-write")
+	assert.Equal(t, exitUnread, code)
+	assert.Contains(t, errors, "specsync: -: /components/schemas/Thing/properties/count/type: a list of types")
+	assert.Equal(t, before, files(t, root))
+}
+
 // TestNoModuleAbove runs the command in a directory that is in no module.
 func TestNoModuleAbove(t *testing.T) {
 	t.Chdir(t.TempDir())
