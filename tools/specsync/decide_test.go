@@ -66,6 +66,10 @@ func TestDecisions(t *testing.T) {
 			[]string{"$ref: '#/components/schemas/OAuthError'\n        '500'", "type: string\n        '500'"},
 			[]string{"POST /oauth/token/responses/400/content/application~1json/schema no longer shares a component with other places: look at the name of its Go type", published},
 		},
+		"security scheme that becomes two": {
+			[]string{things, things + "      security: [{bearer: []}]\n", "  securitySchemes:\n", "  securitySchemes:\n    bearer: {type: http, scheme: bearer}\n"},
+			[]string{"GET /things/security/basic/scheme: we share one component where upstream now has two; describe them apart by hand"},
+		},
 		"security scheme that is not defined": {
 			[]string{things, things + "      security: [{basic: [], token: []}]\n"},
 			[]string{"GET /things/security/[{\"scheme\":\"http\",\"scopes\":[]}]: upstream names the security scheme token without defining it",

@@ -57,14 +57,15 @@ func (c *comparer) security(ours, theirs Operation) {
 			}
 		}
 	}
+	d := Difference{Kind: KindOperation, Keyword: "security", Node: ours.op, TheirNode: theirs.op}
 	our = slices.DeleteFunc(our, func(r requirement) bool {
 		i := slices.IndexFunc(their, r.equal)
 		if i >= 0 {
+			c.requirement(d, r, their[i]) // adds the pairs of schemes to the result
 			their = slices.Delete(their, i, i+1)
 		}
 		return i >= 0
 	})
-	d := Difference{Kind: KindOperation, Keyword: "security", Node: ours.op, TheirNode: theirs.op}
 	for len(our) > 0 && len(their) > 0 && our[0].alike(their[0]) {
 		c.requirement(d, our[0], their[0])
 		our, their = our[1:], their[1:]
