@@ -248,10 +248,9 @@ func (c *comparer) nodeBut(kind Kind, ours, theirs Place, skip []string) {
 // around compares two schemas if one is only an allOf around the other, and reports whether that is so. The keywords
 // next to the allOf are compared with those of the other schema.
 func (c *comparer) around(ours, theirs Place, skip []string) bool {
-	deviates := func(keyword string) bool { return ours.Child(deviationKey).Child(keyword).Exists() }
 	our, their, wrapper := ours, theirs, ours
 	switch inOurs, inTheirs := ours.Around(), theirs.Around(); {
-	case inOurs.Exists() == inTheirs.Exists() || deviates("allOf"):
+	case ours.Child(deviationKey).Child("allOf").Exists():
 		return false
 	case inOurs.Exists() && !theirs.Child("allOf").Exists():
 		our = inOurs
@@ -284,7 +283,7 @@ func (c *comparer) keyword(kind Kind, keyword string, ours, theirs Place) {
 	if keyword == GoType { // a vendor's value is not meant for our generator
 		d.Theirs = Place{}
 	}
-	if kind == KindServer && keyword == "url" {
+	if keyword == "url" {
 		c.serverURL(d)
 		return
 	}

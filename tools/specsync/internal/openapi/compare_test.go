@@ -94,6 +94,14 @@ func TestCompare(t *testing.T) {
 		{"nullable", "maxLength: 10", "maxLength: 10, nullable: true", []string{schema + `/properties/id/nullable:  -> true`}},
 		{"property", "        parent:", "        other: {type: boolean}\n        parent:", []string{schema + `/properties/other:  -> {"type":"boolean"}`}},
 		{"branch in the middle", "            - {type: integer}", "            - {type: boolean}\n            - {type: integer}", []string{schema + `/properties/value/oneOf/1:  -> {"type":"boolean"}`}},
+		{"branch gone", "            - {type: string}\n", "", []string{schema + `/properties/value/oneOf/0: {"type":"string"} -> `}},
+		{"limit without end", "maxLength: 10", "maxLength: .inf", []string{schema + `/properties/id/maxLength: 10 -> +Inf`}},
+		{"example of markup", "example: hello", "example: <b>", []string{post + `/requestBody/content/application~1json/schema/properties/note/example: "hello" -> "<b>"`}},
+		{"property with a default that is left out", "        parent:", "        other: {type: boolean, nullable: false, required: []}\n        parent:", []string{schema + `/properties/other:  -> {"type":"boolean"}`}},
+		{"second header", "            X-Left:", "            X-More: {schema: {type: string}}\n            X-Left:", []string{post + `/responses/200/headers/X-More:  -> {"schema":{"type":"string"}}`}},
+		{"extension among responses", "        '400':", "        x-note: {description: Ours.}\n        '400':", nil},
+		{"empty list", "    Token:\n      type: object\n", "    Token:\n      type: object\n      required: []\n", nil},
+		{"allOf around it", "schema: {$ref: '#/components/schemas/Token'}", "schema: {allOf: [{$ref: '#/components/schemas/Token'}]}", nil},
 		{"union kind", "oneOf", "anyOf", []string{
 			schema + `/properties/value/oneOf: [{"type":"string"},{"type":"integer"}] -> `,
 			schema + `/properties/value/anyOf:  -> [{"type":"string"},{"type":"integer"}]`,
@@ -156,6 +164,8 @@ func TestCompareDeviations(t *testing.T) {
 		{"of a set", "enum: [code, refresh] => enum: [code], x-deviation: {enum: Because.}", "", 0, []string{"enum"}, nil},
 		{"of a method", "  /tokens/{id}: =>   /more:\n    x-deviation: {get: Because.}\n    get: {responses: {}}\n  /tokens/{id}:", "", 0, []string{"get"}, nil},
 		{"of security", "      operationId: createToken =>       x-deviation: {security: Because.}\n      security: [{oauth: [read]}]", "", 0, []string{"scopes"}, nil},
+		{"of an allOf around it", "note: {type: string => note: {allOf: [{maxLength: 3}], x-deviation: {allOf: Because.}, type: string", "", 0, []string{"allOf"}, nil},
+		{"in a component that is none of OpenAPI 3.0", "components:\n => components:\n  others:\n    Token: {x-deviation: {type: Because.}}\n", "", 0, nil, nil},
 		{"in a component that nothing uses", "    Token: =>     Unused: {x-deviation: {type: Because.}}\n    Token:", "", 0, nil, []string{"type"}},
 	}
 	for _, test := range tests {
@@ -174,6 +184,146 @@ func TestCompareDeviations(t *testing.T) {
 			assert.Equal(t, test.unused, unused)
 		})
 	}
+}
+
+// TestCompareOfBoth tests differences between two descriptions that both differ from the one above.
+func TestCompareOfBoth(t *testing.T) {
+	const (
+		post    = "POST /tokens/{id} "
+		schema  = post + "/responses/200/content/application~1json/schema"
+		ref     = "schema: {$ref: '#/components/schemas/Token'}"
+		value   = "        value:\n"
+		servers = "  - url: https://{tenant}.example.com/v1\n    variables:\n      tenant: {default: example}\n"
+		scopes  = "  - oauth: [read, write]\n"
+		defined = "    oauth:\n      type: oauth2\n"
+		flows   = "      flows:\n        clientCredentials: {tokenUrl: https://example.com/token, scopes: {read: Read., write: Write.}}\n"
+		basic   = "    basic: {type: http, scheme: basic}\n"
+	)
+	for name, test := range map[string]struct {
+		ours, theirs []string // pairs of a text in base and its replacement
+		want         []string
+	}{
+		"extension among our responses": {[]string{"        '400':", "        x-note: {description: Ours.}\n        '400':"}, nil, nil},
+		"Go type of a parameter":        {[]string{"          in: header\n", "          in: header\n          x-go-type: T\n"}, nil, nil},
+		"change behind our allOf": {
+			[]string{ref, "schema: {allOf: [{$ref: '#/components/schemas/Token'}]}"}, []string{"maxLength: 10", "maxLength: 20"},
+			[]string{schema + "/properties/id/maxLength: 10 -> 20"},
+		},
+		"one branch of our two": {
+			[]string{ref, "schema: {allOf: [{$ref: '#/components/schemas/Token'}, {type: object}]}"}, []string{ref, "schema: {allOf: [{$ref: '#/components/schemas/Token'}]}"},
+			[]string{schema + `/allOf/1: {"type":"object"} -> `},
+		},
+		"one branch of their two": {
+			[]string{ref, "schema: {allOf: [{$ref: '#/components/schemas/Token'}]}"}, []string{ref, "schema: {allOf: [{$ref: '#/components/schemas/Token'}, {type: object}]}"},
+			[]string{schema + `/allOf/1:  -> {"type":"object"}`},
+		},
+		"mapping of a discriminator": {
+			[]string{value, value + "          discriminator: {propertyName: t}\n"}, []string{value, value + "          discriminator: {propertyName: t, mapping: {a: A, b: B}}\n"},
+			[]string{schema + `/properties/value/discriminator/mapping:  -> {"a":null,"b":null}`},
+		},
+		"names in a mapping of a discriminator": {
+			[]string{value, value + "          discriminator: {propertyName: t, mapping: {a: A, b: B}}\n"}, []string{value, value + "          discriminator: {propertyName: t, mapping: {a: C, c: B}}\n"},
+			[]string{schema + `/properties/value/discriminator/mapping/b: "b" -> `, schema + `/properties/value/discriminator/mapping/c:  -> "c"`},
+		},
+		"references in branches": {
+			nil, []string{"        parent:", "        other: {oneOf: [{$ref: '#/components/schemas/Text'}]}\n        parent:", "    Token:\n", "    Text: {type: string, title: T}\n    Token:\n"},
+			[]string{schema + `/properties/other:  -> {"oneOf":[{"type":"string"}]}`},
+		},
+		"one of several servers": { // the one that both have is not compared with another
+			[]string{servers, "  - url: https://a.example.com\n" + servers}, []string{servers, servers + "  - url: https://b.example.com\n"},
+			[]string{post + `/servers/0/url: "https://a.example.com" -> "https://b.example.com"`},
+		},
+		"order of security alternatives": {
+			[]string{scopes, scopes + "  - basic: []\n", defined, basic + defined}, []string{scopes, "  - basic: []\n" + scopes, defined, basic + defined}, nil,
+		},
+		"scope of a scheme that only we define": {
+			nil, []string{scopes, "  - other: [read]\n", defined, "    unused:\n      type: oauth2\n"}, []string{post + `/security/oauth/scopes/write: "write" -> `},
+		},
+		"scope of a scheme that only they define": {
+			[]string{scopes, "  - other: [read]\n", defined, "    unused:\n      type: oauth2\n"}, nil, []string{post + `/security/other/scopes/write:  -> "write"`},
+		},
+		"scheme that only they define": {[]string{defined, "    unused:\n      type: oauth2\n"}, nil, nil},
+		"scheme of another name and URL": {
+			nil, []string{scopes, "  - login: [read, write]\n", defined, "    login:\n      type: oauth2\n", "com/token", "com/login"},
+			[]string{post + `/security/oauth/flows/clientCredentials/tokenUrl: "https://example.com/token" -> "https://example.com/login"`},
+		},
+		"scheme of another type": {
+			nil, []string{scopes, "  - oauth: []\n", defined + flows, "    oauth: {type: http, scheme: basic}\n"},
+			[]string{
+				post + `/security/oauth/type: "oauth2" -> "http"`, post + `/security/oauth/flows: {"clientCredentials":{"scopes":{"read":null,"write":null},"tokenUrl":"https://example.com/token"}} -> `,
+				post + `/security/oauth/scheme:  -> "basic"`, post + `/security/oauth/scopes/read: "read" -> `, post + `/security/oauth/scopes/write: "write" -> `,
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			assert.Equal(t, test.want, texts(openapi.Compare(parse(t, edits(t, test.ours)), parse(t, edits(t, test.theirs)), openapi.Options{}).Differences))
+		})
+	}
+}
+
+func edits(t *testing.T, pairs []string) string {
+	t.Helper()
+	text := base
+	for i := 0; i < len(pairs); i += 2 {
+		require.Contains(t, text, pairs[i])
+		text = strings.Replace(text, pairs[i], pairs[i+1], 1)
+	}
+	return text
+}
+
+// TestDifferenceOfAComponentIsReportedForEachOperation tests that a difference is found again where the component is used
+// again, even if another one in it is excused.
+func TestDifferenceOfAComponentIsReportedForEachOperation(t *testing.T) {
+	t.Parallel()
+	const get = "    get:\n      responses:\n        '200': {description: Fine., content: {application/json: {schema: {$ref: '#/components/schemas/Token'}}}}\n    post:\n"
+	both := strings.Replace(base, "    post:\n", get, 1)
+	ours := strings.Replace(both, "maxLength: 10}", "maxLength: 10, x-deviation: {maxLength: Because.}}", 1)
+	theirs := strings.Replace(both, "id: {type: string, maxLength: 10}", "id: {type: integer, maxLength: 20}", 1)
+	result := openapi.Compare(parse(t, ours), parse(t, theirs), openapi.Options{})
+	const at = " /responses/200/content/application~1json/schema/properties/id/type: \"string\" -> \"integer\""
+	assert.Equal(t, []string{"GET /tokens/{id}" + at, "POST /tokens/{id}" + at}, texts(result.Differences))
+	assert.Len(t, result.Excused, 2)
+}
+
+// TestPathThatIsOursGoesBeforeRules tests a description that has our path and another one that a rule makes ours.
+func TestPathThatIsOursGoesBeforeRules(t *testing.T) {
+	t.Parallel()
+	theirs := strings.Replace(base, "  /tokens/{id}:\n", "  /v2/tokens/{id}:\n    post: {responses: {}}\n  /tokens/{id}:\n", 1)
+	opts := openapi.Options{Path: func(path string) string { return strings.TrimPrefix(path, "/v2") }}
+	assert.Empty(t, texts(openapi.Compare(parse(t, base), parse(t, theirs), opts).Differences))
+	for _, met := range openapi.Match(parse(t, base), parse(t, theirs), opts.Path) {
+		assert.Equal(t, "/tokens/{id}", met[1].Path)
+	}
+}
+
+func TestEqual(t *testing.T) {
+	t.Parallel()
+	ours := parse(t, base)
+	theirs := parse(t, strings.NewReplacer("com/v1", "com/v2", "maxLength: 10", "maxLength: 20").Replace(base))
+	for kind, pointer := range map[openapi.Kind]string{openapi.KindServer: "/servers/0", openapi.KindSchema: "/components/schemas/Token"} {
+		assert.True(t, openapi.Equal(kind, ours.At(pointer), ours.At(pointer)))
+		assert.False(t, openapi.Equal(kind, ours.At(pointer), theirs.At(pointer)))
+	}
+}
+
+// TestWhatOperationsAre tests path items that are references, extensions next to paths, and parameters that an operation
+// overrides.
+func TestWhatOperationsAre(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(base, "paths:\n", "paths:\n  x-common: {get: {responses: {}}}\n  /copies/{id}: {$ref: '#/paths/~1tokens~1{id}'}\n", 1)
+	text = strings.Replace(text, "        - name: X-Version\n", "        - {name: id, in: path, required: true, schema: {type: integer}}\n        - name: X-Version\n", 1)
+	var got []string
+	for _, op := range parse(t, text).Operations() {
+		got = append(got, op.String())
+		for _, p := range op.Parameters() {
+			got = append(got, p.In+" "+p.Name+" "+p.Place.Pointer)
+		}
+	}
+	const at = "/paths/~1tokens~1{id}/post/parameters/"
+	assert.Equal(t, []string{
+		"POST /copies/{id}", "path id " + at + "0", "header X-Version " + at + "1", "POST /tokens/{id}", "path id " + at + "0", "header X-Version " + at + "1",
+	}, got)
 }
 
 func TestCompareReadsMovedPathsAndServers(t *testing.T) {

@@ -71,7 +71,7 @@ func parseNode(data []byte) (*yaml.Node, error) {
 
 func parseTree(data []byte) (*yaml.Node, error) {
 	if trimmed := bytes.TrimLeft(data, " \t\r\n"); bytes.HasPrefix(trimmed, []byte("{")) && json.Valid(data) {
-		return parseJSON(json.NewDecoder(bytes.NewReader(data)))
+		return parseJSON(json.NewDecoder(bytes.NewReader(data))), nil
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, more yaml.Node
@@ -90,42 +90,33 @@ func parseTree(data []byte) (*yaml.Node, error) {
 	return nil, fmt.Errorf("line %d: a second document", more.Line)
 }
 
-// parseJSON builds a YAML tree from JSON. YAML parsers refuse tabs and surrogate pairs, which JSON allows.
-func parseJSON(dec *json.Decoder) (*yaml.Node, error) {
+// parseJSON builds a YAML tree from valid JSON. YAML parsers refuse tabs and surrogate pairs, which JSON allows.
+func parseJSON(dec *json.Decoder) *yaml.Node {
 	dec.UseNumber()
-	tok, err := dec.Token()
-	if err != nil {
-		return nil, err
-	}
+	tok, _ := dec.Token()
 	switch v := tok.(type) {
 	case json.Delim:
 		n := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Style: yaml.FlowStyle}
 		if v == '[' {
 			n.Kind, n.Tag = yaml.SequenceNode, "!!seq"
 		}
-		for dec.More() {
-			child, err := parseJSON(dec) // in an object, keys and values alternate
-			if err != nil {
-				return nil, err
-			}
-			n.Content = append(n.Content, child)
+		for dec.More() { // in an object, keys and values alternate
+			n.Content = append(n.Content, parseJSON(dec))
 		}
-		_, err := dec.Token()
-		return n, err
+		_, _ = dec.Token()
+		return n
 	case string:
-		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: v, Style: yaml.DoubleQuotedStyle}, nil
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: v, Style: yaml.DoubleQuotedStyle}
 	case json.Number:
 		tag := "!!int"
 		if strings.ContainsAny(v.String(), ".eE") {
 			tag = "!!float"
 		}
-		return &yaml.Node{Kind: yaml.ScalarNode, Tag: tag, Value: v.String()}, nil
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: tag, Value: v.String()}
 	case bool:
-		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: strconv.FormatBool(v)}, nil
-	case nil:
-		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}, nil
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: strconv.FormatBool(v)}
 	}
-	return nil, io.ErrUnexpectedEOF
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}
 }
 
 // Place is a node of a document and its location. The zero Place is no node.
@@ -216,8 +207,6 @@ func (p Place) Members() iter.Seq2[string, Place] {
 		step, isMapping := 1, p.node.Kind == yaml.MappingNode
 		if isMapping {
 			step = 2
-		} else if p.node.Kind != yaml.SequenceNode {
-			return
 		}
 		for i := 0; i+step <= len(p.node.Content); i += step {
 			token := strconv.Itoa(i)
@@ -233,7 +222,7 @@ func (p Place) Members() iter.Seq2[string, Place] {
 
 // Text returns the value of a scalar, or "".
 func (p Place) Text() string {
-	if p.node == nil || p.node.Kind != yaml.ScalarNode {
+	if p.node == nil {
 		return ""
 	}
 	return p.node.Value

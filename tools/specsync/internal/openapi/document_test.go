@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/grantwright/oauth-go/tools/specsync/internal/openapi"
 )
@@ -25,6 +26,8 @@ func TestParseRefuses(t *testing.T) {
 		{"a list", "[1]", "not a mapping"},
 		{"half a document", "openapi: 3.0.1\npaths: {", "yaml"},
 		{"Swagger 2", "swagger: '2.0'\npaths: {}", "openapi is missing"},
+		{"OpenAPI 4", "openapi: 4.0.0\npaths: {}", "openapi is missing or not 3.x"},
+		{"a key that is a list", "openapi: 3.0.1\npaths:\n  ? [a]\n  : {}", "line 3: a key is not a scalar"},
 		{"no paths", "openapi: 3.0.1", "paths is missing"},
 		{"a key twice", "openapi: 3.0.1\npaths:\n  /a: {}\n  /a: {}", `line 4: the key "/a" is there twice`},
 		{"a key twice in JSON", `{"openapi": "3.0.1", "paths": {"/a": {"get": {}, "get": {}}}}`, `the key "get" is there twice`},
@@ -128,6 +131,135 @@ func TestCheckOfKeywords(t *testing.T) {
 	}
 }
 
+// TestAliasesOfALargeDocument tests that a document may become ten times as large by its aliases, but not more.
+func TestAliasesOfALargeDocument(t *testing.T) {
+	for aliases, ok := range map[int]bool{8: true, 11: false} {
+		text := "openapi: 3.0.1\npaths: {}\nx-list: &list [" + strings.Repeat("a, ", 13_000) + "]\nx-more: [" + strings.Repeat("*list, ", aliases) + "]\n"
+		_, err := openapi.Parse([]byte(text))
+		if ok {
+			require.NoError(t, err)
+		} else {
+			require.ErrorContains(t, err, "with its aliases written out")
+		}
+	}
+}
+
+// TestChildOfAList tests that only an index in a list leads to an element.
+func TestChildOfAList(t *testing.T) {
+	doc := parse(t, "openapi: 3.0.1\npaths: {}\nx-list: [a, b]\n")
+	assert.Equal(t, "b", doc.At("/x-list/1").Text())
+	for _, token := range []string{"2", "-1", "a", ""} {
+		assert.False(t, doc.At("/x-list/"+token).Exists(), token)
+	}
+}
+
+// TestReferencesThatAreNoURLs tests that a malformed reference, or one from a document without a proper name, is kept.
+func TestReferencesThatAreNoURLs(t *testing.T) {
+	load := func(string) ([]byte, error) { return []byte("type: string\n"), nil }
+	for uri, ref := range map[string]string{"file:///a.yaml": "http://[::1/b.yaml", "http://[::1": "b.yaml"} {
+		doc, err := openapi.ParseAt(uri, []byte("openapi: 3.0.1\npaths: {}\nx-a: {$ref: '"+ref+"'}\n"), load)
+		require.NoError(t, err)
+		assert.Equal(t, ref, doc.At("/x-a").Resolve().Child("$ref").Text())
+	}
+	doc, err := openapi.ParseAt("file:///a.yaml", []byte("openapi: 3.0.1\npaths: {}\nx-a: {$ref: b.yaml}\n"), load)
+	require.NoError(t, err)
+	assert.Equal(t, "string", doc.At("/x-a").Resolve().Child("type").Text())
+}
+
+// TestLoopsCanStop tests that a loop over nodes may end at any of them.
+func TestLoopsCanStop(t *testing.T) {
+	doc := parse(t, base)
+	op := doc.Operations()[0]
+	loops := map[string]func(most int) int{
+		"nodes": func(most int) (n int) {
+			for range doc.Nodes() {
+				if n++; n == most {
+					break
+				}
+			}
+			return n
+		},
+		"reached": func(most int) (n int) {
+			for range op.Reached() {
+				if n++; n == most {
+					break
+				}
+			}
+			return n
+		},
+	}
+	for name, loop := range loops {
+		all := loop(-1)
+		assert.Greater(t, all, 10, name)
+		for most := 1; most <= all; most++ {
+			assert.Equal(t, most, loop(most), name)
+		}
+	}
+}
+
+// TestAround tests which schemas are only an allOf around another one.
+func TestAround(t *testing.T) {
+	doc := parse(t, `openapi: 3.0.1
+paths: {}
+x-in: {type: string}
+x-around: {allOf: [{$ref: '#/x-in'}], nullable: true}
+x-two: {allOf: [{$ref: '#/x-in'}, {}]}
+x-none: {allOf: []}
+x-more: {allOf: [{$ref: '#/x-in'}], maxLength: 5}
+x-elsewhere: {allOf: [{$ref: 'other.yaml'}]}
+x-self: {allOf: [{$ref: '#/x-self'}]}
+x-text: {allOf: [text]}
+x-map: {allOf: {'0': {type: string}}}
+x-list: [allOf]
+`)
+	assert.Equal(t, "/x-in", doc.At("/x-around").Around().Pointer)
+	for _, name := range []string{"in", "two", "none", "more", "elsewhere", "self", "text", "map", "list", "missing"} {
+		assert.False(t, doc.At("/x-"+name).Around().Exists(), name)
+	}
+}
+
+// TestCopy tests what a copy of a vendor's node has: its structure, with the targets of references or what stands for
+// them, and dates as strings, because they are none in JSON.
+func TestCopy(t *testing.T) {
+	doc := parse(t, strings.Replace(base, "        id: {type: string, maxLength: 10}\n",
+		"        id: {type: string, description: Theirs., x-go-type: T, x-order: 1, nullable: false, example: 2026-01-02, default: !!binary aGk=}\n"+
+			"        any: {example: {b: 1, a: {$ref: '#/none', description: D., list: [x]}}}\n", 1))
+	copied := func(at string, kind openapi.Kind, ref func(openapi.Place, openapi.Kind) *yaml.Node) string {
+		text, err := yaml.Marshal(doc.At(at).Copy(kind, ref))
+		require.NoError(t, err)
+		return string(text)
+	}
+	inline := func(openapi.Place, openapi.Kind) *yaml.Node { return nil }
+	const token = `type: object
+properties:
+    id:
+        type: string
+        example: "2026-01-02"
+        default: aGk=
+    any:
+        example:
+            b: 1
+            a:
+                $ref: '#/none'
+                description: D.
+                list:
+                    - x
+    parent: {}
+    value:
+        oneOf:
+            - type: string
+            - type: integer
+`
+	assert.Equal(t, token, copied("/paths/~1tokens~1{id}/post/responses/200/content/application~1json/schema", openapi.KindSchema, inline))
+	assert.Equal(t, "schema: for /components/schemas/Token\nexamples:\n    one:\n        value:\n            id: a\n",
+		copied("/paths/~1tokens~1{id}/post/responses/200/content/application~1json", openapi.KindMediaType, func(target openapi.Place, _ openapi.Kind) *yaml.Node {
+			return &yaml.Node{Kind: yaml.ScalarNode, Value: "for " + target.Pointer}
+		}))
+	assert.Equal(t, "type: oauth2\nflows:\n    clientCredentials:\n        tokenUrl: https://example.com/token\n        scopes:\n            read: \"\"\n            write: \"\"\n",
+		copied("/components/securitySchemes/oauth", openapi.KindScheme, inline))
+	assert.Equal(t, "$ref: '#/components/schemas/Token'\n", copied("/paths/~1tokens~1{id}/post/responses/200/content/application~1json/schema", "", nil))
+}
+
 func TestCheckBoundsReferencesThatMultiply(t *testing.T) {
 	var b strings.Builder
 	for i := range 40 {
@@ -137,6 +269,10 @@ func TestCheckBoundsReferencesThatMultiply(t *testing.T) {
 	text := strings.Replace(base, "    Token:\n", b.String(), 1)
 	text = strings.Replace(text, "schema: {$ref: '#/components/schemas/Token'}", "schema: {$ref: '#/components/schemas/S0'}", 1)
 	require.ErrorContains(t, parse(t, text).Operations()[0].Check(), "its references multiply")
+	text = strings.Replace(text, "schema: {type: string, default: v1}", "schema: {$ref: '#/components/schemas/S0'}", 1)
+	err := parse(t, text).Operations()[0].Check()
+	require.ErrorContains(t, err, "its references multiply")
+	assert.NotContains(t, err.Error(), "\n", "it stops at the first")
 }
 
 func TestResolve(t *testing.T) {
@@ -151,6 +287,7 @@ components:
     nowhere: {$ref: '#/components/schemas/none'}
     remote: {$ref: 'other.yaml#/components/schemas/a'}
     far: {$ref: '#/components/schemas/remote'}
+    escape: {$ref: '#/components/schemas/%zz'}
     alias: &x {type: string}
     aliased: *x
 `)
@@ -158,7 +295,7 @@ components:
 	for _, name := range []string{"chain", "encoded"} {
 		assert.Equal(t, "/components/schemas/a~0~1b", schemas.Child(name).Resolve().Pointer)
 	}
-	for _, name := range []string{"self", "nowhere", "remote"} {
+	for _, name := range []string{"self", "nowhere", "remote", "escape"} {
 		assert.Equal(t, "/components/schemas/"+name, schemas.Child(name).Resolve().Pointer, "it is not followed")
 	}
 	assert.Equal(t, "/components/schemas/remote", schemas.Child("far").Resolve().Pointer)

@@ -71,7 +71,7 @@ var besideAllOf = []string{"type", "nullable", "deprecated", "readOnly", "writeO
 // and no other keyword adds to the structure. It does not exist if there is none.
 func (p Place) Around() Place {
 	branches := p.Child("allOf")
-	if !p.isMapping() || branches.node == nil || branches.node.Kind != yaml.SequenceNode || len(branches.node.Content) != 1 {
+	if branches.node == nil || len(branches.node.Content) != 1 {
 		return Place{}
 	}
 	for _, keyword := range p.Keys() {

@@ -49,7 +49,7 @@ func checkTree(root *yaml.Node) error {
 	}
 	s := sizer{sizes: map[*yaml.Node]int{}, most: max(maxAliasNodes, maxAliasGrowth*written)}
 	size, err := s.size(root)
-	if err == nil && size > s.most {
+	if size > s.most {
 		err = fmt.Errorf("with its aliases written out it has more than %d nodes", s.most)
 	}
 	return err
@@ -162,7 +162,7 @@ func checkNode(p Place, kind Kind, found func(at Place, format string, args ...a
 		return
 	}
 	for keyword, at := range p.Members() {
-		if strings.HasPrefix(keyword, "x-") || at.node.ShortTag() == "!!null" {
+		if at.node.ShortTag() == "!!null" {
 			continue
 		}
 		if keyword == "<<" {
@@ -175,7 +175,7 @@ func checkNode(p Place, kind Kind, found func(at Place, format string, args ...a
 			switch {
 			case is == yaml.SequenceNode:
 				found(at, "a list of types, which is OpenAPI 3.1")
-			case is != yaml.ScalarNode || at.node.ShortTag() != "!!str":
+			case at.node.ShortTag() != "!!str":
 				found(at, "is not a string")
 			case at.node.Value == "null":
 				found(at, "the type null, which is OpenAPI 3.1")
