@@ -168,7 +168,7 @@ func TestReferencesThatAreNoURLs(t *testing.T) {
 
 // TestLoopsCanStop tests that a loop over nodes may end at any of them.
 func TestLoopsCanStop(t *testing.T) {
-	doc := parse(t, base)
+	doc := parse(t, base+"    Other: {type: string}\n")
 	op := doc.Operations()[0]
 	loops := map[string]func(most int) int{
 		"nodes": func(most int) (n int) {
