@@ -17,7 +17,7 @@ func (c *Cache) swap(ctx context.Context, over, next *record) error {
 	sent := c.now()
 	c.mu.Lock()
 	key := s.key
-	if s.own != nil && next.attempt != nil && next.attempt.id == s.own.id {
+	if s.own != nil {
 		s.own.swaps[next.version] = sent
 	}
 	c.mu.Unlock()

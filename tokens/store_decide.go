@@ -65,7 +65,7 @@ func (m memory) decide(r *record, now moment) decision {
 		return m.serveOr(&noTokenError{kind: ErrLoginRequired, cause: whyNoLogin(r)}, again)
 	}
 	if a := r.attempt; a != nil {
-		if m.own != "" && a.id == m.own && a.state == attemptWorking {
+		if m.own != "" && a.id == m.own {
 			return decision{action: doPresent}
 		}
 		if left := a.left(m.watchedFor, now); left > 0 {

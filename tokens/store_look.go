@@ -256,7 +256,7 @@ func (c *Cache) remember(now moment) memory {
 		rotates: c.session != "", known: s.known.order, hadToken: s.hadToken, rejected: s.rejected,
 		watchedFor: s.watchedFor(), upset: s.upset, initial: s.initial, waiting: s.room.waiting > 0,
 	}
-	if s.own != nil && !s.own.sent {
+	if s.own != nil {
 		m.own = s.own.id
 	}
 	if e := c.newest(); e != nil {
@@ -288,13 +288,12 @@ func (c *Cache) loadOnce(ctx context.Context, generation int) (*record, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	c.notStuck()
-	key, err := c.findKey(ctx)
-	if err != nil {
-		return nil, err
-	}
+	c.mu.Lock()
+	key := c.replica.key
+	c.mu.Unlock()
 	sent := c.now()
 	var stored Record
-	err = guard("the Store", func() (err error) {
+	err := guard("the Store", func() (err error) {
 		stored, err = c.replica.store.Load(ctx, key)
 		return err
 	})
@@ -397,7 +396,7 @@ func (c *Cache) watchedFor() time.Duration {
 func (c *Cache) somebodyWaits() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.replica.room.waiting > 0 && !c.closed
+	return c.replica.room.waiting > 0
 }
 
 // findKey returns the key of the record. It retrieves the credentials until the client id is known.

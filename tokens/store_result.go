@@ -207,7 +207,7 @@ func (c *Cache) putResult(ctx context.Context, res *result) (in bool, err error)
 			case alreadyIn:
 				return true, nil
 			case superseded:
-				if r.token == nil && r.order.epoch > res.base.order.epoch {
+				if r.token == nil {
 					c.revokeResult(ctx, res) // a logout
 				}
 				return false, nil
@@ -323,7 +323,7 @@ func (c *Cache) serveResult(ctx context.Context, res *result) {
 		c.saveNow(ctx)
 		c.mu.Lock()
 	}
-	if !e.served && (!c.held || c.unsaved != e) && res.generation == c.generation {
+	if !e.served && !c.held && res.generation == c.generation {
 		c.setCurrent(e, c.now())
 	}
 	c.mu.Unlock()

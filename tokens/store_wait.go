@@ -225,7 +225,7 @@ func (c *Cache) pinIfUnsaved() {
 // release gives the current token to the callers that wait or, if the token is held back, the reason for that. The lock
 // is held.
 func (c *Cache) release(now moment) {
-	if c.held && c.unsaved != nil && c.saveErr != nil {
+	if c.held {
 		c.serveWaiters(nil, noToken(c.saveErr))
 		return
 	}
