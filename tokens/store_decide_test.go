@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"errors"
 	"net/http"
 	"testing"
 	"time"
@@ -82,6 +83,7 @@ func TestDecide(t *testing.T) {
 		"an app does not mind":               {memory{known: order{5, 2}, upset: true}, rec(nil), doStart, false},
 		"rejected":                           {mem(func(m *memory) { m.rejected = "a" }), rec(nil), doStart, false},
 		"rejected, but fetched for a 401":    {mem(func(m *memory) { m.rejected = "a" }), rec(func(r *record) { r.after401, r.bornAt = true, now.mono-29*time.Second }), doNothing, false},
+		"rejected, but there is another":     {mem(func(m *memory) { m.rejected = "b" }), rec(func(r *record) { r.after401, r.bornAt = true, now.mono-29*time.Second }), doStart, false},
 		"rejected, fetched for a 401 before": {mem(func(m *memory) { m.rejected = "a" }), rec(func(r *record) { r.after401, r.bornAt = true, now.mono-30*time.Second }), doStart, false},
 	} {
 		d := c.memory.decide(c.record, now)
@@ -110,5 +112,7 @@ func TestErrorOfAnAttempt(t *testing.T) {
 		assert.Equal(t, &Error{
 			Method: http.MethodPost, StatusCode: a.status, Code: a.code, RetryAfter: 1500 * time.Millisecond, Message: "recorded in the Store",
 		}, e)
+		assert.Equal(t, a.code != "", errors.Is(err, a.code))
+		assert.NotErrorIs(t, err, InvalidGrant)
 	}
 }

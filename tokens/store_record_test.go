@@ -126,6 +126,40 @@ func TestRecordsSurviveARoundTrip(t *testing.T) {
 	}
 }
 
+// A member that is null is the same as none.
+func TestNullMembersOfRecords(t *testing.T) {
+	want, _, _, err := decodeRecord(Record{Version: "1", Value: []byte(`{"format":1,"epoch":5,"gen":2}`)})
+	require.NoError(t, err)
+	r, _, _, err := decodeRecord(Record{Version: "1", Value: []byte(`{"format":1,"epoch":5,"gen":2,"token":null,"attempt":null}`)})
+	require.NoError(t, err)
+	assert.Equal(t, want, r)
+}
+
+// The Expiry of a token and what the record says is left of it limit its life, each on its own if the other is missing.
+func TestRecordsWithHalfOfTheLife(t *testing.T) {
+	now := moment{time.Now().Round(0), time.Hour}
+	expiry := now.time.Add(50 * time.Minute)
+	for name, tt := range map[string]struct {
+		expiry time.Time
+		left   time.Duration
+		known  bool // with the same access token, and no expiry
+		want   time.Duration
+	}{
+		"no left":        {expiry, never, false, 50 * time.Minute},
+		"no expiry":      {time.Time{}, time.Hour, false, time.Hour},
+		"newly with one": {expiry, time.Hour, true, 50 * time.Minute},
+	} {
+		c := &Cache{session: "s", secrets: &cacheSecrets{}, endpoint: &Endpoint{}, replica: newReplica(&CacheOptions{})}
+		c.replica.lookedAt = moment{now.time.Add(-2 * time.Hour), now.mono - time.Minute} // the machine has slept since
+		if tt.known {
+			c.replica.known = &record{version: "1", order: order{5, 2}, token: &Token{AccessToken: "a"}, placedAt: now, endAt: never}
+		}
+		r := &record{version: "2", order: order{5, 3}, token: &Token{AccessToken: "a", RefreshToken: "r", Expiry: tt.expiry}}
+		c.observe(r, 0, tt.left, now, now, c.generation)
+		assert.Equal(t, tt.want, r.remains(now), name)
+	}
+}
+
 // After a failure, a Store has to work for five seconds.
 func TestWhenAStoreIsWellAgain(t *testing.T) {
 	now := moment{time.Now(), time.Hour}

@@ -22,6 +22,8 @@ func TestJudge(t *testing.T) {
 		return r
 	}
 	same, later, newLogin := order{5, 2}, order{5, 3}, order{6, 0}
+	failedIn := at(same, "a", "r", "x")
+	failedIn.attempt.state = attemptFailed
 	for name, c := range map[string]struct {
 		result *result
 		record *record
@@ -40,10 +42,12 @@ func TestJudge(t *testing.T) {
 		"an app's token":                      {app, at(same, "a", "", "y"), true, putIn},
 		"an app's token, but another came":    {app, at(later, "c", "", ""), true, superseded},
 		"failed, own attempt":                 {of(resultFailed), at(same, "a", "r", "x"), false, putIn},
+		"failed, and it went in":              {of(resultFailed), failedIn, false, superseded},
 		"failed, taken over":                  {of(resultFailed), at(same, "a", "r", "y"), false, superseded},
 		"failed, own attempt in another life": {of(resultFailed), at(newLogin, "a", "r", "x"), false, superseded},
 		"lost, no attempt":                    {of(resultLost), at(same, "a", "r", ""), false, putIn},
 		"lost, taken over":                    {of(resultLost), at(same, "a", "r", "y"), false, superseded},
+		"lost, another login":                 {of(resultLost), at(newLogin, "c", "t", ""), false, superseded},
 		"final, taken over":                   {of(resultFinal), at(same, "a", "r", "y"), false, putIn},
 		"final, another login":                {of(resultFinal), at(newLogin, "a", "t", ""), false, superseded},
 	} {
