@@ -338,6 +338,22 @@ func TestSessionsAddUpCounts(t *testing.T) {
 	})
 }
 
+// A Cache that was collected counts too, as soon as it is gone and when the next one of its login takes its place.
+func TestSessionsCountACollectedCacheAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSessions(t, newFleet(), tokens.CacheOptions{})
+		_, err := s.Session("user").Token(t.Context())
+		require.ErrorIs(t, err, tokens.ErrLoginRequired)
+		require.EqualValues(t, 1, s.Stats().Waits)
+		tokens.Collect(s, "user")
+		assert.EqualValues(t, 1, s.Stats().Waits)
+		_, err = s.Session("user").Token(t.Context())
+		require.ErrorIs(t, err, tokens.ErrLoginRequired)
+		assert.EqualValues(t, 2, s.Stats().Waits)
+		require.NoError(t, s.Close(t.Context()))
+	})
+}
+
 func TestSessionsConcurrently(t *testing.T) {
 	t.Parallel()
 	f := newFleet()

@@ -3,10 +3,12 @@ package tokens_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -227,6 +229,96 @@ func TestSetWithAStoreThatHangs(t *testing.T) {
 		require.NoError(t, c.Set(t.Context(), login()))
 		assert.Equal(t, "access-0", mustToken(t, c))
 		closeAll(t, c)
+	})
+}
+
+// Set fails if its context ended, whether the Store was called then or the next try was due.
+func TestSetWhoseContextEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := newFleet(), &oddStore{}
+		s.swap = func(ctx context.Context, _, _ string, _ tokens.Record, _ time.Duration) error {
+			<-ctx.Done()
+			pass(500 * time.Millisecond)
+			return errors.New("interrupted")
+		}
+		c := f.oddCache(t, s, user(nil))
+		set := func(patience time.Duration) (calls int) {
+			t.Helper()
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			calls = s.total()
+			err := c.Set(ctx, login())
+			require.ErrorIs(t, err, tokens.ErrStore)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			return s.total() - calls
+		}
+		assert.Equal(t, 2, set(time.Second))
+		s.load = func(context.Context, string) (tokens.Record, error) { return tokens.Record{}, errors.New("down") }
+		assert.Equal(t, 1, set(10*time.Millisecond))
+		s.load, s.swap = nil, nil
+		closeAll(t, c)
+	})
+}
+
+// What cannot be written as JSON is not stored, and Set says so.
+func TestSetOfATokenThatIsNoJSON(t *testing.T) {
+	for want, token := range map[string]*tokens.Token{
+		"year outside of range":  {AccessToken: "given", Expiry: time.Date(12000, 1, 1, 0, 0, 0, 0, time.UTC)},
+		"unexpected end of JSON": {AccessToken: "given", RefreshToken: "refresh", Extra: map[string]json.RawMessage{"id": json.RawMessage("{")}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFleet()
+			c := f.cache(t, user(nil))
+			err := c.Set(t.Context(), token)
+			require.ErrorContains(t, err, want)
+			require.ErrorContains(t, err, "the token is not in the Store")
+			assert.Zero(t, f.swaps)
+			closeAll(t, c)
+		})
+	}
+}
+
+// Close during a Load that fails does not make an application fetch a token without the Store.
+func TestCloseWhileTheStoreFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := newFleet(), &oddStore{}
+		s.load = func(context.Context, string) (tokens.Record, error) {
+			pass(2 * time.Second)
+			return tokens.Record{}, errors.New("down")
+		}
+		c := f.oddCache(t, s, tokens.CacheOptions{})
+		got := make(chan error, 1)
+		go func() {
+			_, err := c.Token(t.Context())
+			got <- err
+		}()
+		pass(time.Second)
+		closeAll(t, c)
+		require.ErrorIs(t, <-got, tokens.ErrClosed)
+		assert.Zero(t, f.sent())
+	})
+}
+
+// Close of an application's Cache does not wait until a token is in the Store that nobody gets any more.
+func TestCloseOfAnAppWithAnUnstoredToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := newFleet(), &oddStore{}
+		f.respond = func(url.Values) (int, string, http.Header) {
+			s.load = func(ctx context.Context, _ string) (tokens.Record, error) {
+				<-ctx.Done()
+				return tokens.Record{}, ctx.Err()
+			}
+			s.swap = swapsThat["hang"]
+			return 200, `{"access_token":"access-1","token_type":"Bearer","expires_in":10}`, nil
+		}
+		c := f.oddCache(t, s, tokens.CacheOptions{})
+		go func() { _, _ = c.Token(t.Context()) }()
+		pass(time.Second)
+		closeAll(t, c)
+		calls := s.total()
+		pass(time.Minute)
+		assert.Equal(t, calls, s.total())
+		assert.Equal(t, 1+2+2*2, s.total(), "the first look, and three tries to write the token")
 	})
 }
 
@@ -507,6 +599,46 @@ func TestHoldOffStaysAfterASwapThatFails(t *testing.T) {
 		_, err = last.Token(t.Context())
 		require.ErrorIs(t, err, tokens.InvalidClient)
 		assert.Equal(t, sent, f.sent())
+		closeAll(t, first, probe, last)
+	})
+}
+
+// A probe that ended with runtime.Goexit does not show that the server is back, and lets others probe. Later, its Cache
+// needs another permission.
+func TestHoldOffStaysAfterAProbeThatExits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := newFleet(), &oddStore{Store: tokens.NewMemoryStore()}
+		endpoint := f.endpoint(t)
+		f.respond = func(url.Values) (int, string, http.Header) {
+			return http.StatusUnauthorized, `{"error":"invalid_client"}`, nil
+		}
+		first := newCache(t, endpoint, tokens.NewMemoryStore(), tokens.CacheOptions{})
+		_, err := first.Token(t.Context())
+		require.ErrorIs(t, err, tokens.InvalidClient)
+		pass(time.Minute)
+		s.swap = func(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error {
+			err := s.Store.CompareAndSwap(ctx, key, old, next, ttl)
+			if old != "" { // that of the attempt; the first one stores the login
+				s.swap = nil
+				runtime.Goexit()
+			}
+			return err
+		}
+		probe := newCache(t, endpoint, s, user(due()))
+		_, err = probe.Token(t.Context())
+		require.ErrorContains(t, err, "a hook called runtime.Goexit")
+		last := newCache(t, endpoint, tokens.NewMemoryStore(), tokens.CacheOptions{})
+		refused := func(c *tokens.Cache) (requests int) {
+			t.Helper()
+			before := f.sent()
+			_, err = c.Token(t.Context())
+			require.ErrorIs(t, err, tokens.InvalidClient)
+			return f.sent() - before
+		}
+		assert.Zero(t, refused(last))
+		pass(time.Minute)
+		assert.Equal(t, 1, refused(last), "it is the next probe")
+		assert.Zero(t, refused(probe))
 		closeAll(t, first, probe, last)
 	})
 }

@@ -1,12 +1,15 @@
 package tokens_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -713,6 +716,45 @@ func TestRuleWhatComesAfterALogoutIsRevoked(t *testing.T) {
 	})
 }
 
+// After a logout there may be nothing to revoke: a request that fails has no token, and some servers have no revocation,
+// which is no news.
+func TestRuleNothingIsRevokedWithoutNeed(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		var log bytes.Buffer
+		for name, status := range map[string]int{"failed": http.StatusInternalServerError, "no revocation": http.StatusOK} {
+			s.respond = func(form url.Values) (int, string, http.Header) {
+				if form.Has("token") {
+					return http.StatusOK, "", nil
+				}
+				return status, `{"access_token":"access-1","token_type":"Bearer","refresh_token":"refresh-1"}`, nil
+			}
+			opts := tokens.EndpointOptions{HTTPClient: &http.Client{Transport: s}}
+			if name == "failed" {
+				opts.RevocationURL = "https://auth.example.com/revoke"
+			}
+			endpoint, err := tokens.NewEndpoint("https://auth.example.com/token", tokens.Credentials{ClientID: "id", ClientSecret: "client-secret"}, &opts)
+			require.NoError(t, err)
+			c, err := tokens.NewCache(endpoint, &tokens.CacheOptions{
+				Session: name, Store: s.stored(), Initial: due(), Logger: slog.New(slog.NewTextHandler(&log, nil)),
+			})
+			require.NoError(t, err)
+			s.set(5*time.Second, false)
+			go func() { _, _ = c.Token(t.Context()) }()
+			pass(time.Second)
+			s.set(0, false)
+			if err := c.Revoke(t.Context()); name == "failed" {
+				require.NoError(t, err)
+			} else {
+				require.ErrorIs(t, err, errors.ErrUnsupported)
+			}
+			pass(10 * time.Second)
+			closeAll(t, c)
+			assert.NotContains(t, log.String(), "could not revoke", name)
+		}
+		assert.Equal(t, []string{"refresh-0"}, s.revoked())
+	})
+}
+
 // A login or logout is newer than every record before it, although its process's clock is behind that of the writer.
 func TestRuleALoginIsNewerWhateverTheClockSays(t *testing.T) {
 	for name, change := range map[string]func(c *tokens.Cache) error{
@@ -915,5 +957,161 @@ func TestRuleAnErrorIsLookedUpAgainSoon(t *testing.T) {
 		assert.Equal(t, "access-0", mustToken(t, b))
 		assert.Equal(t, 1, s.sent())
 		s.end(a, b, c)
+	})
+}
+
+// A swap of an attempt that returns only after a logout does not bring the earlier login back.
+func TestRuleALateSwapDoesNotUndoALogout(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, la := s.process(user(due()))
+		la.swapped = func(n int) error {
+			if n == 2 { // its attempt
+				pass(2 * time.Second)
+			}
+			return nil
+		}
+		s.set(5*time.Second, false)
+		var wg sync.WaitGroup
+		wg.Go(func() { _, _ = a.Token(t.Context()) })
+		pass(time.Second)
+		wg.Go(func() { assert.NoError(t, a.Revoke(t.Context())) })
+		pass(2 * time.Second)
+		require.NoError(t, a.Set(t.Context(), &tokens.Token{AccessToken: "given", Expiry: time.Now().Add(time.Hour)}))
+		b, _ := s.process(user(nil))
+		for _, c := range []*tokens.Cache{a, b} {
+			token, err := c.Token(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, "given", token.AccessToken)
+			assert.Empty(t, token.RefreshToken)
+		}
+		wg.Wait()
+		s.end(a, b)
+	})
+}
+
+// A process that has seen another login never serves the earlier one, although the Store fails before it can decide.
+func TestRuleALoginIsServedAsSoonAsItIsSeen(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, la := s.process(user(due()))
+		b, _ := s.process(user(nil))
+		s.respond = func(url.Values) (int, string, http.Header) {
+			la.cut(true)
+			return 200, `{"access_token":"access-1","token_type":"Bearer","expires_in":3600,"refresh_token":"refresh-1"}`, nil
+		}
+		assert.Equal(t, "access-1", mustToken(t, a), "although it is not in the Store")
+		require.NoError(t, b.Set(t.Context(), &tokens.Token{AccessToken: "access-b", RefreshToken: "refresh-b", Expiry: time.Now().Add(time.Hour)}))
+		la.loaded = func() {
+			la.loaded = nil
+			la.cut(true)
+		}
+		la.cut(false)
+		pass(2 * time.Second)
+		assert.Equal(t, "access-b", mustToken(t, a))
+		la.cut(false)
+		s.end(a, b)
+	})
+}
+
+// Set of a token without a refresh token keeps the newest one that its process knows, although the Store has lost that.
+func TestRuleSetKeepsTheNewestRefreshToken(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, la := s.process(user(due()))
+		var before tokens.Record
+		la.swapping = func(n int) {
+			if n == 3 { // the swap of the token
+				before = la.record()
+			}
+		}
+		mustToken(t, a)
+		pass(20 * time.Second)
+		la.put(before)
+		require.NoError(t, a.Set(t.Context(), &tokens.Token{AccessToken: "given", Expiry: time.Now().Add(time.Minute)}))
+		b, _ := s.process(user(nil))
+		assert.Equal(t, "given", mustToken(t, b))
+		pass(time.Minute)
+		assert.Equal(t, "access-2", mustToken(t, b))
+		assert.Equal(t, 1, s.presented("refresh-0"))
+		assert.Equal(t, 1, s.presented("refresh-1"))
+		s.end(a, b)
+	})
+}
+
+// If the client's secret is changed during an attempt, a second request follows the first, and needs a permission of its
+// own. Without one, the attempt ends with the first request.
+func TestRuleASecondRequestIsConfirmedToo(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		var secret atomic.Int64
+		endpoint, err := tokens.NewEndpoint("https://auth.example.com/token", tokens.CredentialsFunc(func(context.Context) (tokens.Credentials, error) {
+			return tokens.Credentials{ClientID: "id", ClientSecret: fmt.Sprint("secret-", secret.Load())}, nil
+		}), &tokens.EndpointOptions{HTTPClient: &http.Client{Transport: s}})
+		require.NoError(t, err)
+		s.respond = func(url.Values) (int, string, http.Header) {
+			secret.Add(1)
+			s.respond = nil
+			return http.StatusUnauthorized, `{"error":"invalid_client"}`, nil
+		}
+		a := newCache(t, endpoint, &link{scene: s}, user(due()))
+		b, _ := s.process(user(nil))
+		s.set(6*time.Second, false)
+		got := make(chan error, 1)
+		go func() {
+			_, err := a.Token(t.Context())
+			got <- err
+		}()
+		pass(time.Second)
+		begin := time.Now()
+		assert.Equal(t, "access-1", ask(t, b, time.Minute), "it marks the attempt, so that the second request is not sent")
+		require.ErrorIs(t, <-got, tokens.ErrNoToken)
+		assert.Less(t, time.Since(begin), 20*time.Second, "the hold of the attempt does not last")
+		assert.Equal(t, 2, s.presented("refresh-0"))
+		assert.EqualValues(t, 1, a.Stats().Fetches)
+		assert.EqualValues(t, 1, a.Stats().Failures)
+		s.end(a, b)
+	})
+}
+
+// Whether a token is fetched because of a 401 is decided by what the record holds: after a Set(nil) elsewhere it is not,
+// so that the API may reject the new token as well.
+func TestRuleAnAttemptIsForTheTokenInTheRecord(t *testing.T) {
+	for name, swap := range map[string]func(context.Context, string, string, tokens.Record, time.Duration) error{
+		"the Store works": nil, "the Store cannot be written": swapsThat["fail"],
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, s := newFleet(), &oddStore{Store: tokens.NewMemoryStore()}
+				a, b := newCache(t, f.endpoint(t), s.Store, tokens.CacheOptions{}), f.oddCache(t, s, tokens.CacheOptions{})
+				require.Equal(t, mustToken(t, a), mustToken(t, b))
+				s.swap = swap
+				b.Invalidate(&tokens.Token{AccessToken: "access-1"})
+				require.NoError(t, a.Set(t.Context(), nil))
+				require.Equal(t, "access-2", mustToken(t, b))
+				b.Invalidate(&tokens.Token{AccessToken: "access-2"})
+				assert.Equal(t, "access-3", mustToken(t, b))
+				closeAll(t, a, b)
+			})
+		})
+	}
+}
+
+// A token that stands although the API rejects it, because it was fetched for a 401 just before, is served in its last
+// seconds too.
+func TestRuleA401StandsInTheLastSecondsOfAToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, expiry := newFleet(), time.Now().Add(20*time.Second)
+		f.respond = func(url.Values) (int, string, http.Header) { // the same token until it expires
+			return 200, fmt.Sprintf(`{"access_token":"access-1","token_type":"Bearer","expires_in":%f}`, time.Until(expiry).Seconds()), nil
+		}
+		a, b := f.cache(t, tokens.CacheOptions{}), f.cache(t, tokens.CacheOptions{})
+		require.Equal(t, mustToken(t, a), mustToken(t, b))
+		pass(time.Until(expiry) - 1500*time.Millisecond)
+		for _, c := range []*tokens.Cache{a, b} {
+			c.Invalidate(&tokens.Token{AccessToken: "access-1"})
+		}
+		mustToken(t, a)
+		require.Equal(t, 2, f.sent())
+		pass(time.Until(expiry) - 100*time.Millisecond) // half of it was the request
+		mustToken(t, b)
+		assert.Equal(t, 2, f.sent())
+		closeAll(t, a, b)
 	})
 }
