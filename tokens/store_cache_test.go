@@ -587,6 +587,45 @@ func TestRefreshWithoutStoreNeedsARefreshToken(t *testing.T) {
 	})
 }
 
+// A refresh token that the server refused is not presented again, with or without the Store.
+func TestRefreshWithoutStoreNotAfterInvalidGrant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		opts := user(due())
+		opts.RefreshWithoutStore = true
+		a := f.cache(t, opts)
+		f.respond = func(url.Values) (int, string, http.Header) { return 400, `{"error":"invalid_grant"}`, nil }
+		_, err := a.Token(t.Context())
+		require.ErrorIs(t, err, tokens.ErrLoginRequired)
+		f.fail(errors.New("down"))
+		pass(time.Minute)
+		_, err = a.Token(t.Context())
+		require.ErrorIs(t, err, tokens.ErrStore)
+		assert.Equal(t, 1, f.sent())
+		closeAll(t, a)
+	})
+}
+
+// An application's Initial is the first token of the fleet, unless it has expired.
+func TestInitialOfAnAppInTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		initial := &tokens.Token{AccessToken: "access-0", Expiry: time.Now().Add(time.Minute)}
+		a, b := f.cache(t, tokens.CacheOptions{Initial: initial}), f.cache(t, tokens.CacheOptions{})
+		assert.Equal(t, "access-0", mustToken(t, a))
+		assert.Equal(t, "access-0", mustToken(t, b))
+		assert.Zero(t, f.sent())
+
+		f.loseRecords()
+		pass(time.Minute)
+		swaps := f.swaps
+		late := f.cache(t, tokens.CacheOptions{Initial: initial})
+		assert.Equal(t, "access-1", mustToken(t, late))
+		assert.Equal(t, 2, f.swaps-swaps, "the attempt and the new token")
+		closeAll(t, a, b, late)
+	})
+}
+
 func TestSetAfterCloseWithAStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet()
@@ -622,6 +661,14 @@ func TestStoreIsNotCalledWithoutNeed(t *testing.T) {
 		_, err = b.Token(t.Context())
 		require.ErrorIs(t, err, sealed)
 		require.NotErrorIs(t, err, tokens.ErrStore)
+		for _, change := range []func() error{
+			func() error { return b.Set(t.Context(), &tokens.Token{AccessToken: "given"}) },
+			func() error { return b.Revoke(t.Context()) },
+		} {
+			err := change()
+			require.ErrorIs(t, err, sealed)
+			require.NotErrorIs(t, err, tokens.ErrStore)
+		}
 		assert.Zero(t, f.calls())
 		closeAll(t, b)
 	})
@@ -645,6 +692,53 @@ func TestStoreWithAHookThatExits(t *testing.T) {
 		pass(10 * time.Second)
 		assert.Equal(t, "access-1", mustToken(t, a))
 		closeAll(t, a)
+	})
+}
+
+// If a Store calls runtime.Goexit after it has written an attempt, the process finds its attempt and continues it. If a
+// transport does so after it has sent the refresh token, nobody presents that again before the hold is over.
+func TestGoexitDuringAnAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := newFleet(), &oddStore{}
+		s.swap = func(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error {
+			err := s.Store.CompareAndSwap(ctx, key, old, next, ttl)
+			if old != "" { // the first swap writes the login
+				s.swap = nil
+				runtime.Goexit()
+			}
+			return err
+		}
+		c := f.oddCache(t, s, user(due()))
+		_, err := c.Token(t.Context())
+		require.ErrorContains(t, err, "a hook called runtime.Goexit")
+		assert.Zero(t, f.sent())
+		pass(5 * time.Second)
+		begin := time.Now()
+		assert.Equal(t, "access-1", mustToken(t, c))
+		assert.Less(t, time.Since(begin), time.Second)
+		assert.Equal(t, 1, f.sent())
+		closeAll(t, c)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		exits := true
+		endpoint, err := tokens.NewEndpoint("https://auth.example.com/token", tokens.Credentials{ClientID: "id", ClientSecret: "client-secret"},
+			&tokens.EndpointOptions{HTTPClient: &http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
+				resp, err := f.RoundTrip(req)
+				if exits {
+					exits = false
+					runtime.Goexit()
+				}
+				return resp, err
+			})}})
+		require.NoError(t, err)
+		c := newCache(t, endpoint, f, user(due()))
+		_, err = c.Token(t.Context())
+		require.ErrorContains(t, err, "a hook called runtime.Goexit")
+		begin := time.Now()
+		assert.Equal(t, "access-2", ask(t, c, 3*time.Minute))
+		assert.Greater(t, time.Since(begin), 85*time.Second)
+		closeAll(t, c)
 	})
 }
 
@@ -997,6 +1091,65 @@ func TestFailureThatIsNotInTheStore(t *testing.T) {
 	}
 }
 
+// While a failure is not in the Store, Set, Revoke and Close work as usual: there is no token that could be lost.
+func TestChangesAfterAFailureThatIsNotInTheStore(t *testing.T) {
+	for name, change := range map[string]func(t *testing.T, f *fleetServer, c *tokens.Cache){
+		"Set": func(t *testing.T, _ *fleetServer, c *tokens.Cache) {
+			require.ErrorIs(t, c.Set(t.Context(), &tokens.Token{AccessToken: "given", Expiry: time.Now().Add(time.Hour)}), tokens.ErrStore)
+			token, err := c.Token(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, "given", token.AccessToken)
+			assert.Equal(t, "refresh-0", token.RefreshToken)
+		},
+		"Revoke": func(t *testing.T, f *fleetServer, c *tokens.Cache) {
+			require.ErrorIs(t, c.Revoke(t.Context()), tokens.ErrStore)
+			assert.Equal(t, []string{"refresh-0"}, f.revoked())
+		},
+		"Close": func(*testing.T, *fleetServer, *tokens.Cache) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFleet()
+				f.respond = func(url.Values) (int, string, http.Header) {
+					f.down, f.respond = errors.New("down"), nil
+					return http.StatusTooManyRequests, "", http.Header{"Retry-After": {"60"}}
+				}
+				c := f.cache(t, user(due()))
+				_, err := c.Token(t.Context())
+				require.ErrorIs(t, err, tokens.ErrNoToken)
+				change(t, f, c)
+				calls := f.calls()
+				closeAll(t, c)
+				assert.Equal(t, calls, f.calls(), "Close does not wait for the Store")
+			})
+		})
+	}
+}
+
+// Set of a token without a refresh token keeps that of a refresh whose result is not in the Store.
+func TestSetKeepsARefreshTokenThatIsNotInTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		f.respond = func(url.Values) (int, string, http.Header) {
+			f.down, f.respond = errors.New("down"), nil
+			return 200, `{"access_token":"access-1","token_type":"Bearer","expires_in":3600,"refresh_token":"refresh-1"}`, nil
+		}
+		a, b := f.cache(t, user(due())), f.cache(t, user(nil))
+		require.Equal(t, "access-1", mustToken(t, a))
+		require.ErrorIs(t, a.Set(t.Context(), &tokens.Token{AccessToken: "given", Expiry: time.Now().Add(time.Hour)}), tokens.ErrStore)
+		token, err := a.Token(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, "given", token.AccessToken)
+		assert.Equal(t, "refresh-1", token.RefreshToken)
+		f.fail(nil)
+		pass(5 * time.Second)
+		token, err = b.Token(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, "refresh-1", token.RefreshToken)
+		closeAll(t, a, b)
+	})
+}
+
 // Records that this release must not touch.
 func TestForeignRecordsAreLeftAlone(t *testing.T) {
 	for name, c := range map[string]struct{ value, want string }{
@@ -1004,6 +1157,7 @@ func TestForeignRecordsAreLeftAlone(t *testing.T) {
 		"not JSON":     {"canary-secret", "not one of this package"},
 		"other JSON":   {`{"canary":"canary-secret"}`, "not one of this package"},
 		"other types":  {`{"format":1,"token":"canary-secret"}`, "not one of this package"},
+		"an attempt":   {`{"format":1,"attempt":"canary-secret"}`, "not one of this package"},
 		"empty":        {``, "not one of this package"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -1395,6 +1549,40 @@ func TestStoreHasNoRefreshTokenOfAnApp(t *testing.T) {
 		assert.Contains(t, f.revoked(), "refresh-app")
 		closeAll(t, a, b)
 	})
+}
+
+// TokenFor fetches a token if the current one does not live long enough and a new one would, or might.
+func TestTokenForFetchesALongerOne(t *testing.T) {
+	for name, tt := range map[string]struct {
+		lives   [2]int // of the first and the second token, in seconds
+		wait    time.Duration
+		reject  bool
+		minLife time.Duration
+	}{
+		"the rest of its life is too short":  {[2]int{3600, 3600}, 30 * time.Minute, false, 50 * time.Minute},
+		"the last token was short, and died": {[2]int{60, 7200}, 2 * time.Minute, false, time.Hour},
+		"the last token was short, and fell": {[2]int{60, 7200}, 0, true, time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFleet()
+				f.respond = func(url.Values) (int, string, http.Header) {
+					f.n++
+					return 200, fmt.Sprintf(`{"access_token":"access-%d","token_type":"Bearer","expires_in":%d}`, f.n, tt.lives[f.n-1]), nil
+				}
+				a := f.cache(t, tokens.CacheOptions{})
+				require.Equal(t, "access-1", mustToken(t, a))
+				pass(tt.wait)
+				if tt.reject {
+					a.Invalidate(&tokens.Token{AccessToken: "access-1"})
+				}
+				token, err := a.TokenFor(t.Context(), tt.minLife)
+				require.NoError(t, err)
+				assert.Equal(t, "access-2", token.AccessToken)
+				closeAll(t, a)
+			})
+		})
+	}
 }
 
 func TestTokenForWithAStore(t *testing.T) {
