@@ -1585,6 +1585,27 @@ func TestTokenForFetchesALongerOne(t *testing.T) {
 	}
 }
 
+// If there is no token that lives long enough because a request failed, TokenFor returns that failure, and Token the
+// token.
+func TestTokenForReturnsAFailure(t *testing.T) {
+	for _, left := range []time.Duration{30 * time.Minute, 5 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFleet()
+			a := f.cache(t, tokens.CacheOptions{})
+			token, err := a.Token(t.Context())
+			require.NoError(t, err)
+			pass(time.Until(token.Expiry) - left)
+			f.respond = unavailable
+			_, err = a.TokenFor(t.Context(), 50*time.Minute)
+			var e *tokens.Error
+			require.ErrorAs(t, err, &e, "with %v left", left)
+			assert.Equal(t, http.StatusServiceUnavailable, e.StatusCode)
+			assert.Equal(t, "access-1", mustToken(t, a))
+			closeAll(t, a)
+		})
+	}
+}
+
 func TestTokenForWithAStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet()

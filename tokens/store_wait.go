@@ -204,10 +204,10 @@ func (c *Cache) finishLook(d decision) {
 	if d.token != nil {
 		c.serveWaiters(d.token, nil)
 	}
-	c.release(now)
-	if s.room.waiting > 0 || d.err != nil {
-		c.serveWaiters(nil, d.err)
+	if d.err == nil || c.held {
+		c.release(now)
 	}
+	c.serveWaiters(nil, d.err)
 	c.publish(now)
 	c.pinIfUnsaved()
 }
@@ -229,7 +229,7 @@ func (c *Cache) release(now moment) {
 		c.serveWaiters(nil, noToken(c.saveErr))
 		return
 	}
-	if e := c.entry; e != nil && e.lives(now, 0) && (e.at(now) < e.replaceAt || c.replica.err == nil && !c.replica.looking) {
+	if e := c.entry; e != nil && e.lives(now, 0) && (e.at(now) < e.replaceAt || !c.replica.looking) {
 		c.serveWaiters(e.token, nil)
 	}
 }
