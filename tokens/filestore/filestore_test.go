@@ -2,6 +2,7 @@ package filestore_test
 
 import (
 	"context"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/grantwright/oauth-go/tokens"
@@ -72,6 +74,7 @@ func TestCorruptFileIsKeptAndReportedOnce(t *testing.T) {
 			_, err := s.Load(t.Context(), "abc")
 			var corrupt *filestore.CorruptError
 			require.ErrorAs(t, err, &corrupt)
+			require.ErrorContains(t, err, corrupt.Path)
 			kept, err := os.ReadFile(corrupt.Path)
 			require.NoError(t, err)
 			assert.Equal(t, content, string(kept))
@@ -86,6 +89,62 @@ func TestCorruptFileIsKeptAndReportedOnce(t *testing.T) {
 			require.ErrorAs(t, err, &corrupt, "a swap reports it too")
 		})
 	}
+}
+
+// A corrupt file that cannot be renamed is not reported as one that was, and stays.
+func TestCorruptFileThatCannotBeRenamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // time stands still, and with it the new name
+		s, dir := newStore(t)
+		path := filepath.Join(dir, "abc.json")
+		require.NoError(t, os.WriteFile(path, []byte("x"), 0o600))
+		_, err := s.Load(t.Context(), "abc")
+		var corrupt *filestore.CorruptError
+		require.ErrorAs(t, err, &corrupt)
+		require.NoError(t, os.Remove(corrupt.Path))
+		require.NoError(t, os.Mkdir(corrupt.Path, 0o700))
+		require.NoError(t, os.WriteFile(path, []byte("x"), 0o600))
+		for range 2 {
+			_, err = s.Load(t.Context(), "abc")
+			require.ErrorContains(t, err, "renaming a file that is not a record")
+			require.NotErrorAs(t, err, &corrupt)
+		}
+	})
+}
+
+// A file that cannot be read or locked is an error, and neither an absent record nor a conflict.
+func TestFilesThatCannotBeOpened(t *testing.T) {
+	s, dir := newStore(t)
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "abc.json"), 0o700))
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "def.json.lock"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "def.json"), []byte("x"), 0o600))
+	for _, key := range []string{"abc", "def"} {
+		var failed *fs.PathError
+		_, err := s.Load(t.Context(), key)
+		require.ErrorAs(t, err, &failed, key)
+		err = s.CompareAndSwap(t.Context(), key, "", record("1", "v"), 0)
+		require.ErrorAs(t, err, &failed, key)
+		require.NotErrorIs(t, err, tokens.ErrConflict)
+	}
+	kept, err := os.ReadFile(filepath.Join(dir, "def.json"))
+	require.NoError(t, err)
+	assert.Equal(t, "x", string(kept), "without the lock, a corrupt file is not renamed")
+}
+
+func TestDirectoryThatCannotBeMade(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o600))
+	var failed *fs.PathError
+	_, err := filestore.New(filepath.Join(dir, "file", "tokens"))
+	require.ErrorAs(t, err, &failed)
+	if runtime.GOOS == "windows" {
+		return // the working directory cannot be removed there
+	}
+	gone := filepath.Join(dir, "gone")
+	require.NoError(t, os.Mkdir(gone, 0o700))
+	t.Chdir(gone)
+	require.NoError(t, os.Remove(gone))
+	_, err = filestore.New("tokens")
+	require.ErrorIs(t, err, fs.ErrNotExist)
 }
 
 func TestNewerFormatIsLeftAlone(t *testing.T) {
@@ -116,9 +175,10 @@ func TestRecordOutlivesTheStoreValue(t *testing.T) {
 func TestBadInput(t *testing.T) {
 	_, err := filestore.New("")
 	require.EqualError(t, err, "filestore: the directory is empty; pass a path such as ~/.config/name/tokens")
-	var zero *filestore.Store
-	_, err = zero.Load(t.Context(), "abc")
-	require.ErrorContains(t, err, "make one with New")
+	for _, zero := range []*filestore.Store{nil, {}} {
+		_, err = zero.Load(t.Context(), "abc")
+		require.ErrorContains(t, err, "make one with New")
+	}
 	s, _ := newStore(t)
 	for _, key := range []string{"", "../x", "ABC", strings.Repeat("a", 65)} {
 		_, err := s.Load(t.Context(), key)

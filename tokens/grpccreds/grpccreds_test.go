@@ -191,6 +191,7 @@ func TestRefusedCallIsRetriedOnlyWithAnotherToken(t *testing.T) {
 		{"a Source that cannot renew", tokens.Static("canary"), false, 1},
 		{"no token was sent", &renewing{}, true, 1},
 		{"a renewal that fails", &failing{renewing: &renewing{}}, false, 1},
+		{"a renewal without a token", &emptied{renewing: &renewing{}}, false, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			creds, err := grpccreds.New(tt.src, "https://api.example.com")
@@ -223,6 +224,18 @@ func (f *failing) Token(ctx context.Context) (*tokens.Token, error) {
 	return token, err
 }
 
+// emptied returns nothing after its token was invalidated.
+type emptied struct {
+	*renewing
+}
+
+func (e *emptied) Token(ctx context.Context) (*tokens.Token, error) {
+	if len(e.invalidated) > 0 {
+		return nil, nil //nolint:nilnil // what some Sources do
+	}
+	return e.renewing.Token(ctx)
+}
+
 // If a stream cannot be started, its error is returned, and its token is dropped only if the server refused it.
 func TestStreamThatCannotStart(t *testing.T) {
 	for code, dropped := range map[codes.Code][]string{codes.Unauthenticated: {"canary-0"}, codes.PermissionDenied: nil} {
@@ -247,6 +260,15 @@ func TestStreamThatCannotStart(t *testing.T) {
 	})
 	assert.Equal(t, codes.Unauthenticated, status.Code(err))
 	assert.Empty(t, src.invalidated)
+
+	creds, err = grpccreds.New(tokens.Static("canary"), "https://api.example.com") // it cannot drop a token
+	require.NoError(t, err)
+	_, err = creds.StreamInterceptor(t.Context(), nil, nil, "/x", func(ctx context.Context, _ *grpc.StreamDesc, _ *grpc.ClientConn, _ string, _ ...grpc.CallOption) (grpc.ClientStream, error) {
+		_, err := creds.GetRequestMetadata(ctx, "https://api.example.com/x")
+		require.NoError(t, err)
+		return nil, status.Error(codes.Unauthenticated, "refused")
+	})
+	assert.Equal(t, codes.Unauthenticated, status.Code(err))
 }
 
 func TestTokenGoesToOneOriginOnly(t *testing.T) {
@@ -283,18 +305,20 @@ func TestStatusOfACallWithoutAToken(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, tt := range []struct {
-		name string
-		ctx  context.Context
-		err  error
-		want codes.Code
+		name  string
+		ctx   context.Context
+		token *tokens.Token
+		err   error
+		want  codes.Code
 	}{
-		{"endpoint down", t.Context(), tokens.ErrNoToken, codes.Unavailable},
-		{"login required", t.Context(), fmt.Errorf("no login: %w", tokens.ErrLoginRequired), codes.Unauthenticated},
-		{"canceled", ended, context.Canceled, codes.Canceled},
-		{"no token and no error", t.Context(), nil, codes.Unavailable},
+		{"endpoint down", t.Context(), nil, tokens.ErrNoToken, codes.Unavailable},
+		{"login required", t.Context(), nil, fmt.Errorf("no login: %w", tokens.ErrLoginRequired), codes.Unauthenticated},
+		{"canceled", ended, nil, context.Canceled, codes.Canceled},
+		{"no token and no error", t.Context(), nil, nil, codes.Unavailable},
+		{"an empty token", t.Context(), &tokens.Token{RefreshToken: "canary"}, nil, codes.Unavailable},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			creds, err := grpccreds.New(sourceFunc(func() (*tokens.Token, error) { return nil, tt.err }), "https://api.example.com")
+			creds, err := grpccreds.New(sourceFunc(func() (*tokens.Token, error) { return tt.token, tt.err }), "https://api.example.com")
 			require.NoError(t, err)
 			_, err = creds.GetRequestMetadata(tt.ctx, "https://api.example.com/x")
 			assert.Equal(t, tt.want, status.Code(err), err)
@@ -311,6 +335,8 @@ func TestNewBadInput(t *testing.T) {
 		{nil, "https://api.example.com", "grpccreds: the Source is nil; pass a tokens.Cache"},
 		{tokens.Static("canary"), "", "grpccreds: baseURL is empty and the Source has none; pass https://host"},
 		{tokens.Static("canary"), "http://api.example.com", "grpccreds: the base URL is not https://host"},
+		{tokens.Static("canary"), "https:///canary", "grpccreds: the base URL is not https://host"},
+		{tokens.Static("canary"), "https://api.example.com:canary", "grpccreds: the base URL is not https://host"},
 		{tokens.Static("canary"), "https://user:canary@api.example.com", "grpccreds: the base URL is not https://host"},
 		{&renewing{baseURL: "https://a.example.com"}, "https://b.example.com", "grpccreds: baseURL is of b.example.com but the Source's tokens are for a.example.com; leave baseURL empty"},
 	} {

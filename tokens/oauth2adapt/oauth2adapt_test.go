@@ -66,6 +66,9 @@ func TestTokenSourceWaitsUnderItsContext(t *testing.T) {
 
 	_, err = oauth2adapt.TokenSource(t.Context(), nil).Token()
 	assert.ErrorIs(t, err, tokens.ErrNoToken)
+	var none context.Context
+	_, err = oauth2adapt.TokenSource(none, src).Token()
+	assert.ErrorIs(t, err, tokens.ErrNoToken)
 }
 
 func TestSourceLeavesByItsContextAndAsksOnceAtATime(t *testing.T) {

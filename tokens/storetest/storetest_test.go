@@ -314,6 +314,26 @@ var brokenStores = map[string][]broken{
 				return s.Store.CompareAndSwap(ctx, key, old, next, ttl)
 			}
 		}},
+		{"nothing is deleted, but it looks full", func(s *brokenStore) {
+			begin := time.Now()
+			s.swap = func(ctx context.Context, key, old string, next tokens.Record, _ time.Duration) error {
+				if time.Since(begin) > time.Second {
+					return nil
+				}
+				return s.Store.CompareAndSwap(ctx, key, old, next, 0)
+			}
+		}},
+	},
+}
+
+// correctStores are unusual Stores that pass the check.
+var correctStores = map[string][]broken{
+	"Expiry": {
+		{"nothing is ever deleted", func(s *brokenStore) {
+			s.swap = func(ctx context.Context, key, old string, next tokens.Record, _ time.Duration) error {
+				return s.Store.CompareAndSwap(ctx, key, old, next, 0)
+			}
+		}},
 	},
 }
 
@@ -381,10 +401,12 @@ func TestBrokenStore(t *testing.T) {
 	database, shared := tokens.NewMemoryStore(), new(sync.Map)
 	storetest.Run(t, func(*testing.T) tokens.Store {
 		s := &brokenStore{Store: database, shared: shared}
-		for _, all := range brokenStores {
-			for _, b := range all {
-				if b.what == what {
-					b.sabotage(s)
+		for _, stores := range []map[string][]broken{brokenStores, correctStores} {
+			for _, all := range stores {
+				for _, b := range all {
+					if b.what == what {
+						b.sabotage(s)
+					}
 				}
 			}
 		}
@@ -392,7 +414,7 @@ func TestBrokenStore(t *testing.T) {
 	})
 }
 
-// Each broken Store fails its check, and a correct one passes all checks.
+// Each broken Store fails its check, and correct ones pass all checks.
 func TestSuiteFindsBrokenStores(t *testing.T) {
 	run := func(t *testing.T, check, what string) (output string, err error) {
 		t.Helper()
@@ -411,11 +433,13 @@ func TestSuiteFindsBrokenStores(t *testing.T) {
 				assert.NotContains(t, out, "panic:", out)
 			})
 		}
-		t.Run(check+"/nothing is wrong", func(t *testing.T) {
-			t.Parallel()
-			out, err := run(t, check, "")
-			require.NoError(t, err, out)
-			assert.Contains(t, out, "--- PASS: TestBrokenStore/"+check, out)
-		})
+		for _, b := range append(correctStores[check], broken{"nothing is wrong", nil}) {
+			t.Run(check+"/"+b.what, func(t *testing.T) {
+				t.Parallel()
+				out, err := run(t, check, b.what)
+				require.NoError(t, err, out)
+				assert.Contains(t, out, "--- PASS: TestBrokenStore/"+check, out)
+			})
+		}
 	}
 }
