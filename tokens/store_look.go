@@ -353,7 +353,7 @@ func (c *Cache) takeOver(r *record, now moment) {
 	case current != nil && current.token.AccessToken == r.accessToken() && current.token.RefreshToken == r.refreshToken():
 		// it stays, with its deadlines
 	case r.accessToken() == s.rejected:
-		c.setCurrent(nil, now)
+		// it stays dropped
 	default:
 		c.saved()
 		e := r.entry(now)

@@ -55,7 +55,7 @@ func (c *Cache) serveOrWait(ctx context.Context, ended error, minLife time.Durat
 	default:
 		err = ended
 	}
-	if minLife > 0 && c.tokenLife > 0 && c.tokenLife < minLife && c.entry != nil && c.entry.lives(now, 0) {
+	if c.tokenLife > 0 && c.tokenLife < minLife && c.entry != nil && c.entry.lives(now, 0) {
 		err = c.tooShort(minLife) // a new token would be as short
 	}
 	if err != nil {
