@@ -312,6 +312,7 @@ func TestSetAndRevokeAreObeyedElsewhere(t *testing.T) {
 		_, err := a.Token(t.Context())
 		require.ErrorIs(t, err, tokens.ErrLoginRequired)
 		require.ErrorIs(t, err, tokens.ErrNoToken)
+		require.ErrorContains(t, err, "the Store has no login")
 		require.NoError(t, a.Set(t.Context(), login()))
 		assert.Equal(t, "access-0", mustToken(t, a))
 		assert.Equal(t, "access-0", mustToken(t, busy), "this process has not looked yet")
@@ -333,6 +334,7 @@ func TestSetAndRevokeAreObeyedElsewhere(t *testing.T) {
 		assert.LessOrEqual(t, served, 61)
 		_, err = busy.Token(t.Context())
 		require.ErrorIs(t, err, tokens.ErrLoginRequired, "a process in use notices within a minute")
+		require.ErrorContains(t, err, "the login was revoked")
 		assert.Equal(t, "access-0", mustToken(t, idle), "an idle process notices with its second call")
 		pass(time.Second)
 		_, err = idle.Token(t.Context())
@@ -357,7 +359,12 @@ func TestRevokeThatTheServerRefuses(t *testing.T) {
 		f := newFleet()
 		a, b := f.cache(t, user(login())), f.cache(t, user(nil))
 		mustToken(t, a)
-		f.respond = func(url.Values) (int, string, http.Header) { return 400, `{"error":"invalid_request"}`, nil }
+		f.respond = func(form url.Values) (int, string, http.Header) {
+			if form.Get("token") == "refresh-0" {
+				return 200, "", nil
+			}
+			return 400, `{"error":"invalid_request"}`, nil
+		}
 		err := a.Revoke(t.Context())
 		require.ErrorIs(t, err, tokens.InvalidRequest)
 		require.ErrorContains(t, err, "only this process can call Revoke again")
@@ -366,7 +373,7 @@ func TestRevokeThatTheServerRefuses(t *testing.T) {
 		require.NoError(t, b.Revoke(t.Context()))
 		assert.Equal(t, before, f.sent(), "the Store has nothing to revoke")
 		require.NoError(t, a.Revoke(t.Context()))
-		assert.Equal(t, before+2, f.sent())
+		assert.Equal(t, before+1, f.sent())
 		closeAll(t, a, b)
 	})
 }
@@ -483,6 +490,31 @@ func TestInitialDoesNotUndoALogout(t *testing.T) {
 	})
 }
 
+// The first look that fails after a good one is tried again within a second.
+func TestLooksStartOverAfterAGoodOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		a := f.cache(t, user(&tokens.Token{AccessToken: "access-0", RefreshToken: "refresh-0", Expiry: time.Now().Add(time.Hour)}))
+		mustToken(t, a)
+		pass(time.Hour)
+		for range 3 {
+			f.fail(errors.New("down"))
+			_, err := a.Token(t.Context())
+			require.ErrorIs(t, err, tokens.ErrStore)
+			f.fail(nil)
+			pass(800 * time.Millisecond)
+			loads := f.calls()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			_, err = a.Token(ctx)
+			cancel()
+			require.ErrorIs(t, err, context.DeadlineExceeded, "it waits until the Store has been well for a while")
+			assert.Greater(t, f.calls(), loads)
+			pass(time.Second)
+		}
+		closeAll(t, a)
+	})
+}
+
 func TestStoreDown(t *testing.T) {
 	down := errors.New("down")
 	t.Run("app", func(t *testing.T) {
@@ -571,6 +603,27 @@ func TestStoreDown(t *testing.T) {
 			assert.Equal(t, "access-2", mustToken(t, b))
 			closeAll(t, a, b)
 		})
+	})
+}
+
+// A token that is not in the Store is not renewed when it has expired and nobody wants one.
+func TestRefreshWithoutStoreForNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		f.respond = func(url.Values) (int, string, http.Header) {
+			f.down, f.respond = errors.New("down"), nil
+			return 200, `{"access_token":"access-1","token_type":"Bearer","refresh_token":"refresh-1","expires_in":60}`, nil
+		}
+		opts := user(due())
+		opts.RefreshWithoutStore = true
+		a := f.cache(t, opts)
+		assert.Equal(t, "access-1", mustToken(t, a))
+		f.n++ // the next token is the second
+		pass(10 * time.Minute)
+		assert.Equal(t, 1, f.sent())
+		assert.Equal(t, "access-2", mustToken(t, a))
+		f.fail(nil)
+		closeAll(t, a)
 	})
 }
 
@@ -926,6 +979,62 @@ func TestHeldBackWithAStore(t *testing.T) {
 	})
 }
 
+// After a login elsewhere, its token is served, and the earlier one is not saved any more.
+func TestLoginElsewhereEndsWhatWasUnsaved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, calls := newFleet(), 0
+		opts := user(due())
+		opts.HoldUnsaved = true
+		opts.OnToken = func(context.Context, *tokens.Token) error {
+			calls++
+			return errors.New("disk full")
+		}
+		a, b := f.cache(t, opts), f.cache(t, user(nil))
+		_, err := a.Token(t.Context())
+		require.ErrorContains(t, err, "disk full")
+		require.NoError(t, b.Set(t.Context(), login()))
+		pass(time.Minute)
+		_, _ = a.Token(t.Context()) // this starts a look
+		pass(time.Second)
+		before := calls
+		assert.Equal(t, "access-0", mustToken(t, a))
+		pass(time.Minute)
+		assert.Equal(t, "access-0", mustToken(t, a))
+		assert.Equal(t, before, calls)
+		closeAll(t, a, b)
+	})
+}
+
+// Callers get the error of OnToken although the token that is held back is not in the Store either.
+func TestHeldBackWhileTheStoreIsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		f.respond = func(url.Values) (int, string, http.Header) {
+			f.down, f.respond = errors.New("down"), nil
+			return 200, `{"access_token":"access-1","refresh_token":"refresh-1","expires_in":3600}`, nil
+		}
+		opts := user(due())
+		opts.HoldUnsaved = true
+		failing := true
+		opts.OnToken = func(context.Context, *tokens.Token) error {
+			if failing {
+				return errors.New("disk full")
+			}
+			return nil
+		}
+		a := f.cache(t, opts)
+		begin := time.Now()
+		_, err := a.Token(t.Context())
+		require.ErrorContains(t, err, "disk full")
+		assert.Less(t, time.Since(begin), time.Second)
+		failing = false
+		f.fail(nil)
+		pass(time.Minute)
+		assert.Equal(t, "access-1", mustToken(t, a))
+		closeAll(t, a)
+	})
+}
+
 // After a logout elsewhere, nothing is left to save.
 func TestLogoutElsewhereEndsWhatWasUnsaved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -957,13 +1066,14 @@ func TestLogoutElsewhereEndsWhatWasUnsaved(t *testing.T) {
 func TestCloseWaitsForTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet()
-		a := f.cache(t, user(&tokens.Token{RefreshToken: "refresh-0"}))
+		a, before := f.cache(t, user(&tokens.Token{RefreshToken: "refresh-0"})), 0
 		f.respond = func(url.Values) (int, string, http.Header) {
-			f.down = errors.New("down")
+			f.down, before = errors.New("down"), f.loads+f.swaps
 			return 200, `{"access_token":"access-1","refresh_token":"refresh-1","expires_in":3600}`, nil
 		}
 		assert.Equal(t, "access-1", mustToken(t, a), "it is returned from the third attempt on")
-		before := f.calls()
+		assert.Equal(t, 1+2+2, f.calls()-before, "a swap, and two tries to find out what the Store has, with two loads each")
+		before = f.calls()
 		pass(20 * time.Second)
 		assert.InDelta(t, 2*20, f.calls()-before, 10, "two loads about every second")
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
@@ -1316,6 +1426,9 @@ func TestTimeToLiveOfRecords(t *testing.T) {
 		require.NoError(t, a.Revoke(t.Context()))
 		assert.Equal(t, []time.Duration{0}, f.ttls, "a logout does not expire")
 		f.ttls = nil
+		require.NoError(t, a.Set(t.Context(), &tokens.Token{AccessToken: "given", Expiry: time.Now().Add(time.Hour)}))
+		assert.Equal(t, []time.Duration{25 * time.Hour}, f.ttls)
+		f.ttls = nil
 		b := f.cache(t, user(login()))
 		mustToken(t, b)
 		pass(time.Hour)
@@ -1339,6 +1452,9 @@ func TestStoreThatPanicsOrHangs(t *testing.T) {
 			begin := time.Now()
 			_, err = c.Token(t.Context())
 			require.ErrorIs(t, err, tokens.ErrNoToken, name)
+			if name == "panic" {
+				require.ErrorContains(t, err, "panic in the Store: string")
+			}
 			assert.NotContains(t, err.Error(), "canary")
 			assert.LessOrEqual(t, time.Since(begin), 61*time.Second)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -1446,6 +1562,31 @@ func TestTokenThatHasExpiredOnArrivalWithAStore(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A token counts as expired on arrival if a twentieth of its life is left. The next request then waits, with and without
+// the Store.
+func TestTokenInItsLastSecondsOnArrival(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, la := s.process(tokens.CacheOptions{})
+		s.respond = func(url.Values) (int, string, http.Header) {
+			return 200, `{"access_token":"access-1","token_type":"Bearer","expires_in":20}`, nil
+		}
+		s.set(19*time.Second-40*time.Millisecond, false) // the server takes 50 ms
+		mustToken(t, a)
+		mustToken(t, a)
+		require.Equal(t, 1, s.sent(), "it lives for a second")
+		for s.sent() < 8 {
+			pass(time.Second)
+			_, _ = a.Token(t.Context())
+		}
+		la.cut(true)
+		pass(2 * time.Second)
+		_, err := a.Token(t.Context())
+		require.ErrorContains(t, err, "expired on arrival")
+		assert.Equal(t, 8, s.sent())
+		s.end(a)
+	})
 }
 
 // Callers wait for a new token in the last ten seconds of the old one, and not before.
@@ -1947,6 +2088,13 @@ func TestSetEndsTheLastErrorWithAStore(t *testing.T) {
 		require.ErrorIs(t, c.Stats().LastError, tokens.ErrLoginRequired)
 		require.NoError(t, c.Set(t.Context(), login()))
 		require.NoError(t, c.Stats().LastError)
+		closeAll(t, c)
+
+		c = newCache(t, f.endpoint(t), tokens.NewMemoryStore(), user(nil))
+		_, err = c.Token(t.Context())
+		require.ErrorIs(t, err, tokens.ErrLoginRequired)
+		require.NoError(t, c.Set(t.Context(), due()))
+		assert.Equal(t, "access-1", mustToken(t, c), "although a look was not due yet")
 		closeAll(t, c)
 	})
 }

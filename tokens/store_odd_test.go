@@ -453,6 +453,47 @@ func TestFirstUseByManyAtOnce(t *testing.T) {
 	})
 }
 
+// The credentials are read for the client id once, not with each look.
+func TestClientIDIsReadOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, reads := newFleet(), 0
+		endpoint, err := tokens.NewEndpoint("https://auth.example.com/token", tokens.CredentialsFunc(func(context.Context) (tokens.Credentials, error) {
+			reads++
+			return tokens.Credentials{ClientID: "id", ClientSecret: "client-secret"}, nil
+		}), &tokens.EndpointOptions{HTTPClient: &http.Client{Transport: f}})
+		require.NoError(t, err)
+		c := newCache(t, endpoint, f, user(login()))
+		for range 10 {
+			mustToken(t, c)
+			pass(time.Minute)
+		}
+		require.NoError(t, c.Set(t.Context(), login()))
+		assert.Greater(t, f.loads, 10)
+		assert.Equal(t, 1, reads)
+		closeAll(t, c)
+	})
+}
+
+// A process that was outrun many times waits for the one that outran it.
+func TestManyConflictsBeforeAnotherProcessFetches(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, _ := s.process(user(due()))
+		b, conflicts := &oddStore{Store: s.stored()}, 0
+		s.set(2*time.Second, false)
+		b.swap = func(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error {
+			if conflicts++; conflicts == 10 {
+				go func() { _, _ = a.Token(context.Background()) }()
+				pass(time.Second)
+			}
+			return tokens.ErrConflict
+		}
+		c := newCache(t, s.endpoint(), b, user(nil))
+		require.NoError(t, a.Set(t.Context(), due()))
+		assert.Equal(t, "access-1", mustToken(t, c))
+		s.end(a, c)
+	})
+}
+
 // While a process waits for its turn at the Limiter, it does not keep others from fetching.
 func TestTurnAtTheLimiterComesBeforeTheSwap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -689,6 +689,34 @@ func TestRuleNothingIsDecidedDuringASet(t *testing.T) {
 	})
 }
 
+// While a Set is under way, a Revoke that ends does not tell callers to log in.
+func TestRuleALogoutThatEndsDuringASet(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, la := s.process(user(nil))
+		require.NoError(t, a.Set(t.Context(), login()))
+		la.swapped = func(n int) error {
+			if n == 2 { // the swap of the logout
+				pass(2 * time.Second)
+			}
+			return nil
+		}
+		la.swapping = func(n int) {
+			if n == 3 { // the swap of the login
+				pass(5 * time.Second)
+			}
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() { assert.NoError(t, a.Revoke(t.Context())) })
+		pass(time.Second)
+		wg.Go(func() { assert.NoError(t, a.Set(t.Context(), &tokens.Token{RefreshToken: "refresh-10"})) })
+		pass(500 * time.Millisecond)
+		assert.Equal(t, "access-1", mustToken(t, a))
+		assert.Equal(t, 1, s.presented("refresh-10"))
+		wg.Wait()
+		s.end(a)
+	})
+}
+
 // The result of a refresh that arrives after a logout is revoked, and nobody gets it.
 func TestRuleWhatComesAfterALogoutIsRevoked(t *testing.T) {
 	testScene(t, func(t *testing.T, s *scene) {
@@ -804,6 +832,7 @@ func TestRuleAnAttemptIsConfirmedThreeTimes(t *testing.T) {
 		_, err := a.Token(t.Context())
 		require.ErrorContains(t, err, "not sent: the attempt could not be confirmed in the Store soon enough")
 		assert.Zero(t, s.presented("refresh-0"))
+		assert.Equal(t, 1+1+3+1, la.swaps, "Initial, the attempt, three confirmations, and the failure")
 		la.forget()
 		assert.Equal(t, "access-1", ask(t, a, time.Minute))
 		s.end(a)
