@@ -1,11 +1,13 @@
 package tokens_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"runtime"
@@ -2017,6 +2019,88 @@ func TestServerThatReturnsARejectedTokenAgain(t *testing.T) {
 		assert.Equal(t, 2, f.sent(), "the second request was sent because of the first 401")
 		assert.Less(t, s.total(), 30)
 		closeAll(t, a, b)
+	})
+}
+
+// Some servers return the same access token with another refresh token. Every process shows the new one.
+func TestServerThatReplacesTheRefreshTokenAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		f.respond = func(url.Values) (int, string, http.Header) {
+			f.n++
+			return 200, fmt.Sprintf(`{"access_token":"access-1","token_type":"Bearer","expires_in":3600,"refresh_token":"refresh-%d"}`, f.n), nil
+		}
+		a, b := f.cache(t, user(due())), f.cache(t, user(nil))
+		require.Equal(t, mustToken(t, a), mustToken(t, b))
+		a.Invalidate(&tokens.Token{AccessToken: "access-1"})
+		mustToken(t, a)
+		pass(time.Minute)
+		mustToken(t, b) // this starts a look in the background
+		pass(time.Second)
+		for _, cache := range []*tokens.Cache{a, b} {
+			token, err := cache.Token(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, "refresh-2", token.RefreshToken)
+		}
+		closeAll(t, a, b)
+	})
+}
+
+// Tokens that live for seconds are renewed in time, again and again.
+func TestTokensThatLiveForSecondsInTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		f.respond = func(url.Values) (int, string, http.Header) {
+			f.n++
+			return 200, fmt.Sprintf(`{"access_token":"access-%d","token_type":"Bearer","expires_in":5}`, f.n), nil
+		}
+		a, b := f.cache(t, tokens.CacheOptions{}), f.cache(t, tokens.CacheOptions{})
+		for range 120 {
+			mustToken(t, a)
+			mustToken(t, b)
+			pass(time.Second)
+		}
+		assert.LessOrEqual(t, f.sent(), 40)
+		closeAll(t, a, b)
+	})
+}
+
+// Callers who waited during a Set that failed get the token of the fetch that ended meanwhile, and never one that has
+// expired.
+func TestSetOfAnExpiredTokenDuringAFetch(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, la := s.process(user(due()))
+		s.set(5*time.Second, false)
+		got := make(chan string, 1)
+		go func() { got <- tokenOf(t, a) }()
+		pass(time.Second)
+		la.cut(true)
+		require.ErrorIs(t, a.Set(t.Context(), &tokens.Token{AccessToken: "expired", Expiry: time.Now().Add(-time.Hour)}), tokens.ErrStore)
+		la.cut(false)
+		assert.Equal(t, "access-1", <-got)
+		s.end(a)
+	})
+}
+
+// Each new token is logged, by the process that fetched it.
+func TestNewTokensAreLoggedWithAStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		var logs [2]bytes.Buffer
+		var caches []*tokens.Cache
+		for i := range logs {
+			opts := user(nil)
+			opts.Logger = slog.New(slog.NewTextHandler(&logs[i], &slog.HandlerOptions{Level: slog.LevelDebug}))
+			caches = append(caches, f.cache(t, opts))
+		}
+		require.NoError(t, caches[0].Set(t.Context(), due()))
+		for _, c := range caches {
+			mustToken(t, c)
+		}
+		synctest.Wait()
+		assert.Contains(t, logs[0].String(), "got a token")
+		assert.Empty(t, logs[1].String())
+		closeAll(t, caches...)
 	})
 }
 

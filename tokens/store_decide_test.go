@@ -83,6 +83,7 @@ func TestDecide(t *testing.T) {
 		"an app does not mind":               {memory{known: order{5, 2}, upset: true}, rec(nil), doStart, false},
 		"rejected":                           {mem(func(m *memory) { m.rejected = "a" }), rec(nil), doStart, false},
 		"rejected, but fetched for a 401":    {mem(func(m *memory) { m.rejected = "a" }), rec(func(r *record) { r.after401, r.bornAt = true, now.mono-29*time.Second }), doNothing, false},
+		"due, and fetched for a 401 before":  {mem(living), rec(func(r *record) { r.after401, r.bornAt = true, now.mono-29*time.Second }), doStart, false},
 		"rejected, but there is another":     {mem(func(m *memory) { m.rejected = "b" }), rec(func(r *record) { r.after401, r.bornAt = true, now.mono-29*time.Second }), doStart, false},
 		"rejected, fetched for a 401 before": {mem(func(m *memory) { m.rejected = "a" }), rec(func(r *record) { r.after401, r.bornAt = true, now.mono-30*time.Second }), doStart, false},
 	} {

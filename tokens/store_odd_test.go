@@ -387,6 +387,24 @@ func TestStoresThatCannotBeWritten(t *testing.T) {
 	}
 }
 
+// An application does not go on without the Store before three swaps have failed.
+func TestTwoSwapsThatFail(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := newFleet(), &oddStore{Store: tokens.NewMemoryStore()}
+		swaps := 0
+		s.swap = func(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error {
+			if swaps++; swaps <= 2 {
+				return errors.New("down")
+			}
+			return s.Store.CompareAndSwap(ctx, key, old, next, ttl)
+		}
+		a, b := f.oddCache(t, s, tokens.CacheOptions{}), newCache(t, f.endpoint(t), s.Store, tokens.CacheOptions{})
+		assert.Equal(t, "access-1", mustToken(t, a))
+		assert.Equal(t, "access-1", mustToken(t, b))
+		closeAll(t, a, b)
+	})
+}
+
 // A process that cannot write to the Store needs only to read it while another one fetches.
 func TestSwapsThatFailWhileAnotherProcessFetches(t *testing.T) {
 	for name, swap := range swapsThat {
@@ -474,23 +492,84 @@ func TestClientIDIsReadOnce(t *testing.T) {
 	})
 }
 
-// A process that was outrun many times waits for the one that outran it.
-func TestManyConflictsBeforeAnotherProcessFetches(t *testing.T) {
-	testScene(t, func(t *testing.T, s *scene) {
-		a, _ := s.process(user(due()))
-		b, conflicts := &oddStore{Store: s.stored()}, 0
-		s.set(2*time.Second, false)
-		b.swap = func(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error {
-			if conflicts++; conflicts == 10 {
-				go func() { _, _ = a.Token(context.Background()) }()
-				pass(time.Second)
-			}
-			return tokens.ErrConflict
+// A process that was outrun many times goes by what the one that outran it has written.
+func TestManyConflictsBeforeTheRecordSettles(t *testing.T) {
+	for name, settle := range map[string]func(t *testing.T, a *tokens.Cache){
+		"another fetches": func(t *testing.T, a *tokens.Cache) {
+			go func() { _, _ = a.Token(t.Context()) }()
+			pass(time.Second)
+		},
+		"another logs out": func(t *testing.T, a *tokens.Cache) { assert.NoError(t, a.Revoke(t.Context())) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			testScene(t, func(t *testing.T, s *scene) {
+				a, _ := s.process(user(due()))
+				b, conflicts := &oddStore{Store: s.stored()}, 0
+				s.set(2*time.Second, false)
+				b.swap = func(context.Context, string, string, tokens.Record, time.Duration) error {
+					if conflicts++; conflicts == 10 {
+						settle(t, a)
+					}
+					return tokens.ErrConflict
+				}
+				c := newCache(t, s.endpoint(), b, user(nil))
+				require.NoError(t, a.Set(t.Context(), due()))
+				if name == "another fetches" {
+					assert.Equal(t, "access-1", mustToken(t, c))
+				} else {
+					_, err := c.Token(t.Context())
+					require.ErrorIs(t, err, tokens.ErrLoginRequired)
+				}
+				s.end(a, c)
+			})
+		})
+	}
+}
+
+// A slow Load and a long wait at the Limiter do not add up to a look that hangs.
+func TestSlowStoreAndLongRateLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := newFleet(), &oddStore{Store: tokens.NewMemoryStore()}
+		endpoint := f.endpoint(t)
+		f.closeLimiter(t, endpoint, 60)
+		s.load = func(ctx context.Context, key string) (tokens.Record, error) {
+			pass(10 * time.Second)
+			return s.Store.Load(context.WithoutCancel(ctx), key)
 		}
-		c := newCache(t, s.endpoint(), b, user(nil))
-		require.NoError(t, a.Set(t.Context(), due()))
+		c := newCache(t, endpoint, s, tokens.CacheOptions{})
 		assert.Equal(t, "access-1", mustToken(t, c))
-		s.end(a, c)
+		closeAll(t, c)
+	})
+}
+
+// Set is tried three times, unless a later Set or Revoke has begun.
+func TestSetIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := newFleet(), &oddStore{}
+		s.load = func(ctx context.Context, key string) (tokens.Record, error) {
+			if s.total() < 3 {
+				return tokens.Record{}, errors.New("down")
+			}
+			return s.Store.Load(ctx, key)
+		}
+		c := f.oddCache(t, s, user(nil))
+		require.NoError(t, c.Set(t.Context(), login()))
+
+		first := make(chan error, 1)
+		s.load = func(ctx context.Context, key string) (tokens.Record, error) {
+			r, err := s.Store.Load(ctx, key)
+			pass(time.Second)
+			return r, err
+		}
+		go func() {
+			first <- c.Set(t.Context(), &tokens.Token{AccessToken: "first", RefreshToken: "refresh-first", Expiry: time.Now().Add(time.Hour)})
+		}()
+		pass(500 * time.Millisecond)
+		require.NoError(t, c.Set(t.Context(), &tokens.Token{AccessToken: "second", RefreshToken: "refresh-second", Expiry: time.Now().Add(time.Hour)}))
+		require.ErrorContains(t, <-first, "a later Set or Revoke took its place")
+		s.load = nil
+		assert.Equal(t, "second", mustToken(t, c))
+		closeAll(t, c)
 	})
 }
 
