@@ -1262,6 +1262,38 @@ func TestSetKeepsARefreshTokenThatIsNotInTheStore(t *testing.T) {
 	})
 }
 
+// If the Store is back when Set is called, it has the new refresh token, so that nobody presents the consumed one.
+func TestSetStoresARefreshTokenThatWasNotInTheStore(t *testing.T) {
+	for _, without := range []bool{false, true} {
+		testScene(t, func(t *testing.T, s *scene) {
+			opts := user(&tokens.Token{AccessToken: "access-0", RefreshToken: "refresh-0", Expiry: time.Now().Add(time.Minute)})
+			opts.RefreshWithoutStore = without
+			a, la := s.process(opts)
+			b, _ := s.process(user(nil))
+			mustToken(t, a)
+			if pass(time.Minute); without {
+				la.cut(true)
+			} else {
+				la.swapping = func(n int) { la.cut(n == 2) } // that of the attempt
+			}
+			require.Equal(t, "access-1", mustToken(t, a))
+			pass(10 * time.Second)
+			la.forget()
+			la.cut(false)
+			require.NoError(t, a.Set(t.Context(), &tokens.Token{AccessToken: "given", Expiry: time.Now().Add(time.Minute)}))
+			token, err := b.Token(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, "given", token.AccessToken)
+			assert.Equal(t, "refresh-1", token.RefreshToken)
+			pass(time.Minute)
+			assert.Equal(t, "access-2", mustToken(t, b))
+			assert.Equal(t, 1, s.presented("refresh-0"), "RefreshWithoutStore: %t", without)
+			assert.Equal(t, 1, s.presented("refresh-1"))
+			s.end(a, b)
+		})
+	}
+}
+
 // Records that this release must not touch.
 func TestForeignRecordsAreLeftAlone(t *testing.T) {
 	for name, c := range map[string]struct{ value, want string }{

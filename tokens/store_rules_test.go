@@ -1065,6 +1065,29 @@ func TestRuleSetKeepsTheNewestRefreshToken(t *testing.T) {
 	})
 }
 
+// Set of a token without a refresh token keeps the one that another process has written since the record was loaded.
+func TestRuleSetKeepsARefreshTokenThatArrivesMeanwhile(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, _ := s.process(user(due()))
+		b, lb := s.process(user(nil))
+		lb.swapping = func(n int) {
+			if n == 1 { // its swap conflicts with that of the new token
+				pass(2 * time.Second)
+			}
+		}
+		s.set(time.Second, false)
+		go func() { _, _ = a.Token(t.Context()) }()
+		pass(500 * time.Millisecond)
+		require.NoError(t, b.Set(t.Context(), &tokens.Token{AccessToken: "given", Expiry: time.Now().Add(time.Minute)}))
+		c, _ := s.process(user(nil))
+		token, err := c.Token(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, "given", token.AccessToken)
+		assert.Equal(t, "refresh-1", token.RefreshToken)
+		s.end(a, b, c)
+	})
+}
+
 // If the client's secret is changed during an attempt, a second request follows the first, and needs a permission of its
 // own. Without one, the attempt ends with the first request.
 func TestRuleASecondRequestIsConfirmedToo(t *testing.T) {

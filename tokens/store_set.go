@@ -32,12 +32,15 @@ func (c *Cache) setInStore(ctx context.Context, t *Token) error {
 	c.mu.Unlock()
 
 	err := c.storeChange(ctx, change, func(r *record, now moment) *record {
+		next := *t // r is another record after a conflict
 		if c.session != "" && t.RefreshToken == "" {
-			if t.RefreshToken = s.newestRefreshToken(); !r.order.before(s.known.order) && r.refreshToken() != "" {
-				t.RefreshToken = r.refreshToken()
+			next.RefreshToken = s.newestRefreshToken()
+			unpublished := s.result != nil && s.result.kind == resultToken && s.result.judge(r, true) == putIn
+			if !unpublished && !r.order.before(s.known.order) && r.refreshToken() != "" {
+				next.RefreshToken = r.refreshToken()
 			}
 		}
-		return c.recordOf(t, order{}, now)
+		return c.recordOf(&next, order{}, now)
 	})
 	if err != nil {
 		return fmt.Errorf("tokens: %s: the token is not in the Store: %w", c.endpoint.vendor.name, err)
