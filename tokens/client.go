@@ -48,7 +48,9 @@ func (t clientTransport) Format(f fmt.State, _ rune) {
 }
 
 // CloseIdleConnections is called by the method of the same name of http.Client.
-func (t clientTransport) CloseIdleConnections() { t.sender.client.CloseIdleConnections() }
+func (t clientTransport) CloseIdleConnections() {
+	(&http.Client{Transport: t.sender.caller}).CloseIdleConnections()
+}
 
 func useLastResponse(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 

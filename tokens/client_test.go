@@ -373,6 +373,23 @@ func TestZeroTransport(t *testing.T) {
 	}
 }
 
+// An idler is a transport that has idle connections.
+type idler struct {
+	*script
+
+	closed int
+}
+
+func (i *idler) CloseIdleConnections() { i.closed++ }
+
+func TestClientClosesIdleConnections(t *testing.T) {
+	base := &idler{script: newScript(reply(200, "", ""))}
+	client, err := NewClient(Static("at"), &DoerOptions{BaseURL: apiURL, HTTPClient: &http.Client{Transport: base}})
+	require.NoError(t, err)
+	client.CloseIdleConnections()
+	assert.Equal(t, 1, base.closed)
+}
+
 // The headers in options may be secrets.
 func TestDoerOptionsPrintNoHeader(t *testing.T) {
 	opts := DoerOptions{BaseURL: apiURL + "/v1", Header: http.Header{"X-Gateway-Key": {"canary"}}}

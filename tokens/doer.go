@@ -150,6 +150,7 @@ func (d Doer) Do(req *http.Request) (*http.Response, error) {
 // A sender is the common part of Doers and the clients of NewClient.
 type sender struct {
 	client  http.Client
+	caller  http.RoundTripper // beneath the other layers; if nil, http.DefaultTransport
 	origin  origin
 	header  *http.Header // added to requests, which share its values; a pointer for the same reason as cacheSecrets
 	retry   Retry
@@ -208,7 +209,8 @@ func newSender(src Source, opts *DoerOptions) (*sender, error) {
 	}
 	s.client.Timeout = 0
 	s.client.CheckRedirect = checkRedirect(s.client.CheckRedirect)
-	s.client.Transport = layers(src, base, s.client.Transport)
+	s.caller = s.client.Transport
+	s.client.Transport = layers(src, base, s.caller)
 	return s, nil
 }
 
