@@ -122,7 +122,7 @@ func (a *attempt) notSent(base http.RoundTripper, ctx context.Context, err error
 	if _, ok := errors.AsType[*credentialsError](err); ok {
 		return true // the client could not authenticate
 	}
-	if err != nil && isGoAway(err) {
+	if isGoAway(err) {
 		return true
 	}
 	if a.connected.Load() {

@@ -216,7 +216,7 @@ func (c *Cache) check(ctx context.Context) error {
 
 // BaseURL returns the BaseURL of the Cache's Endpoint: the origin that its tokens are for. It is "" for a nil Cache.
 func (c *Cache) BaseURL() string {
-	if c == nil || c.endpoint == nil {
+	if c == nil {
 		return ""
 	}
 	return c.endpoint.BaseURL()
@@ -225,7 +225,7 @@ func (c *Cache) BaseURL() string {
 // Limiter returns the Limiter of the Cache's Endpoint. It is nil if the API and the token endpoint have different
 // origins.
 func (c *Cache) Limiter() *Limiter {
-	if c == nil || c.endpoint == nil {
+	if c == nil {
 		return nil
 	}
 	return c.endpoint.Limiter()

@@ -58,15 +58,16 @@ const modulePath = "github.com/grantwright/oauth-go"
 
 // userAgent returns the User-Agent of the SDK, with the version of this module in the running program.
 var userAgent = sync.OnceValue(func() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		info = new(debug.BuildInfo)
-	}
+	info, _ := debug.ReadBuildInfo()
 	return "oauth-go/" + moduleVersion(info)
 })
 
-// moduleVersion returns the version of this module in a program, or "devel".
+// moduleVersion returns the version of this module in a program, or "devel". program is nil if it was built without
+// module support.
 func moduleVersion(program *debug.BuildInfo) string {
+	if program == nil {
+		return "devel"
+	}
 	version := ""
 	for _, module := range append(program.Deps, &program.Main) {
 		if module.Path != modulePath {

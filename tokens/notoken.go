@@ -60,4 +60,4 @@ func (e *noTokenError) Is(target error) bool {
 }
 
 // As looks for target in the cause.
-func (e *noTokenError) As(target any) bool { return e.cause != nil && errors.As(e.cause, target) }
+func (e *noTokenError) As(target any) bool { return errors.As(e.cause, target) }

@@ -34,7 +34,7 @@ func retryAfter(resp *http.Response, now time.Time) time.Duration {
 	}
 	if resp.StatusCode == http.StatusTooManyRequests {
 		reset, err := strconv.ParseInt(strings.TrimSpace(resp.Header.Get("X-Organization-Rate-Limit-Reset")), 10, 64)
-		if err == nil && reset > 0 && reset < maxUnix {
+		if err == nil && reset < maxUnix {
 			return max(0, time.Unix(reset, 0).Sub(now))
 		}
 	}
@@ -53,9 +53,6 @@ func parseDuration(s string, unit time.Duration) (time.Duration, bool) {
 	if err != nil || n >= int64(math.MaxInt64/unit) {
 		return math.MaxInt64, true
 	}
-	part, err := strconv.ParseFloat("0."+fraction+"0", 64)
-	if err != nil {
-		return 0, false
-	}
+	part, _ := strconv.ParseFloat("0."+fraction+"0", 64) // digits alone, so it cannot fail
 	return time.Duration(n)*unit + time.Duration(part*float64(unit)), true
 }
