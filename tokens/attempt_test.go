@@ -280,6 +280,71 @@ func TestAttemptOnAConnectionThatEndsBeforeTheRequest(t *testing.T) {
 	})
 }
 
+// A tlsConn is a connection after its TLS handshake.
+type tlsConn struct {
+	net.Conn
+
+	protocol string
+}
+
+func (c tlsConn) ConnectionState() tls.ConnectionState {
+	return tls.ConnectionState{NegotiatedProtocol: c.protocol}
+}
+
+// Before net/http resends a request by itself, it gets another connection. An unsafe request is stopped then, but only
+// if it was written over HTTP/2: over HTTP/1, net/http resends what it buffered but never sent.
+func TestAttemptThatGetsAnotherConnection(t *testing.T) {
+	for name, tt := range map[string]struct {
+		conn  net.Conn
+		wrote bool
+		ends  bool
+	}{
+		"HTTP/2, written":          {tlsConn{protocol: "h2"}, true, true},
+		"HTTP/2, not written":      {tlsConn{protocol: "h2"}, false, false},
+		"HTTP/1 over TLS, written": {tlsConn{protocol: "http/1.1"}, true, false},
+		"HTTP/1, written":          {&net.TCPConn{}, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			base := roundTripFunc(func(req *http.Request) (*http.Response, error) {
+				trace := httptrace.ContextClientTrace(req.Context())
+				trace.GotConn(httptrace.GotConnInfo{Conn: tt.conn})
+				if tt.wrote {
+					trace.WroteHeaderField("", nil)
+				}
+				trace.GotConn(httptrace.GotConnInfo{Conn: tt.conn})
+				if err := req.Context().Err(); err != nil {
+					return nil, err
+				}
+				return reply(http.StatusNoContent, "", "")(req)
+			})
+			d, err := NewDoer(nil, &DoerOptions{BaseURL: apiURL, HTTPClient: &http.Client{Transport: base}, Retry: quick})
+			require.NoError(t, err)
+			resp, err := d.Do(newRequest(t, http.MethodPost, apiURL, ""))
+			if tt.ends {
+				require.ErrorContains(t, err, "the server may have acted on it")
+				return
+			}
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+		})
+	}
+}
+
+// A canceled request that had a connection may still be written.
+func TestAttemptThatIsCanceledOnAConnection(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	base := roundTripFunc(func(req *http.Request) (*http.Response, error) {
+		httptrace.ContextClientTrace(req.Context()).GotConn(httptrace.GotConnInfo{})
+		cancel()
+		return nil, req.Context().Err()
+	})
+	d, err := NewDoer(nil, &DoerOptions{BaseURL: apiURL, HTTPClient: &http.Client{Transport: base}})
+	require.NoError(t, err)
+	_, err = d.Do(newRequest(t, http.MethodPost, apiURL, "body").WithContext(ctx))
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorContains(t, err, "the server may have acted on it")
+}
+
 // A frame of HTTP/2 (RFC 9113, section 6).
 type frame struct {
 	kind    byte
@@ -707,6 +772,15 @@ func TestAttemptByAWrongTransport(t *testing.T) {
 	_, err = get(both)
 	require.ErrorContains(t, err, "both")
 	assert.Equal(t, 1, closed.closed())
+	_, err = get(roundTripFunc(func(*http.Request) (*http.Response, error) { return &http.Response{}, errors.New("both, no body") }))
+	require.ErrorContains(t, err, "both, no body")
+	noURL := roundTripFunc(func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusNoContent, Request: new(http.Request)}, nil
+	})
+	resp, err := get(noURL)
+	require.NoError(t, err)
+	assert.Equal(t, apiURL, resp.Request.URL.String())
+	require.NoError(t, resp.Body.Close())
 	for _, status := range []int{200, 401, 404, 503} {
 		resp, err := get(noBody(status))
 		if status != 200 {

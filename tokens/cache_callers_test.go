@@ -223,6 +223,18 @@ func TestCacheRevokesWhatItKept(t *testing.T) {
 			require.Len(t, revoked(s), 4+maxUnrevoked+1, "the number of kept tokens is limited")
 		})
 	})
+	t.Run("a refresh token that several grants brought, once", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := &tokenServer{respond: func(int, url.Values) (*http.Response, error) { return grants(1, "3600"), nil }}
+			c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
+			for range 3 {
+				access(t, c)
+				pass(time.Hour)
+			}
+			require.NoError(t, c.Revoke(t.Context()))
+			require.Equal(t, []string{"rt-1", "at-1"}, revoked(s))
+		})
+	})
 	t.Run("kinds of token that the server never revokes are dropped", func(t *testing.T) {
 		s := &tokenServer{}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})

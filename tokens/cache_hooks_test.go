@@ -440,6 +440,26 @@ func TestCacheHoldsUnsavedTokensBack(t *testing.T) {
 	})
 }
 
+// OnToken is not called again for a caller that has left.
+func TestCacheSavesNothingForAnEndedContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		c := newCache(t, stubEndpoint(t, &tokenServer{}, onlyOnce), &CacheOptions{Grant: ping, HoldUnsaved: true, OnToken: func(context.Context, *Token) error {
+			calls++
+			return errDiskFull
+		}})
+		_, err := c.Token(t.Context())
+		require.ErrorIs(t, err, errDiskFull)
+		pass(time.Second)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err = c.Token(ctx)
+		require.ErrorIs(t, err, context.Canceled)
+		synctest.Wait()
+		require.Equal(t, 1, calls)
+	})
+}
+
 // The waits between the attempts to save a token begin anew with each token.
 func TestCacheSavesEachTokenSoonAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -493,6 +513,36 @@ func TestCacheCloseStoresWhatIsUnsaved(t *testing.T) {
 		require.Equal(t, []string{"rt-1"}, stored)
 		require.NoError(t, c.Close(t.Context()))
 		require.Len(t, stored, 1)
+	})
+	t.Run("once, even if a fetch was about to try it", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			release := make(chan struct{})
+			calls := 0
+			s := &tokenServer{respond: func(n int, _ url.Values) (*http.Response, error) {
+				if n > 1 {
+					<-release
+					return newResponse(503, ""), nil
+				}
+				return grants(n, "3600"), nil
+			}}
+			c := login(t, s, CacheOptions{OnToken: func(context.Context, *Token) error { calls++; return errDiskFull }})
+			token, err := c.Token(t.Context())
+			require.NoError(t, err)
+			c.Invalidate(token)
+			pass(time.Second)
+			_, err = c.Token(t.Context())
+			require.ErrorIs(t, err, context.DeadlineExceeded, "it is abandoned")
+			pass(maxBackOff)
+			go func() { _, _ = c.Token(t.Context()) }() // waits behind it
+			synctest.Wait()
+			before := calls
+			go func() {
+				pass(time.Second)
+				close(release)
+			}()
+			require.ErrorIs(t, c.Close(t.Context()), errDiskFull)
+			require.Equal(t, before+1, calls)
+		})
 	})
 	t.Run("a hook that hangs", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -661,6 +711,27 @@ func TestCacheLogsNoTokens(t *testing.T) {
 	require.Contains(t, log.String(), "vendor=Moov client=efa1f375")
 	require.NotContains(t, log.String(), "at-1")
 	require.NotContains(t, log.String(), "rt-1")
+}
+
+// If the client id changes, log lines name the new one.
+func TestCacheLogsTheClientOfNow(t *testing.T) {
+	var log strings.Builder
+	asked := 0
+	creds := CredentialsFunc(func(context.Context) (Credentials, error) {
+		asked++
+		return Credentials{fmt.Sprintf("client-%d", asked), "secret"}, nil
+	})
+	e, err := NewMoov(creds, &MoovOptions{HTTPClient: &http.Client{Transport: &tokenServer{}}})
+	require.NoError(t, err)
+	c := newCache(t, e, &CacheOptions{Grant: ping, Logger: slog.New(plainHandler{&log})})
+	access(t, c)
+	require.NoError(t, c.Set(t.Context(), nil))
+	access(t, c)
+	require.NoError(t, c.Close(t.Context()))
+	lines := strings.Split(log.String(), "got a token")
+	require.Len(t, lines, 3)
+	require.Contains(t, lines[1], "client="+shortHash("client-1"))
+	require.Contains(t, lines[2], "client="+shortHash("client-2"))
 }
 
 // plainHandler prints the fields of its arguments, without using LogValuer or Formatter.

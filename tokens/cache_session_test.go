@@ -174,7 +174,8 @@ func TestWhatAFailureMeans(t *testing.T) {
 		"a time to wait":        {&Error{StatusCode: 403, RetryAfter: time.Second}, stillValid, true},
 		"403":                   {&Error{StatusCode: 403}, stillValid, false},
 		"401":                   {&Error{StatusCode: 401}, stillValid, true},
-		"401 for the grant":     {&Error{StatusCode: 401, Code: InvalidScope}, stillValid, false},
+		"401 for the scope":     {&Error{StatusCode: 401, Code: InvalidScope}, stillValid, false},
+		"401 for the grant":     {&Error{StatusCode: 401, Code: InvalidGrant}, refreshRefused, false},
 		"invalid_client":        {&Error{StatusCode: 400, Code: InvalidClient}, stillValid, true},
 	} {
 		assert.Equal(t, tt.outcome, refreshOutcomeOf(tt.err, &requested), name)
@@ -333,6 +334,32 @@ func TestCacheRefreshThatFailsAfterSet(t *testing.T) {
 				require.Equal(t, tt.ends, err != nil)
 			})
 		})
+	}
+}
+
+// What a superseded fetch learns about an app, or about a login that Set replaced, does not count.
+func TestCacheForgetsAFetchThatFailsAfterSet(t *testing.T) {
+	for name, respond := range map[string]func(int, url.Values) (*http.Response, error){
+		"lost": lose, "502": refuses(502, ""), "invalid_grant": refuses(400, "invalid_grant"),
+	} {
+		for _, session := range []string{"", "a"} {
+			t.Run(name+" "+session, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := &tokenServer{delay: time.Second, respond: respond}
+					opts, set := CacheOptions{Grant: ping}, &Token{AccessToken: "set", Expiry: time.Now().Add(time.Hour)}
+					if session != "" {
+						opts.Session, opts.Initial, set.RefreshToken = session, &Token{RefreshToken: "rt-0"}, "rt-9"
+					}
+					c := newCache(t, stubEndpoint(t, s, onlyOnce), &opts)
+					go func() { _, _ = c.Token(t.Context()) }()
+					synctest.Wait()
+					require.NoError(t, c.Set(t.Context(), set))
+					pass(2 * time.Second)
+					require.NoError(t, c.Stats().LastError)
+					require.Equal(t, "set", access(t, c))
+				})
+			})
+		}
 	}
 }
 

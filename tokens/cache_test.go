@@ -544,6 +544,21 @@ func TestCacheTokenFor(t *testing.T) {
 		_, err = c.TokenFor(t.Context(), 2*time.Hour)
 		require.ErrorContains(t, err, "less than the requested 2h0m0s")
 		require.Equal(t, 2, s.count(), "a new token would be as short")
+
+		s.set(func(n int, _ url.Values) (*http.Response, error) { return grants(n, "10800"), nil })
+		pass(time.Hour)
+		token, err = c.TokenFor(t.Context(), 2*time.Hour)
+		require.NoError(t, err, "a new token is needed anyway")
+		require.Equal(t, "at-3", token.AccessToken)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, stubEndpoint(t, &tokenServer{}, onlyOnce), &CacheOptions{Grant: ping})
+		token, err := c.Token(t.Context())
+		require.NoError(t, err)
+		c.Invalidate(token)
+		_, err = c.TokenFor(t.Context(), 2*time.Hour)
+		require.ErrorContains(t, err, "less than the requested 2h0m0s")
+		require.EqualValues(t, 2, c.Stats().Fetches, "there is none to compare with")
 	})
 }
 
@@ -842,6 +857,20 @@ func TestCacheOnTokenThatExitsHasNotStored(t *testing.T) {
 	})
 }
 
+func TestCacheOnTokenThatSetsAndExits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c *Cache
+		c = newCache(t, stubEndpoint(t, &tokenServer{}, onlyOnce), &CacheOptions{Grant: ping, OnToken: func(ctx context.Context, _ *Token) error {
+			assert.NoError(t, c.Set(ctx, &Token{AccessToken: "set", Expiry: time.Now().Add(time.Hour)}))
+			runtime.Goexit()
+			return nil
+		}})
+		require.Equal(t, "set", access(t, c))
+		require.NoError(t, c.Close(t.Context()))
+		require.Zero(t, c.Stats().Failures, "the fetch got a token")
+	})
+}
+
 func TestCacheSetDuringAFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{delay: time.Second}
@@ -860,23 +889,26 @@ func TestCacheSetDuringAFetch(t *testing.T) {
 	})
 }
 
-// A refresh that Set overtook brings nothing to save if the server keeps the refresh token.
+// A refresh that Set overtook brings nothing to save if the server keeps the refresh token, whether it repeats it or
+// not.
 func TestCacheSetDuringARefreshWithoutRotation(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &tokenServer{delay: time.Second, respond: func(n int, _ url.Values) (*http.Response, error) {
-			return newResponse(200, fmt.Sprintf(`{"access_token":"at-%d","token_type":"Bearer","expires_in":3600}`, n)), nil
-		}}
-		hooked := 0
-		c := login(t, s, CacheOptions{OnToken: func(context.Context, *Token) error { hooked++; return nil }})
-		var wg sync.WaitGroup
-		wg.Go(func() { assert.Equal(t, "set", access(t, c)) })
-		synctest.Wait()
-		require.NoError(t, c.Set(t.Context(), &Token{AccessToken: "set", Expiry: time.Now().Add(time.Hour)}))
-		wg.Wait()
-		require.NoError(t, c.Close(t.Context()))
-		require.Equal(t, []string{"rt-0"}, s.presented())
-		require.Zero(t, hooked)
-	})
+	for _, repeated := range []string{"", `"refresh_token":"rt-0",`} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &tokenServer{delay: time.Second, respond: func(n int, _ url.Values) (*http.Response, error) {
+				return newResponse(200, fmt.Sprintf(`{"access_token":"at-%d",%s"token_type":"Bearer","expires_in":3600}`, n, repeated)), nil
+			}}
+			hooked := 0
+			c := login(t, s, CacheOptions{OnToken: func(context.Context, *Token) error { hooked++; return nil }})
+			var wg sync.WaitGroup
+			wg.Go(func() { assert.Equal(t, "set", access(t, c)) })
+			synctest.Wait()
+			require.NoError(t, c.Set(t.Context(), &Token{AccessToken: "set", Expiry: time.Now().Add(time.Hour)}))
+			wg.Wait()
+			require.NoError(t, c.Close(t.Context()))
+			require.Equal(t, []string{"rt-0"}, s.presented())
+			require.Zero(t, hooked)
+		})
+	}
 }
 
 func TestCacheRevoke(t *testing.T) {
@@ -962,6 +994,26 @@ func TestCacheRevoke(t *testing.T) {
 		second, err := c.Token(t.Context())
 		require.NoError(t, err)
 		require.NotEqual(t, first.AccessToken, second.AccessToken, "the token is dropped anyway")
+	})
+}
+
+// After Close nobody gets the old token, not even who waited for a new one.
+func TestCacheServesNothingAfterClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &tokenServer{}
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
+		access(t, c)
+		pass(time.Hour - 5*time.Second)
+		s.set(refuses(503, ""))
+		s.delayBy(time.Second)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, err := c.Token(t.Context())
+			requireStatus(t, 503, err)
+		})
+		synctest.Wait()
+		require.NoError(t, c.Close(t.Context()))
+		wg.Wait()
 	})
 }
 

@@ -122,6 +122,28 @@ func TestCallWithoutAnotherTokenAfter401(t *testing.T) {
 	}
 }
 
+// seldom is a Source that has a token for every other call.
+type seldom struct{ calls int }
+
+func (s *seldom) Token(context.Context) (*Token, error) {
+	if s.calls++; s.calls%2 == 0 {
+		return nil, ErrLoginRequired
+	}
+	return &Token{AccessToken: fmt.Sprintf("at-%d", s.calls)}, nil
+}
+func (s *seldom) Invalidate(*Token) {}
+
+// Why there was no token after a 401 is part of the error of that response alone, and not of a later one.
+func TestCallWithATokenForTheRetryOfA401(t *testing.T) {
+	s := newScript(reply(401, "", ""), reply(403, "", ""))
+	d, err := NewDoer(&seldom{}, &DoerOptions{BaseURL: apiURL, HTTPClient: s.client(), Retry: Retry{Statuses: []int{401}, Initial: 1}})
+	require.NoError(t, err)
+	_, err = d.Do(newRequest(t, http.MethodGet, apiURL, ""))
+	require.ErrorIs(t, err, Status(403))
+	require.NotErrorIs(t, err, ErrLoginRequired)
+	assert.Len(t, s.requests(), 2)
+}
+
 // A request whose response was lost may have had an effect, even if a rate limit prevented its retry.
 func TestCallThatWasLostAndThenLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

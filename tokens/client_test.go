@@ -126,6 +126,8 @@ func TestNewClientRefuses(t *testing.T) {
 		{nilCache, &DoerOptions{BaseURL: apiURL}, "tokens: the Source is a nil *tokens.Cache"},
 		{sourceFunc(nil), &DoerOptions{BaseURL: apiURL}, "tokens: the Source is a nil tokens.sourceFunc"},
 		{sourceOf{"https://one.example.com"}, &DoerOptions{BaseURL: "https://two.example.com"}, "tokens: BaseURL is https://two.example.com but the Source's tokens are for https://one.example.com; leave BaseURL empty"},
+		{sourceOf{"https://one.example.com"}, &DoerOptions{BaseURL: "http://two.example.com"}, "tokens: the base URL http://two.example.com is neither https nor loopback; a token would be sent in the clear"},
+		{sourceOf{"http://one.example.com"}, &DoerOptions{BaseURL: apiURL}, "tokens: the base URL http://one.example.com is neither https nor loopback; a token would be sent in the clear"},
 		{nil, &DoerOptions{BaseURL: apiURL, Header: http.Header{"Authorization": {"Bearer x"}}}, "tokens: Header: Authorization is set by the SDK"},
 		{nil, &DoerOptions{BaseURL: apiURL, Header: http.Header{"X-Key": {"a\n"}}}, "tokens: Header: X-Key ends in a newline"},
 		{nil, &DoerOptions{BaseURL: apiURL, Header: http.Header{"host": {"x"}}}, "tokens: Header: host is set by the SDK"},
@@ -293,6 +295,7 @@ func TestModuleVersion(t *testing.T) {
 	} {
 		assert.Equal(t, tt.want, moduleVersion(&debug.BuildInfo{Main: tt.main, Deps: tt.deps}), "%v", tt)
 	}
+	assert.Equal(t, "devel", moduleVersion(nil), "a program without build information")
 }
 
 func TestHeaders(t *testing.T) {

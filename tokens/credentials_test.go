@@ -236,6 +236,12 @@ func TestCredentialsFile(t *testing.T) {
 	require.NoError(t, os.Remove(path))
 	_, err = e.Exchange(t.Context(), Grant{})
 	require.ErrorIs(t, err, os.ErrNotExist)
+
+	require.NoError(t, os.Mkdir(path, 0o700))
+	_, err = e.Exchange(t.Context(), Grant{})
+	var failed *os.PathError
+	require.ErrorAs(t, err, &failed, "a directory cannot be read")
+	assert.Equal(t, path, failed.Path)
 }
 
 // If the secret in the file changes, it is read after the old one was refused, and the request is sent again.

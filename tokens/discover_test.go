@@ -197,7 +197,7 @@ func TestDiscoverChoosesTheStyle(t *testing.T) {
 
 func TestDiscoverRefuses(t *testing.T) {
 	const issuer, wellKnown = "https://auth.example.com", "/.well-known/oauth-authorization-server"
-	of := func(name, value string) map[string]any {
+	of := func(name string, value any) map[string]any {
 		return map[string]any{wellKnown: map[string]any{"issuer": issuer, "token_endpoint": "https://t.example.com/t", name: value}}
 	}
 	url := "GET " + issuer
@@ -226,6 +226,10 @@ func TestDiscoverRefuses(t *testing.T) {
 			"two ways to authenticate", issuer, of("jwks_uri", issuer+"/keys"),
 			EndpointOptions{AuthStyle: AuthStyleBasic, Assertion: func(context.Context, string) (string, error) { return "", nil }},
 			"AuthStyle and Assertion are both set; a request authenticates by one of them",
+		},
+		{
+			"no way to authenticate", issuer, of("token_endpoint_auth_methods_supported", []string{"private_key_jwt"}), EndpointOptions{},
+			"the server authenticates clients by assertions alone; set Assertion",
 		},
 		{"no token endpoint", issuer, of("token_endpoint", ""), EndpointOptions{}, "the metadata of https://auth.example.com has no token_endpoint"},
 		{"a relative token endpoint", issuer, of("token_endpoint", "/t"), EndpointOptions{}, "the metadata's token_endpoint /t is not absolute; write https://host/path"},

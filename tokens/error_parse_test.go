@@ -106,6 +106,11 @@ func TestErrorShapes(t *testing.T) {
 				{Name: "refresh_token", Message: "is expired"}, {Name: "scope", Message: "cannot be blank"},
 			}},
 		},
+		{
+			"422 of another shape", 422,
+			`{"errors":[{"field":"token","code":"required"}],"scope":"a b"}`,
+			Error{Message: "token: required", Fields: []Field{{Name: "token", Code: "required"}}},
+		},
 		{"Moov 422 with an error", 422, `{"error":"invalid_token","token":"x"}`, Error{Code: InvalidToken}},
 		{"members that are no complaints", 400, `{"scope":"a b","state":"c"}`, Error{}},
 		{
@@ -349,4 +354,6 @@ func TestErrorShapesOfGateways(t *testing.T) {
 		resp.Request = newRequest(t, http.MethodPost, apiURL+"/things", "")
 		assert.Equal(t, want, readError(resp, nil).Message, location)
 	}
+	e = failed(t, reply(302, jsonType, `{"message":"moved for good"}`, "Location", "https://login.example.com"))
+	assert.Equal(t, "moved for good", e.Message, "a message takes precedence over a Location")
 }

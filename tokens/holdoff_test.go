@@ -90,10 +90,11 @@ func TestHoldOffLetsOneProbe(t *testing.T) {
 // Failures that concern only one Cache do not hold off the others.
 func TestHoldOffIsNotForOneCachesOwnFailures(t *testing.T) {
 	for name, respond := range map[string]func(int, url.Values) (*http.Response, error){
-		"invalid_grant": refuses(400, "invalid_grant"),
-		"invalid_scope": refuses(400, "invalid_scope"),
-		"lost":          lose,
-		"unreadable":    func(int, url.Values) (*http.Response, error) { return newResponse(200, "{"), nil },
+		"invalid_grant":   refuses(400, "invalid_grant"),
+		"invalid_scope":   refuses(400, "invalid_scope"),
+		"401 for a grant": refuses(401, "invalid_grant"),
+		"lost":            lose,
+		"unreadable":      func(int, url.Values) (*http.Response, error) { return newResponse(200, "{"), nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -206,6 +207,38 @@ func TestHoldOffIgnoresAProbeAfterASuccess(t *testing.T) {
 		close(release)
 		wg.Wait()
 		require.Equal(t, "at-3", access(t, other))
+	})
+}
+
+// A failure that arrives after the Endpoint has recovered holds it off anew, whenever its request was sent.
+func TestHoldOffBeginsWithALateFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &tokenServer{respond: func(n int, _ url.Values) (*http.Response, error) {
+			switch n {
+			case 1:
+				pass(2 * time.Second)
+				return newResponse(503, "", "Retry-After", "60"), nil
+			case 2:
+				return newResponse(503, ""), nil
+			}
+			return grants(n, "3600"), nil
+		}}
+		e := stubEndpoint(t, s, onlyOnce)
+		slow, failing, other := newCache(t, e, &CacheOptions{Grant: ping}), newCache(t, e, &CacheOptions{Grant: ping}), newCache(t, e, &CacheOptions{Grant: ping})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, err := slow.Token(t.Context())
+			assert.ErrorIs(t, err, ErrNoToken)
+		})
+		synctest.Wait()
+		_, err := failing.Token(t.Context())
+		requireStatus(t, 503, err)
+		pass(time.Second)
+		require.Equal(t, "at-3", access(t, failing), "it has recovered")
+		wg.Wait()
+		_, err = other.Token(t.Context())
+		requireStatus(t, 503, err)
+		require.Equal(t, 3, s.count())
 	})
 }
 

@@ -147,6 +147,22 @@ func TestDoerErrorsOfTheLimiter(t *testing.T) {
 			}
 		})
 	})
+	t.Run("cancelled before it waits", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newScript(reply(429, "", "", "Retry-After", "5"))
+			ctx, cancel := context.WithCancel(t.Context())
+			req := newRequest(t, "POST", apiURL, "body").WithContext(ctx)
+			req.GetBody = func() (io.ReadCloser, error) {
+				cancel()
+				return io.NopCloser(strings.NewReader("body")), nil
+			}
+			_, err := limitedDoer(t, s, nil, DoerOptions{}).Do(req)
+			require.ErrorIs(t, err, context.Canceled)
+			require.ErrorContains(t, err, "not sent again after 429 Too Many Requests")
+			s.only(t)
+			assert.Zero(t, s.leaks())
+		})
+	})
 	t.Run("not sent again after another failure", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			l := &Limiter{MaxWait: time.Second}
@@ -439,6 +455,33 @@ func TestHeldTurn(t *testing.T) {
 		assert.Equal(t, 1, e.limiter.Stats().InFlight)
 		held.release()
 		held.release()
+		assert.Zero(t, e.limiter.Stats().InFlight)
+
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		held, err = e.takeTurn(ctx, time.Time{}, nil)
+		require.ErrorIs(t, err, context.Canceled)
+		assert.Nil(t, held)
+	})
+}
+
+// A held turn is for one request. The second one of a call, with credentials that have changed, takes its own.
+func TestHeldTurnOfTwoRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScript(reply(401, "", ""), reply(200, jsonType, tokenReply))
+		asked := 0
+		creds := CredentialsFunc(func(context.Context) (Credentials, error) {
+			asked++
+			return Credentials{"id", strconv.Itoa(asked)}, nil
+		})
+		e, err := NewMoov(creds, &MoovOptions{HTTPClient: s.client()})
+		require.NoError(t, err)
+		closeFor(t, e.limiter, time.Second)
+		held, err := e.takeTurn(t.Context(), time.Time{}, nil)
+		require.NoError(t, err)
+		_, err = e.exchangeWith(t.Context(), Grant{Scopes: []string{"a"}}, settings{attempt: &oneAttempt{turn: held}}, new(time.Time))
+		require.NoError(t, err)
+		assert.Len(t, s.requests(), 2)
 		assert.Zero(t, e.limiter.Stats().InFlight)
 	})
 }

@@ -267,6 +267,65 @@ func TestLimiterAndALate429(t *testing.T) {
 	})
 }
 
+// Of several late 429s the one that asks for the longest wait counts, and only while the Limiter limits anything.
+func TestLimiterAndSeveralLate429s(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(Limiter)
+		passes := enterAll(t, l, 4)
+		passes[0].done(t, 429, "Retry-After", "10")
+		elapse(10 * time.Second)
+		enter(t, l, newVisit()).done(t, 200) // opens it
+		passes[1].done(t, 429, "Retry-After", "15")
+		passes[2].done(t, 429, "Retry-After", "12")
+		assert.Equal(t, 5*time.Second, time.Until(l.Stats().ClosedUntil))
+
+		elapse(time.Minute)
+		enter(t, l, newVisit()).done(t, 200)
+		passes[3].done(t, 429, "Retry-After", "3600")
+		assert.Zero(t, l.Stats().ClosedUntil)
+		enter(t, l, newVisit()).done(t, 429, "Retry-After", "10")
+		assert.Equal(t, 10*time.Second, time.Until(l.Stats().ClosedUntil), "it limits nothing any more")
+	})
+}
+
+// If many requests may be sent at once, the Limiter still does not become idle while a late 429 asks to wait.
+func TestLimiterWithMuchInFlightAndALate429(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, old := closedLimiter(t)
+		l.few = 2 * dissolveAt
+		passes := enterAll(t, l, 2*dissolveAt+1)
+		elapse(10 * time.Second)
+		old.done(t, 429, "Retry-After", "15")
+		passes[2*dissolveAt].cancel() // nobody waits
+		passes[0].done(t, 200)
+		waiting := enter(t, l, newVisit())
+		elapse(5*time.Second - 1)
+		assert.False(t, waiting.sent())
+		elapse(1)
+		assert.True(t, waiting.sent())
+	})
+}
+
+// API requests that wait because few remain are sent in time, even if token requests have to wait for longer.
+func TestLimiterSendsWhicheverIsDueFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, _ := closedLimiter(t)
+		l.few = 1
+		elapse(10 * time.Second)
+		tokenVisit := func() *visit { return &visit{lane: tokenLane, arrival: time.Now()} }
+		enter(t, l, newVisit()).done(t, 200, "X-Organization-Rate-Limit-Remaining", "50", "X-Organization-Rate-Limit-Limit", "100",
+			"X-Organization-Rate-Limit-Reset", strconv.FormatInt(time.Now().Add(49*time.Second).Unix(), 10))
+		hangs, waits := enter(t, l, tokenVisit()), enter(t, l, tokenVisit())
+		require.True(t, hangs.sent())
+		require.False(t, waits.sent())
+		api := enter(t, l, newVisit())
+		assert.False(t, api.sent(), "the remaining requests are spread")
+		elapse(time.Second)
+		assert.True(t, api.sent())
+		assert.False(t, waits.sent())
+	})
+}
+
 func TestLimiterIsFirstComeFirstServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(Limiter)
@@ -375,6 +434,21 @@ func TestLimiterMaxWait(t *testing.T) {
 			assert.Zero(t, l.Stats().Waiting)
 		})
 	})
+	t.Run("ends at the instant at which it would be too long", func(t *testing.T) {
+		for range 100 { // which is first is random
+			synctest.Test(t, func(t *testing.T) {
+				l := &Limiter{MaxWait: 20 * time.Second}
+				first, second := enter(t, l, newVisit()), enter(t, l, newVisit())
+				first.done(t, 429, "Retry-After", "10")
+				l.few = 1e-9 // the limit does not grow in time
+				waits := enter(t, l, newVisit())
+				time.AfterFunc(20*time.Second, func() { (<-second.turn).done(statusResponse(429, "Retry-After", "40")) })
+				elapse(20 * time.Second)
+				require.Len(t, waits.err, 1)
+				require.ErrorAs(t, <-waits.err, new(*limitError))
+			})
+		}
+	})
 	t.Run("ends in flight", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			l := &Limiter{MaxWait: 20 * time.Second}
@@ -418,6 +492,12 @@ func TestLimiterContexts(t *testing.T) {
 		assert.Equal(t, 10*time.Second, time.Until(l.Stats().ClosedUntil), "no caller's context changes it")
 		elapse(10 * time.Second)
 		assert.True(t, long.sent())
+
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err := l.take(ended, newVisit())
+		require.ErrorIs(t, err, context.Canceled)
+		assert.Zero(t, l.Stats().Waiting)
 	})
 }
 

@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -72,6 +73,8 @@ func TestAuthorizationURLRefuses(t *testing.T) {
 		{"nil", nil, "the Login is nil; pass one with a RedirectURI"},
 		{"no redirect", &Login{}, "Login.RedirectURI is empty; set the one that is registered with the client"},
 		{"relative", &Login{RedirectURI: "/cb"}, "Login.RedirectURI is not an absolute URI"},
+		{"a control character", &Login{RedirectURI: cb + "\u0085"}, "Login.RedirectURI is not an absolute URI"},
+		{"not UTF-8", &Login{RedirectURI: cb + "\xff"}, "Login.RedirectURI is not an absolute URI"},
 		{"a newline", &Login{RedirectURI: cb + "\n"}, "Login.RedirectURI is not an absolute URI"},
 		{"a fragment", &Login{RedirectURI: cb + "#"}, "Login.RedirectURI has a fragment, which it must not have (RFC 6749, section 3.1.2)"},
 		{"http", &Login{RedirectURI: "http://app.example.com/cb"}, "Login.RedirectURI is neither https nor loopback; the code would be sent in the clear"},
@@ -88,6 +91,13 @@ func TestAuthorizationURLRefuses(t *testing.T) {
 			assert.EqualError(t, err, "tokens: auth.example.com: "+tt.want)
 		})
 	}
+	sealed := errors.New("vault sealed")
+	vault := CredentialsFunc(func(context.Context) (Credentials, error) { return Credentials{}, sealed })
+	e, err := NewSailPoint("acme", vault, nil)
+	require.NoError(t, err)
+	got, err := e.AuthorizationURL(t.Context(), &Login{RedirectURI: cb})
+	assert.Empty(t, got)
+	require.ErrorIs(t, err, sealed)
 	for _, v := range vendorCases[:2] {
 		_, err := v.endpoint(t, newScript()).AuthorizationURL(t.Context(), &Login{RedirectURI: cb})
 		require.EqualError(t, err, "tokens: "+v.name+": no login by authorization code: unsupported operation")

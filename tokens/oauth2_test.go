@@ -132,6 +132,7 @@ func TestNewEndpointRefuses(t *testing.T) {
 		{"no URL at all", "https://id:s3cret@a b/", testCredentials, EndpointOptions{}, "the token URL is not a URL"},
 		{"opaque", "mailto:a@example.com", testCredentials, EndpointOptions{}, "the token URL mailto:a@example.com is not absolute; write https://host/path"},
 		{"revocation over http", tokenURL, testCredentials, EndpointOptions{RevocationURL: "http://auth.example.com/revoke"}, "RevocationURL http://auth.example.com/revoke is neither https nor loopback; a secret would be sent in the clear"},
+		{"revocation at a host with a zone", tokenURL, testCredentials, EndpointOptions{RevocationURL: "https://[fe80::1%25eth0]/revoke"}, "BaseURL: the base URL is not a URL"},
 		{"login over http", tokenURL, testCredentials, EndpointOptions{AuthorizationURL: "http://auth.example.com/authorize"}, "AuthorizationURL http://auth.example.com/authorize is neither https nor loopback; a secret would be sent in the clear"},
 		{"API over http", tokenURL, testCredentials, EndpointOptions{BaseURL: "http://api.example.com"}, "BaseURL: the base URL http://api.example.com is neither https nor loopback; a token would be sent in the clear"},
 		{"assertion and secret", tokenURL, testCredentials, EndpointOptions{Assertion: assertion}, "ClientSecret and Assertion are both set; a request authenticates by one of them"},
@@ -258,4 +259,6 @@ func TestZeroEndpoint(t *testing.T) {
 	e := moovOver(t, newScript(reply(200, jsonType, tokenReply)))
 	_, err := e.Exchange(nil, Grant{Scopes: []string{"a"}}) //nolint:staticcheck // a caller's mistake
 	require.EqualError(t, err, "tokens: Moov: the context is nil")
+	_, err = Discover(nil, "https://auth.example.com", testCredentials, nil) //nolint:staticcheck // a caller's mistake
+	require.EqualError(t, err, "tokens: Discover: the context is nil")
 }

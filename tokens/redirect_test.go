@@ -141,6 +141,15 @@ func TestRedirectOddities(t *testing.T) {
 		require.ErrorIs(t, get(t, s, s.client()), Status(302))
 		assert.Len(t, s.requests(), 10)
 	})
+	t.Run("of a request without a method, which is a GET", func(t *testing.T) {
+		s := redirecting(302, "/next")
+		req := newRequest(t, http.MethodGet, apiURL+"/first", "")
+		req.Method = ""
+		resp, err := doerOver(t, s, Static("the-token")).Do(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		assert.Len(t, s.requests(), 2)
+	})
 	t.Run("away on the second hop", func(t *testing.T) {
 		s := newScript(reply(302, "", "", "Location", "/second"), reply(302, "", "", "Location", "https://other.example.com/"))
 		err := get(t, s, s.client())

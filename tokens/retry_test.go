@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -87,6 +88,8 @@ var outcomes = []struct {
 	{"idle connection", "lost", withoutResponse(errors.New("http: server closed idle connection"))},
 	{"the header is cut off", "lost", withoutResponse(errors.New("net/http: HTTP/1.x transport connection broken: malformed MIME header"))},
 	{"HTTP/2 stream", "lost", withoutResponse(fmt.Errorf("gateway: %w", errors.New("stream error: stream ID 1; INTERNAL_ERROR; received from peer")))},
+
+	{"HTTP/2 in a transport that uses an http.Client", "lost", withoutResponse(&url.Error{Op: "Get", URL: apiURL, Err: errors.New("http2: client connection lost")})},
 
 	{"certificate", "other", withoutResponse(&tls.CertificateVerificationError{Err: errors.New("expired")})},
 	{"awaiting headers took too long", "other", withoutResponse(timeoutError{})},
@@ -350,6 +353,7 @@ func TestRetryWaits(t *testing.T) {
 		{"Retry-After before the reset", 429, []string{"Retry-After", "3", reset, unix(11 * time.Second)}, 3 * time.Second},
 		{"a reset behind a Retry-After that says nothing", 429, []string{"Retry-After", "soon", reset, unix(11 * time.Second)}, 11 * time.Second},
 		{"a reset that has passed", 429, []string{reset, unix(-time.Second)}, backOff},
+		{"a reset before 1970", 429, []string{reset, "-9223372036854775808"}, backOff},
 		{"a reset that is no time", 429, []string{reset, "soon"}, backOff},
 		{"a reset beyond all time", 429, []string{reset, "4611686018427387904"}, backOff},
 		{"a reset on another status", 503, []string{reset, unix(11 * time.Second)}, backOff},

@@ -270,6 +270,14 @@ func TestTransportLets401Stand(t *testing.T) {
 	})
 }
 
+// A request without a URL is left to the base, which refuses it.
+func TestTransportWithoutAURL(t *testing.T) {
+	transport, err := NewTransport(Static("the-token"), apiURL, nil)
+	require.NoError(t, err)
+	_, err = transport.RoundTrip((&http.Request{Method: http.MethodGet}).WithContext(t.Context()))
+	require.ErrorContains(t, err, "nil Request.URL")
+}
+
 func TestTransportFails(t *testing.T) {
 	broken := errors.New("connection reset")
 	for _, steps := range [][]step{{withoutResponse(broken)}, {reply(401, "", ""), withoutResponse(broken)}} {
@@ -320,6 +328,16 @@ func TestTransportWithoutAToken(t *testing.T) {
 		})
 	}
 
+	t.Run("a nil Token after another one", func(t *testing.T) {
+		s := newScript(reply(200, "", ""))
+		transport := transportOver(t, s, tokensThenNone(1, nil))
+		resp, err := transport.RoundTrip(newRequest(t, http.MethodGet, apiURL, ""))
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		_, err = transport.RoundTrip(newRequest(t, http.MethodGet, apiURL, ""))
+		require.EqualError(t, err, "no access token: tokens: the access token is empty")
+		s.only(t)
+	})
 	t.Run("characters", func(t *testing.T) {
 		for c := range 256 {
 			token := "a" + string([]byte{byte(c)}) + "b"

@@ -80,6 +80,8 @@ func TestSailPointHosts(t *testing.T) {
 		{"FedRAMP", "acme", SailPointOptions{Domain: SailPointFedRAMP}, "https://acme.api.saas.sailpointfedramp.com/oauth/token"},
 		{"another domain", "acme", SailPointOptions{Domain: "example.com"}, "https://acme.api.example.com/oauth/token"},
 		{"vanity", "", SailPointOptions{BaseURL: "https://identity.example.com"}, "https://identity.example.com/oauth/token"},
+		{"the API's host of a tenant", "", SailPointOptions{BaseURL: "https://acme.api.identitynow.com"}, "https://acme.api.identitynow.com/oauth/token"},
+		{"a host that names no tenant", "", SailPointOptions{BaseURL: "https://api.identitynow.com"}, "https://api.identitynow.com/oauth/token"},
 		{"a name like a version", "", SailPointOptions{BaseURL: "https://v3.example.com/beta-gateway"}, "https://v3.example.com/beta-gateway/oauth/token"},
 	}
 	for _, tt := range tests {
