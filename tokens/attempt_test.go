@@ -522,6 +522,15 @@ func TestAttemptWithIdempotencyKeyIsNotRepeated(t *testing.T) {
 	}
 }
 
+func TestAttemptWithIdempotencyKeyKeepsItInTheRequest(t *testing.T) {
+	req := newRequest(t, http.MethodPost, apiURL, "")
+	req.Header.Set("Idempotency-Key", "the-key")
+	resp, err := doerOver(t, newScript(reply(204, "", "")), nil).Do(req)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.Equal(t, "the-key", resp.Request.Header.Get("Idempotency-Key"))
+}
+
 // That holds for a refresh too if the key is in the Header of the Endpoint.
 func TestAttemptOfARefreshWithIdempotencyKeyIsNotRepeated(t *testing.T) {
 	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {

@@ -235,6 +235,15 @@ func TestCacheRevokesWhatItKept(t *testing.T) {
 			require.Equal(t, []string{"rt-1", "at-1"}, revoked(s))
 		})
 	})
+	t.Run("nothing where there is no revocation", func(t *testing.T) {
+		e, err := NewSailPoint("acme", testCredentials, &SailPointOptions{HTTPClient: &http.Client{Transport: &tokenServer{}}})
+		require.NoError(t, err)
+		c := newCache(t, e, nil)
+		token, err := c.Token(t.Context())
+		require.NoError(t, err)
+		c.Invalidate(token)
+		require.NoError(t, c.Revoke(t.Context()), "its refresh token could not be revoked later either")
+	})
 	t.Run("kinds of token that the server never revokes are dropped", func(t *testing.T) {
 		s := &tokenServer{}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})

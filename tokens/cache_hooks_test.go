@@ -579,6 +579,7 @@ func TestCacheOnTokenThatPanics(t *testing.T) {
 			return nil
 		}})
 		require.Equal(t, "at-1", access(t, c))
+		require.ErrorContains(t, c.Stats().LastError, "OnToken: panic: string")
 		for range 2 {
 			pass(time.Second)
 			require.Equal(t, "at-1", access(t, c))

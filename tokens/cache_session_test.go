@@ -498,6 +498,25 @@ func TestCacheLostIsForgotten(t *testing.T) {
 	})
 }
 
+// A lost response is forgotten even if the next token is dead on arrival.
+func TestCacheLostIsForgottenWithADeadToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &tokenServer{respond: lose}
+		var log bytes.Buffer
+		c := login(t, s, CacheOptions{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		_, err := c.Token(t.Context())
+		require.Error(t, err)
+		pass(time.Minute)
+		s.set(func(n int, _ url.Values) (*http.Response, error) { return grants(n, "0"), nil })
+		require.Equal(t, "at-2", access(t, c), "who waited gets it")
+		pass(time.Minute)
+		require.Equal(t, "at-3", access(t, c))
+		require.Equal(t, 1, strings.Count(stringOf(c, &log), "presenting a refresh token again"))
+		require.NoError(t, c.Set(t.Context(), &Token{AccessToken: "set", Expiry: time.Now().Add(time.Hour)}))
+		require.NoError(t, c.Stats().LastError)
+	})
+}
+
 // stringOf returns the log after the Cache has become idle.
 func stringOf(c *Cache, log *bytes.Buffer) string {
 	_ = c.waitForQuiet(context.Background())

@@ -802,6 +802,28 @@ func TestCacheOnTokenFails(t *testing.T) {
 	}
 }
 
+// A renewal saves what is unsaved too, so no second fetch runs beside it, whoever asks.
+func TestCacheRunsOneFetchInTheBackground(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &tokenServer{}
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping, OnToken: func(context.Context, *Token) error { return errDiskFull }})
+		access(t, c)
+		s.delayBy(time.Second)
+		pass(57 * time.Minute)
+		for range 3 {
+			token, err := c.TokenFor(t.Context(), time.Second)
+			require.NoError(t, err)
+			require.Equal(t, "at-1", token.AccessToken)
+			c.mu.Lock()
+			require.Equal(t, 1, c.running)
+			c.mu.Unlock()
+		}
+		pass(time.Second)
+		synctest.Wait()
+		require.Equal(t, "at-2", access(t, c))
+	})
+}
+
 func TestCacheFetchesWhileOnTokenFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{respond: func(n int, _ url.Values) (*http.Response, error) { return grants(n, "10"), nil }}

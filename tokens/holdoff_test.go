@@ -242,6 +242,51 @@ func TestHoldOffBeginsWithALateFailure(t *testing.T) {
 	})
 }
 
+// Of several failures of one time, the longest Retry-After counts.
+func TestHoldOffObeysTheLongestHint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &tokenServer{respond: func(n int, _ url.Values) (*http.Response, error) {
+			pass(time.Duration(n) * time.Second)
+			return newResponse(503, "", "Retry-After", []string{"10", "60", "20"}[n-1]), nil
+		}}
+		e := stubEndpoint(t, s, onlyOnce)
+		var wg sync.WaitGroup
+		for range 3 {
+			c := newCache(t, e, &CacheOptions{Grant: ping})
+			wg.Go(func() {
+				_, err := c.Token(t.Context())
+				assert.ErrorIs(t, err, ErrNoToken)
+			})
+		}
+		wg.Wait() // 3 s
+		s.set(nil)
+		other := newCache(t, e, &CacheOptions{Grant: ping})
+		pass(59*time.Second - 1)
+		_, err := other.Token(t.Context())
+		requireStatus(t, 503, err)
+		pass(1)
+		require.Equal(t, "at-4", access(t, other))
+	})
+}
+
+// A probe that fails before its request is sent does not end the hold-off.
+func TestHoldOffOutlivesAProbeThatSendsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &tokenServer{respond: refuses(503, "")}
+		e := stubEndpoint(t, s, onlyOnce)
+		broken := newCache(t, e, &CacheOptions{GrantFunc: func(context.Context) (Grant, error) { return Grant{}, errors.New("no grant") }})
+		failing, other := newCache(t, e, &CacheOptions{Grant: ping}), newCache(t, e, &CacheOptions{Grant: ping})
+		_, err := failing.Token(t.Context())
+		requireStatus(t, 503, err)
+		pass(firstBackOff)
+		_, err = broken.Token(t.Context())
+		require.ErrorContains(t, err, "no grant")
+		_, err = other.Token(t.Context())
+		requireStatus(t, 503, err)
+		require.Equal(t, 1, s.count())
+	})
+}
+
 // The Cache whose request failed last does not probe before another one that waits, because its login may be the cause.
 func TestHoldOffLetsAnotherCacheProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

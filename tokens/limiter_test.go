@@ -516,7 +516,7 @@ func TestLimiterTokenRequestsDoNotWaitForAPIRequests(t *testing.T) {
 
 // Processes that share a limit must not resume together, nor wait much longer than necessary.
 func TestLimiterClosesForARandomTime(t *testing.T) {
-	for fruitless, wait := range map[int]time.Duration{0: firstClosing, 2: 4 * firstClosing, 100: maxClosing} {
+	for fruitless, wait := range map[int]time.Duration{0: firstClosing, 2: 4 * firstClosing, 4: 16 * firstClosing, 5: maxClosing, 100: maxClosing} {
 		shortest, longest := time.Hour, time.Duration(0)
 		for range 500 {
 			d := closing(fruitless)

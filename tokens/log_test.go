@@ -91,6 +91,18 @@ var logScenarios = []struct {
 		c.Invalidate(got) // too soon
 		assert.Equal(t, 1, strings.Count(l.out.String(), "dropped"))
 	}},
+	{"a token of an hour", []string{"got a token", "could not get a token"}, func(t *testing.T, l *logged) {
+		c := l.cache(t, tokens.CacheOptions{})
+		l.respondWith(200, canaryToken, nil)
+		mustToken(t, c)
+		synctest.Wait()
+		assert.Regexp(t, `"next":"renewal","next_in":3[0-9]{12}\b`, l.out.String())
+		l.respondWith(400, `{"error":"invalid_scope"}`, nil)
+		pass(57 * time.Minute)
+		mustToken(t, c)
+		pass(time.Second) // the renewal has failed
+		assert.Regexp(t, `"could not get a token".*"expiry":"`, l.out.String(), "the token that is still in use")
+	}},
 	{"an endpoint that fails", []string{"could not get a token"}, func(t *testing.T, l *logged) {
 		l.respondWith(503, "", http.Header{"Retry-After": {"60"}})
 		_, err := l.cache(t, tokens.CacheOptions{}).Token(t.Context())
@@ -214,6 +226,17 @@ var logScenarios = []struct {
 		wg.Wait()
 		pass(time.Minute)
 	}},
+}
+
+func TestLogOfATokenThatDoesNotExpire(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &logged{fleetServer: newFleet()}
+		l.respondWith(200, `{"access_token":"canary-access","token_type":"Bearer"}`, nil)
+		mustToken(t, l.cache(t, tokens.CacheOptions{}))
+		synctest.Wait()
+		assert.Contains(t, l.out.String(), `"next":"none until it is rejected"`)
+		assert.NotContains(t, l.out.String(), "expiry")
+	})
 }
 
 // Each background log line says whose token it is and what happens next, and shows no secret, client id or Session.

@@ -441,6 +441,11 @@ func TestRetryMaxElapsed(t *testing.T) {
 		require.ErrorIs(t, getting.send(t, s, Retry{Attempts: 100, MaxElapsed: 12 * time.Second}), Status(503))
 		assert.Len(t, s.requests(), 4, "a wait may reach MaxElapsed itself")
 	})
+	synctest.Test(t, func(t *testing.T) {
+		s := newScript(reply(503, "", "", "Retry-After", "4"))
+		require.ErrorIs(t, getting.send(t, s, Retry{Max: 4 * time.Second}), Status(503))
+		assert.Len(t, s.requests(), 3, "a wait may be as long as Max")
+	})
 }
 
 // The backoff is a random part of a bound that doubles up to Max (full jitter).
