@@ -789,6 +789,7 @@ func TestAttemptByAWrongTransport(t *testing.T) {
 	resp, err := get(noURL)
 	require.NoError(t, err)
 	assert.Equal(t, apiURL, resp.Request.URL.String())
+	assert.NotNil(t, resp.Header)
 	require.NoError(t, resp.Body.Close())
 	for _, status := range []int{200, 401, 404, 503} {
 		resp, err := get(noBody(status))

@@ -125,6 +125,34 @@ func TestAuthStyleIsNeverProbed(t *testing.T) {
 }
 
 // Nothing is sent if the form of the request cannot be read, or if there is no assertion.
+// An assertion that fails is not retried, whatever its error looks like: nothing was sent.
+func TestAssertionThatFailsLikeAConnection(t *testing.T) {
+	asked := 0
+	s := newScript(reply(200, jsonType, tokenReply))
+	e, err := NewEndpoint(tokenURL, Credentials{ClientID: "client-id"}, &EndpointOptions{
+		HTTPClient: s.client(), Retry: quick,
+		Assertion: func(context.Context, string) (string, error) { asked++; return "", io.ErrUnexpectedEOF },
+	})
+	require.NoError(t, err)
+	_, err = e.Exchange(t.Context(), Grant{})
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	assert.Equal(t, 1, asked)
+	assert.Empty(t, s.requests())
+}
+
+func TestAssertionOverDefaultTransport(t *testing.T) {
+	addr := listenHTTP(t, func(req *http.Request) string {
+		assert.Equal(t, "the-assertion", req.PostFormValue("client_assertion"))
+		return "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"
+	})
+	e, err := NewEndpoint("http://"+addr.String(), Credentials{ClientID: "client-id"}, &EndpointOptions{
+		Assertion: func(context.Context, string) (string, error) { return "the-assertion", nil },
+	})
+	require.NoError(t, err)
+	_, err = e.Exchange(t.Context(), Grant{})
+	require.ErrorIs(t, err, Status(400))
+}
+
 func TestAssertionThatCannotBeSent(t *testing.T) {
 	s := newScript(reply(200, jsonType, tokenReply))
 	transport := &assertionTransport{base: s, assert: func(context.Context, string) (string, error) { return "the-assertion", nil }}

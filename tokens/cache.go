@@ -633,9 +633,6 @@ func (c *Cache) Stats() Stats {
 	if c.entry != nil {
 		s.Expiry = c.entry.token.Expiry
 	}
-	s.LastError = c.err
-	if s.LastError == nil && c.unsaved != nil {
-		s.LastError = c.saveErr
-	}
+	s.LastError = cmp.Or(c.err, c.saveErr)
 	return s
 }

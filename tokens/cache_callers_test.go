@@ -196,6 +196,21 @@ func TestCacheStats(t *testing.T) {
 	})
 }
 
+// The last error is that of a fetch, even if OnToken fails too.
+func TestCacheStatsOfAFetchThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &tokenServer{}
+		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping, OnToken: func(context.Context, *Token) error { return errDiskFull }})
+		access(t, c)
+		require.ErrorIs(t, c.Stats().LastError, errDiskFull)
+		s.set(refuses(503, ""))
+		pass(time.Hour)
+		_, err := c.Token(t.Context())
+		requireStatus(t, 503, err)
+		requireStatus(t, 503, c.Stats().LastError)
+	})
+}
+
 func TestCacheRevokesWhatItKept(t *testing.T) {
 	revoked := func(s *tokenServer) (tokens []string) {
 		for _, form := range s.requests {

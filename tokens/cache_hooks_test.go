@@ -480,6 +480,48 @@ func TestCacheSavesEachTokenSoonAgain(t *testing.T) {
 	})
 }
 
+// Set without a refresh token ends the holding back: a token given to Set that the API rejects is not used again once
+// OnToken has saved its refresh token.
+func TestCacheSetEndsTheHoldingBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fail := errDiskFull
+		c := login(t, &tokenServer{}, CacheOptions{HoldUnsaved: true, OnToken: func(context.Context, *Token) error { return fail }})
+		_, err := c.Token(t.Context())
+		require.ErrorIs(t, err, errDiskFull)
+		set := &Token{AccessToken: "set", Expiry: time.Now().Add(time.Hour)}
+		require.NoError(t, c.Set(t.Context(), set))
+		require.Equal(t, "set", access(t, c))
+		fail = nil
+		pass(time.Second)
+		c.Invalidate(set)
+		require.Equal(t, "at-2", access(t, c))
+	})
+}
+
+// A hook has half of the time of a fetch to save a token, so that another token can still be fetched.
+func TestCacheFetchesAfterAnOnTokenThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		c := newCache(t, stubEndpoint(t, &tokenServer{}, onlyOnce), &CacheOptions{Grant: ping, OnToken: func(ctx context.Context, _ *Token) error {
+			switch calls++; calls {
+			case 1:
+				return errDiskFull
+			case 2:
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			return nil
+		}})
+		token, err := c.Token(t.Context())
+		require.NoError(t, err)
+		c.Invalidate(token)
+		pass(time.Second)
+		begin := time.Now()
+		require.Equal(t, "at-2", access(t, c))
+		require.Equal(t, fetchTimeout/2, time.Since(begin))
+	})
+}
+
 // A token that expires while it is held back is replaced.
 func TestCacheReplacesAHeldTokenThatExpired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -489,8 +531,11 @@ func TestCacheReplacesAHeldTokenThatExpired(t *testing.T) {
 		_, err := c.Token(t.Context())
 		require.ErrorIs(t, err, errDiskFull)
 		pass(2 * time.Minute)
+		_, err = c.Token(t.Context())
+		require.ErrorIs(t, err, errDiskFull)
+		pass(58 * time.Second)
 		fail = nil
-		require.Equal(t, "at-2", access(t, c))
+		require.Equal(t, "at-3", access(t, c), "so is one that is about to expire")
 	})
 }
 
@@ -542,6 +587,7 @@ func TestCacheCloseStoresWhatIsUnsaved(t *testing.T) {
 			}()
 			require.ErrorIs(t, c.Close(t.Context()), errDiskFull)
 			require.Equal(t, before+1, calls)
+			require.NotErrorIs(t, c.Stats().LastError, ErrClosed, "no fetch has failed because of Close")
 		})
 	})
 	t.Run("a hook that hangs", func(t *testing.T) {
@@ -705,11 +751,14 @@ func (h brokenHandler) WithGroup(string) slog.Handler           { panic("a log h
 // Log lines say whose token it is, and even a handler that does not resolve LogValuers sees no token.
 func TestCacheLogsNoTokens(t *testing.T) {
 	var log strings.Builder
-	c := newCache(t, stubEndpoint(t, &tokenServer{}, onlyOnce), &CacheOptions{Grant: ping, Logger: slog.New(plainHandler{&log})})
+	c := newCache(t, stubEndpoint(t, &tokenServer{}, onlyOnce), &CacheOptions{
+		Grant: ping, Logger: slog.New(plainHandler{&log}), OnToken: func(context.Context, *Token) error { return nil },
+	})
 	access(t, c)
 	require.NoError(t, c.Close(t.Context()))
 	require.Contains(t, log.String(), "got a token")
 	require.Contains(t, log.String(), "vendor=Moov client=efa1f375")
+	require.NotContains(t, log.String(), "could not save")
 	require.NotContains(t, log.String(), "at-1")
 	require.NotContains(t, log.String(), "rt-1")
 }

@@ -468,6 +468,40 @@ func TestCacheRefreshRefusedWith200(t *testing.T) {
 }
 
 // A response ends the state after a lost one.
+// A refresh that is not sent after a lost one does not make it wait for another minute.
+func TestCacheLostAndThenNotSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &tokenServer{respond: lose}
+		c := login(t, s, CacheOptions{})
+		_, err := c.Token(t.Context())
+		require.Error(t, err)
+		pass(time.Minute)
+		s.set(unreachable)
+		_, err = c.Token(t.Context())
+		require.Error(t, err)
+		s.set(nil)
+		pass(time.Second)
+		require.Equal(t, "at-3", access(t, c))
+	})
+}
+
+// What does not concern the refresh token does not count if Set overtook the refresh.
+func TestCacheForgetsARefreshThatWasRefusedAfterSet(t *testing.T) {
+	for name, respond := range map[string]func(int, url.Values) (*http.Response, error){"not sent": unreachable, "403": refuses(403, "")} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &tokenServer{delay: time.Second, respond: respond}
+				c := login(t, s, CacheOptions{})
+				go func() { _, _ = c.Token(t.Context()) }()
+				synctest.Wait()
+				require.NoError(t, c.Set(t.Context(), &Token{AccessToken: "set", Expiry: time.Now().Add(time.Hour)}))
+				pass(2 * time.Second)
+				require.NoError(t, c.Stats().LastError)
+			})
+		})
+	}
+}
+
 func TestCacheLostIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{respond: lose}

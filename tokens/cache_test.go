@@ -906,6 +906,7 @@ func TestCacheSetDuringAFetch(t *testing.T) {
 		require.NoError(t, c.waitForQuiet(t.Context()))
 		require.Equal(t, "set", access(t, c))
 		require.Zero(t, hooked, "a token that is not used is not saved")
+		require.Zero(t, c.Stats().Failures, "the fetch got a token")
 		_ = c.Set(t.Context(), nil)
 		require.Equal(t, "at-2", access(t, c))
 	})

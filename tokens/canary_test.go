@@ -411,15 +411,17 @@ func TestCanaryHidingKeepsCodes(t *testing.T) {
 	}
 }
 
-// A secret that is sent as it is need not be a valid form.
-func TestCanaryInBasicUnencoded(t *testing.T) {
-	creds := Credentials{ClientID: "client-id", ClientSecret: "100%-canary-100%"}
-	s := newScript(reply(400, jsonType, `{"error":"invalid_client","error_description":"not 100%-canary-100%"}`))
-	e, err := NewEndpoint("https://auth.example.com/token", creds, &EndpointOptions{HTTPClient: s.client(), AuthStyle: AuthStyleBasicUnencoded})
-	require.NoError(t, err)
-	_, err = e.Exchange(t.Context(), Grant{})
-	require.ErrorContains(t, err, "not [REDACTED]")
-	assert.NotContains(t, err.Error(), "canary")
+// A secret in an Authorization header is found in its plain form. One that is sent as it is need not be a valid form.
+func TestCanaryInBasic(t *testing.T) {
+	for style, secret := range map[AuthStyle]string{AuthStyleBasic: "100% canary/+1", AuthStyleBasicUnencoded: "100%-canary-100%"} {
+		creds := Credentials{ClientID: "client-id", ClientSecret: secret}
+		s := newScript(reply(400, jsonType, `{"error":"invalid_client","error_description":"not `+secret+`"}`))
+		e, err := NewEndpoint("https://auth.example.com/token", creds, &EndpointOptions{HTTPClient: s.client(), AuthStyle: style})
+		require.NoError(t, err)
+		_, err = e.Exchange(t.Context(), Grant{})
+		require.ErrorContains(t, err, "not [REDACTED]")
+		assert.NotContains(t, err.Error(), "canary")
+	}
 }
 
 // A secret that begins with another secret is redacted as a whole.

@@ -389,6 +389,7 @@ func TestClientClosesIdleConnections(t *testing.T) {
 	base := &idler{script: newScript(reply(200, "", ""))}
 	client, err := NewClient(Static("at"), &DoerOptions{BaseURL: apiURL, HTTPClient: &http.Client{Transport: base}})
 	require.NoError(t, err)
+	assert.Equal(t, "tokens.NewClient("+apiURL+")", fmt.Sprint(client.Transport))
 	client.CloseIdleConnections()
 	assert.Equal(t, 1, base.closed)
 }

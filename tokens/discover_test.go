@@ -178,6 +178,7 @@ func TestDiscoverChoosesTheStyle(t *testing.T) {
 		{"a public client", []string{"client_secret_basic", "none"}, public, AuthStyleNone, ""},
 		{"a public client, mTLS besides", []string{"client_secret_basic", "tls_client_auth"}, public, AuthStyleNone, ""},
 		{"a public client, self-signed besides", []string{"client_secret_basic", "self_signed_tls_client_auth"}, public, AuthStyleNone, ""},
+		{"a provider, not said", nil, CredentialsFunc(public.Retrieve), AuthStyleBasic, ""},
 		{"a public client, not said", nil, public, AuthStyleNone, ""},
 		{"mTLS", []string{"tls_client_auth"}, public, AuthStyleNone, ""},
 		{"mTLS of a provider", []string{"self_signed_tls_client_auth"}, CredentialsFunc(public.Retrieve), AuthStyleNone, ""},

@@ -269,6 +269,24 @@ func TestEndpointCopiesItsInput(t *testing.T) {
 	_, err := NewMoov(testCredentials, &MoovOptions{Header: header, Origin: "https://www.example.com"})
 	require.NoError(t, err)
 	assert.Empty(t, header)
+
+	s, creds := newScript(reply(200, jsonType, tokenReply)), testCredentials
+	e, err := NewSailPoint("acme", &creds, &SailPointOptions{HTTPClient: s.client()})
+	require.NoError(t, err)
+	creds.ClientID = "changed"
+	_, err = e.Exchange(t.Context(), Grant{})
+	require.NoError(t, err)
+	assert.Contains(t, s.only(t).Body, "client_id=client-id")
+
+	s, grant := newScript(reply(200, jsonType, tokenReply)), Grant{Code: &AuthorizationCode{Code: "the-code"}}
+	e, err = NewSailPoint("acme", CredentialsFunc(func(context.Context) (Credentials, error) {
+		grant.Code.Code = "changed" // while the exchange runs
+		return testCredentials, nil
+	}), &SailPointOptions{HTTPClient: s.client()})
+	require.NoError(t, err)
+	_, err = e.Exchange(t.Context(), grant)
+	require.NoError(t, err)
+	assert.Contains(t, s.only(t).Body, "code=the-code")
 }
 
 func TestEndpointResendsTheWholeForm(t *testing.T) {

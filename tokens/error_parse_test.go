@@ -195,6 +195,7 @@ func TestErrorOfTextAndMarkup(t *testing.T) {
 		{"text that hides its direction", "text/plain", "a\u202egnp.exe\u200b\u2028b", "a gnp.exe b"},
 		{"not UTF-8", "text/plain", "caf\xe9", "caf\uFFFD"},
 		{"long text", "text/plain", strings.Repeat("é", 300), strings.Repeat("é", 200) + "..."},
+		{"text of the greatest length", "text/plain", strings.Repeat("é", 200), strings.Repeat("é", 200)},
 		{"HTML", "text/html; charset=utf-8", page, ""},
 		{"HTML of no type", "", page, ""},
 		{"HTML as text", "text/plain", "  \n" + page, ""},
@@ -299,6 +300,7 @@ func TestErrorHeaders(t *testing.T) {
 			[]string{"WWW-Authenticate", `Bearer error="invalid_token", error_description="expired"`},
 			Error{Code: InvalidClient},
 		},
+		{"a challenge of another scheme", 401, "", []string{"WWW-Authenticate", `DPoP error="use_dpop_nonce", Basic realm="x"`}, Error{}},
 		{"a challenge without an error", 401, "", []string{"WWW-Authenticate", `Bearer realm="api"`}, Error{}},
 	}
 	for _, tt := range tests {

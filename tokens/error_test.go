@@ -101,6 +101,7 @@ func TestErrorLogged(t *testing.T) {
 	slog.New(slog.NewTextHandler(&b, nil)).Info("", "err", &Error{Method: "GET", URL: "https://x", cause: io.EOF})
 	assert.Contains(t, b.String(), `err.method=GET err.url=https://x err.cause=EOF`)
 	assert.NotContains(t, b.String(), "status", "there was no response")
+	assert.NotContains(t, b.String(), "retry_after")
 }
 
 func TestErrorTimeout(t *testing.T) {

@@ -269,6 +269,31 @@ func TestHoldOffObeysTheLongestHint(t *testing.T) {
 	})
 }
 
+// Any response but a shared failure shows that the server works again; no response shows nothing.
+func TestHoldOffAfterAProbe(t *testing.T) {
+	for name, tt := range map[string]struct {
+		respond func(int, url.Values) (*http.Response, error)
+		ends    bool
+	}{"a response": {refuses(400, "invalid_scope"), true}, "no response": {lose, false}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &tokenServer{respond: refuses(503, "")}
+				e := stubEndpoint(t, s, onlyOnce)
+				failing, probe, other := newCache(t, e, &CacheOptions{Grant: ping}), newCache(t, e, &CacheOptions{Grant: ping}), newCache(t, e, &CacheOptions{Grant: ping})
+				_, err := failing.Token(t.Context())
+				requireStatus(t, 503, err)
+				pass(firstBackOff)
+				s.set(tt.respond)
+				_, err = probe.Token(t.Context())
+				require.ErrorIs(t, err, ErrNoToken)
+				s.set(nil)
+				_, err = other.Token(t.Context())
+				require.Equal(t, tt.ends, err == nil)
+			})
+		})
+	}
+}
+
 // A probe that fails before its request is sent does not end the hold-off.
 func TestHoldOffOutlivesAProbeThatSendsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

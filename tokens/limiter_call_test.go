@@ -57,6 +57,15 @@ func TestDoerWaitsAtTheLimiter(t *testing.T) {
 			assert.Equal(t, 81*time.Second, time.Since(begin))
 		})
 	})
+	t.Run("without effect on other limits", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newScript(reply(429, "", "", "Retry-After", "50"), reply(503, "", "", "Retry-After", "1"), reply(200, jsonType, "{}"))
+			resp, err := limitedDoer(t, s, nil, DoerOptions{Retry: Retry{Attempts: 2, MaxElapsed: 5 * time.Second}}).Do(newRequest(t, "GET", apiURL, ""))
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			assert.Len(t, s.requests(), 3)
+		})
+	})
 	t.Run("not if the body cannot be replayed", func(t *testing.T) {
 		s := newScript(reply(429, "", ""))
 		req := newRequest(t, "POST", apiURL, "")
@@ -220,6 +229,16 @@ type wrapped struct{ Source }
 
 func (w wrapped) Unwrap() Source { return w.Source }
 
+// A limitedSource is a Source with a Limiter, but without a BaseURL.
+type limitedSource struct {
+	Source
+
+	limiter *Limiter
+}
+
+func (s limitedSource) BaseURL() string   { return "" }
+func (s limitedSource) Limiter() *Limiter { return s.limiter }
+
 func TestLimiterIsShared(t *testing.T) {
 	e, err := NewSailPoint("acme", testCredentials, nil)
 	require.NoError(t, err)
@@ -250,6 +269,7 @@ func TestLimiterIsShared(t *testing.T) {
 	require.NoError(t, err)
 	assert.NotSame(t, given, limiter(newCache(t, unknown, nil), &DoerOptions{BaseURL: apiURL}), "the origin of the API is not known")
 	assert.NotNil(t, limiter(Static("at"), &DoerOptions{BaseURL: apiURL}))
+	assert.NotSame(t, given, limiter(limitedSource{Static("at"), given}, &DoerOptions{BaseURL: apiURL}), "nor that of its own")
 	assert.Nil(t, (*Endpoint)(nil).Limiter())
 	assert.Nil(t, (*Cache)(nil).Limiter())
 }

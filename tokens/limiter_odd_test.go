@@ -31,6 +31,11 @@ func TestLimiterAfterMaxWaitWithoutAWait(t *testing.T) {
 		p = enter(t, l, p.visit)
 		elapse(time.Minute)
 		assert.True(t, enter(t, l, p.visit).sent(), "the limit is not reached")
+		quick := &Limiter{MaxWait: 5 * time.Second}
+		p = enter(t, quick, newVisit())
+		p.done(t, 429, "Retry-After", "10")
+		elapse(11 * time.Second)
+		assert.True(t, enter(t, quick, p.visit).sent(), "it could have opened")
 		closeFor(t, l, 10*time.Second)
 		require.Len(t, enter(t, l, p.visit).err, 1)
 	})

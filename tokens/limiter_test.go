@@ -207,7 +207,7 @@ func TestLimiterClosesOncePerRound(t *testing.T) {
 		elapse(10 * time.Second)
 		passes[0].done(t, 200)
 		for i, p := range passes[1:] {
-			p.done(t, 429, "Retry-After", strconv.Itoa(10+i))
+			p.done(t, 429, "Retry-After", strconv.Itoa([]int{10, 13, 12, 11}[i]))
 		}
 		assert.Equal(t, 13*time.Second, time.Until(l.Stats().ClosedUntil), "the latest one counts")
 		assert.Equal(t, 2, int(l.few), "only the first one halves the limit")

@@ -102,6 +102,14 @@ var logScenarios = []struct {
 		mustToken(t, c)
 		pass(time.Second) // the renewal has failed
 		assert.Regexp(t, `"could not get a token".*"expiry":"`, l.out.String(), "the token that is still in use")
+		l.fleetServer.mu.Lock()
+		l.respond = nil
+		l.fleetServer.mu.Unlock()
+		pass(time.Minute)
+		mustToken(t, c)
+		pass(time.Second)
+		assert.Equal(t, 2, strings.Count(l.out.String(), `"got a token"`))
+		assert.NotRegexp(t, `"next_in":[0-9]{14}`, l.out.String(), "a token is renewed within the hour")
 	}},
 	{"an endpoint that fails", []string{"could not get a token"}, func(t *testing.T, l *logged) {
 		l.respondWith(503, "", http.Header{"Retry-After": {"60"}})

@@ -47,6 +47,9 @@ func TestAuthorizationURL(t *testing.T) {
 	again, err := e.AuthorizationURL(t.Context(), login)
 	require.NoError(t, err)
 	assert.Equal(t, got, again, "existing values are kept")
+	got, err = e.AuthorizationURL(t.Context(), &Login{RedirectURI: login.RedirectURI, Scopes: []string{"alone"}})
+	require.NoError(t, err)
+	assert.Contains(t, got, "&scope=alone&")
 	other := &Login{RedirectURI: login.RedirectURI}
 	got, err = e.AuthorizationURL(t.Context(), other)
 	require.NoError(t, err)

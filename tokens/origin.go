@@ -26,8 +26,7 @@ func parseBaseURL(baseURL string) (*url.URL, error) {
 }
 
 func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+	return strings.EqualFold(host, "localhost") || net.ParseIP(host).IsLoopback()
 }
 
 // baseOriginOf returns the origin that src's tokens are for, taken from src or from the base URL that the caller gave.

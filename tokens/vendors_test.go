@@ -1,6 +1,8 @@
 package tokens
 
 import (
+	"cmp"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -94,6 +96,8 @@ func TestSailPointHosts(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, tt.want, s.only(t).URL)
 			assert.Equal(t, strings.TrimSuffix(tt.want, "/oauth/token"), e.BaseURL())
+			host := strings.Split(tt.want, "/")[2]
+			assert.Equal(t, "tokens.Endpoint(SailPoint "+cmp.Or(tt.tenant, host)+")", fmt.Sprint(e))
 		})
 	}
 }
