@@ -775,6 +775,7 @@ func TestCacheLogsTheClientOfNow(t *testing.T) {
 	require.NoError(t, err)
 	c := newCache(t, e, &CacheOptions{Grant: ping, Logger: slog.New(plainHandler{&log})})
 	access(t, c)
+	require.NoError(t, c.waitForQuiet(t.Context())) // it has logged that
 	require.NoError(t, c.Set(t.Context(), nil))
 	access(t, c)
 	require.NoError(t, c.Close(t.Context()))

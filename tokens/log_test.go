@@ -101,6 +101,7 @@ var logScenarios = []struct {
 		pass(57 * time.Minute)
 		mustToken(t, c)
 		pass(time.Second) // the renewal has failed
+		synctest.Wait()
 		assert.Regexp(t, `"could not get a token".*"expiry":"`, l.out.String(), "the token that is still in use")
 		l.fleetServer.mu.Lock()
 		l.respond = nil
@@ -108,6 +109,7 @@ var logScenarios = []struct {
 		pass(time.Minute)
 		mustToken(t, c)
 		pass(time.Second)
+		synctest.Wait()
 		assert.Equal(t, 2, strings.Count(l.out.String(), `"got a token"`))
 		assert.NotRegexp(t, `"next_in":[0-9]{14}`, l.out.String(), "a token is renewed within the hour")
 	}},
