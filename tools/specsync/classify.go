@@ -89,17 +89,17 @@ func classify(d openapi.Difference, all []openapi.Difference, scopes string) cla
 	case d.Kind == openapi.KindRequirement:
 		first := !strings.Contains(d.Operation.Security().JSON(""), ":[\"")
 		return pick(added == (scopes == "any") || first, additive) // the first scope that is documented was required before
-	case d.Kind == openapi.KindScheme && d.Keyword == "type", d.Keyword == "scheme":
+	case d.Kind == openapi.KindScheme && d.Keyword == "type", d.Kind == openapi.KindScheme && d.Keyword == "scheme":
 		return breaking
 	case strings.HasPrefix(d.Place, "/security/") && d.Kind != openapi.KindOperation:
 		return tolerated // no code is generated from the flows' URLs and scopes
 	case d.Kind == openapi.KindVariable, d.Keyword == "variables":
 		return tolerated
-	case d.Keyword == "parameters":
+	case d.Kind == openapi.KindOperation && d.Keyword == "parameters":
 		return pick(added && !strings.Contains(d.Is, `"required":true`), additive)
 	case d.Keyword == "servers", d.Keyword == "security", d.Keyword == "responses", d.Keyword == "content", d.Keyword == "headers":
 		return pick(added, additive)
-	case d.Keyword == "requestBody" && added:
+	case d.Kind == openapi.KindOperation && d.Keyword == "requestBody" && added:
 		return pick(!strings.Contains(d.Is, `"required":true`), additive)
 	case d.Keyword == "deprecated", d.Keyword == "default", d.Keyword == "discriminator", d.Keyword == "readOnly", d.Keyword == "writeOnly":
 		return tolerated

@@ -283,7 +283,7 @@ func (c *comparer) keyword(kind Kind, keyword string, ours, theirs Place) {
 	if keyword == GoType { // a vendor's value is not meant for our generator
 		d.Theirs = Place{}
 	}
-	if keyword == "url" {
+	if kind == KindServer && keyword == "url" {
 		c.serverURL(d)
 		return
 	}
