@@ -124,7 +124,6 @@ func TestAuthStyleIsNeverProbed(t *testing.T) {
 	}
 }
 
-// Nothing is sent if the form of the request cannot be read, or if there is no assertion.
 // An assertion that fails is not retried, whatever its error looks like: nothing was sent.
 func TestAssertionThatFailsLikeAConnection(t *testing.T) {
 	asked := 0
@@ -143,7 +142,7 @@ func TestAssertionThatFailsLikeAConnection(t *testing.T) {
 func TestAssertionOverDefaultTransport(t *testing.T) {
 	addr := listenHTTP(t, func(req *http.Request) string {
 		assert.Equal(t, "the-assertion", req.PostFormValue("client_assertion"))
-		return "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"
+		return "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
 	})
 	e, err := NewEndpoint("http://"+addr.String(), Credentials{ClientID: "client-id"}, &EndpointOptions{
 		Assertion: func(context.Context, string) (string, error) { return "the-assertion", nil },
@@ -153,6 +152,7 @@ func TestAssertionOverDefaultTransport(t *testing.T) {
 	require.ErrorIs(t, err, Status(400))
 }
 
+// Nothing is sent if the form of the request cannot be read, or if there is no assertion.
 func TestAssertionThatCannotBeSent(t *testing.T) {
 	s := newScript(reply(200, jsonType, tokenReply))
 	transport := &assertionTransport{base: s, assert: func(context.Context, string) (string, error) { return "the-assertion", nil }}

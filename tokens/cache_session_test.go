@@ -467,7 +467,6 @@ func TestCacheRefreshRefusedWith200(t *testing.T) {
 	})
 }
 
-// A response ends the state after a lost one.
 // A refresh that is not sent after a lost one does not make it wait for another minute.
 func TestCacheLostAndThenNotSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -502,6 +501,7 @@ func TestCacheForgetsARefreshThatWasRefusedAfterSet(t *testing.T) {
 	}
 }
 
+// A response ends the state after a lost one.
 func TestCacheLostIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{respond: lose}
@@ -533,6 +533,7 @@ func TestCacheLostIsForgotten(t *testing.T) {
 }
 
 // A lost response is forgotten even if the next token is dead on arrival.
+// A response ends the state after a lost one.
 func TestCacheLostIsForgottenWithADeadToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{respond: lose}
