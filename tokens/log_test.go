@@ -96,7 +96,7 @@ var logScenarios = []struct {
 		l.respondWith(200, canaryToken, nil)
 		mustToken(t, c)
 		synctest.Wait()
-		assert.Regexp(t, `"next":"renewal","next_in":3[0-9]{12}\b`, l.out.String())
+		assert.Regexp(t, `"next":"renewal","next_in":(2[89]|3[0-5])[0-9]{11}\b`, l.out.String())
 		l.respondWith(400, `{"error":"invalid_scope"}`, nil)
 		pass(57 * time.Minute)
 		mustToken(t, c)
