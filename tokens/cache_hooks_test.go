@@ -724,26 +724,34 @@ func TestCacheCallsOnTokenOneAtATime(t *testing.T) {
 
 // A log handler that panics or blocks for ever affects neither tokens nor the process.
 func TestCacheSurvivesItsLogHandler(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &tokenServer{respond: refuses(503, "")}
-		e := stubEndpoint(t, s, Retry{Initial: time.Millisecond})
-		c := newCache(t, e, &CacheOptions{Grant: ping, Logger: slog.New(brokenHandler{})})
-		_, err := c.Token(t.Context())
-		requireStatus(t, 503, err)
-		require.Equal(t, 3, s.count(), "logging a retry does not prevent it")
-		s.set(nil)
-		pass(firstBackOff)
-		token, err := c.Token(t.Context())
-		require.NoError(t, err)
-		c.Invalidate(token)
-		access(t, c)
-		require.NoError(t, c.Close(t.Context()))
-	})
+	for _, handler := range []slog.Handler{brokenHandler{}, brokenHandler{enabled: true}} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &tokenServer{respond: refuses(503, "")}
+			e := stubEndpoint(t, s, Retry{Initial: time.Millisecond})
+			c := newCache(t, e, &CacheOptions{Grant: ping, Logger: slog.New(handler)})
+			_, err := c.Token(t.Context())
+			requireStatus(t, 503, err)
+			require.Equal(t, 3, s.count(), "logging a retry does not prevent it")
+			s.set(nil)
+			pass(firstBackOff)
+			token, err := c.Token(t.Context())
+			require.NoError(t, err)
+			c.Invalidate(token)
+			access(t, c)
+			require.NoError(t, c.Close(t.Context()))
+		})
+	}
 }
 
-type brokenHandler struct{}
+// A brokenHandler panics in each method except, if enabled is set, in Enabled.
+type brokenHandler struct{ enabled bool }
 
-func (brokenHandler) Enabled(context.Context, slog.Level) bool  { return true }
+func (h brokenHandler) Enabled(context.Context, slog.Level) bool {
+	if !h.enabled {
+		panic("a log handler")
+	}
+	return true
+}
 func (brokenHandler) Handle(context.Context, slog.Record) error { panic("a log handler") }
 func (h brokenHandler) WithAttrs([]slog.Attr) slog.Handler      { panic("a log handler") }
 func (h brokenHandler) WithGroup(string) slog.Handler           { panic("a log handler") }

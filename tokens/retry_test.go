@@ -574,12 +574,14 @@ func TestRetryLogged(t *testing.T) {
 // A log handler that panics prevents no retry and fails no call.
 func TestRetryWithALogHandlerThatPanics(t *testing.T) {
 	for _, src := range []Source{nil, Static("the-token")} {
-		s := newScript(reply(503, "", ""))
-		d, err := NewDoer(src, &DoerOptions{BaseURL: apiURL, HTTPClient: s.client(), Retry: quick, Logger: slog.New(brokenHandler{})})
-		require.NoError(t, err)
-		_, err = d.Do(newRequest(t, http.MethodGet, apiURL, ""))
-		require.ErrorIs(t, err, Status(503))
-		assert.Len(t, s.requests(), 3)
+		for _, handler := range []slog.Handler{brokenHandler{}, brokenHandler{enabled: true}} {
+			s := newScript(reply(503, "", ""))
+			d, err := NewDoer(src, &DoerOptions{BaseURL: apiURL, HTTPClient: s.client(), Retry: quick, Logger: slog.New(handler)})
+			require.NoError(t, err)
+			_, err = d.Do(newRequest(t, http.MethodGet, apiURL, ""))
+			require.ErrorIs(t, err, Status(503))
+			assert.Len(t, s.requests(), 3)
+		}
 	}
 }
 

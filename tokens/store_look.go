@@ -224,7 +224,7 @@ func (c *Cache) takeTurn(ctx context.Context, r *record, next action) (turn *hel
 // that is not nil, for a request without the Store.
 func (c *Cache) loadAndDecide(ctx context.Context, turn *heldTurn) (*record, decision) {
 	generation := c.currentGeneration()
-	if _, err := c.findKey(ctx); err != nil {
+	if err := c.findKey(ctx); err != nil {
 		return nil, c.retryLater(noToken(err))
 	}
 	r, err := c.load(ctx, generation)
@@ -399,22 +399,24 @@ func (c *Cache) somebodyWaits() bool {
 	return c.replica.room.waiting > 0
 }
 
-// findKey returns the key of the record. It retrieves the credentials until the client id is known.
-func (c *Cache) findKey(ctx context.Context) (key string, err error) {
+// findKey makes sure that the key of the record is known. It retrieves the credentials until the client id is known.
+func (c *Cache) findKey(ctx context.Context) error {
 	c.mu.Lock()
-	key = c.replica.key
+	known := c.replica.key != ""
 	c.mu.Unlock()
-	if key != "" {
-		return key, nil
+	if known {
+		return nil
 	}
-	err = guard("the CredentialsProvider", func() (err error) {
+	var key string
+	err := guard("the CredentialsProvider", func() (err error) {
 		key, err = c.storeKey(ctx)
 		return err
 	})
+	if err != nil {
+		return err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err == nil {
-		c.replica.key = cmp.Or(c.replica.key, key)
-	}
-	return c.replica.key, err
+	c.replica.key = cmp.Or(c.replica.key, key)
+	return nil
 }

@@ -159,7 +159,7 @@ func (c *Cache) changeEnded() {
 // tryChange carries out storeChange. It retries after conflicts, and twice after failures.
 func (c *Cache) tryChange(ctx context.Context, change int, makeRecord func(r *record, now moment) *record) error {
 	s := c.replica
-	if _, err := c.findKey(ctx); err != nil {
+	if err := c.findKey(ctx); err != nil {
 		return err
 	}
 	var last *record   // the record of the last failed swap

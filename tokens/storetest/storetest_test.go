@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -168,18 +169,8 @@ var brokenStores = map[string][]broken{
 		}},
 	},
 	"ValuesAreCopied": {
-		{"values are the caller's", func(s *brokenStore) {
-			var written []byte
-			s.swap = func(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error {
-				written = next.Value
-				return s.Store.CompareAndSwap(ctx, key, old, next, ttl)
-			}
-			s.load = func(ctx context.Context, key string) (tokens.Record, error) {
-				r, err := s.Store.Load(ctx, key)
-				r.Value = written
-				return r, err
-			}
-		}},
+		{"values are those of the caller of CompareAndSwap", func(s *brokenStore) { s.keepValues(slices.Clone[[]byte], nil) }},
+		{"values are those of the caller of Load", func(s *brokenStore) { s.keepValues(nil, slices.Clone[[]byte]) }},
 	},
 	"Interleavings": {
 		{"a swap goes by the version that its process loaded", func(s *brokenStore) {
@@ -366,6 +357,31 @@ func (s *brokenStore) CompareAndSwap(ctx context.Context, key, old string, next 
 		return s.Store.CompareAndSwap(ctx, key, old, next, ttl)
 	}
 	return s.swap(ctx, key, old, next, ttl)
+}
+
+// keepValues keeps values in memory. If loaded or swapped is not nil, it copies the values that Load returns or that
+// CompareAndSwap is given.
+func (s *brokenStore) keepValues(loaded, swapped func([]byte) []byte) {
+	s.swap = func(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error {
+		err := s.Store.CompareAndSwap(ctx, key, old, next, ttl)
+		if err == nil {
+			if swapped != nil {
+				next.Value = swapped(next.Value)
+			}
+			s.shared.Store(key, next.Value)
+		}
+		return err
+	}
+	s.load = func(ctx context.Context, key string) (tokens.Record, error) {
+		r, err := s.Store.Load(ctx, key)
+		if value, ok := s.shared.Load(key); ok {
+			r.Value = value.([]byte)
+			if loaded != nil {
+				r.Value = loaded(r.Value)
+			}
+		}
+		return r, err
+	}
 }
 
 // swapInTwoSteps compares and swaps, with a pause in between.
