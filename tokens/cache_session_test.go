@@ -533,7 +533,6 @@ func TestCacheLostIsForgotten(t *testing.T) {
 }
 
 // A lost response is forgotten even if the next token is dead on arrival.
-// A response ends the state after a lost one.
 func TestCacheLostIsForgottenWithADeadToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{respond: lose}
