@@ -316,7 +316,7 @@ var emptiable = []string{
 
 // open converts a mapping or sequence, and those that contain it, from flow style to block style.
 func (s *sheet) open(pointer string) error {
-	if root := s.doc.Root().Node(); root.Style&yaml.FlowStyle != 0 || root.Line == 0 { // nodes of JSON have no lines
+	if s.doc.Root().Node().Style&yaml.FlowStyle != 0 { // JSON too
 		return errors.New("the document itself is in flow style, which cannot be edited; write it in block style")
 	}
 	if pointer == "" {
