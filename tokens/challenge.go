@@ -16,7 +16,7 @@ func bearerChallenge(values []string) (code, description string) {
 			}
 			after, ok := strings.CutPrefix(strings.TrimLeft(rest, " \t"), "=")
 			if !ok {
-				if strings.EqualFold(scheme, "Bearer") && code != "" {
+				if code != "" {
 					return code, description
 				}
 				scheme = word // a word without "=" begins a challenge

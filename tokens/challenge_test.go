@@ -29,6 +29,7 @@ func TestBearerChallenge(t *testing.T) {
 		{"escapes and commas in quotes", []string{`Bearer error="x", error_description="say \"hi\", \\ then Basic error=\"z\""`}, "x", `say "hi", \ then Basic error="z"`},
 		{"after Basic", []string{`Basic realm="a", Bearer error="x"`}, "x", ""},
 		{"before Basic", []string{`Bearer error="x", Basic realm="a", error="y"`}, "x", ""},
+		{"with a description before Basic", []string{`Bearer error="x", error_description="y", Basic realm="a", error_description="z"`}, "x", "y"},
 		{"after a token68", []string{`Negotiate YWJj==, Bearer error="x"`}, "x", ""},
 		{"another scheme's error", []string{`DPoP error="x", error_description="y"`}, "", ""},
 		{"a scheme that begins alike", []string{`BearerX error="x"`}, "", ""},
@@ -39,6 +40,7 @@ func TestBearerChallenge(t *testing.T) {
 		{"empty elements", []string{`,, Bearer error="x",,`}, "x", ""},
 		{"an open quote", []string{`Bearer error="x`}, "x", ""},
 		{"an open escape", []string{`Bearer error="x\`}, "x\\", ""},
+		{"an open quote after an escape", []string{`Bearer error="x\y`}, "xy", ""},
 		{"no value", []string{`Bearer error=`}, "", ""},
 		{"garbage", []string{"\x00=\xff;;= Bearer \x7f error=x"}, "x", ""},
 	}

@@ -192,6 +192,7 @@ func TestOriginOfTheSource(t *testing.T) {
 		}
 		assert.Equal(t, "tokens.Transport("+tt.want+")", fmt.Sprint(transport))
 	}
+	assert.Equal(t, "tokens.Transport(nil)", fmt.Sprint((*Transport)(nil)))
 	_, err := NewTransport(sourceOf{""}, "", nil)
 	require.EqualError(t, err, "tokens: BaseURL is empty and the Source has none; set BaseURL to the origin of the API")
 }

@@ -116,6 +116,10 @@ func TestCredentialsAreReadAgain(t *testing.T) {
 			[]step{reply(401, jsonType, `{"error":"unauthorized"}`), granted}, 2, 2, nil,
 		},
 		{
+			"invalid_client with another status", func() (Credentials, error) { return rotated, nil },
+			[]step{reply(400, jsonType, `{"error":"invalid_client"}`), granted}, 2, 2, nil,
+		},
+		{
 			"401 without a body, unchanged", func() (Credentials, error) { return testCredentials, nil },
 			[]step{reply(401, jsonType, ``), granted}, 1, 2, Status(401),
 		},

@@ -1,10 +1,12 @@
 package tokens
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -38,7 +40,9 @@ func TestDoerWaitsAtTheLimiter(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newScript(reply(429, "", "", "Retry-After", "50"), reply(429, "", "", "Retry-After", "60"), after(29*time.Second, reply(200, jsonType, "{}")))
 			begin := time.Now()
-			resp, err := limitedDoer(t, s, nil, DoerOptions{Retry: Retry{Attempts: 1, MaxElapsed: time.Second}}).Do(newRequest(t, "POST", apiURL+"/x", "body"))
+			var log bytes.Buffer
+			opts := DoerOptions{Retry: Retry{Attempts: 1, MaxElapsed: time.Second}, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+			resp, err := limitedDoer(t, s, nil, opts).Do(newRequest(t, "POST", apiURL+"/x", "body"))
 			require.NoError(t, err)
 			require.NoError(t, resp.Body.Close())
 			assert.Equal(t, 139*time.Second, time.Since(begin))
@@ -46,6 +50,7 @@ func TestDoerWaitsAtTheLimiter(t *testing.T) {
 				assert.Equal(t, "body", sent.Body)
 			}
 			assert.Zero(t, s.leaks())
+			assert.Equal(t, 2, strings.Count(log.String(), "status=429"), "each is logged")
 		})
 	})
 	t.Run("and its Timeout still limits each request", func(t *testing.T) {

@@ -47,6 +47,11 @@ func TestSealedHidesValues(t *testing.T) {
 }
 
 // What is not in the Store, and the Store's errors, come through unchanged.
+func TestSealedPrintsItsKeyIDs(t *testing.T) {
+	sealed := mustSeal(t, tokens.NewMemoryStore(), sealKey("new"), sealKey("old"))
+	assert.Regexp(t, `^tokens\.Sealed\(.*, keys \["new" "old"\]\)$`, fmt.Sprint(sealed))
+}
+
 func TestSealedHasNothingToOpen(t *testing.T) {
 	r, err := mustSeal(t, tokens.NewMemoryStore(), sealKey("a")).Load(t.Context(), "1")
 	require.NoError(t, err)
