@@ -70,7 +70,7 @@ func isClientRefused(e *Error) bool {
 // isShared reports whether the request would have failed for every Cache of its Endpoint.
 func isShared(err error) bool {
 	e, ok := endpointError(err)
-	return ok && (isClientRefused(e) || e.StatusCode >= 500 || e.RetryAfter > 0 || e.unsent)
+	return ok && (isClientRefused(e) || e.StatusCode >= 500 || e.RetryAfter > 0 || e.StatusCode == 0 && e.unsent)
 }
 
 // A refreshOutcome says what is known of a refresh token after a failed refresh.
