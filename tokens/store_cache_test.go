@@ -981,32 +981,6 @@ func TestHeldBackWithAStore(t *testing.T) {
 	})
 }
 
-// After a login elsewhere, its token is served, and the earlier one is not saved any more.
-func TestLoginElsewhereEndsWhatWasUnsaved(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, calls := newFleet(), 0
-		opts := user(due())
-		opts.HoldUnsaved = true
-		opts.OnToken = func(context.Context, *tokens.Token) error {
-			calls++
-			return errors.New("disk full")
-		}
-		a, b := f.cache(t, opts), f.cache(t, user(nil))
-		_, err := a.Token(t.Context())
-		require.ErrorContains(t, err, "disk full")
-		require.NoError(t, b.Set(t.Context(), login()))
-		pass(time.Minute)
-		_, _ = a.Token(t.Context()) // this starts a look
-		pass(time.Second)
-		before := calls
-		assert.Equal(t, "access-0", mustToken(t, a))
-		pass(time.Minute)
-		assert.Equal(t, "access-0", mustToken(t, a))
-		assert.Equal(t, before, calls)
-		closeAll(t, a, b)
-	})
-}
-
 // Callers get the error of OnToken although the token that is held back is not in the Store either.
 func TestHeldBackWhileTheStoreIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -1037,32 +1011,43 @@ func TestHeldBackWhileTheStoreIsDown(t *testing.T) {
 	})
 }
 
-// After a logout elsewhere, nothing is left to save.
-func TestLogoutElsewhereEndsWhatWasUnsaved(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, calls := newFleet(), 0
-		opts := user(due())
-		opts.HoldUnsaved = true
-		opts.OnToken = func(context.Context, *tokens.Token) error {
-			calls++
-			return errors.New("disk full")
-		}
-		a, b := f.cache(t, opts), f.cache(t, user(nil))
-		_, err := a.Token(t.Context())
-		require.ErrorContains(t, err, "disk full")
-		require.NoError(t, b.Revoke(t.Context()))
-		pass(time.Minute)
-		_, _ = a.Token(t.Context()) // this starts a look
-		pass(time.Second)
-		before := calls
-		_, err = a.Token(t.Context())
-		require.ErrorIs(t, err, tokens.ErrLoginRequired)
-		pass(time.Minute)
-		_, err = a.Token(t.Context())
-		require.ErrorIs(t, err, tokens.ErrLoginRequired)
-		assert.Equal(t, before, calls)
-		closeAll(t, a, b)
-	})
+// After a login or a logout elsewhere, nothing is left to save.
+func TestChangesElsewhereEndWhatWasUnsaved(t *testing.T) {
+	for name, change := range map[string]func(context.Context, *tokens.Cache) error{
+		"login":  func(ctx context.Context, c *tokens.Cache) error { return c.Set(ctx, login()) },
+		"logout": func(ctx context.Context, c *tokens.Cache) error { return c.Revoke(ctx) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, calls := newFleet(), 0
+				opts := user(due())
+				opts.HoldUnsaved = true
+				opts.OnToken = func(context.Context, *tokens.Token) error {
+					calls++
+					return errors.New("disk full")
+				}
+				a, b := f.cache(t, opts), f.cache(t, user(nil))
+				_, err := a.Token(t.Context())
+				require.ErrorContains(t, err, "disk full")
+				require.NoError(t, change(t.Context(), b))
+				pass(time.Minute)
+				_, _ = a.Token(t.Context()) // this starts a look
+				pass(time.Second)
+				before := calls
+				for range 2 {
+					if name == "login" {
+						assert.Equal(t, "access-0", mustToken(t, a))
+					} else {
+						_, err = a.Token(t.Context())
+						require.ErrorIs(t, err, tokens.ErrLoginRequired)
+					}
+					pass(time.Minute)
+				}
+				assert.Equal(t, before, calls)
+				closeAll(t, a, b)
+			})
+		})
+	}
 }
 
 func TestCloseWaitsForTheStore(t *testing.T) {

@@ -688,17 +688,24 @@ func TestContinuedAttemptHoldsOffTheEndpoint(t *testing.T) {
 	})
 }
 
+// refused returns an Endpoint that is held off since the server refused its client, and the Cache that found that out.
+func (f *fleetServer) refused(t *testing.T) (*tokens.Endpoint, *tokens.Cache) {
+	t.Helper()
+	endpoint := f.endpoint(t)
+	f.respond = func(url.Values) (int, string, http.Header) {
+		return http.StatusUnauthorized, `{"error":"invalid_client"}`, nil
+	}
+	first := newCache(t, endpoint, tokens.NewMemoryStore(), tokens.CacheOptions{})
+	_, err := first.Token(t.Context())
+	require.ErrorIs(t, err, tokens.InvalidClient)
+	return endpoint, first
+}
+
 // A probe that sent nothing, since its swap failed, does not show that the server is back.
 func TestHoldOffStaysAfterASwapThatFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, s := newFleet(), &oddStore{Store: tokens.NewMemoryStore()}
-		endpoint := f.endpoint(t)
-		f.respond = func(url.Values) (int, string, http.Header) {
-			return http.StatusUnauthorized, `{"error":"invalid_client"}`, nil
-		}
-		first := newCache(t, endpoint, tokens.NewMemoryStore(), tokens.CacheOptions{})
-		_, err := first.Token(t.Context())
-		require.ErrorIs(t, err, tokens.InvalidClient)
+		endpoint, first := f.refused(t)
 		sent := f.sent()
 		pass(time.Minute)
 		var failed atomic.Bool
@@ -712,7 +719,7 @@ func TestHoldOffStaysAfterASwapThatFails(t *testing.T) {
 		probe := newCache(t, endpoint, s, user(due()))
 		ctx, leave := context.WithTimeout(t.Context(), time.Millisecond)
 		defer leave()
-		_, err = probe.Token(ctx)
+		_, err := probe.Token(ctx)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.True(t, failed.Load())
 		last := newCache(t, endpoint, tokens.NewMemoryStore(), tokens.CacheOptions{})
@@ -728,13 +735,7 @@ func TestHoldOffStaysAfterASwapThatFails(t *testing.T) {
 func TestHoldOffStaysAfterAProbeThatExits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, s := newFleet(), &oddStore{Store: tokens.NewMemoryStore()}
-		endpoint := f.endpoint(t)
-		f.respond = func(url.Values) (int, string, http.Header) {
-			return http.StatusUnauthorized, `{"error":"invalid_client"}`, nil
-		}
-		first := newCache(t, endpoint, tokens.NewMemoryStore(), tokens.CacheOptions{})
-		_, err := first.Token(t.Context())
-		require.ErrorIs(t, err, tokens.InvalidClient)
+		endpoint, first := f.refused(t)
 		pass(time.Minute)
 		s.swap = func(ctx context.Context, key, old string, next tokens.Record, ttl time.Duration) error {
 			err := s.Store.CompareAndSwap(ctx, key, old, next, ttl)
@@ -745,7 +746,7 @@ func TestHoldOffStaysAfterAProbeThatExits(t *testing.T) {
 			return err
 		}
 		probe := newCache(t, endpoint, s, user(due()))
-		_, err = probe.Token(t.Context())
+		_, err := probe.Token(t.Context())
 		require.ErrorContains(t, err, "a hook called runtime.Goexit")
 		last := newCache(t, endpoint, tokens.NewMemoryStore(), tokens.CacheOptions{})
 		refused := func(c *tokens.Cache) (requests int) {

@@ -179,6 +179,17 @@ func (l *link) put(r tokens.Record) {
 	require.NoError(l.scene.t, l.scene.stored().CompareAndSwap(context.Background(), l.lastKey(), l.record().Version, r, 0))
 }
 
+// recordBefore keeps the record that is in the Store before the nth swap.
+func (l *link) recordBefore(n int) *tokens.Record {
+	before := new(tokens.Record)
+	l.swapping = func(i int) {
+		if i == n {
+			*before = l.record()
+		}
+	}
+	return before
+}
+
 // process starts a process.
 func (s *scene) process(opts tokens.CacheOptions) (*tokens.Cache, *link) {
 	s.t.Helper()
@@ -380,15 +391,10 @@ func TestRuleConfirmedAttemptsHaveTheirFullHold(t *testing.T) {
 func TestRuleLooksFollowAPublication(t *testing.T) {
 	testScene(t, func(t *testing.T, s *scene) {
 		a, la := s.process(user(due()))
-		var before tokens.Record
-		la.swapping = func(n int) {
-			if n == 3 { // the swap of the token
-				before = la.record()
-			}
-		}
+		before := la.recordBefore(3) // the swap of the token
 		mustToken(t, a)
 		pass(time.Second)
-		la.put(before) // nobody uses a any more
+		la.put(*before) // nobody uses a any more
 		b, _ := s.process(user(nil))
 		assert.Equal(t, "access-1", ask(t, b, 5*time.Minute))
 		assert.Equal(t, 1, s.presented("refresh-0"))
@@ -424,15 +430,10 @@ func TestRuleWhatIsPutBackIsHeld(t *testing.T) {
 func TestRuleAttemptsAreNoProgress(t *testing.T) {
 	testScene(t, func(t *testing.T, s *scene) {
 		a, la := s.process(user(due()))
-		var before tokens.Record
-		la.swapping = func(n int) {
-			if n == 2 { // the swap of the attempt
-				before = la.record()
-			}
-		}
+		before := la.recordBefore(2) // the swap of the attempt
 		mustToken(t, a)
 		pass(20 * time.Second)
-		la.put(before)
+		la.put(*before)
 		s.mu.Lock()
 		s.respond = func(url.Values) (int, string, http.Header) { return http.StatusServiceUnavailable, "", nil }
 		s.mu.Unlock()
@@ -1045,15 +1046,10 @@ func TestRuleALoginIsServedAsSoonAsItIsSeen(t *testing.T) {
 func TestRuleSetKeepsTheNewestRefreshToken(t *testing.T) {
 	testScene(t, func(t *testing.T, s *scene) {
 		a, la := s.process(user(due()))
-		var before tokens.Record
-		la.swapping = func(n int) {
-			if n == 3 { // the swap of the token
-				before = la.record()
-			}
-		}
+		before := la.recordBefore(3) // the swap of the token
 		mustToken(t, a)
 		pass(20 * time.Second)
-		la.put(before)
+		la.put(*before)
 		require.NoError(t, a.Set(t.Context(), &tokens.Token{AccessToken: "given", Expiry: time.Now().Add(time.Minute)}))
 		b, _ := s.process(user(nil))
 		assert.Equal(t, "given", mustToken(t, b))

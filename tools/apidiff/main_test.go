@@ -106,31 +106,27 @@ func TestReport(t *testing.T) {
 			}
 		})
 	}
-	t.Run("named elsewhere, or in part", func(t *testing.T) {
+	t.Run("named, elsewhere, or in part", func(t *testing.T) {
 		files := maps.Clone(sdk)
 		apply(t, files, "tokens/tokens.go", "Fetch(id string)", "Fetch(id int)")
-		for _, changelog := range []string{
-			"## Unreleased\n\n### Added\n\n- `tokens.Fetch` is faster.\n\n## 1.2.3\n",
-			"## Unreleased\n\n### Breaking\n\n- `tokens.Fetcher` is gone, `mytokens.Fetch` too.\n\n## 1.2.3\n",
-			"## Unreleased\n\n## 1.2.3\n\n### Breaking\n\n- `tokens.Fetch` takes a string.\n",
-			"Of `tokens.Fetch`.\n\n## Unreleased\n\n## 1.2.3\n",
+		for want, changelogs := range map[int][]string{
+			exitBreaking: {
+				"## Unreleased\n\n### Added\n\n- `tokens.Fetch` is faster.\n\n## 1.2.3\n",
+				"## Unreleased\n\n### Breaking\n\n- `tokens.Fetcher` is gone, `mytokens.Fetch` too.\n\n## 1.2.3\n",
+				"## Unreleased\n\n## 1.2.3\n\n### Breaking\n\n- `tokens.Fetch` takes a string.\n",
+				"Of `tokens.Fetch`.\n\n## Unreleased\n\n## 1.2.3\n",
+			},
+			exitCompatible: {
+				"## Unreleased\n\n### Breaking\n\n- `tokens.Fetch` takes a number.\n\n## 1.2.3\n",
+				"## Unreleased\n\n## 1.3.0\n\n### Breaking\n\n- Not as in 1.2.3:\n- `tokens.Fetch` takes a number.\n\n### Added\n\n## 1.2.3\n",
+				"## Unreleased\n\n### Breaking\n\n- `tokens.Fetch` takes a number.\n",
+			},
 		} {
-			files["CHANGELOG.md"] = changelog
-			code, out := run(t, files)
-			assert.Equal(t, exitBreaking, code, changelog+out)
-		}
-	})
-	t.Run("named", func(t *testing.T) {
-		files := maps.Clone(sdk)
-		apply(t, files, "tokens/tokens.go", "Fetch(id string)", "Fetch(id int)")
-		for _, changelog := range []string{
-			"## Unreleased\n\n### Breaking\n\n- `tokens.Fetch` takes a number.\n\n## 1.2.3\n",
-			"## Unreleased\n\n## 1.3.0\n\n### Breaking\n\n- Not as in 1.2.3:\n- `tokens.Fetch` takes a number.\n\n### Added\n\n## 1.2.3\n",
-			"## Unreleased\n\n### Breaking\n\n- `tokens.Fetch` takes a number.\n",
-		} {
-			files["CHANGELOG.md"] = changelog
-			code, out := run(t, files)
-			assert.Equal(t, exitCompatible, code, changelog+out)
+			for _, changelog := range changelogs {
+				files["CHANGELOG.md"] = changelog
+				code, out := run(t, files)
+				assert.Equal(t, want, code, changelog+out)
+			}
 		}
 	})
 	t.Run("nothing else is printed", func(t *testing.T) {
