@@ -33,9 +33,16 @@ func newWhimsy(random *rand.Rand, hostile bool) *whimsy {
 	s := &whimsy{random: rand.New(rand.NewPCG(random.Uint64(), 4)), hostile: hostile}
 	at := time.Now()
 	for range random.IntN(4) {
-		from := at.Add(s.upTo(30 * time.Second))
-		at = from.Add(s.upTo(20 * time.Second)) // a fetch lasts at most a minute
-		s.refusals = append(s.refusals, [2]time.Time{from, at})
+		begin := at.Add(s.upTo(30 * time.Second))
+		pause := begin.Add(s.upTo(10 * time.Second))
+		resume := pause.Add(s.upTo(5 * time.Second))
+		at = resume.Add(s.upTo(5 * time.Second))
+		s.refusals = append(s.refusals, [2]time.Time{begin, pause}, [2]time.Time{resume, at})
+		if !hostile {
+			// A refused request is repeated within 20 s of these refusals, and a fetch, which lasts at most a minute, must
+			// then succeed.
+			at = at.Add(25 * time.Second)
+		}
 	}
 	return s
 }

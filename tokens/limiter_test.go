@@ -161,6 +161,9 @@ func TestLimiterWithoutSuccessClosesForLonger(t *testing.T) {
 		enter(t, l, newVisit()).done(t, 200)
 		enter(t, l, newVisit()).done(t, 429, "Retry-After", "1")
 		assert.Equal(t, time.Second, time.Until(l.Stats().ClosedUntil), "one of them succeeded")
+		elapse(time.Second)
+		enter(t, l, newVisit()).done(t, 429, "Retry-After", "1")
+		assert.GreaterOrEqual(t, time.Until(l.Stats().ClosedUntil), 2*time.Second, "none of this round did")
 	})
 }
 
