@@ -73,6 +73,9 @@ func TestCacheAbandonsAHook(t *testing.T) {
 				require.Equal(t, 1, most)
 				require.Equal(t, "at-1", access(t, c), "its late result counts")
 				require.Equal(t, 1, s.count())
+				stats := c.Stats()
+				require.EqualValues(t, 1, stats.Fetches)
+				require.LessOrEqual(t, stats.Failures, stats.Fetches, "those that never began did not fail")
 				require.NoError(t, c.Close(short))
 			})
 		})
@@ -834,8 +837,13 @@ func TestCacheGrantFunc(t *testing.T) {
 		_, err := c.Token(t.Context())
 		require.ErrorContains(t, err, "tokens: Moov: GrantFunc: GET https://vault.example.com: 401")
 		require.Equal(t, "at-3", access(t, newCache(t, c.endpoint, &CacheOptions{Grant: ping})), "other Caches do not wait")
+		grant = Grant{RefreshToken: "rt"}
+		pass(time.Hour)
+		_, err = c.Token(t.Context())
+		require.ErrorIs(t, err, fail, "which tells more than the grant that came with it")
 		fail = nil
-		pass(firstBackOff)
+		pass(time.Minute)
+		grant = ping
 		access(t, c)
 
 		grant = Grant{RefreshToken: "rt"}
@@ -846,7 +854,7 @@ func TestCacheGrantFunc(t *testing.T) {
 		pass(time.Hour)
 		_, err = c.Token(t.Context())
 		require.ErrorContains(t, err, "tokens: Moov: GrantFunc: it returned a RefreshToken or a Code; set Session to keep a user's login")
-		require.Equal(t, 6, calls)
+		require.Equal(t, 7, calls)
 	})
 }
 

@@ -129,6 +129,7 @@ func TestCacheLoginIsRequiredAfterInvalidGrant(t *testing.T) {
 		pass(time.Minute)
 		_, err = c.Token(t.Context())
 		require.ErrorIs(t, err, ErrLoginRequired)
+		require.NotErrorIs(t, err, InvalidGrant, "it was about the login before")
 		require.Equal(t, 1, s.count())
 	})
 }

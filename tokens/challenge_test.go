@@ -41,6 +41,7 @@ func TestBearerChallenge(t *testing.T) {
 		{"an open quote", []string{`Bearer error="x`}, "x", ""},
 		{"an open escape", []string{`Bearer error="x\`}, "x\\", ""},
 		{"an open quote after an escape", []string{`Bearer error="x\y`}, "xy", ""},
+		{"an open quote that ends in an escaped one", []string{`Bearer error="x\"`}, `x"`, ""},
 		{"no value", []string{`Bearer error=`}, "", ""},
 		{"garbage", []string{"\x00=\xff;;= Bearer \x7f error=x"}, "x", ""},
 	}

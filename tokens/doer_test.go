@@ -344,6 +344,25 @@ func TestDoerCancelled(t *testing.T) {
 	})
 }
 
+// A body that cannot be closed says so, and the call ends all the same.
+func TestDoerReturnsTheErrorOfClose(t *testing.T) {
+	var ctx context.Context
+	client := &http.Client{Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
+		ctx = req.Context()
+		return &http.Response{StatusCode: 200, Body: brokenClose{strings.NewReader("{}")}, Request: req}, nil
+	})}
+	d, err := NewDoer(nil, &DoerOptions{BaseURL: apiURL, HTTPClient: client})
+	require.NoError(t, err)
+	resp, err := d.Do(newRequest(t, http.MethodGet, apiURL, ""))
+	require.NoError(t, err)
+	require.ErrorIs(t, resp.Body.Close(), io.ErrClosedPipe)
+	assert.Error(t, ctx.Err())
+}
+
+type brokenClose struct{ io.Reader }
+
+func (brokenClose) Close() error { return io.ErrClosedPipe }
+
 // The resources of a call are released when its response is closed, or with its error.
 func TestDoerEndsTheRequestContext(t *testing.T) {
 	for _, status := range []int{200, 404} {

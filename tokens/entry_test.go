@@ -25,6 +25,7 @@ func TestCacheNoticesThatTheMachineSlept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &tokenServer{}
 		c := newCache(t, stubEndpoint(t, s, onlyOnce), &CacheOptions{Grant: ping})
+		pass(3 * time.Hour) // the Cache is older than its token
 		access(t, c)
 		sleepMachine(c, 30*time.Minute)
 		require.Equal(t, "at-1", access(t, c), "it is valid by both clocks")
@@ -119,6 +120,19 @@ func TestCacheTokenForAWholeLife(t *testing.T) {
 		require.ErrorContains(t, err, "tokens: Moov: tokens live for less than the requested 1h0m0s")
 		require.ErrorIs(t, err, ErrNoToken)
 		require.Equal(t, 1, s.count(), "another token would be as short")
+	})
+}
+
+// A token that is asked for its whole life is replaced while it lives, because the next one is valid for as long.
+func TestCacheTokenForExactlyALife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, stubEndpoint(t, &tokenServer{}, onlyOnce), &CacheOptions{Grant: ping})
+		for _, want := range []string{"at-1", "at-2"} {
+			token, err := c.TokenFor(t.Context(), time.Hour)
+			require.NoError(t, err)
+			require.Equal(t, want, token.AccessToken)
+			pass(time.Second)
+		}
 	})
 }
 

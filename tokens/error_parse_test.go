@@ -112,6 +112,7 @@ func TestErrorShapes(t *testing.T) {
 			Error{Message: "token: required", Fields: []Field{{Name: "token", Code: "required"}}},
 		},
 		{"Moov 422 with an error", 422, `{"error":"invalid_token","token":"x"}`, Error{Code: InvalidToken}},
+		{"Moov 422 with a message", 422, `{"message":"not revoked","token":"x"}`, Error{Message: "not revoked"}},
 		{"members that are no complaints", 400, `{"scope":"a b","state":"c"}`, Error{}},
 		{
 			"SailPoint ErrorResponseDto", 400,
@@ -358,4 +359,6 @@ func TestErrorShapesOfGateways(t *testing.T) {
 	}
 	e = failed(t, reply(302, jsonType, `{"message":"moved for good"}`, "Location", "https://login.example.com"))
 	assert.Equal(t, "moved for good", e.Message, "a message takes precedence over a Location")
+	e = failed(t, reply(404, "", "", "Location", "https://login.example.com"))
+	assert.Empty(t, e.Message, "only a 3xx redirects")
 }

@@ -448,12 +448,32 @@ func TestRefusedRequestThatCannotBeRepeated(t *testing.T) {
 		wg.Go(func() {
 			_, err := limitedDoer(t, s, limiter, DoerOptions{}).Do(newRequest(t, http.MethodGet, apiURL, ""))
 			assert.ErrorIs(t, err, Status(429))
-			assert.ErrorContains(t, err, "slow_down: too many")
+			assert.ErrorContains(t, err, "slow_down: too many (retry after 1h0m0s)", "not 5 s, which was before the other's response")
 		})
 		pass(time.Second)
 		other.done(statusResponse(429, "Retry-After", "3600"))
 		wg.Wait()
 		assert.Len(t, s.requests(), 1)
+	})
+}
+
+// A request that is refused after MaxWait is over fails at once, even if others may send.
+func TestRefusedRequestAfterMaxWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScript(reply(429, "", "", "Retry-After", "1"), after(9*time.Second, reply(429, "", "", "Retry-After", "1")), reply(200, jsonType, "{}"))
+		limiter := &Limiter{MaxWait: 5 * time.Second}
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, err := limitedDoer(t, s, limiter, DoerOptions{}).Do(newRequest(t, http.MethodGet, apiURL, ""))
+			assert.ErrorIs(t, err, Status(429))
+		})
+		elapse(2 * time.Second)
+		enter(t, limiter, newVisit()).done(t, 429, "Retry-After", "2")
+		elapse(3 * time.Second)
+		enter(t, limiter, &visit{lane: tokenLane, arrival: time.Now()}).done(t, 200) // the Limiter is open
+		wg.Wait()
+		assert.Len(t, s.requests(), 2)
+		assert.True(t, enter(t, limiter, newVisit()).sent())
 	})
 }
 

@@ -63,6 +63,17 @@ func TestLimiterLeavesTokenRequestsWhatIsLeft(t *testing.T) {
 		assert.True(t, enter(t, l, &visit{lane: tokenLane, arrival: time.Now()}).sent())
 		assert.False(t, enter(t, l, &visit{lane: tokenLane, arrival: time.Now()}).sent(), "token requests count among themselves")
 	})
+	synctest.Test(t, func(t *testing.T) {
+		l := new(Limiter)
+		enter(t, l, newVisit()).done(t, 200, "X-Organization-Rate-Limit-Remaining", "1", "X-Organization-Rate-Limit-Limit", "100",
+			"X-Organization-Rate-Limit-Reset", strconv.FormatInt(time.Now().Add(50*time.Second).Unix(), 10))
+		assert.True(t, enter(t, l, &visit{lane: tokenLane, arrival: time.Now()}).sent())
+		api := enter(t, l, newVisit())
+		elapse(50*time.Second - 1)
+		assert.False(t, api.sent(), "the token request in flight is the last one")
+		elapse(1)
+		assert.True(t, api.sent())
+	})
 }
 
 // If a server does not name its limit, the largest number that remained in the window stands for it.

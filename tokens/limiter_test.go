@@ -544,6 +544,21 @@ func TestLimiterDoesNotCountAServerErrorAsSuccess(t *testing.T) {
 	}
 }
 
+// A request that was sent before the Limiter closed says nothing about the time after it opened.
+func TestLimiterDoesNotCountALateSuccess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, _ := closedLimiter(t)
+		elapse(10 * time.Second)
+		first, late := enter(t, l, newVisit()), enter(t, l, newVisit())
+		first.done(t, 429, "Retry-After", "10")
+		elapse(10 * time.Second)
+		p := enter(t, l, &visit{lane: tokenLane, arrival: time.Now()})
+		late.done(t, 200)
+		p.done(t, 429, "Retry-After", "1")
+		assert.GreaterOrEqual(t, time.Until(l.Stats().ClosedUntil), 4*time.Second, "twice the server accepted nothing")
+	})
+}
+
 func TestLimiterSpreadsWhatRemains(t *testing.T) {
 	const reset, remaining, limit = "X-Organization-Rate-Limit-Reset", "X-Organization-Rate-Limit-Remaining", "X-Organization-Rate-Limit-Limit"
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) // by the server's clock
@@ -569,6 +584,17 @@ func TestLimiterSpreadsWhatRemains(t *testing.T) {
 			elapse(time.Millisecond + time.Microsecond)
 			require.Equal(t, 1, sentOf(passes))
 		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		l := new(Limiter)
+		first, second := enter(t, l, newVisit()), enter(t, l, newVisit())
+		first.done(t, 200, headers("26", 50*time.Second)...)
+		second.done(t, 200, headers("60", 50*time.Second)...) // its response was overtaken
+		passes := enterAll(t, l, 3)
+		elapse(2*time.Second - time.Millisecond)
+		assert.Equal(t, 1, sentOf(passes))
+		elapse(2 * time.Millisecond)
+		assert.Equal(t, 2, sentOf(passes), "26 remain, of which one is in flight")
 	})
 	synctest.Test(t, func(t *testing.T) {
 		l := new(Limiter)

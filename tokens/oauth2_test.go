@@ -125,6 +125,7 @@ func TestNewEndpointRefuses(t *testing.T) {
 		{"no URL", "", testCredentials, EndpointOptions{}, "the token URL is empty"},
 		{"relative", "/oauth/token", testCredentials, EndpointOptions{}, "the token URL /oauth/token is not absolute; write https://host/path"},
 		{"a host alone", "auth.example.com/token", testCredentials, EndpointOptions{}, "the token URL auth.example.com/token is not absolute; write https://host/path"},
+		{"no scheme", "//auth.example.com/token", testCredentials, EndpointOptions{}, "the token URL //auth.example.com/token is not absolute; write https://host/path"},
 		{"http", "http://auth.example.com/token?key=s3cret", testCredentials, EndpointOptions{}, "the token URL http://auth.example.com/token is neither https nor loopback; a secret would be sent in the clear"},
 		{"a fragment", "https://auth.example.com/token#s3cret", testCredentials, EndpointOptions{}, "the token URL https://auth.example.com/token has a fragment, which is never sent; leave it off"},
 		{"an empty fragment", "https://auth.example.com/token#", testCredentials, EndpointOptions{}, "the token URL https://auth.example.com/token has a fragment, which is never sent; leave it off"},

@@ -240,21 +240,25 @@ func TestRetryBodies(t *testing.T) {
 			assert.Zero(t, s.leaks())
 		}
 	})
-	lastResponses := map[string]step{
-		"given up":         reply(429, "", "", "Retry-After", "31"),
-		"cancelled":        reply(429, "", "", "Retry-After", "10"),
-		"refused for good": reply(403, "", ""),
+	lastResponses := []struct {
+		name, method string
+		last         step
+	}{
+		{"given up", http.MethodPost, reply(429, "", "", "Retry-After", "31")},
+		{"cancelled", http.MethodPost, reply(429, "", "", "Retry-After", "10")},
+		{"cancelled before a retry", http.MethodDelete, reply(503, "", "", "Retry-After", "10")},
+		{"refused for good", http.MethodPost, reply(403, "", "")},
 	}
-	for name, last := range lastResponses {
-		t.Run("that can are sent whole and closed once/"+name, func(t *testing.T) {
+	for _, tt := range lastResponses {
+		t.Run("that can are sent whole and closed once/"+tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				time.AfterFunc(5*time.Second, cancel)
-				s := newScript(reply(429, "", "", "Retry-After", "1"), last)
+				s := newScript(reply(429, "", "", "Retry-After", "1"), tt.last)
 				d, err := NewDoer(nil, &DoerOptions{BaseURL: apiURL, HTTPClient: s.client()})
 				require.NoError(t, err)
 				var bodies []*countedBody
-				req := newRequest(t, http.MethodPost, apiURL, "").WithContext(ctx)
+				req := newRequest(t, tt.method, apiURL, "").WithContext(ctx)
 				req.GetBody = func() (io.ReadCloser, error) {
 					bodies = append(bodies, &countedBody{Reader: strings.NewReader("body")})
 					return bodies[len(bodies)-1], nil
