@@ -222,6 +222,7 @@ func TestOtherOriginsAreRefused(t *testing.T) {
 		{"a user that looks like it", "https://api.example.com@other.example.com/x", nil, "the request goes to https://other.example.com"},
 		{"another Host header", apiURL, func(r *http.Request) { r.Host = "other.example.com" }, "the request goes to https://api.example.com but names the host other.example.com"},
 		{"an opaque URL", apiURL, func(r *http.Request) { r.URL.Opaque = "//other.example.com/x" }, "the request has a URL.Opaque that may name another host than https://api.example.com; use URL.Path and URL.RawPath"},
+		{"an opaque URL elsewhere", "https://other.example.com/x", func(r *http.Request) { r.URL.Opaque = "//api.example.com/x" }, "the request goes to https://other.example.com" + only},
 		{"an opaque absolute URL", apiURL, func(r *http.Request) { r.URL.Opaque = "http://other.example.com/x" }, "the request has a URL.Opaque that may name another host than https://api.example.com; use URL.Path and URL.RawPath"},
 		{"the same, spelled otherwise", "https://API.example.com:443/x", nil, ""},
 		{"the same, with an empty port", "https://api.example.com:/x", nil, ""},

@@ -605,6 +605,8 @@ func TestLimiterSpreadsWhatRemains(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		l := new(Limiter)
+		enter(t, l, newVisit()).done(t, 200, headers("1", 50*time.Second)...)
+		assert.Zero(t, l.Stats().ClosedUntil, "one may be sent")
 		enter(t, l, newVisit()).done(t, 200, headers("0", 50*time.Second)...)
 		assert.Equal(t, 50*time.Second, time.Until(l.Stats().ClosedUntil))
 		passes := enterAll(t, l, 200)

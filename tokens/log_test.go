@@ -115,7 +115,9 @@ var logScenarios = []struct {
 	}},
 	{"an endpoint that fails", []string{"could not get a token"}, func(t *testing.T, l *logged) {
 		l.respondWith(503, "", http.Header{"Retry-After": {"60"}})
-		_, err := l.cache(t, tokens.CacheOptions{}).Token(t.Context())
+		c := l.cache(t, tokens.CacheOptions{})
+		pass(time.Hour)
+		_, err := c.Token(t.Context())
 		require.Error(t, err)
 		synctest.Wait()
 		assert.Contains(t, l.out.String(), `"next":"retry","next_in":60000000000`)

@@ -1,6 +1,7 @@
 package tokens_test
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"testing"
@@ -74,6 +75,18 @@ func TestMemoryStoreDeletesExpiredRecords(t *testing.T) {
 		assert.Less(t, after-min(before, after), uint64(n*size/2))
 		runtime.KeepAlive(store)
 	})
+}
+
+func TestMemoryStoreDoesNothingForAnEndedContext(t *testing.T) {
+	store := tokens.NewMemoryStore()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, store.CompareAndSwap(ctx, "a", "", tokens.Record{Version: "1"}, 0), context.Canceled)
+	_, err := store.Load(ctx, "a")
+	require.ErrorIs(t, err, context.Canceled)
+	r, err := store.Load(t.Context(), "a")
+	require.NoError(t, err)
+	assert.Zero(t, r)
 }
 
 func TestMemoryStoreRefusesOddNames(t *testing.T) {

@@ -127,6 +127,7 @@ func TestNewEndpointRefuses(t *testing.T) {
 		{"a host alone", "auth.example.com/token", testCredentials, EndpointOptions{}, "the token URL auth.example.com/token is not absolute; write https://host/path"},
 		{"no scheme", "//auth.example.com/token", testCredentials, EndpointOptions{}, "the token URL //auth.example.com/token is not absolute; write https://host/path"},
 		{"http", "http://auth.example.com/token?key=s3cret", testCredentials, EndpointOptions{}, "the token URL http://auth.example.com/token is neither https nor loopback; a secret would be sent in the clear"},
+		{"ftp to this machine", "ftp://127.0.0.1/token", testCredentials, EndpointOptions{}, "the token URL ftp://127.0.0.1/token is neither https nor loopback; a secret would be sent in the clear"},
 		{"a fragment", "https://auth.example.com/token#s3cret", testCredentials, EndpointOptions{}, "the token URL https://auth.example.com/token has a fragment, which is never sent; leave it off"},
 		{"an empty fragment", "https://auth.example.com/token#", testCredentials, EndpointOptions{}, "the token URL https://auth.example.com/token has a fragment, which is never sent; leave it off"},
 		{"a user", "https://id:s3cret@auth.example.com/token", testCredentials, EndpointOptions{}, "the token URL https://auth.example.com/token has a user; pass Credentials instead"},

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/grantwright/oauth-go/tokens"
@@ -46,12 +48,12 @@ func TestSealedHidesValues(t *testing.T) {
 	assert.NotEqual(t, one.Value, two.Value)
 }
 
-// What is not in the Store, and the Store's errors, come through unchanged.
 func TestSealedPrintsItsKeyIDs(t *testing.T) {
 	sealed := mustSeal(t, tokens.NewMemoryStore(), sealKey("new"), sealKey("old"))
 	assert.Regexp(t, `^tokens\.Sealed\(.*, keys \["new" "old"\]\)$`, fmt.Sprint(sealed))
 }
 
+// What is not in the Store, and the Store's errors, come through unchanged.
 func TestSealedHasNothingToOpen(t *testing.T) {
 	r, err := mustSeal(t, tokens.NewMemoryStore(), sealKey("a")).Load(t.Context(), "1")
 	require.NoError(t, err)
@@ -61,6 +63,14 @@ func TestSealedHasNothingToOpen(t *testing.T) {
 	_, err = failing.Load(t.Context(), "1")
 	require.ErrorIs(t, err, down)
 	require.ErrorIs(t, failing.CompareAndSwap(t.Context(), "1", "", tokens.Record{Version: "1"}, 0), down)
+	_, err = mustSeal(t, failsWithARecord{}, sealKey("a")).Load(t.Context(), "1")
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF, "whatever came with it")
+}
+
+type failsWithARecord struct{ tokens.Store }
+
+func (failsWithARecord) Load(context.Context, string) (tokens.Record, error) {
+	return tokens.Record{Version: "1", Value: []byte(`{"sealed":1,"key":"a"}`)}, io.ErrUnexpectedEOF
 }
 
 func TestSealedChangesKeys(t *testing.T) {
@@ -113,6 +123,7 @@ func TestSealedFindsTampering(t *testing.T) {
 		"no data":                  {"1", tokens.Record{Version: "11", Value: []byte(`{"sealed":1,"key":"a"}`)}, `"a"`},
 		"not sealed":               {"1", tokens.Record{Version: "11", Value: []byte(`{"format":1}`)}, "not sealed"},
 		"not JSON":                 {"1", tokens.Record{Version: "11", Value: []byte(`x`)}, "not sealed"},
+		"a damaged record":         {"1", tokens.Record{Version: "11", Value: []byte(`{"sealed":1,"key":5}`)}, "not sealed"},
 		"a newer format":           {"1", tokens.Record{Version: "11", Value: []byte(`{"sealed":2,"key":"a"}`)}, "format 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -141,7 +152,9 @@ func TestSealedRefusesKeys(t *testing.T) {
 		_, err := tokens.Sealed(store, keys...)
 		require.ErrorContains(t, err, want)
 	}
-	_, err := tokens.Sealed(nil, sealKey("a"))
+	_, err := tokens.Sealed(store, sealKey(strings.Repeat("x", 64)))
+	require.NoError(t, err)
+	_, err = tokens.Sealed(nil, sealKey("a"))
 	require.ErrorContains(t, err, "Store is nil")
 }
 
@@ -162,4 +175,5 @@ func TestSealKeyPrintsRedacted(t *testing.T) {
 		assert.NotContains(t, s, "Y2FuYXJ5", "as base64")
 	}
 	assert.Contains(t, text, "k1")
+	assert.Equal(t, "{ID:k1 Key:[REDACTED]}", fmt.Sprint(key))
 }

@@ -214,6 +214,24 @@ func TestSessionsKeepWhatIsUsed(t *testing.T) {
 	require.NoError(t, s.Close(t.Context()))
 }
 
+// A login in steady use survives however many others there are.
+func TestSessionsKeepWhatIsUsedAmongMany(t *testing.T) {
+	t.Parallel()
+	s := newSessions(t, newFleet(), tokens.CacheOptions{})
+	steady := weak.Make(s.Session("steady"))
+	for i := range 20_000 {
+		s.Session(fmt.Sprint(i))
+		if i%2000 == 0 {
+			require.Equal(t, steady, weak.Make(s.Session("steady")))
+		}
+	}
+	for range 3 {
+		runtime.GC()
+	}
+	require.NotNil(t, steady.Value())
+	require.NoError(t, s.Close(t.Context()))
+}
+
 // The caller may change its Grant after NewSessions.
 func TestSessionsKeepTheirOwnGrant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
