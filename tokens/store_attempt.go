@@ -127,9 +127,7 @@ func (c *Cache) startAttempt(ctx context.Context, r *record, turn *heldTurn) (*d
 		d := c.orServe(noToken(err), min(wait, lookSoon))
 		return &d, nil
 	}
-	if s.own != nil {
-		c.endpoint.holdOff.end(s.own.pass, now.time, c, nil, false)
-	} else {
+	if s.own == nil {
 		s.own = &ownAttempt{id: randomID(), swaps: make(map[string]moment)}
 	}
 	own := s.own

@@ -596,6 +596,7 @@ func TestStoreDown(t *testing.T) {
 			calls := f.calls()
 			assert.Equal(t, "access-2", mustToken(t, a))
 			assert.LessOrEqual(t, f.calls()-calls, 4, "a caller does not wait until the Store has failed again and again")
+			assert.EqualValues(t, 2, a.Stats().Fetches)
 			assert.Equal(t, "refresh-1", f.requests[1].Get("refresh_token"), "the new refresh token is presented, although it is not in the Store")
 			f.fail(nil)
 			pass(10 * time.Second)
@@ -606,6 +607,51 @@ func TestStoreDown(t *testing.T) {
 			closeAll(t, a, b)
 		})
 	})
+}
+
+// If the response to a refresh without the Store is lost, the Store still gets what is known: the successor of an
+// earlier refresh, or that the refresh token in it may have been consumed.
+func TestRefreshWithoutStoreThatIsLost(t *testing.T) {
+	for _, earlier := range []int{0, 1} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFleet()
+			opts := user(login())
+			opts.RefreshWithoutStore = true
+			a := f.cache(t, opts)
+			mustToken(t, a)
+			f.fail(errors.New("down"))
+			pass(time.Hour)
+			for range earlier {
+				mustToken(t, a)
+				pass(time.Hour)
+			}
+			f.respond = func(url.Values) (int, string, http.Header) { return 200, "{", nil }
+			_, err := a.Token(t.Context())
+			require.ErrorIs(t, err, tokens.ErrNoToken)
+			newest := fmt.Sprint("refresh-", earlier)
+			require.Equal(t, newest, f.requests[earlier].Get("refresh_token"))
+			f.fail(nil)
+			pass(6 * time.Second)
+			_, err = a.Token(t.Context())
+			require.ErrorIs(t, err, tokens.ErrNoToken)
+			if earlier == 0 {
+				require.Equal(t, 1, f.sent(), "it is not presented again at once")
+			}
+			f.respond = nil
+
+			b := f.cache(t, user(nil))
+			ctx, leave := context.WithTimeout(t.Context(), 30*time.Second)
+			_, err = b.Token(ctx)
+			leave()
+			require.Error(t, err)
+			pass(time.Minute)
+			mustToken(t, b)
+			for _, form := range f.requests[earlier:] {
+				assert.Equal(t, newest, form.Get("refresh_token"))
+			}
+			closeAll(t, a, b)
+		})
+	}
 }
 
 // A token that is not in the Store is not renewed when it has expired and nobody wants one.

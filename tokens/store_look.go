@@ -96,7 +96,7 @@ type ownAttempt struct {
 	into     *record           // the record that it was added to
 	swaps    map[string]moment // the time before each of its swaps, by version
 	confirms int
-	pass     holdPass // from the Endpoint's holdOff
+	pass     holdPass // from the Endpoint's holdOff, while a look sends its swap and its request
 }
 
 // A waitRoom is where callers without a token wait for a look. token and err may be read once done is closed.
@@ -212,7 +212,6 @@ func (c *Cache) takeTurn(ctx context.Context, r *record, next action) (turn *hel
 	defer c.mu.Unlock()
 	if own := c.replica.own; next == doPresent && own != nil {
 		c.replica.own = nil
-		c.endpoint.holdOff.end(own.pass, c.now().time, c, nil, false)
 		c.replica.result = c.failedResult(own, r, err)
 		return nil, false, nil
 	}

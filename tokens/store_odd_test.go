@@ -726,7 +726,12 @@ func TestHoldOffStaysAfterASwapThatFails(t *testing.T) {
 		_, err = last.Token(t.Context())
 		require.ErrorIs(t, err, tokens.InvalidClient)
 		assert.Equal(t, sent, f.sent())
-		closeAll(t, first, probe, last)
+		closeAll(t, probe)
+		pass(time.Minute)
+		_, err = last.Token(t.Context())
+		require.ErrorIs(t, err, tokens.InvalidClient)
+		assert.Equal(t, sent+1, f.sent(), "it is the next probe")
+		closeAll(t, first, last)
 	})
 }
 
@@ -820,6 +825,30 @@ func TestTurnAtTheLimiterIsGivenBack(t *testing.T) {
 		mustToken(t, b)
 		assert.Less(t, time.Since(begin), time.Second)
 		closeAll(t, a, b)
+	})
+}
+
+// A look that finds another process's attempt after it waited for its turn does not keep the turn while it polls.
+func TestTurnAtTheLimiterIsFreeWhileALookPolls(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		limiter := new(tokens.Limiter)
+		endpoint, err := tokens.NewEndpoint("https://auth.example.com/token", tokens.Credentials{ClientID: "id", ClientSecret: "client-secret"},
+			&tokens.EndpointOptions{HTTPClient: &http.Client{Transport: s}, RevocationURL: "https://auth.example.com/revoke", Limiter: limiter})
+		require.NoError(t, err)
+		a := newCache(t, endpoint, s.stored(), tokens.CacheOptions{})
+		b, _ := s.process(tokens.CacheOptions{})
+		s.closeLimiter(t, endpoint, 5)
+		got := make(chan string, 2)
+		go func() { got <- tokenOf(t, a) }()
+		pass(time.Second)
+		s.set(8*time.Second, false)
+		go func() { got <- tokenOf(t, b) }()
+		pass(6 * time.Second)
+		assert.EqualValues(t, 1, limiter.Stats().Refused)
+		assert.Zero(t, limiter.Stats().InFlight)
+		assert.Equal(t, "access-1", <-got)
+		assert.Equal(t, "access-1", <-got)
+		s.end(a, b)
 	})
 }
 

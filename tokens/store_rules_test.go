@@ -862,6 +862,29 @@ func TestRuleInitialIsUsedOnce(t *testing.T) {
 	})
 }
 
+// If an Initial replaces a login that ended, all processes take it.
+func TestRuleInitialAfterTheEndOfALoginIsNewer(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, _ := s.process(user(due()))
+		mustToken(t, a)
+		s.respond = func(url.Values) (int, string, http.Header) {
+			return http.StatusBadRequest, `{"error":"invalid_grant"}`, nil
+		}
+		pass(time.Hour)
+		_, err := a.Token(t.Context())
+		require.ErrorIs(t, err, tokens.ErrLoginRequired)
+		s.respond = nil
+		again := login()
+		again.AccessToken, again.RefreshToken = "access-again", "refresh-again"
+		b, _ := s.process(user(again))
+		assert.Equal(t, "access-again", mustToken(t, b))
+		pass(time.Second)
+		assert.Equal(t, "access-again", mustToken(t, a))
+		assert.Equal(t, "access-again", mustToken(t, b))
+		s.end(a, b)
+	})
+}
+
 // The waits between failures double across processes, however short each one lives.
 func TestRuleTriesAreCountedForAll(t *testing.T) {
 	testScene(t, func(t *testing.T, s *scene) {
