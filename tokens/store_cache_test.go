@@ -1129,6 +1129,38 @@ func TestCloseWaitsForTheStore(t *testing.T) {
 	})
 }
 
+// Close waits for the Store as long as its context allows, and for a hook that hangs no longer.
+func TestCloseWaitsUntilTheStoreIsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		a := f.cache(t, user(due()))
+		f.respond = func(url.Values) (int, string, http.Header) {
+			f.down = errors.New("down")
+			return 200, `{"access_token":"access-1","refresh_token":"refresh-1","expires_in":3600}`, nil
+		}
+		mustToken(t, a)
+		time.AfterFunc(20*time.Second, func() { f.fail(nil) })
+		require.NoError(t, a.Close(t.Context()))
+		b := f.cache(t, user(nil))
+		assert.Equal(t, "access-1", mustToken(t, b))
+		closeAll(t, b)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		f, s, release := newFleet(), &oddStore{}, make(chan struct{})
+		s.load = func(context.Context, string) (tokens.Record, error) { <-release; return tokens.Record{}, nil }
+		c := f.oddCache(t, s, tokens.CacheOptions{})
+		ctx, leave := context.WithTimeout(t.Context(), time.Second)
+		defer leave()
+		_, err := c.Token(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		ctx, leave = context.WithTimeout(t.Context(), time.Second)
+		defer leave()
+		require.ErrorIs(t, c.Close(ctx), context.DeadlineExceeded)
+		close(release)
+		require.NoError(t, c.Close(t.Context()))
+	})
+}
+
 func TestSetReportsWhatTheStoreDidNotTake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet()

@@ -623,6 +623,31 @@ func TestRuleTheAccessTokenServesBeforeAnotherPresents(t *testing.T) {
 	})
 }
 
+// So it does if the response to the renewal was lost.
+func TestRuleTheAccessTokenServesAfterALostRenewal(t *testing.T) {
+	testScene(t, func(t *testing.T, s *scene) {
+		a, _ := s.process(user(login()))
+		b, _ := s.process(user(nil))
+		mustToken(t, a)
+		pass(55 * time.Minute)
+		s.set(0, true)
+		for s.presented("refresh-0") == 0 {
+			mustToken(t, a)
+			pass(time.Second)
+		}
+		s.set(0, false)
+		for range 3 * 60 {
+			assert.Equal(t, "access-0", mustToken(t, a))
+			assert.Equal(t, "access-0", mustToken(t, b))
+			pass(time.Second)
+		}
+		assert.Equal(t, 1, s.presented("refresh-0"))
+		pass(2 * time.Minute)
+		assert.NotEqual(t, "access-0", ask(t, b, 2*time.Minute))
+		s.end(a, b)
+	})
+}
+
 // The life of a token counts from its request, however long it took to write it.
 func TestRuleLivesCountFromTheRequest(t *testing.T) {
 	testScene(t, func(t *testing.T, s *scene) {
