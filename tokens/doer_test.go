@@ -349,7 +349,7 @@ func TestDoerReturnsTheErrorOfClose(t *testing.T) {
 	var ctx context.Context
 	client := &http.Client{Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
 		ctx = req.Context()
-		return &http.Response{StatusCode: 200, Body: brokenClose{strings.NewReader("{}")}, Request: req}, nil
+		return &http.Response{StatusCode: http.StatusOK, Body: brokenClose{strings.NewReader("{}")}, Request: req}, nil
 	})}
 	d, err := NewDoer(nil, &DoerOptions{BaseURL: apiURL, HTTPClient: client})
 	require.NoError(t, err)

@@ -268,37 +268,35 @@ func TestSessionsCloseSaysWhatIsNotSaved(t *testing.T) {
 
 // A Cache with a token that is not in the Store must survive garbage collection, though nothing runs for it.
 func TestSessionsKeepWhatIsNotStored(t *testing.T) {
-	synctest.Test(t, sessionsKeepWhatIsNotStored)
-}
-
-func sessionsKeepWhatIsNotStored(t *testing.T) {
-	f := newFleet()
-	failing := true
-	var mu sync.Mutex
-	var stored []string
-	s := newSessions(t, f, tokens.CacheOptions{OnToken: func(_ context.Context, token *tokens.Token) error {
-		mu.Lock()
-		defer mu.Unlock()
-		if failing {
-			return errors.New("disk full")
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		failing := true
+		var mu sync.Mutex
+		var stored []string
+		s := newSessions(t, f, tokens.CacheOptions{OnToken: func(_ context.Context, token *tokens.Token) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if failing {
+				return errors.New("disk full")
+			}
+			stored = append(stored, token.AccessToken)
+			return nil
+		}})
+		require.NoError(t, s.Session("kept").Set(t.Context(), &tokens.Token{RefreshToken: "refresh-0"}))
+		mustToken(t, s.Session("kept"))
+		pass(10 * time.Minute)
+		for i := range 3 * 4096 {
+			s.Session(fmt.Sprintf("user-%d", i))
 		}
-		stored = append(stored, token.AccessToken)
-		return nil
-	}})
-	require.NoError(t, s.Session("kept").Set(t.Context(), &tokens.Token{RefreshToken: "refresh-0"}))
-	mustToken(t, s.Session("kept"))
-	pass(10 * time.Minute)
-	for i := range 3 * 4096 {
-		s.Session(fmt.Sprintf("user-%d", i))
-	}
-	for range 5 {
-		runtime.GC()
-	}
-	mu.Lock()
-	failing = false
-	mu.Unlock()
-	require.NoError(t, s.Close(t.Context()))
-	assert.Equal(t, []string{"access-1"}, stored)
+		for range 5 {
+			runtime.GC()
+		}
+		mu.Lock()
+		failing = false
+		mu.Unlock()
+		require.NoError(t, s.Close(t.Context()))
+		assert.Equal(t, []string{"access-1"}, stored)
+	})
 }
 
 func TestSessionsCloseInParallel(t *testing.T) {
