@@ -131,9 +131,9 @@
 // # Logs
 //
 // A Logger receives a line for each background event: a token arrived, was dropped or could not be fetched; a request
-// is repeated; a rate limit closes and opens the Limiter. It never receives a token. If a handler panics, its line is
-// lost, but nothing else happens. Lines about a Cache, an Endpoint or a call with their tokens have these attributes,
-// as far as they are known (TestLogLinesSayWhoseTokenAndWhatComesNext):
+// is repeated; a rate limit closes and opens the Limiter; a hook or the Store panics, with the stack. It never receives
+// a token. If a handler panics, its line is lost, but nothing else happens. Lines about a Cache, an Endpoint or a call
+// with their tokens have these attributes, as far as they are known (TestLogLinesSayWhoseTokenAndWhatComesNext):
 //
 //	vendor   the vendor, or the host of another server's token endpoint
 //	client   the first eight hexadecimal digits of the SHA-256 of the client id

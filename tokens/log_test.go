@@ -191,6 +191,11 @@ var logScenarios = []struct {
 		mustToken(t, c)
 		pass(time.Second)
 	}},
+	{"a Store that panics", []string{"panic in the Store or in a hook", "fetching a token without the Store"}, func(t *testing.T, l *logged) {
+		mustToken(t, l.cache(t, tokens.CacheOptions{Store: &oddStore{load: func(context.Context, string) (tokens.Record, error) { panic("canary") }}}))
+		assert.Contains(t, l.out.String(), `"type":"string","stack":"goroutine `)
+		assert.Contains(t, l.out.String(), "log_test.go", "the stack begins where the panic was")
+	}},
 	{"a Store that is down", []string{"fetching a token without the Store"}, func(t *testing.T, l *logged) {
 		l.fail(errors.New("down"))
 		mustToken(t, l.cache(t, tokens.CacheOptions{Store: l}))

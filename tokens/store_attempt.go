@@ -27,7 +27,7 @@ func (c *Cache) swap(ctx context.Context, over, next *record) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	err = guard("the Store", func() error {
+	err = c.guard("the Store", func() error {
 		return s.store.CompareAndSwap(ctx, key, over.version, Record{Version: next.version, Value: value}, c.ttl(next, sent))
 	})
 	c.mu.Lock()
@@ -243,7 +243,7 @@ func (c *Cache) request(ctx context.Context, refreshToken string, beforeSend fun
 	set := settings{logger: c.logger, retry: &Retry{Attempts: 1}, attempt: &oneAttempt{beforeSend: beforeSend, grace: responseGrace, turn: turn}}
 	res := &result{presented: []string{refreshToken}}
 	c.notStuck()
-	res.err = guard("a hook", func() (err error) {
+	res.err = c.guard("a hook", func() (err error) {
 		res.token, err = c.endpoint.exchangeWith(ctx, grant, set, &requested)
 		return err
 	})

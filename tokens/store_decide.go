@@ -43,7 +43,6 @@ type memory struct {
 	watchedFor time.Duration // how long the record's version has been unchanged
 	upset      bool          // the Store failed recently
 	initial    *Token
-	waiting    bool // a caller waits
 }
 
 // decide returns the next action for the record r. It has no side effects.

@@ -26,7 +26,7 @@ func TestDecide(t *testing.T) {
 		return rec(func(r *record) { r.attempt = &a })
 	}
 	none := &record{endAt: never}
-	base := memory{rotates: true, known: order{5, 2}, waiting: true}
+	base := memory{rotates: true, known: order{5, 2}}
 	mem := func(change func(*memory)) memory {
 		m := base
 		if change != nil {

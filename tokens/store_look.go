@@ -253,7 +253,7 @@ func (c *Cache) remember(now moment) memory {
 	s := c.replica
 	m := memory{
 		rotates: c.session != "", known: s.known.order, hadToken: s.hadToken, rejected: s.rejected,
-		watchedFor: s.watchedFor(), upset: s.upset, initial: s.initial, waiting: s.room.waiting > 0,
+		watchedFor: s.watchedFor(), upset: s.upset, initial: s.initial,
 	}
 	if s.own != nil {
 		m.own = s.own.id
@@ -292,7 +292,7 @@ func (c *Cache) loadOnce(ctx context.Context, generation int) (*record, error) {
 	c.mu.Unlock()
 	sent := c.now()
 	var stored Record
-	err := guard("the Store", func() (err error) {
+	err := c.guard("the Store", func() (err error) {
 		stored, err = c.replica.store.Load(ctx, key)
 		return err
 	})
@@ -361,20 +361,18 @@ func (c *Cache) takeOver(r *record, now moment) {
 	}
 }
 
-// guard calls f, which is not code of this package, and turns a panic into an error.
-func guard(what string, f func() error) (err error) {
+// guard calls f, which is not code of this package, and turns a panic into an error. It logs the stack.
+func (c *Cache) guard(what string, f func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = &panicError{what, fmt.Sprintf("%T", r), string(debug.Stack())} // its value may hold a secret
+			kind := fmt.Sprintf("%T", r) // its value may hold a secret
+			err = fmt.Errorf("tokens: panic in %s: %s", what, kind)
+			c.log(slog.LevelError, "panic in the Store or in a hook", next{what: "retry"},
+				slog.String("type", kind), slog.String("stack", string(debug.Stack())))
 		}
 	}()
 	return f()
 }
-
-// A panicError is a panic of code outside this package.
-type panicError struct{ what, value, stack string }
-
-func (e *panicError) Error() string { return "tokens: panic in " + e.what + ": " + e.value }
 
 func (c *Cache) currentGeneration() int {
 	c.mu.Lock()
@@ -407,7 +405,7 @@ func (c *Cache) findKey(ctx context.Context) error {
 		return nil
 	}
 	var key string
-	err := guard("the CredentialsProvider", func() (err error) {
+	err := c.guard("the CredentialsProvider", func() (err error) {
 		key, err = c.storeKey(ctx)
 		return err
 	})

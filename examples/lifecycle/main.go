@@ -65,7 +65,6 @@ type target struct {
 	baseURL string
 	creds   tokens.Credentials
 	setting func(name string) string // returns a variable of this vendor, or ""
-	sandbox bool
 }
 
 func targetOf(prefix string, getenv func(string) string, sandboxURL string) (target, error) {
@@ -89,6 +88,5 @@ func targetOf(prefix string, getenv func(string) string, sandboxURL string) (tar
 		setting: func(name string) string {
 			return map[string]string{"USER_TOKEN": sandbox.UserToken, "TENANT_ID": "demo-tenant"}[name]
 		},
-		sandbox: true,
 	}, nil
 }
