@@ -411,7 +411,7 @@ func TestSessionsKeepWhatIsNotRevoked(t *testing.T) {
 		f.respond = func(url.Values) (int, string, http.Header) { return 400, `{"error":"invalid_request"}`, nil }
 		require.Error(t, s.Session("user").Revoke(t.Context()))
 		f.respond, f.requests = nil, nil
-		pass(10 * time.Minute) // nothing runs any more that keeps it in memory
+		pass(10 * time.Minute)    // nothing runs any more that keeps it in memory
 		for i := range 3 * 4096 { // more than what stays in memory because it was used
 			s.Session(fmt.Sprintf("user-%d", i))
 		}
