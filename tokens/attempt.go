@@ -41,7 +41,7 @@ func (t *attemptTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 	resp, err := checkedResponse(t.base, t.origin, req, sent)
 	if resp != nil {
 		c.settings.capture(resp)
-		c.sent, c.notSent, c.outcome = true, false, Status(resp.StatusCode)
+		c.sent, c.outcome = true, Status(resp.StatusCode)
 		return resp, nil
 	}
 	if context.Cause(sent.Context()) == errReplay { //nolint:errorlint // the very cause that the attempt sets
@@ -122,7 +122,7 @@ func (a *attempt) notSent(base http.RoundTripper, ctx context.Context, err error
 	if _, ok := errors.AsType[*credentialsError](err); ok {
 		return true // the client could not authenticate
 	}
-	if err != nil && isGoAway(err) {
+	if isGoAway(err) {
 		return true
 	}
 	if a.connected.Load() {

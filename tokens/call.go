@@ -26,7 +26,7 @@ type doerCall struct {
 	body     responseBody // of the response
 
 	attempts     int       // number of attempts started
-	notSent      bool      // the last attempt sent nothing
+	notSent      bool      // the last attempt that failed sent nothing
 	noConnection bool      // because it got no connection, so that a retry may help
 	sent         bool      // some attempt was sent
 	lost         bool      // some attempt was sent and got no response

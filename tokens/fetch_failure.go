@@ -98,7 +98,7 @@ func refreshOutcomeOf(err error, requested *time.Time) refreshOutcome {
 		return responseLost
 	case e.StatusCode == 0 && e.unsent:
 		return notPresented
-	case e.StatusCode == 0 && e.Code == "", e.StatusCode/100 == 2 && e.Code == "":
+	case e.StatusCode == 0, e.StatusCode/100 == 2 && e.Code == "":
 		return responseLost
 	case e.Code == InvalidGrant && e.StatusCode < 500 && e.StatusCode != http.StatusTooManyRequests:
 		return refreshRefused

@@ -470,7 +470,7 @@ func TestRefusedRequestAfterMaxWait(t *testing.T) {
 		elapse(2 * time.Second)
 		enter(t, limiter, newVisit()).done(t, 429, "Retry-After", "2")
 		elapse(3 * time.Second)
-		enter(t, limiter, &visit{lane: tokenLane, arrival: time.Now()}).done(t, 200) // the Limiter is open
+		enter(t, limiter, newTokenVisit()).done(t, 200) // the Limiter is open
 		wg.Wait()
 		assert.Len(t, s.requests(), 2)
 		assert.True(t, enter(t, limiter, newVisit()).sent())

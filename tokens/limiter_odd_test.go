@@ -60,14 +60,14 @@ func TestLimiterLeavesTokenRequestsWhatIsLeft(t *testing.T) {
 			"X-Organization-Rate-Limit-Reset", strconv.FormatInt(time.Now().Add(50*time.Second).Unix(), 10))
 		elapse(50 * time.Second / 2)
 		assert.True(t, enter(t, l, newVisit()).sent())
-		assert.True(t, enter(t, l, &visit{lane: tokenLane, arrival: time.Now()}).sent())
-		assert.False(t, enter(t, l, &visit{lane: tokenLane, arrival: time.Now()}).sent(), "token requests count among themselves")
+		assert.True(t, enter(t, l, newTokenVisit()).sent())
+		assert.False(t, enter(t, l, newTokenVisit()).sent(), "token requests count among themselves")
 	})
 	synctest.Test(t, func(t *testing.T) {
 		l := new(Limiter)
 		enter(t, l, newVisit()).done(t, 200, "X-Organization-Rate-Limit-Remaining", "1", "X-Organization-Rate-Limit-Limit", "100",
 			"X-Organization-Rate-Limit-Reset", strconv.FormatInt(time.Now().Add(50*time.Second).Unix(), 10))
-		assert.True(t, enter(t, l, &visit{lane: tokenLane, arrival: time.Now()}).sent())
+		assert.True(t, enter(t, l, newTokenVisit()).sent())
 		api := enter(t, l, newVisit())
 		elapse(50*time.Second - 1)
 		assert.False(t, api.sent(), "the token request in flight is the last one")

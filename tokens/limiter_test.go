@@ -23,7 +23,8 @@ type entrant struct {
 	err    chan error // receives the error if there is no turn
 }
 
-func newVisit() *visit { return &visit{lane: apiLane, arrival: time.Now()} }
+func newVisit() *visit      { return &visit{lane: apiLane, arrival: time.Now()} }
+func newTokenVisit() *visit { return &visit{lane: tokenLane, arrival: time.Now()} }
 
 // enter makes v wait for a turn, and returns when it has one or all goroutines wait.
 func enter(t *testing.T, l *Limiter, v *visit) entrant {
@@ -315,10 +316,9 @@ func TestLimiterSendsWhicheverIsDueFirst(t *testing.T) {
 		l, _ := closedLimiter(t)
 		l.few = 1
 		elapse(10 * time.Second)
-		tokenVisit := func() *visit { return &visit{lane: tokenLane, arrival: time.Now()} }
 		enter(t, l, newVisit()).done(t, 200, "X-Organization-Rate-Limit-Remaining", "50", "X-Organization-Rate-Limit-Limit", "100",
 			"X-Organization-Rate-Limit-Reset", strconv.FormatInt(time.Now().Add(49*time.Second).Unix(), 10))
-		hangs, waits := enter(t, l, tokenVisit()), enter(t, l, tokenVisit())
+		hangs, waits := enter(t, l, newTokenVisit()), enter(t, l, newTokenVisit())
 		require.True(t, hangs.sent())
 		require.False(t, waits.sent())
 		api := enter(t, l, newVisit())
@@ -511,9 +511,9 @@ func TestLimiterTokenRequestsDoNotWaitForAPIRequests(t *testing.T) {
 		api := enterAll(t, l, 2)
 		elapse(10 * time.Second)
 		assert.Equal(t, 1, sentOf(api)) // it waits for a token
-		token := enter(t, l, &visit{lane: tokenLane, arrival: time.Now()})
+		token := enter(t, l, newTokenVisit())
 		assert.True(t, token.sent())
-		assert.False(t, enter(t, l, &visit{lane: tokenLane, arrival: time.Now()}).sent(), "token requests are counted too")
+		assert.False(t, enter(t, l, newTokenVisit()).sent(), "token requests are counted too")
 	})
 }
 
@@ -552,7 +552,7 @@ func TestLimiterDoesNotCountALateSuccess(t *testing.T) {
 		first, late := enter(t, l, newVisit()), enter(t, l, newVisit())
 		first.done(t, 429, "Retry-After", "10")
 		elapse(10 * time.Second)
-		p := enter(t, l, &visit{lane: tokenLane, arrival: time.Now()})
+		p := enter(t, l, newTokenVisit())
 		late.done(t, 200)
 		p.done(t, 429, "Retry-After", "1")
 		assert.GreaterOrEqual(t, time.Until(l.Stats().ClosedUntil), 4*time.Second, "twice the server accepted nothing")

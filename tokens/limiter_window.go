@@ -67,7 +67,7 @@ func (w *window) update(r remains, now time.Time) {
 	switch {
 	case w.known && r.reset < w.reset && now.Before(w.end): // an earlier window; otherwise the server's clock was ahead
 		return
-	case w.known && r.reset == w.reset:
+	case r.reset == w.reset:
 		r.left = min(r.left, w.left)
 		if w.end.Before(end) {
 			end = w.end // Date has whole seconds, and the response needed time to arrive
@@ -121,7 +121,7 @@ func (w *window) nextTurn(inFlight [lanes]int, lane lane, now time.Time) time.Ti
 
 // opening returns a time before which no request can be sent: the end of a window in which no request is left.
 func (w *window) opening(now time.Time) time.Time {
-	if w.known && now.Before(w.end) && w.left <= 0 {
+	if now.Before(w.end) && w.left <= 0 {
 		return w.end
 	}
 	return time.Time{}

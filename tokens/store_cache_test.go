@@ -136,8 +136,14 @@ func (f *fleetServer) revoked() []string {
 
 func (f *fleetServer) endpoint(t testing.TB) *tokens.Endpoint {
 	t.Helper()
+	return endpointOver(t, f, nil)
+}
+
+// endpointOver returns an Endpoint that sends its requests with transport. If limiter is nil, it has one of its own.
+func endpointOver(t testing.TB, transport http.RoundTripper, limiter *tokens.Limiter) *tokens.Endpoint {
+	t.Helper()
 	e, err := tokens.NewEndpoint("https://auth.example.com/token", tokens.Credentials{ClientID: "id", ClientSecret: "client-secret"},
-		&tokens.EndpointOptions{HTTPClient: &http.Client{Transport: f}, RevocationURL: "https://auth.example.com/revoke"})
+		&tokens.EndpointOptions{HTTPClient: &http.Client{Transport: transport}, RevocationURL: "https://auth.example.com/revoke", Limiter: limiter})
 	require.NoError(t, err)
 	return e
 }
@@ -585,13 +591,7 @@ func TestStoreDown(t *testing.T) {
 	})
 	t.Run("login, presented with RefreshWithoutStore", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			f := newFleet()
-			opts := user(login())
-			opts.RefreshWithoutStore = true
-			a := f.cache(t, opts)
-			mustToken(t, a)
-			f.fail(down)
-			pass(time.Hour)
+			f, a := outage(t)
 			assert.Equal(t, "access-1", mustToken(t, a))
 			pass(time.Hour)
 			calls := f.calls()
@@ -610,18 +610,26 @@ func TestStoreDown(t *testing.T) {
 	})
 }
 
+// outage returns a fleet whose Store has been down for an hour, and a process that may refresh without it. Its access
+// token has just expired.
+func outage(t *testing.T) (*fleetServer, *tokens.Cache) {
+	t.Helper()
+	f := newFleet()
+	opts := user(login())
+	opts.RefreshWithoutStore = true
+	a := f.cache(t, opts)
+	mustToken(t, a)
+	f.fail(errors.New("down"))
+	pass(time.Hour)
+	return f, a
+}
+
 // If the response to a refresh without the Store is lost, the Store still gets what is known: the successor of an
 // earlier refresh, or that the refresh token in it may have been consumed.
 func TestRefreshWithoutStoreThatIsLost(t *testing.T) {
 	for _, earlier := range []int{0, 1} {
 		synctest.Test(t, func(t *testing.T) {
-			f := newFleet()
-			opts := user(login())
-			opts.RefreshWithoutStore = true
-			a := f.cache(t, opts)
-			mustToken(t, a)
-			f.fail(errors.New("down"))
-			pass(time.Hour)
+			f, a := outage(t)
 			for range earlier {
 				mustToken(t, a)
 				pass(time.Hour)
@@ -1130,7 +1138,7 @@ func TestCloseWaitsForTheStore(t *testing.T) {
 	})
 }
 
-// Close waits for the Store as long as its context allows, and for a hook that hangs no longer.
+// Close waits as long as its context allows, and no longer: for a Store that is down, or a call of it that hangs.
 func TestCloseWaitsUntilTheStoreIsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet()

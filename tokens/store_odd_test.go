@@ -833,9 +833,7 @@ func TestTurnAtTheLimiterIsGivenBack(t *testing.T) {
 func TestTurnAtTheLimiterIsFreeWhileALookPolls(t *testing.T) {
 	testScene(t, func(t *testing.T, s *scene) {
 		limiter := new(tokens.Limiter)
-		endpoint, err := tokens.NewEndpoint("https://auth.example.com/token", tokens.Credentials{ClientID: "id", ClientSecret: "client-secret"},
-			&tokens.EndpointOptions{HTTPClient: &http.Client{Transport: s}, RevocationURL: "https://auth.example.com/revoke", Limiter: limiter})
-		require.NoError(t, err)
+		endpoint := endpointOver(t, s, limiter)
 		a := newCache(t, endpoint, s.stored(), tokens.CacheOptions{})
 		b, _ := s.process(tokens.CacheOptions{})
 		s.closeLimiter(t, endpoint, 5)

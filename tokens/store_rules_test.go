@@ -199,10 +199,7 @@ func (s *scene) process(opts tokens.CacheOptions) (*tokens.Cache, *link) {
 
 func (s *scene) endpoint() *tokens.Endpoint {
 	s.t.Helper()
-	e, err := tokens.NewEndpoint("https://auth.example.com/token", tokens.Credentials{ClientID: "id", ClientSecret: "client-secret"},
-		&tokens.EndpointOptions{HTTPClient: &http.Client{Transport: s}, RevocationURL: "https://auth.example.com/revoke"})
-	require.NoError(s.t, err)
-	return e
+	return endpointOver(s.t, s, nil)
 }
 
 // ask requests a token every second, like a service with returning users, until there is one.
@@ -623,7 +620,7 @@ func TestRuleTheAccessTokenServesBeforeAnotherPresents(t *testing.T) {
 	})
 }
 
-// So it does if the response to the renewal was lost.
+// If the response to a renewal was lost, the access token is used until it expires, too.
 func TestRuleTheAccessTokenServesAfterALostRenewal(t *testing.T) {
 	testScene(t, func(t *testing.T, s *scene) {
 		a, _ := s.process(user(login()))
